@@ -1,0 +1,33 @@
+# make demo   train, quantize, export, check and time a network on the built-in data; opens no network after set-up
+# make test   the tests that take minutes at most;  make test-all  every test
+# make venv   only prepare .venv
+
+PYTHON ?= python3
+RUN := .venv/bin/python
+# The stamp is newer than requirements.txt once the requirements are installed, so nothing is installed twice.
+STAMP := .venv/installed
+
+.PHONY: demo test test-all venv clean
+
+demo: venv
+	$(RUN) demo.py --output_dir demo_output
+
+test: venv
+	$(RUN) -m pytest -m "not slow"
+
+test-all: venv
+	$(RUN) -m pytest
+
+venv: $(STAMP)
+
+$(STAMP): requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "error: $(PYTHON) is older than Python 3.11; name a newer one: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -m venv .venv || \
+		{ rm -rf .venv; echo "error: Python's venv module is missing; on Debian: apt-get install python3-venv"; exit 1; }
+	$(RUN) -m pip install --quiet --upgrade pip
+	$(RUN) -m pip install --quiet -r requirements.txt
+	@touch $(STAMP)
+
+clean:
+	rm -rf .venv demo_output

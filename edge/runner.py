@@ -1,0 +1,161 @@
+"""Measures one TFLite file on the machine where it runs, driven by lines on stdin.
+
+    python runner.py MODEL.tflite THREADS
+
+It needs Python, numpy, ai-edge-litert and the file partitions.py (from `keras_liteseg/tflite`) in its own folder, and
+nothing else of this project, so that it can be copied to a device. Every line it reads is answered by one line of JSON
+on stdout:
+
+    load       {"init_ms": ms to load and allocate, "first_run_ms": ms of the first write + invoke + read,
+                "load_average": of the machine over the last minute, before this}
+    warmup N   {}
+    run N      {"run": [ms of invoke, N of them], "end_to_end": [ms of write + invoke + read, N of them]}
+    report     what ran, on what, with how much memory: see `Runner.report`
+
+When something fails the answer is {"error": reason} and the exit status is 1. Inputs are seeded random numbers: floats
+in [-1, 1], integers over the full range of their type.
+"""
+
+import importlib.metadata
+import json
+import os
+import platform
+import sys
+import time
+
+import numpy as np
+from ai_edge_litert.interpreter import Interpreter
+from partitions import partitions
+
+
+class Runner:
+    """A loaded model with its inputs, after the first run."""
+
+    def __init__(self, model, threads):
+        self.load_average = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
+        rng = np.random.default_rng(0)
+        self.memory_before = peak_memory_mb()
+        start = time.perf_counter()
+        self.interpreter = Interpreter(model, num_threads=threads)
+        self.interpreter.allocate_tensors()
+        self.init_ms = (time.perf_counter() - start) * 1e3
+        self.inputs = self.interpreter.get_input_details()
+        self.outputs = self.interpreter.get_output_details()
+        self.data = [random_input(rng, tensor["shape"], np.dtype(tensor["dtype"])) for tensor in self.inputs]
+        _, self.first_run_ms = self.infer()
+
+    def infer(self):
+        """Run once and return (ms of invoke, ms of write + invoke + read)."""
+        start = time.perf_counter()
+        for tensor, data in zip(self.inputs, self.data):
+            self.interpreter.set_tensor(tensor["index"], data)
+        invoke = time.perf_counter()
+        self.interpreter.invoke()
+        invoked = time.perf_counter()
+        for tensor in self.outputs:
+            self.interpreter.get_tensor(tensor["index"])
+        end = time.perf_counter()
+        return (invoked - invoke) * 1e3, (end - start) * 1e3
+
+    def run(self, count):
+        times = [self.infer() for _ in range(count)]
+        return {"run": [time[0] for time in times], "end_to_end": [time[1] for time in times]}
+
+    def report(self):
+        peak = peak_memory_mb()
+        delegation = partitions(self.interpreter)
+        return {
+            "device": device(),
+            "runtime": {"name": "ai-edge-litert", "version": importlib.metadata.version("ai-edge-litert")},
+            # LiteRT goes on without a word when XNNPACK cannot start, for example where /sys is missing.
+            "accelerator": "xnnpack" if delegation["partitions"] else "none",
+            "inputs": [describe(tensor) for tensor in self.inputs],
+            "outputs": [describe(tensor) for tensor in self.outputs],
+            "peak_memory_mb": {"process": round(peak, 1), "model": round(peak - self.memory_before, 1)},
+            "delegation": delegation,
+        }
+
+
+def random_input(rng, shape, dtype):
+    if np.issubdtype(dtype, np.floating):
+        # In place and never in float64: temporary arrays would count as memory of the model.
+        data = rng.random(shape, dtype=np.float32)
+        data *= 2
+        data -= 1
+        return data.astype(dtype, copy=False)
+    if dtype == bool:
+        return rng.integers(0, 2, shape).astype(bool)
+    limits = np.iinfo(dtype)
+    return rng.integers(limits.min, limits.max, shape, dtype=dtype, endpoint=True)
+
+
+def describe(tensor):
+    return {"name": tensor["name"], "dtype": np.dtype(tensor["dtype"]).name, "shape": tensor["shape"].tolist()}
+
+
+def device():
+    """Return {"cpu": name of the board or processor, "cores": usable by this process, "os"}."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return {"cpu": cpu_name(), "cores": cores, "os": f"{platform.system()} {platform.machine()}"}
+
+
+def cpu_name():
+    # On ARM boards /proc/cpuinfo names only the core's number; the device tree names the board.
+    if os.path.exists("/proc/device-tree/model"):
+        with open("/proc/device-tree/model") as file:
+            return file.read().strip("\0\n")
+    if os.path.exists("/proc/cpuinfo"):
+        with open("/proc/cpuinfo") as file:
+            for line in file:
+                if line.startswith("model name"):
+                    return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()
+
+
+def peak_memory_mb():
+    """Return the peak resident memory of this process in MB of 2**20 bytes."""
+    if os.path.exists("/proc/self/status"):
+        # Not getrusage: on Linux its ru_maxrss starts at the memory of the process that started this one.
+        with open("/proc/self/status") as file:
+            return next(int(line.split()[1]) / 1024 for line in file if line.startswith("VmHWM"))
+    import resource  # does not exist on Windows
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+
+
+def main(model, threads):
+    # The C libraries may print; what they print must not get between the answers.
+    answers = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)
+
+    def answer(value):
+        print(json.dumps(value), file=answers)
+
+    try:
+        for line in sys.stdin:
+            command, *count = line.split()
+            if command == "load":
+                runner = Runner(model, int(threads))
+                answer(
+                    {
+                        "init_ms": runner.init_ms,
+                        "first_run_ms": runner.first_run_ms,
+                        "load_average": runner.load_average,
+                    }
+                )
+            elif command == "warmup":
+                runner.run(int(*count))
+                answer({})
+            elif command == "run":
+                answer(runner.run(int(*count)))
+            elif command == "report":
+                answer(runner.report())
+            else:
+                raise ValueError(f"unknown command {command!r}")
+    except Exception as error:
+        answer({"error": f"{type(error).__name__}: {error}"})
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

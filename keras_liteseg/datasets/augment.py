@@ -1,0 +1,154 @@
+"""Augmentation of an image together with its mask, in NumPy and OpenCV, so that it serves every Keras backend.
+
+Masks are resized by nearest neighbour with the pixel-centre convention that the images' resize has too; OpenCV's
+plain INTER_NEAREST aligns corners and would shift the labels by up to half a source pixel.
+"""
+
+import dataclasses
+
+import cv2
+import numpy as np
+
+from keras_liteseg.datasets.base import IGNORE_LABEL
+from keras_liteseg.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class Augmentation:
+    """What `augment` may do.
+
+    Attributes:
+        crop: (height, width) of the result.
+        scale_range: (smallest, largest) factor, drawn uniformly.
+        scales: factors to choose from instead, such as (0.75, 1.0, 1.5).
+        flip: probability of a horizontal flip.
+        brightness, contrast, saturation: strength s in [0, 1]; the factor is uniform in [1 - s, 1 + s].
+        hue: largest shift as a fraction of the colour circle, in [0, 0.5].
+        color_probability: probability of each of these four, which come in random order.
+        fill: value (0 to 255) of the image where the scaled frame is smaller than the crop.
+
+    Raises:
+        UserError: a value outside its range.
+    """
+
+    crop: tuple
+    scale_range: tuple = (1.0, 1.0)
+    scales: tuple = ()
+    flip: float = 0.5
+    brightness: float = 0.0
+    contrast: float = 0.0
+    saturation: float = 0.0
+    hue: float = 0.0
+    color_probability: float = 0.5
+    fill: int = 0
+
+    def __post_init__(self):
+        if len(self.crop) != 2 or min(self.crop) < 1:
+            raise UserError(f"crop is {self.crop}; it must be (height, width) in pixels.")
+        if len(self.scale_range) != 2 or not 0 < self.scale_range[0] <= self.scale_range[1]:
+            raise UserError(f"scale_range is {self.scale_range}; it must be (smallest, largest), both above 0.")
+        if any(scale <= 0 for scale in self.scales):
+            raise UserError(f"scales is {self.scales}; every factor must be above 0.")
+        limits = {"flip": 1, "color_probability": 1, "brightness": 1, "contrast": 1, "saturation": 1, "hue": 0.5}
+        for name, limit in {**limits, "fill": 255}.items():
+            if not 0 <= getattr(self, name) <= limit:
+                raise UserError(f"{name} is {getattr(self, name)}; it must be from 0 to {limit}.")
+
+
+def augment(image, mask, augmentation, rng):
+    """Return a randomly scaled, cropped, flipped and recoloured copy of a sample.
+
+    The source window of the crop is cut first and only that is resized, so the cost does not grow with the scale. A
+    frame that is smaller than the crop after scaling is centred (an odd row or column goes before it), its
+    surroundings are `augmentation.fill` and `IGNORE_LABEL`.
+
+    Args:
+        image: uint8 (height, width, 3), RGB.
+        mask: uint8 (height, width).
+        augmentation: an `Augmentation`.
+        rng: a `numpy.random.Generator`; the result depends on nothing else.
+
+    Returns:
+        (image, mask) as uint8 (crop height, crop width, 3) and (crop height, crop width).
+    """
+    scale = rng.choice(augmentation.scales) if augmentation.scales else rng.uniform(*augmentation.scale_range)
+    rows, height = _window(image.shape[0], augmentation.crop[0], scale, rng)
+    columns, width = _window(image.shape[1], augmentation.crop[1], scale, rng)
+    image, mask = resize_sample(image[rows, columns], mask[rows, columns], (height, width))
+    if rng.random() < augmentation.flip:
+        image, mask = image[:, ::-1], mask[:, ::-1]
+    image = _recolor(np.ascontiguousarray(image), augmentation, rng)
+    return _pad(image, augmentation.crop, augmentation.fill), _pad(mask, augmentation.crop, IGNORE_LABEL)
+
+
+def resize_sample(image, mask, size):
+    """Return (image, mask) at `size` (height, width); returned as they are when they have it.
+
+    The image by area averaging when it shrinks, bilinear when it grows; the mask by nearest neighbour.
+    """
+    if image.shape[:2] == tuple(size):
+        return image, mask
+    shrinks = image.shape[0] >= size[0] and image.shape[1] >= size[1]
+    size_xy = (size[1], size[0])
+    return (
+        cv2.resize(image, size_xy, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR),
+        cv2.resize(mask, size_xy, interpolation=cv2.INTER_NEAREST_EXACT),
+    )
+
+
+def _window(size, crop, scale, rng):
+    """Return (slice of the source axis, its length after scaling, at most `crop`)."""
+    scaled = max(1, round(size * scale))
+    if scaled <= crop:
+        return slice(0, size), scaled
+    extent = min(size, max(1, round(crop / scale)))
+    start = int(rng.integers(size - extent + 1))
+    return slice(start, start + extent), crop
+
+
+def _pad(array, crop, value):
+    height, width = array.shape[:2]
+    if (height, width) == tuple(crop):
+        return np.ascontiguousarray(array)
+    top, left = (crop[0] - height + 1) // 2, (crop[1] - width + 1) // 2
+    padded = np.full((*crop, *array.shape[2:]), value, np.uint8)
+    padded[top : top + height, left : left + width] = array
+    return padded
+
+
+def _recolor(image, augmentation, rng):
+    operations = (
+        (_brightness, augmentation.brightness),
+        (_contrast, augmentation.contrast),
+        (_saturation, augmentation.saturation),
+        (_hue, augmentation.hue),
+    )
+    for index in rng.permutation(len(operations)):
+        operation, strength = operations[index]
+        if strength and rng.random() < augmentation.color_probability:
+            image = operation(image, rng.uniform(-strength, strength))
+    return image
+
+
+def _brightness(image, change):
+    return cv2.LUT(image, _to_uint8(np.arange(256) * (1 + change)))
+
+
+def _contrast(image, change):
+    mean = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).mean()
+    return cv2.LUT(image, _to_uint8(mean + (np.arange(256) - mean) * (1 + change)))
+
+
+def _saturation(image, change):
+    gray = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+    return cv2.addWeighted(image, 1 + change, gray, -change, 0)
+
+
+def _hue(image, change):
+    hsv = cv2.cvtColor(image, cv2.COLOR_RGB2HSV_FULL)
+    hsv[..., 0] += np.uint8(round(change * 256) % 256)  # uint8 wraps round the circle
+    return cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB_FULL)
+
+
+def _to_uint8(values):
+    return np.clip(np.rint(values), 0, 255).astype(np.uint8)

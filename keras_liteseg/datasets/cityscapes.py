@@ -1,0 +1,81 @@
+"""Cityscapes: M. Cordts et al., The Cityscapes Dataset for Semantic Urban Scene Understanding, CVPR 2016.
+
+Fine annotations with the 19 classes of the official pixel-level benchmark.
+"""
+
+import numpy as np
+
+from keras_liteseg.datasets.base import IGNORE_LABEL, ClassList
+from keras_liteseg.datasets.folder import UNKNOWN, FileDataset, require_folder
+from keras_liteseg.errors import UserError
+
+# Label id, name, colour in the order of the official train ids.
+_CLASSES = (
+    (7, "road", (128, 64, 128)),
+    (8, "sidewalk", (244, 35, 232)),
+    (11, "building", (70, 70, 70)),
+    (12, "wall", (102, 102, 156)),
+    (13, "fence", (190, 153, 153)),
+    (17, "pole", (153, 153, 153)),
+    (19, "traffic light", (250, 170, 30)),
+    (20, "traffic sign", (220, 220, 0)),
+    (21, "vegetation", (107, 142, 35)),
+    (22, "terrain", (152, 251, 152)),
+    (23, "sky", (70, 130, 180)),
+    (24, "person", (220, 20, 60)),
+    (25, "rider", (255, 0, 0)),
+    (26, "car", (0, 0, 142)),
+    (27, "truck", (0, 0, 70)),
+    (28, "bus", (0, 60, 100)),
+    (31, "train", (0, 80, 100)),
+    (32, "motorcycle", (0, 0, 230)),
+    (33, "bicycle", (119, 11, 32)),
+)
+_LABEL_IDS = 34
+_IMAGE_END, _MASK_END = "_leftImg8bit", "_gtFine_labelIds.png"
+
+
+class Cityscapes(FileDataset):
+    """The official layout, as it comes out of leftImg8bit_trainvaltest.zip and gtFine_trainvaltest.zip.
+
+    `leftImg8bit/SPLIT/CITY/*_leftImg8bit.{png,jpg}` and `gtFine/SPLIT/CITY/*_gtFine_labelIds.png`. The published masks
+    of the 'test' split are empty (no class is annotated).
+
+    Raises:
+        UserError: `data_dir` is not a folder or has no images of the split.
+    """
+
+    def __init__(self, data_dir, split="train"):
+        root = require_folder(data_dir)
+        image_root, mask_root = root / "leftImg8bit" / split, root / "gtFine" / split
+        images = {}
+        for suffix in (".jpg", ".png"):  # the original wins where both are there
+            for path in image_root.glob(f"*/*{_IMAGE_END}{suffix}"):
+                images[path.parent.name, path.name.removesuffix(_IMAGE_END + suffix)] = path
+        if not images:
+            raise UserError(
+                f"No image matches {image_root}/*/*{_IMAGE_END}.{{png,jpg}}; give the folder that holds leftImg8bit "
+                f"and gtFine, and a split that is there."
+            )
+        masks = {(path.parent.name, path.name.removesuffix(_MASK_END)) for path in mask_root.glob(f"*/*{_MASK_END}")}
+        pairs = [
+            (
+                images.get((city, frame), image_root / city / f"{frame}{_IMAGE_END}.png"),
+                mask_root / city / f"{frame}{_MASK_END}",
+            )
+            for city, frame in sorted(images.keys() | masks)
+        ]
+        classes = ClassList(tuple(name for _, name, _ in _CLASSES), tuple(color for _, _, color in _CLASSES))
+        super().__init__("cityscapes", split, classes, pairs, _table())
+
+    def sample_id(self, index):
+        return super().sample_id(index).removesuffix(_IMAGE_END)
+
+
+def _table():
+    table = np.full(256, UNKNOWN)
+    table[:_LABEL_IDS] = IGNORE_LABEL
+    table[255] = IGNORE_LABEL  # the official label id -1 (license plate) stored in 8 bits
+    for train_id, (label_id, _, _) in enumerate(_CLASSES):
+        table[label_id] = train_id
+    return table

@@ -1,0 +1,17 @@
+"""The one exception that means "the user can cure this"."""
+
+
+class UserError(Exception):
+    """A mistake in what the user asked for or handed over.
+
+    The message is one sentence or two for a person: what came, what was wanted, what to do. The command line prints
+    it without a traceback and exits with status 1 (see `keras_liteseg.cli`); library callers catch it as any exception.
+    """
+
+
+def nearest(word, known, count=3):
+    """Return `known` words most like `word`, best first, as 'a, b, c' for an error message."""
+    import difflib
+
+    matches = difflib.get_close_matches(word, list(known), n=count, cutoff=0.3)
+    return ", ".join(matches) or ", ".join(sorted(known))

@@ -1,0 +1,51 @@
+"""Writing files so that a reader never sees half of one."""
+
+import contextlib
+import json
+import os
+import pathlib
+import tempfile
+
+from keras_liteseg.errors import UserError
+
+
+@contextlib.contextmanager
+def atomic_path(path):
+    """Yield a temporary path beside `path` with the same suffixes; rename it to `path` when the block succeeds.
+
+    When the block fails or is interrupted, the temporary file is removed and an existing `path` stays as it was.
+
+    Raises:
+        UserError: the folder cannot be made or written, or the disk is full.
+    """
+    path = pathlib.Path(path)
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # The suffixes stay last because writers such as Keras choose the format by them.
+        handle, temporary = tempfile.mkstemp(prefix=".partial-", suffix="-" + path.name, dir=path.parent)
+        os.close(handle)
+        os.chmod(temporary, 0o666 & ~_umask())
+        yield pathlib.Path(temporary)
+        os.replace(temporary, path)
+        temporary = None
+    except OSError as error:
+        raise UserError(
+            f"Cannot write {path}: {error.strerror or error}. Free some space or choose a folder that you may write to."
+        ) from error
+    finally:
+        if temporary is not None:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+
+
+def write_json(path, value):
+    """Write `value` as indented JSON, atomically."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(json.dumps(value, indent=2) + "\n")
+
+
+def _umask():
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

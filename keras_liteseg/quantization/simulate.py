@@ -1,0 +1,86 @@
+"""int8 arithmetic simulated in the Keras graph: rounded kernels, fake-quantized activations."""
+
+import keras
+import numpy as np
+from keras import layers
+
+from keras_liteseg.quantization.ranges import quantized_layers
+
+
+@keras.saving.register_keras_serializable("keras_liteseg")
+class FakeQuantize(layers.Layer):
+    """Rounds to 256 steps over [low, high]; the TFLite converter takes the range from here."""
+
+    def __init__(self, low, high, **kwargs):
+        super().__init__(**kwargs)
+        self.low, self.high = low, high
+
+    def call(self, inputs):
+        import tensorflow as tf
+
+        return tf.quantization.fake_quant_with_min_max_args(inputs, self.low, self.high, num_bits=8)
+
+    def get_config(self):
+        return {**super().get_config(), "low": self.low, "high": self.high}
+
+
+@keras.saving.register_keras_serializable("keras_liteseg")
+class NativeDepthwiseConv2D(layers.DepthwiseConv2D):
+    """Depthwise convolution as TensorFlow's native dilated op.
+
+    Keras's own dilated form is three ops (space to batch, convolution, batch to space), which the converter fuses only
+    where no fake quantization stands between. The native op has no gradient on a CPU, so it is for export only.
+    """
+
+    def call(self, inputs):
+        import tensorflow as tf
+
+        result = tf.raw_ops.DepthwiseConv2dNative(
+            input=inputs,
+            filter=self.kernel,
+            strides=[1, *self.strides, 1],
+            padding=self.padding.upper(),
+            dilations=[1, *self.dilation_rate, 1],
+        )
+        return result + self.bias if self.use_bias else result
+
+
+def simulate_int8(model, ranges):
+    """Return a copy of `model` that computes what its int8 file computes, and that converts to that file.
+
+    Args:
+        model: a functional model without batch normalization, of static size.
+        ranges: {layer name: (smallest, largest)} for every layer of `quantized_layers(model)`.
+    """
+    quantized = {layer.name for layer in quantized_layers(model)}
+
+    def clone(layer):
+        if type(layer) is layers.DepthwiseConv2D and max(layer.dilation_rate) > 1:
+            return NativeDepthwiseConv2D.from_config(layer.get_config())
+        return layer.__class__.from_config(layer.get_config())
+
+    def quantize(name, tensor):
+        return FakeQuantize(*ranges[name], name=f"{name}_int8")(tensor) if name in quantized else tensor
+
+    def call(layer, *args, **kwargs):
+        # Input layers are not called, so their output is quantized where it is used.
+        args = [quantize(x.name, x) if _is_input(x) else x for x in args]
+        return quantize(layer.name, layer(*args, **kwargs))
+
+    copy = keras.models.clone_model(model, clone_function=clone, call_function=call)
+    for layer in copy.layers:
+        if isinstance(layer, layers.Conv2D | layers.DepthwiseConv2D):
+            kernel, *bias = model.get_layer(layer.name).get_weights()
+            layer.set_weights([rounded_kernel(kernel, isinstance(layer, layers.DepthwiseConv2D)), *bias])
+    return copy
+
+
+def _is_input(tensor):
+    return isinstance(tensor, keras.KerasTensor) and isinstance(tensor._keras_history.operation, layers.InputLayer)
+
+
+def rounded_kernel(kernel, depthwise):
+    """Return `kernel` on the int8 grid of TFLite: symmetric, one scale per output channel, largest value at +-127."""
+    axes = (0, 1, 3) if depthwise else (0, 1, 2)
+    scale = np.maximum(np.abs(kernel).max(axis=axes, keepdims=True), 1e-12) / 127
+    return (np.rint(kernel / scale) * scale).astype(np.float32)

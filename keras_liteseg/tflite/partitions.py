@@ -1,0 +1,44 @@
+"""Which ops of a loaded TFLite model the XNNPACK delegate took.
+
+This file needs nothing but a LiteRT interpreter: the benchmark ships it beside `edge/runner.py` to devices that do not
+have this package.
+"""
+
+import collections
+
+
+def partitions(interpreter):
+    """Return how an interpreter, after `allocate_tensors()`, has split its main graph.
+
+    The delegate replaces connected groups of ops; every change between such a group and the built-in kernels costs a
+    copy and a thread barrier, and the built-in kernels are slower themselves.
+
+    Returns:
+        {"partitions": number of groups, "delegated_ops": number of ops inside them, "other_ops": ops left to the
+        built-in kernels as [{"op": name, "count": number}, ...]}. No partition at all means that XNNPACK is not in use.
+    """
+    # Private, but the only source: it lists the original nodes and one more node, DELEGATE, per partition.
+    details = interpreter._get_ops_details()
+    delegates = [node for node in details if node["op_name"] == "DELEGATE"]
+    nodes = [node for node in details if node["op_name"] != "DELEGATE"]
+
+    # A node belongs to a partition if it is reached backwards from the partition's outputs before its inputs.
+    producer = {tensor: node for node in nodes for tensor in node["outputs"]}
+    inside = set()
+    for delegate in delegates:
+        border = set(delegate["inputs"])
+        pending = list(delegate["outputs"])
+        while pending:
+            tensor = pending.pop()
+            node = producer.get(tensor)
+            if node is None or tensor in border or node["index"] in inside:
+                continue
+            inside.add(node["index"])
+            pending.extend(node["inputs"])
+
+    outside = collections.Counter(node["op_name"] for node in nodes if node["index"] not in inside)
+    return {
+        "partitions": len(delegates),
+        "delegated_ops": len(inside),
+        "other_ops": [{"op": op, "count": count} for op, count in outside.most_common()],
+    }

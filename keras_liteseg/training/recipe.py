@@ -1,0 +1,122 @@
+"""Recipes: everything that decides the outcome of a training, in one flat YAML file."""
+
+import dataclasses
+import math
+import pathlib
+
+import yaml
+
+from keras_liteseg.errors import UserError, nearest
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """One training. Keys of the YAML file are the fields; sizes are [height, width] in pixels, times are in epochs.
+
+    The learning rate follows `schedule`: 'poly' (power `poly_power`) or 'step' (`step_epochs`, and the rates after each
+    in `step_rates`), after a linear warm-up over `warmup_epochs`.
+    """
+
+    model: str = "ndnet45"
+    data: str = "street_scenes"
+    data_options: dict = dataclasses.field(default_factory=dict)
+    crop_size: tuple = (256, 512)
+    eval_size: tuple = (256, 512)
+    batch_size: int = 8
+    epochs: int = 10
+    steps_per_epoch: int | None = None
+    seed: int = 0
+
+    learning_rate: float = 0.05
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+    schedule: str = "poly"
+    poly_power: float = 0.9
+    step_epochs: tuple = ()
+    step_rates: tuple = ()
+    warmup_epochs: float = 0.0
+    aux_weight: float = 0.4
+
+    scale_range: tuple = (0.75, 1.5)
+    scales: tuple = ()
+    flip: float = 0.5
+    brightness: float = 0.2
+    contrast: float = 0.2
+    saturation: float = 0.2
+    hue: float = 0.02
+
+    def __post_init__(self):
+        for name in ("crop_size", "eval_size", "step_epochs", "step_rates", "scale_range", "scales"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+        if self.schedule not in ("poly", "step"):
+            raise UserError(f"schedule is '{self.schedule}'; a recipe knows poly and step.")
+        if self.schedule == "step" and len(self.step_epochs) != len(self.step_rates):
+            raise UserError(
+                f"step_epochs has {len(self.step_epochs)} entries and step_rates {len(self.step_rates)}; give one rate "
+                "per boundary, the rate that holds after it."
+            )
+        for name in ("batch_size", "epochs"):
+            if getattr(self, name) < 1:
+                raise UserError(f"{name} is {getattr(self, name)}; it must be 1 or more.")
+
+
+def load_recipe(path, overrides=()):
+    """Read a recipe file.
+
+    Args:
+        path: YAML file with the fields of `Recipe`.
+        overrides: strings 'key=value', the value in YAML.
+
+    Raises:
+        UserError: the file is missing or no YAML, a key is unknown (the nearest is shown), or a value is of the wrong type.
+    """
+    path = pathlib.Path(path)
+    try:
+        values = yaml.safe_load(path.read_text()) or {}
+    except OSError as error:
+        raise UserError(f"Cannot read the recipe {path}: {error.strerror}. Recipes are in configs/.") from error
+    except yaml.YAMLError as error:
+        raise UserError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(values, dict):
+        raise UserError(f"{path} holds no 'key: value' lines; see configs/ for recipes.")
+    for text in overrides:
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise UserError(f"The override '{text}' has no '='; write key=value, for example epochs=20.")
+        values[key.strip()] = yaml.safe_load(value)
+    fields = {field.name: field for field in dataclasses.fields(Recipe)}
+    for key, value in values.items():
+        if key not in fields:
+            raise UserError(f"{path}: there is no recipe key '{key}'. The nearest: {nearest(str(key), fields)}.")
+        values[key] = _typed(path, key, value, fields[key])
+    return Recipe(**values)
+
+
+def _typed(path, key, value, field):
+    default = field.default_factory() if field.default is dataclasses.MISSING else field.default
+    if default is None or value is None:
+        if value is None and default is not None or value is not None and not isinstance(value, int):
+            raise UserError(f"{path}: {key} is {value!r}; wanted a whole number.")
+        return value
+    if isinstance(default, bool):
+        fits, wanted = isinstance(value, bool), "true or false"
+    elif isinstance(default, float):
+        # YAML reads 1e-4 as a string; people write it.
+        value = _float(value)
+        fits, wanted = value is not None and math.isfinite(value), "a number"
+    elif isinstance(default, int):
+        fits, wanted = isinstance(value, int) and not isinstance(value, bool), "a whole number"
+    elif isinstance(default, tuple):
+        fits, wanted = isinstance(value, list), "a list"
+    else:
+        fits, wanted = isinstance(value, type(default)), {"str": "text", "dict": "a table"}[type(default).__name__]
+    if not fits:
+        raise UserError(f"{path}: {key} is {value!r}; wanted {wanted}.")
+    return value
+
+
+def _float(value):
+    try:
+        return None if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError):
+        return None

@@ -1,0 +1,169 @@
+"""Training of a recipe with `fit`, from data set to best model file."""
+
+import csv
+import dataclasses
+import pathlib
+
+import keras
+import tensorflow as tf
+import yaml
+
+from keras_liteseg.checkpoints import initialize_from
+from keras_liteseg.datasets.augment import Augmentation
+from keras_liteseg.datasets.pipeline import CachedDataset, evaluation_pipeline, training_pipeline
+from keras_liteseg.errors import UserError
+from keras_liteseg.files import atomic_path
+from keras_liteseg.model_file import Metadata, save_model
+from keras_liteseg.models import create_model, model_entry
+from keras_liteseg.training.callbacks import KeepBest, LastState, Validation
+from keras_liteseg.training.losses import CrossEntropy
+from keras_liteseg.training.metrics import MeanIoU
+from keras_liteseg.training.optimizers import SGD, PolySchedule, StepSchedule
+
+CACHE_BYTES = 2 * 2**30
+
+BEST_FILE = "best.keras"
+LAST_FILE = "last.weights.h5"
+LOG_FILE = "log.csv"
+RECIPE_FILE = "recipe.yaml"
+
+
+def choose_strategy():
+    """Return `MirroredStrategy` over all GPUs when there are several, else the default strategy (one GPU or CPU)."""
+    if len(tf.config.list_logical_devices("GPU")) > 1:
+        return tf.distribute.MirroredStrategy()
+    return tf.distribute.get_strategy()
+
+
+def train(recipe, train_data, val_data, output_dir, init_from=None, resume=False):
+    """Train a network and keep the weights of the best validation mIoU.
+
+    Writes into `output_dir`: `best.keras` (the network without auxiliary heads, see `keras_liteseg.model_file`),
+    `last.weights.h5` (weights and optimizer, to resume), `log.csv`, `tensorboard/` and `recipe.yaml`.
+
+    Args:
+        recipe: a `Recipe`.
+        train_data, val_data: `SegmentationDataset`s with the same classes.
+        output_dir: folder for all of it.
+        init_from: official checkpoint or `.keras` file to start from; layers that depend on the number of classes
+            start afresh when that number differs.
+        resume: go on from `last.weights.h5` in `output_dir`.
+
+    Returns:
+        Path of `best.keras`.
+
+    Raises:
+        UserError: an option does not fit, a file cannot be read or written, or the loss became NaN.
+    """
+    output_dir = pathlib.Path(output_dir)
+    _prepare_output(output_dir, recipe, resume)
+    keras.utils.set_random_seed(recipe.seed)
+    steps = recipe.steps_per_epoch or max(len(train_data) // recipe.batch_size, 1)
+    strategy = choose_strategy()
+    with strategy.scope():
+        model, inference = build(recipe, len(train_data.classes), steps)
+        if init_from and not resume:
+            fresh = initialize_from(model, init_from)
+            print(f"Starting from {init_from}" + (f"; new: {', '.join(fresh)}" if fresh else ""))
+    last = LastState(output_dir / LAST_FILE)
+    first_epoch = last.restore(model) if resume else 0
+    print(
+        f"Training {recipe.model} ({inference.count_params():,} parameters) on {len(train_data)} images of "
+        f"{train_data.name}, {strategy.num_replicas_in_sync} device(s), into {output_dir}",
+        flush=True,
+    )
+
+    entry = model_entry(recipe.model)
+    norm = dict(mean=entry.mean, std=entry.std)
+    batches = training_pipeline(
+        CachedDataset(train_data, CACHE_BYTES),
+        augmentation(recipe),
+        recipe.batch_size,
+        seed=recipe.seed,
+        first_step=first_epoch * steps,
+        **norm,
+    )
+    heads = len(model.outputs)
+    batches = batches.map(lambda images, masks: (images, (masks,) * heads))
+    validation = evaluation_pipeline(
+        CachedDataset(val_data, CACHE_BYTES), recipe.eval_size, min(recipe.batch_size, len(val_data)), **norm
+    )
+    metadata = Metadata(recipe.model, train_data.name, train_data.classes, entry.mean, entry.std)
+
+    def save_best(path):
+        save_model(_at_size(inference, recipe, train_data.classes), path, metadata)
+
+    model.fit(
+        batches,
+        steps_per_epoch=steps,
+        epochs=recipe.epochs,
+        initial_epoch=first_epoch,
+        verbose="auto",
+        callbacks=[
+            Validation(inference, validation),
+            KeepBest(output_dir / BEST_FILE, save_best, last),
+            keras.callbacks.CSVLogger(output_dir / LOG_FILE, append=resume),
+            keras.callbacks.TensorBoard(output_dir / "tensorboard", write_graph=False),
+            last,
+        ],
+    )
+    print(f"Best validation mIoU {last.best:.4f}; wrote {output_dir / BEST_FILE}")
+    return output_dir / BEST_FILE
+
+
+def build(recipe, num_classes, steps_per_epoch):
+    """Return (compiled training model with auxiliary heads, inference model on the same variables).
+
+    Both take any legal input size, so that crops and whole frames go through one set of variables.
+    """
+    model = create_model(recipe.model, (None, None, 3), num_classes, aux_heads=True)
+    heads = len(model.outputs)
+    model.compile(
+        optimizer=SGD(schedule(recipe, steps_per_epoch), recipe.momentum, kernel_decay=recipe.weight_decay),
+        loss=[CrossEntropy() for _ in range(heads)],
+        loss_weights=[1.0] + [recipe.aux_weight] * (heads - 1),
+        # XLA's depthwise convolutions are over twenty times slower than oneDNN's on a CPU.
+        jit_compile=False,
+    )
+    inference = keras.Model(model.input, model.outputs[0], name=model.name)
+    inference.compile(loss=CrossEntropy(), metrics=[MeanIoU(num_classes)], jit_compile=False)
+    return model, inference
+
+
+def schedule(recipe, steps_per_epoch):
+    """Return the learning-rate schedule of a recipe, its epochs turned into steps."""
+    warmup_steps = round(recipe.warmup_epochs * steps_per_epoch)
+    if recipe.schedule == "poly":
+        total = recipe.epochs * steps_per_epoch
+        return PolySchedule(recipe.learning_rate, total, recipe.poly_power, warmup_steps)
+    boundaries = [round(epoch * steps_per_epoch) for epoch in recipe.step_epochs]
+    return StepSchedule(boundaries, [recipe.learning_rate, *recipe.step_rates], warmup_steps)
+
+
+def augmentation(recipe):
+    """Return the `Augmentation` of a recipe."""
+    names = {field.name for field in dataclasses.fields(Augmentation)} & set(vars(recipe))
+    return Augmentation(crop=recipe.crop_size, **{name: getattr(recipe, name) for name in names})
+
+
+def read_log(output_dir):
+    """Return the rows of a training's `log.csv` as a list of dicts of floats."""
+    with open(pathlib.Path(output_dir) / LOG_FILE, newline="") as file:
+        return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
+
+
+def _at_size(inference, recipe, classes):
+    """Return the inference model at the recipe's evaluation size: files hold a network of one definite size."""
+    fixed = create_model(recipe.model, (*recipe.eval_size, 3), len(classes))
+    fixed.set_weights(inference.get_weights())
+    return fixed
+
+
+def _prepare_output(output_dir, recipe, resume):
+    if resume and not (output_dir / LAST_FILE).exists():
+        raise UserError(f"There is no {LAST_FILE} in {output_dir} to resume from; leave out --resume to start.")
+    if not resume and (output_dir / LAST_FILE).exists():
+        raise UserError(f"{output_dir} already holds a training; give --resume to go on or another --output_dir.")
+    with atomic_path(output_dir / RECIPE_FILE) as temporary:
+        values = {name: list(v) if isinstance(v, tuple) else v for name, v in dataclasses.asdict(recipe).items()}
+        temporary.write_text(yaml.safe_dump(values, sort_keys=False))

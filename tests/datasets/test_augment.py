@@ -1,0 +1,221 @@
+import numpy as np
+import pytest
+
+from keras_liteseg.datasets import IGNORE_LABEL, load_dataset
+from keras_liteseg.datasets.augment import Augmentation, augment, resize_sample
+from keras_liteseg.errors import UserError
+
+
+def sample(height=40, width=60, seed=0):
+    rng = np.random.default_rng(seed)
+    return rng.integers(0, 256, (height, width, 3), np.uint8), rng.integers(0, 19, (height, width), np.uint8)
+
+
+def run(image, mask, seed=0, **options):
+    return augment(image, mask, Augmentation(**options), np.random.default_rng(seed))
+
+
+def results(image, count=40, **options):
+    mask = np.zeros(image.shape[:2], np.uint8)
+    return [run(image, mask, seed, crop=mask.shape, flip=0, **options)[0] for seed in range(count)]
+
+
+def test_nothing_asked_for_changes_nothing():
+    image, mask = sample()
+    new_image, new_mask = run(image, mask, crop=(40, 60), flip=0)
+    np.testing.assert_array_equal(new_image, image)
+    np.testing.assert_array_equal(new_mask, mask)
+
+
+def test_the_generator_decides_everything():
+    options = dict(crop=(16, 24), scale_range=(0.5, 2), brightness=0.5, contrast=0.5, saturation=0.5, hue=0.1)
+    image, mask = sample()
+    first, again, other = (run(image, mask, seed, **options) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(first[0], again[0])
+    np.testing.assert_array_equal(first[1], again[1])
+    assert (first[0] != other[0]).any()
+
+
+@pytest.mark.parametrize("scale", [0.1, 0.33, 0.8, 1.0, 1.3, 2.0, 7.5])
+@pytest.mark.parametrize("crop", [(16, 24), (40, 60), (33, 97), (1, 1)])
+def test_the_result_has_the_crop_size(scale, crop):
+    image, mask = sample()
+    new_image, new_mask = run(image, mask, crop=crop, scales=(scale,))
+    assert new_image.shape == (*crop, 3) and new_mask.shape == crop
+    assert new_image.dtype == new_mask.dtype == np.uint8
+    assert new_image.flags.c_contiguous and new_mask.flags.c_contiguous
+    assert set(np.unique(new_mask)) <= {*range(19), IGNORE_LABEL}
+
+
+def test_a_crop_is_a_window_of_the_frame_and_reaches_every_place():
+    rows, columns = np.indices((5, 7), np.uint8)
+    image, mask = np.stack([rows, columns, rows], -1), rows * 7 + columns
+    corners = set()
+    for seed in range(200):
+        new_image, new_mask = run(image, mask, seed, crop=(3, 4), flip=0)
+        top, left = new_image[0, 0, :2]
+        np.testing.assert_array_equal(new_image, image[top : top + 3, left : left + 4])
+        np.testing.assert_array_equal(new_mask, mask[top : top + 3, left : left + 4])
+        corners.add((int(top), int(left)))
+    assert corners == {(top, left) for top in range(3) for left in range(4)}
+
+
+def test_a_small_frame_is_centred_with_the_extra_row_before():
+    image, mask = np.full((2, 3, 3), 200, np.uint8), np.zeros((2, 3), np.uint8)
+    new_image, new_mask = run(image, mask, crop=(5, 6), fill=127)
+    inside = np.zeros((5, 6), bool)
+    inside[2:4, 2:5] = True
+    np.testing.assert_array_equal(new_mask, np.where(inside, 0, IGNORE_LABEL))
+    np.testing.assert_array_equal(new_image, np.where(inside, 200, 127)[..., None].repeat(3, -1))
+
+
+def test_the_fill_is_not_recolored():
+    image, mask = np.full((2, 2, 3), 200, np.uint8), np.zeros((2, 2), np.uint8)
+    color = dict(brightness=0.5, contrast=0.5, saturation=0.5, hue=0.5, color_probability=1)
+    new_image, new_mask = run(image, mask, crop=(4, 4), fill=9, **color)
+    assert (new_image[new_mask == IGNORE_LABEL] == 9).all()
+    assert (new_image[new_mask == 0] != 200).any()
+
+
+def test_the_flip_mirrors_image_and_mask_together():
+    image, mask = sample()
+    new_image, new_mask = run(image, mask, crop=(40, 60), flip=1)
+    np.testing.assert_array_equal(new_image, image[:, ::-1])
+    np.testing.assert_array_equal(new_mask, mask[:, ::-1])
+    flipped = [(run(image, mask, seed, crop=(40, 60), flip=0.25)[1] != mask).any() for seed in range(200)]
+    assert 30 <= sum(flipped) <= 70
+
+
+def test_scales_are_drawn_from_the_list_or_the_range():
+    image, mask = np.zeros((20, 20, 3), np.uint8), np.zeros((20, 20), np.uint8)
+
+    def heights(**options):
+        crop = (40, 40)
+        return {int((run(image, mask, seed, crop=crop, **options)[1] == 0).any(1).sum()) for seed in range(100)}
+
+    assert heights(scales=(0.5, 0.75, 2)) == {10, 15, 40}
+    assert heights(scale_range=(0.9, 1.1)) == {18, 19, 20, 21, 22}
+
+
+@pytest.mark.parametrize("width", [33, 70, 99, 160, 297])
+def test_resized_images_and_masks_lie_on_each_other(width):
+    # Along a ramp a shift of the mask against the image shows as a difference of the values: 2 per column.
+    ramp = np.tile(np.arange(99, dtype=np.uint8) * 2, (99, 1))
+    for axis in (0, 1):
+        source = ramp if axis else ramp.T
+        image, mask = resize_sample(np.dstack([source] * 3), source, (width, width))
+        difference = image[..., 0].astype(float) - mask
+        assert abs(difference.mean()) < 0.2
+        assert np.abs(difference).max() <= 2
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_lines_of_one_pixel_stay_on_their_labels(axis):
+    pattern = np.random.default_rng(0).integers(0, 2, 30).astype(np.uint8)
+    mask = np.tile(pattern, (30, 1))
+    mask = mask if axis else mask.T
+    image = np.dstack([mask * 255] * 3)
+    for seed in range(10):
+        new_image, new_mask = run(image, mask, seed, crop=(60, 60), scales=(3.0,))
+        np.testing.assert_array_equal(new_image[..., 0] > 127, new_mask)
+
+
+def test_class_colors_follow_the_mask_at_any_scale():
+    colors = np.random.default_rng(0).integers(0, 256, (19, 3), np.uint8)
+    mask = np.random.default_rng(1).integers(0, 19, (12, 16), np.uint8).repeat(12, 0).repeat(12, 1)
+    for seed in range(10):
+        image, labels = run(colors[mask], mask, seed, crop=(96, 96), scale_range=(0.4, 2))
+        distance = np.abs(image[:, :, None].astype(int) - colors).sum(-1)
+        agree = distance.argmin(-1) == labels
+        assert agree[labels != IGNORE_LABEL].mean() > 0.75
+
+
+def test_a_sample_that_has_the_size_is_returned_as_it_is():
+    image, mask = sample()
+    assert all(new is old for new, old in zip(resize_sample(image, mask, (40, 60)), (image, mask), strict=True))
+
+
+def test_shrinking_averages_and_never_makes_new_labels():
+    image, mask = sample(64, 64)
+    new_image, new_mask = resize_sample(image, np.where(mask < 9, 3, 200).astype(np.uint8), (16, 16))
+    np.testing.assert_allclose(new_image, image.reshape(16, 4, 16, 4, 3).mean((1, 3)), atol=0.51)
+    assert set(np.unique(new_mask)) == {3, 200}
+
+
+def test_brightness_scales_the_values():
+    gray = np.full((2, 2, 3), 100, np.uint8)
+    levels = [image[0, 0, 0] for image in results(gray, brightness=0.4, color_probability=1)]
+    assert 60 <= min(levels) < 75 and 125 < max(levels) <= 140
+
+
+def test_contrast_keeps_the_mean_and_changes_the_spread():
+    image = np.array([[[80] * 3, [120] * 3]], np.uint8)
+    spreads = set()
+    for result in results(image, contrast=0.5, color_probability=1):
+        assert abs(result.mean() - 100) <= 1
+        spreads.add(int(np.ptp(result)))
+    assert min(spreads) < 30 and max(spreads) > 50
+
+
+def test_saturation_keeps_grey_and_changes_the_spread_of_channels():
+    gray, color = np.full((1, 1, 3), 90, np.uint8), np.array([[[130, 100, 70]]], np.uint8)
+    assert all((result == 90).all() for result in results(gray, saturation=1, color_probability=1))
+    spreads = {int(np.ptp(result)) for result in results(color, saturation=1, color_probability=1)}
+    assert min(spreads) < 15 and max(spreads) > 105
+
+
+def test_hue_turns_the_color_and_keeps_grey():
+    gray, red = np.full((1, 1, 3), 90, np.uint8), np.array([[[255, 0, 0]]], np.uint8)
+    assert all((result == 90).all() for result in results(gray, hue=0.5, color_probability=1))
+    turned = np.array(results(red, hue=0.5, color_probability=1)).reshape(-1, 3)
+    assert (turned.max(1) == 255).all() and (turned.min(1) == 0).all()
+    assert {0, 1, 2} == set(turned.argmax(1))
+    slightly = np.array(results(red, hue=0.05, color_probability=1)).reshape(-1, 3)
+    assert (slightly[:, 0] == 255).all() and slightly[:, 1:].max() > 30
+
+
+def test_colors_change_with_the_given_probability_and_never_the_mask():
+    image, mask = sample()
+    options = dict(crop=(40, 60), flip=0, brightness=0.4)
+    changed = 0
+    for seed in range(100):
+        new_image, new_mask = run(image, mask, seed, color_probability=0.3, **options)
+        np.testing.assert_array_equal(new_mask, mask)
+        changed += (new_image != image).any()
+    assert 15 <= changed <= 45
+    np.testing.assert_array_equal(run(image, mask, color_probability=0, **options)[0], image)
+
+
+def test_the_source_arrays_are_left_alone():
+    image, mask = sample()
+    image.flags.writeable = mask.flags.writeable = False
+    run(image, mask, crop=(50, 70), brightness=0.5, contrast=0.5, saturation=0.5, hue=0.5, color_probability=1)
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        (dict(crop=(0, 5)), "crop is"),
+        (dict(crop=(5,)), "crop is"),
+        (dict(scale_range=(2, 1)), "scale_range is"),
+        (dict(scale_range=(0, 1)), "scale_range is"),
+        (dict(scales=(1, -1)), "scales is"),
+        (dict(flip=1.5), "flip is 1.5; it must be from 0 to 1"),
+        (dict(hue=0.6), "hue is 0.6; it must be from 0 to 0.5"),
+        (dict(brightness=-0.1), "brightness is"),
+        (dict(fill=256), "fill is 256; it must be from 0 to 255"),
+    ],
+)
+def test_a_value_out_of_range_is_refused(options, message):
+    with pytest.raises(UserError, match=message):
+        Augmentation(**{"crop": (4, 4), **options})
+
+
+def test_real_frame(shared):
+    dataset = load_dataset("cityscapes", shared / "data/cityscapes", "val")
+    image, mask = dataset.image(0), dataset.mask(0)
+    for seed in range(3):
+        new_image, new_mask = run(image, mask, seed, crop=(256, 512), scale_range=(0.5, 2), flip=0)
+        assert new_image.shape == (256, 512, 3)
+        road = new_image[new_mask == 0]
+        assert len(road) == 0 or np.abs(road.mean(0) - image[mask == 0].mean(0)).max() < 40

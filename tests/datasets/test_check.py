@@ -1,0 +1,129 @@
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from keras_liteseg.datasets import ClassList, SegmentationDataset, load_dataset
+from keras_liteseg.datasets.check import check_dataset, require_valid
+from keras_liteseg.datasets.folder import Folder
+from keras_liteseg.errors import UserError
+
+
+@pytest.fixture
+def root(tmp_path):
+    (tmp_path / "classes.yaml").write_text("classes: [road, car]")
+    for split in ("train", "val"):
+        for stem in "abc":
+            add(tmp_path, split, stem)
+    return tmp_path
+
+
+def add(root, split, stem, labels=((0, 0, 1, 255),)):
+    image, mask = root / "images" / split / f"{stem}.png", root / "masks" / split / f"{stem}.png"
+    for path in (image, mask):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (4, 1)).save(image)
+    Image.fromarray(np.array(labels, np.uint8)).save(mask)
+    return image, mask
+
+
+def test_a_good_data_set_has_no_problems(root):
+    dataset = Folder(root)
+    assert check_dataset(dataset) == []
+    require_valid(dataset)
+
+
+def test_every_bad_file_is_named_in_order(root):
+    image, mask = root / "images/train", root / "masks/train"
+    add(root, "train", "d", [[0, 9, 9, 1]])
+    add(root, "train", "e", [[0, 0, 0]])
+    (mask / "a.png").unlink()
+    (image / "b.png").unlink()
+    (image / "c.png").write_bytes(b"no image")
+    (mask / "c.png").write_bytes(b"no image")
+    problems = check_dataset(Folder(root))
+    assert [problem.path for problem in problems] == [
+        mask / "a.png",
+        image / "b.png",
+        image / "c.png",
+        mask / "c.png",
+        mask / "d.png",
+        mask / "e.png",
+    ]
+    assert str(problems[0]) == f"{mask / 'a.png'} does not exist; add it or remove {image / 'a.png'}."
+    assert problems[2].what.startswith("cannot be read as an image")
+    assert problems[4].what == "holds label values outside 0-1, 255: 9 (2 pixels)"
+    assert str(problems[5]) == f"{mask / 'e.png'} is 1x3 but its image is 1x4; make both the same size."
+
+
+def test_require_valid_lists_twenty_and_counts_all(root):
+    for number in range(25):
+        add(root, "train", f"z{number:02}", [[7]])
+    with pytest.raises(UserError) as caught:
+        require_valid(Folder(root))
+    message = str(caught.value)
+    assert message.startswith("The data set folder has 25 problems in its split 'train':")
+    assert message.count(".png holds") == 20
+    assert "z19.png" in message and "z20.png" not in message
+    assert message.endswith("and 5 more.")
+
+
+class InMemory(SegmentationDataset):
+    name, split, classes = "in_memory", "train", ClassList(("road",), ((0, 0, 0),))
+
+    def __init__(self, length):
+        self.length = length
+
+    def __len__(self):
+        return self.length
+
+    def sample_id(self, index):
+        return f"sample{index}"
+
+    def image(self, index):
+        return np.zeros((2, 2, 3), np.uint8)
+
+    def mask(self, index):
+        return np.zeros((2, 3), np.uint8)
+
+
+def test_data_sets_without_files_are_checked_too():
+    (problem,) = check_dataset(InMemory(1))
+    assert str(problem) == "sample0 is 2x3 but its image is 2x2; make both the same size."
+
+
+def test_an_empty_data_set_is_a_problem():
+    (problem,) = check_dataset(InMemory(0))
+    assert str(problem) == "in_memory has no samples in its split 'train'; add files to it."
+    with pytest.raises(UserError, match="has 1 problem in its split"):
+        require_valid(InMemory(0))
+
+
+def command(root, splits):
+    arguments = ["-m", "keras_liteseg.datasets.check", "--data", "folder", "--data_dir", str(root), "--split", splits]
+    return subprocess.run([sys.executable, *arguments], capture_output=True, text=True)
+
+
+def test_the_command_prints_class_shares(root):
+    done = command(root, "train,val")
+    assert done.returncode == 0, done.stderr
+    assert "folder train: 3 samples, no problems." in done.stdout
+    assert [line.split() for line in done.stdout.splitlines() if "road" in line] == [["road", "66.67%"]] * 2
+    assert "(ignored: 25.00% of all pixels)" in done.stdout
+
+
+def test_the_command_names_problems_and_exits_1(root):
+    _, mask = add(root, "val", "d", [[0, 0, 0, 5]])
+    done = command(root, "train,val")
+    assert done.returncode == 1
+    assert "folder train: 3 samples, no problems." in done.stdout
+    assert f"{mask} holds label values outside 0-1, 255: 5 (1 pixels)" in done.stdout
+    assert "folder val: 1 problem." in done.stdout
+    assert "Traceback" not in done.stderr
+
+
+def test_real_frames(shared):
+    assert check_dataset(load_dataset("cityscapes", shared / "data/cityscapes", "val")) == []
+    assert check_dataset(load_dataset("camvid", shared / "data/camvid", "val")) == []

@@ -1,0 +1,223 @@
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from edge import benchmark
+from edge.targets import MeasurementFailed, host_cpu
+from keras_liteseg.errors import UserError
+from keras_liteseg.tflite import partitions
+
+ROOT = pathlib.Path(__file__).parents[2]
+
+
+class ArgMax(keras.layers.Layer):
+    """TensorFlow's argmax is a TFLite op outside XNNPACK; that of Keras needs TensorFlow in the runtime."""
+
+    def __init__(self, argmax):
+        super().__init__()
+        self.argmax = argmax
+
+    def call(self, inputs):
+        return self.argmax(inputs)
+
+
+def to_tflite(argmax, size=16):
+    keras.utils.set_random_seed(0)
+    image = keras.Input((size, size, 3), batch_size=1)
+    x = keras.layers.Conv2D(4, 3, activation="relu")(image)
+    converter = tf.lite.TFLiteConverter.from_keras_model(keras.Model(image, ArgMax(argmax)(x)))
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS, tf.lite.OpsSet.SELECT_TF_OPS]
+    return converter.convert()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("models")
+
+    def builtin(x):
+        return tf.argmax(x, -1, output_type=tf.int32)
+
+    (folder / "good.tflite").write_bytes(to_tflite(builtin))
+    (folder / "any_size.tflite").write_bytes(to_tflite(builtin, size=None))
+    (folder / "flex.tflite").write_bytes(to_tflite(lambda x: keras.ops.argmax(x, -1)))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def good(folder):
+    return folder / "good.tflite"
+
+
+def test_rows(good):
+    rows = benchmark.benchmark([good], threads=(1, 2), runs=12, warmup=1)
+    assert [(row["model"], row["threads"], row["status"]) for row in rows] == [
+        ("good.tflite", 1, "ok"),
+        ("good.tflite", 2, "ok"),
+    ]
+    first = rows[0]
+    assert first["bytes"] == good.stat().st_size
+    assert first["target"] == "host:cpu"
+    assert first["accelerator"] == "xnnpack"
+    assert first["delegation"] == {"partitions": 1, "delegated_ops": 1, "other_ops": [{"op": "ARG_MAX", "count": 1}]}
+    assert [(tensor["dtype"], tensor["shape"]) for tensor in first["inputs"]] == [("float32", [1, 16, 16, 3])]
+    assert [(tensor["dtype"], tensor["shape"]) for tensor in first["outputs"]] == [("int32", [1, 14, 14])]
+    assert set(first["device"]) == {"cpu", "cores", "os"}
+    assert first["ratio_to_first"] == 1
+    assert len(first["round_p50_ms"]) == benchmark.ROUNDS
+    for row in rows:
+        run, end_to_end = row["latency_ms"]["run"], row["latency_ms"]["end_to_end"]
+        for times in (run, end_to_end):
+            assert 0 < times["min"] <= times["p50"] <= times["p90"] <= times["p99"] <= times["max"]
+        assert run["p50"] <= end_to_end["p50"]
+        assert row["init_ms"] > 0 and row["first_run_ms"] > 0
+    json.dumps(rows)
+
+    for row in rows:
+        row["load_average"] = 0.0
+    assert len(benchmark.table(rows).splitlines()) == 3
+    rows[1]["load_average"] = 64.0 * rows[1]["device"]["cores"]
+    assert benchmark.table(rows).splitlines()[-1].startswith("The machine was busy before the measuring")
+
+
+def test_memory_is_that_of_the_model_and_not_of_this_process(good):
+    # This test process has TensorFlow loaded; getrusage would hand its memory on to the runner.
+    memory = benchmark.benchmark([good], threads=[1], runs=1)[0]["peak_memory_mb"]
+    assert 0 < memory["model"] < memory["process"] < 200
+
+
+def test_a_failing_model_does_not_stop_the_others(folder, good):
+    failed, ok = benchmark.benchmark([folder / "flex.tflite", good], threads=[1], runs=2, warmup=0)
+    assert failed["status"] == "failed"
+    assert "FlexBitwiseAnd" in failed["reason"] and "\n" not in failed["reason"]
+    assert "latency_ms" not in failed
+    assert ok["status"] == "ok"
+    assert ok["ratio_to_first"] is None
+
+
+def test_timeout_gives_a_failed_row(good):
+    (row,) = benchmark.benchmark([good], threads=[1], timeout_s=0.001)
+    assert (row["status"], row["reason"]) == ("failed", "no answer to 'load' within 0.001 s")
+
+
+def test_crash_is_a_failed_measurement(good):
+    session = host_cpu.connect("cpu").start(good, threads=1, timeout_s=60)
+    session.ask("load")
+    os.kill(session.process.pid, signal.SIGKILL)
+    with pytest.raises(MeasurementFailed, match="killed by SIGKILL"):
+        session.ask("run 1")
+    session.close()
+
+
+def test_session_that_cannot_start_says_why(good):
+    session = host_cpu.connect("cpu").start(good, threads="many", timeout_s=60)
+    with pytest.raises(MeasurementFailed, match="ValueError.*many"):
+        session.ask("load")
+    session.close()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"target": "jetson:orin"}, "Unknown target 'jetson:orin'; choose from host:cpu"),
+        ({"target": "host:gpu"}, "only host:cpu"),
+        ({"threads": [0]}, "threads is 0; give whole numbers from 1 on"),
+        ({"threads": []}, "threads is empty"),
+        ({"runs": 0}, "runs is 0"),
+        ({"warmup": -1}, "warmup is -1"),
+        ({"models": []}, "No model"),
+        ({"models": ["none.tflite"]}, "Cannot read none.tflite"),
+    ],
+)
+def test_bad_arguments(good, arguments, message):
+    with pytest.raises(UserError, match=message):
+        benchmark.benchmark(**{"models": [good], **arguments})
+
+
+def test_bad_files(folder, good, tmp_path):
+    other = tmp_path / "other.tflite"
+    other.write_bytes(b"not a model at all")
+    truncated = tmp_path / "truncated.tflite"
+    truncated.write_bytes(good.read_bytes()[:-100])
+    for path, message in [
+        (other, "not a TFLite file"),
+        (truncated, "truncated"),
+        (folder / "any_size.tflite", "any size"),
+    ]:
+        with pytest.raises(UserError, match=message):
+            benchmark.benchmark([good, path])
+
+
+def test_runs_are_shared_out_evenly():
+    assert benchmark._shares(25, 10) == [3] * 5 + [2] * 5
+    assert benchmark._shares(3, 10) == [1, 1, 1]
+
+
+def test_statistics():
+    times = list(range(1, 102))
+    assert benchmark._statistics(times) == {
+        "p50": 51,
+        "p90": 91,
+        "p99": 100,
+        "mean": 51,
+        "std": pytest.approx(29.1548, abs=1e-4),
+        "min": 1,
+        "max": 101,
+    }
+
+
+@pytest.mark.parametrize(
+    ("dtype", "low", "high"),
+    [
+        ("float32", -1, 1),
+        ("float16", -1, 1),
+        ("int8", -128, 127),
+        ("uint8", 0, 255),
+        ("int16", -(2**15), 2**15 - 1),
+        ("bool", 0, 1),
+    ],
+)
+def test_random_input_fills_the_range_of_its_type(monkeypatch, dtype, low, high):
+    monkeypatch.setitem(sys.modules, "partitions", partitions)
+    from edge.runner import random_input
+
+    data = random_input(np.random.default_rng(0), (1, 512, 512, 3), np.dtype(dtype))
+    assert data.dtype == dtype and data.shape == (1, 512, 512, 3)
+    assert float(data.min()) == pytest.approx(low, rel=1e-3)
+    assert float(data.max()) == pytest.approx(high, rel=1e-3)
+
+
+def run(*arguments):
+    command = [sys.executable, "-m", "edge.benchmark", *map(str, arguments)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+
+
+def test_command_line(folder, good, tmp_path):
+    output = tmp_path / "new" / "result.json"
+    models = f"{good},{folder / 'flex.tflite'}"
+    done = run("--model", models, "--threads", "1", "--runs", "2", "--output", output)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("error: 1 of 2 measurements failed")
+    assert "1x ARG_MAX" in done.stdout and "failed: " in done.stdout and f"Wrote {output}" in done.stdout
+    result = json.loads(output.read_text())
+    assert {"command", "date", "device", "versions", "results"} == set(result)
+    assert [row["status"] for row in result["results"]] == ["ok", "failed"]
+
+
+def test_output_that_cannot_be_written_stops_before_the_measuring(good):
+    done = run("--model", good, "--output", good / "result.json")
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith(f"error: Cannot write {good / 'result.json'}")
+    assert done.stdout == ""
+
+
+def test_threads_that_are_not_numbers():
+    with pytest.raises(UserError, match="threads is '1,two'"):
+        benchmark._numbers(["1", "two"])
