@@ -28,10 +28,10 @@ def main():
     from keras_liteseg.datasets import load_dataset
     from keras_liteseg.datasets.check import require_valid
     from keras_liteseg.errors import UserError
-    from keras_liteseg.training.recipe import load_recipe
+    from keras_liteseg.training.recipe import QuantizationRecipe, Recipe, load_recipe
 
     overrides = [*FLAGS.override, *([f"data={FLAGS.data}"] if FLAGS.data else [])]
-    recipe = load_recipe(FLAGS.config, overrides)
+    recipe = load_recipe(FLAGS.config, overrides, QuantizationRecipe if FLAGS.quantization_aware else Recipe)
     data = {}
     for split in ("train", "val"):
         data[split] = load_dataset(recipe.data, FLAGS.data_dir, split, **recipe.data_options.get(split, {}))

@@ -1,9 +1,29 @@
 """Real-time semantic segmentation for edge devices: train, quantize, export to TFLite, measure on the device."""
 
-from keras_liteseg.checkpoints import load_checkpoint
-from keras_liteseg.errors import UserError
-from keras_liteseg.models import create_model, list_models, model_entry
+import importlib
 
 __version__ = "0.1.0"
 
-__all__ = ["UserError", "create_model", "list_models", "load_checkpoint", "model_entry"]
+_HOMES = {
+    "UserError": "keras_liteseg.errors",
+    "create_model": "keras_liteseg.models",
+    "fold_batch_norm": "keras_liteseg.models",
+    "list_models": "keras_liteseg.models",
+    "load_checkpoint": "keras_liteseg.checkpoints",
+    "load_model": "keras_liteseg.model_file",
+    "model_entry": "keras_liteseg.models",
+    "save_model": "keras_liteseg.model_file",
+}
+
+__all__ = sorted(_HOMES)
+
+
+def __getattr__(name):
+    # Importing Keras takes seconds; commands that need none of it (a data-set check, inspect) should not wait.
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__():
+    return [*globals(), *__all__]

@@ -1,23 +1,21 @@
 """What every command line of the project shares: clean errors, exit status, quiet TensorFlow."""
 
+import contextlib
 import os
 import sys
-
-# TensorFlow's C++ start-up notes bury the output that matters; errors still show.
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 from absl import app, flags
 
 from keras_liteseg.errors import UserError
 
 
-def run(main, required=()):
+def run(main, required=(), tensorflow=True):
     """Run `main()` as an absl app: a `UserError` becomes one sentence on stderr and exit status 1, Ctrl-C 130.
 
     Args:
         main: a function without arguments that reads `flags.FLAGS`.
         required: names of flags that must be given.
+        tensorflow: whether `main` uses TensorFlow, which is then started without its notes.
     """
     flags.mark_flags_as_required(list(required))
 
@@ -26,6 +24,8 @@ def run(main, required=()):
             print(f"error: unexpected argument {arguments[1]!r}; see --help", file=sys.stderr)
             sys.exit(2)
         try:
+            if tensorflow:
+                start_tensorflow()
             main()
         except UserError as error:
             print(f"error: {error}", file=sys.stderr)
@@ -35,6 +35,21 @@ def run(main, required=()):
             sys.exit(130)
 
     app.run(guarded)
+
+
+def start_tensorflow():
+    """Import TensorFlow without its start-up notes, which bury the output that matters and heed no log level."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    sys.stderr.flush()
+    with open(os.devnull, "w") as nowhere, contextlib.ExitStack() as stack:
+        terminal = os.dup(2)
+        stack.callback(os.close, terminal)
+        stack.callback(os.dup2, terminal, 2)
+        os.dup2(nowhere.fileno(), 2)
+        import tensorflow as tf
+
+        tf.config.list_physical_devices("GPU")  # the search for a GPU has notes too
+        tf.get_logger().setLevel("ERROR")
 
 
 def parse_size(text):

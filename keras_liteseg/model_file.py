@@ -36,6 +36,10 @@ class Metadata:
     quantization: str = ""
     output_type: str = ""
 
+    def replace(self, **changes):
+        """Return a copy with other values."""
+        return dataclasses.replace(self, **changes)
+
     def to_json(self):
         return json.dumps(dataclasses.asdict(self))
 

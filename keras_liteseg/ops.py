@@ -19,7 +19,7 @@ def resize_bilinear_align_corners(images, size):
         import tensorflow as tf
 
         # The op computes in float32 whatever it is given.
-        resized = tf.compat.v1.image.resize_bilinear(images, size, align_corners=True)
+        resized = tf.raw_ops.ResizeBilinear(images=images, size=size, align_corners=True)
         return tf.cast(resized, images.dtype)
     return _resize_axis(_resize_axis(images, 1, size[0]), 2, size[1])
 

@@ -10,7 +10,7 @@ from keras_liteseg.datasets.folder import UNKNOWN, FileDataset, require_folder
 from keras_liteseg.errors import UserError
 
 # Label id, name, colour in the order of the official train ids.
-_CLASSES = (
+_LABELS = (
     (7, "road", (128, 64, 128)),
     (8, "sidewalk", (244, 35, 232)),
     (11, "building", (70, 70, 70)),
@@ -31,6 +31,7 @@ _CLASSES = (
     (32, "motorcycle", (0, 0, 230)),
     (33, "bicycle", (119, 11, 32)),
 )
+CLASSES = ClassList(tuple(name for _, name, _ in _LABELS), tuple(color for _, _, color in _LABELS))
 _LABEL_IDS = 34
 _IMAGE_END, _MASK_END = "_leftImg8bit", "_gtFine_labelIds.png"
 
@@ -65,8 +66,7 @@ class Cityscapes(FileDataset):
             )
             for city, frame in sorted(images.keys() | masks)
         ]
-        classes = ClassList(tuple(name for _, name, _ in _CLASSES), tuple(color for _, _, color in _CLASSES))
-        super().__init__("cityscapes", split, classes, pairs, _table())
+        super().__init__("cityscapes", split, CLASSES, pairs, _table())
 
     def sample_id(self, index):
         return super().sample_id(index).removesuffix(_IMAGE_END)
@@ -76,6 +76,6 @@ def _table():
     table = np.full(256, UNKNOWN)
     table[:_LABEL_IDS] = IGNORE_LABEL
     table[255] = IGNORE_LABEL  # the official label id -1 (license plate) stored in 8 bits
-    for train_id, (label_id, _, _) in enumerate(_CLASSES):
+    for train_id, (label_id, _, _) in enumerate(_LABELS):
         table[label_id] = train_id
     return table

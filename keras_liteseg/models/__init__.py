@@ -1,6 +1,7 @@
 """The networks. Importing this package registers them."""
 
 from keras_liteseg.models import ndnet as _ndnet
+from keras_liteseg.models.fold import fold_batch_norm
 from keras_liteseg.models.registry import create_model, list_models, model_entry
 
-__all__ = ["create_model", "list_models", "model_entry"]
+__all__ = ["create_model", "fold_batch_norm", "list_models", "model_entry"]

@@ -53,8 +53,8 @@ def tf_keras_twin(model, wrap=lambda twin, layer: twin, make=tf_keras.Model):
         if layer.weights:
             twin.set_weights(layer.get_weights())
         tensors[id(layer.output)] = wrap(twin, layer)(inputs if len(inputs) > 1 else inputs[0])
-    inputs, outputs = ([tensors[id(x)] for x in part] for part in (model.inputs, model.outputs))
-    return make(inputs[0], outputs[0] if len(outputs) == 1 else outputs)
+    outputs = [tensors[id(x)] for x in model.outputs]
+    return make(tensors[id(model.inputs[0])], outputs[0] if len(outputs) == 1 else outputs)
 
 
 def _twin_layer(layer):

@@ -68,11 +68,16 @@ def simulate_int8(model, ranges):
         return quantize(layer.name, layer(*args, **kwargs))
 
     copy = keras.models.clone_model(model, clone_function=clone, call_function=call)
-    for layer in copy.layers:
+    set_rounded_weights(copy, model)
+    return copy
+
+
+def set_rounded_weights(simulated, model):
+    """Give a result of `simulate_int8` the present weights of `model`, its kernels on the int8 grid."""
+    for layer in simulated.layers:
         if isinstance(layer, layers.Conv2D | layers.DepthwiseConv2D):
             kernel, *bias = model.get_layer(layer.name).get_weights()
             layer.set_weights([rounded_kernel(kernel, isinstance(layer, layers.DepthwiseConv2D)), *bias])
-    return copy
 
 
 def _is_input(tensor):

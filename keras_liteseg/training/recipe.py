@@ -10,11 +10,11 @@ from keras_liteseg.errors import UserError, nearest
 
 
 @dataclasses.dataclass(frozen=True)
-class Recipe:
-    """One training. Keys of the YAML file are the fields; sizes are [height, width] in pixels, times are in epochs.
+class DataRecipe:
+    """What both kinds of training share. Sizes are [height, width] in pixels.
 
-    The learning rate follows `schedule`: 'poly' (power `poly_power`) or 'step' (`step_epochs`, and the rates after each
-    in `step_rates`), after a linear warm-up over `warmup_epochs`.
+    Without `steps_per_epoch`, an epoch is one pass over the data. The rest are arguments of
+    `keras_liteseg.datasets.augment.Augmentation`; `data_options` holds arguments of the data set per split.
     """
 
     model: str = "ndnet45"
@@ -27,6 +27,35 @@ class Recipe:
     steps_per_epoch: int | None = None
     seed: int = 0
 
+    scale_range: tuple = (1.0, 1.0)
+    scales: tuple = ()
+    flip: float = 0.5
+    brightness: float = 0.0
+    contrast: float = 0.0
+    saturation: float = 0.0
+    hue: float = 0.0
+
+    def __post_init__(self):
+        for field in dataclasses.fields(self):
+            if isinstance(getattr(self, field.name), list):
+                object.__setattr__(self, field.name, tuple(getattr(self, field.name)))
+        for name in ("crop_size", "eval_size"):
+            value = getattr(self, name)
+            if len(value) != 2 or not all(isinstance(length, int) and length > 0 for length in value):
+                raise UserError(f"{name} is {list(value)}; wanted [height, width] in pixels.")
+        for name in ("batch_size", "epochs", "steps_per_epoch"):
+            if getattr(self, name) is not None and getattr(self, name) < 1:
+                raise UserError(f"{name} is {getattr(self, name)}; it must be 1 or more.")
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe(DataRecipe):
+    """Training in float: SGD on cross-entropy. Keys of the YAML file are the fields.
+
+    The learning rate follows `schedule`: 'poly' (power `poly_power`) or 'step' (`step_rates[i]` from epoch
+    `step_epochs[i]` on), after a linear warm-up over `warmup_epochs`.
+    """
+
     learning_rate: float = 0.05
     momentum: float = 0.9
     weight_decay: float = 5e-4
@@ -37,17 +66,8 @@ class Recipe:
     warmup_epochs: float = 0.0
     aux_weight: float = 0.4
 
-    scale_range: tuple = (0.75, 1.5)
-    scales: tuple = ()
-    flip: float = 0.5
-    brightness: float = 0.2
-    contrast: float = 0.2
-    saturation: float = 0.2
-    hue: float = 0.02
-
     def __post_init__(self):
-        for name in ("crop_size", "eval_size", "step_epochs", "step_rates", "scale_range", "scales"):
-            object.__setattr__(self, name, tuple(getattr(self, name)))
+        super().__post_init__()
         if self.schedule not in ("poly", "step"):
             raise UserError(f"schedule is '{self.schedule}'; a recipe knows poly and step.")
         if self.schedule == "step" and len(self.step_epochs) != len(self.step_rates):
@@ -55,17 +75,29 @@ class Recipe:
                 f"step_epochs has {len(self.step_epochs)} entries and step_rates {len(self.step_rates)}; give one rate "
                 "per boundary, the rate that holds after it."
             )
-        for name in ("batch_size", "epochs"):
-            if getattr(self, name) < 1:
-                raise UserError(f"{name} is {getattr(self, name)}; it must be 1 or more.")
 
 
-def load_recipe(path, overrides=()):
+@dataclasses.dataclass(frozen=True)
+class QuantizationRecipe(DataRecipe):
+    """Fine-tuning with simulated int8: Adam, cosine decay to 0, towards the float network's own outputs.
+
+    `label_weight` is the weight of the cross-entropy with the labels beside the self-distillation;
+    `calibration_images` training images set the activation ranges beforehand.
+    """
+
+    batch_size: int = 4
+    learning_rate: float = 1e-4
+    label_weight: float = 0.0
+    calibration_images: int = 32
+
+
+def load_recipe(path, overrides=(), kind=Recipe):
     """Read a recipe file.
 
     Args:
-        path: YAML file with the fields of `Recipe`.
+        path: YAML file with the fields of `kind`.
         overrides: strings 'key=value', the value in YAML.
+        kind: `Recipe` or `QuantizationRecipe`.
 
     Raises:
         UserError: the file is missing or no YAML, a key is unknown (the nearest is shown), or a value is of the wrong type.
@@ -84,12 +116,12 @@ def load_recipe(path, overrides=()):
         if not equals:
             raise UserError(f"The override '{text}' has no '='; write key=value, for example epochs=20.")
         values[key.strip()] = yaml.safe_load(value)
-    fields = {field.name: field for field in dataclasses.fields(Recipe)}
+    fields = {field.name: field for field in dataclasses.fields(kind)}
     for key, value in values.items():
         if key not in fields:
             raise UserError(f"{path}: there is no recipe key '{key}'. The nearest: {nearest(str(key), fields)}.")
         values[key] = _typed(path, key, value, fields[key])
-    return Recipe(**values)
+    return kind(**values)
 
 
 def _typed(path, key, value, field):

@@ -56,9 +56,9 @@ def train(recipe, train_data, val_data, output_dir, init_from=None, resume=False
         UserError: an option does not fit, a file cannot be read or written, or the loss became NaN.
     """
     output_dir = pathlib.Path(output_dir)
-    _prepare_output(output_dir, recipe, resume)
+    prepare_output(output_dir, recipe, resume, output_dir / LAST_FILE)
     keras.utils.set_random_seed(recipe.seed)
-    steps = recipe.steps_per_epoch or max(len(train_data) // recipe.batch_size, 1)
+    steps = epoch_steps(recipe, train_data)
     strategy = choose_strategy()
     with strategy.scope():
         model, inference = build(recipe, len(train_data.classes), steps)
@@ -159,10 +159,21 @@ def _at_size(inference, recipe, classes):
     return fixed
 
 
-def _prepare_output(output_dir, recipe, resume):
-    if resume and not (output_dir / LAST_FILE).exists():
-        raise UserError(f"There is no {LAST_FILE} in {output_dir} to resume from; leave out --resume to start.")
-    if not resume and (output_dir / LAST_FILE).exists():
+def epoch_steps(recipe, dataset):
+    """Return the number of batches in an epoch."""
+    return recipe.steps_per_epoch or max(len(dataset) // recipe.batch_size, 1)
+
+
+def prepare_output(output_dir, recipe, resume, state):
+    """Write the recipe into `output_dir`.
+
+    Raises:
+        UserError: `state`, what a training resumes from, is missing with `resume` or there without; or the folder
+            cannot be written.
+    """
+    if resume and not state.exists():
+        raise UserError(f"There is no {state.name} in {output_dir} to resume from; leave out --resume to start.")
+    if not resume and state.exists():
         raise UserError(f"{output_dir} already holds a training; give --resume to go on or another --output_dir.")
     with atomic_path(output_dir / RECIPE_FILE) as temporary:
         values = {name: list(v) if isinstance(v, tuple) else v for name, v in dataclasses.asdict(recipe).items()}

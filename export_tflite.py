@@ -1,0 +1,56 @@
+"""Export a network to a TFLite file and measure on that file what the conversion cost.
+
+  python export_tflite.py --model runs/camvid/best.keras --quantization int8 --data camvid --data_dir DIR --output a.tflite
+  python export_tflite.py --model ndnet45 --checkpoint ndnet45_cityscapes.pth --input_size 1024x2048 --quantization int8 \\
+      --data cityscapes --data_dir DIR --output b.tflite
+  python export_tflite.py --model ndnet45 --input_size 512x1024 --quantization float16 --output latency_only.tflite
+
+int8 uses the scales of a quantization-aware training where the model has had one, else it is calibrated on the training
+split of --data, or on the built-in street scenes. With --data, the written file runs in LiteRT over the validation split
+and must keep the mIoU of the Keras model to --max_drop points; otherwise the command fails and no file is left.
+A registered name without --checkpoint is exported with seeded random weights, for latency work.
+"""
+
+from absl import flags
+
+from keras_liteseg import cli
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string("model", None, "Registered name, such as ndnet45, or a .keras file.")
+flags.DEFINE_string("checkpoint", None, "Weights for a registered name, such as an official .pth file.")
+flags.DEFINE_string("input_size", None, "HEIGHTxWIDTH of the network's input; a .keras file's own size by default.")
+flags.DEFINE_enum("quantization", "none", ["none", "float16", "int8"], "none: float32; float16: weights; int8: all.")
+flags.DEFINE_enum("output_type", "logits", ["logits", "classes"], "Scores per class, or the int32 class map.")
+flags.DEFINE_string("data", None, "Data set for calibration (train split) and the accuracy gate (--split).")
+flags.DEFINE_string("data_dir", None, "Folder of the data set.")
+flags.DEFINE_string("split", "val", "Split on which the file is measured.")
+flags.DEFINE_integer("calibration_images", 32, "Number of training images that set the int8 scales.", lower_bound=1)
+flags.DEFINE_float("max_drop", 1.0, "Largest acceptable loss in points of mIoU against the Keras model.")
+flags.DEFINE_string("output", None, "The .tflite file to write.")
+
+
+def main():
+    from keras_liteseg.datasets import load_dataset
+    from keras_liteseg.tflite.export import export
+
+    size = cli.parse_size(FLAGS.input_size) if FLAGS.input_size else None
+    calibration = validation = None
+    if FLAGS.data:
+        calibration = load_dataset(FLAGS.data, FLAGS.data_dir, "train")
+        validation = load_dataset(FLAGS.data, FLAGS.data_dir, FLAGS.split)
+    export(
+        FLAGS.model,
+        FLAGS.output,
+        checkpoint=FLAGS.checkpoint,
+        input_size=size,
+        quantization=FLAGS.quantization,
+        output_type=FLAGS.output_type,
+        calibration=calibration,
+        calibration_images=FLAGS.calibration_images,
+        validation=validation,
+        max_drop=FLAGS.max_drop,
+    )
+
+
+if __name__ == "__main__":
+    cli.run(main, required=["model", "output"])

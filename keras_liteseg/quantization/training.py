@@ -1,0 +1,189 @@
+"""Quantization-aware training of a trained network, by self-distillation."""
+
+import pathlib
+
+import keras
+import tensorflow as tf
+import tf_keras
+
+from keras_liteseg.datasets.base import IGNORE_LABEL
+from keras_liteseg.datasets.pipeline import CachedDataset, training_pipeline
+from keras_liteseg.errors import UserError
+from keras_liteseg.evaluation import evaluate, require_same_classes
+from keras_liteseg.model_file import save_model
+from keras_liteseg.models import create_model, fold_batch_norm
+from keras_liteseg.predictor import calibration_images, keras_predictor, load_network
+from keras_liteseg.quantization.post_training import post_training
+from keras_liteseg.quantization.qat import quantization_aware_twin
+from keras_liteseg.quantization.ranges import quantized_layers
+from keras_liteseg.quantization.simulate import set_rounded_weights, simulate_int8
+from keras_liteseg.training.trainer import (
+    CACHE_BYTES,
+    LOG_FILE,
+    augmentation,
+    choose_strategy,
+    epoch_steps,
+    prepare_output,
+)
+
+QAT_FILE = "qat.keras"
+BACKUP_FOLDER = "backup"
+
+
+def train(recipe, train_data, val_data, output_dir, init_from, resume=False):
+    """Fine-tune a trained network so that its int8 file computes what the float network does.
+
+    Batch normalization is folded, channel ranges are equalized and activation ranges calibrated first, so that the
+    training starts where post-training quantization ends.
+
+    Writes into `output_dir` after each epoch: `qat.keras` (the folded network with its activation ranges, from which
+    export_tflite.py makes the int8 file), `log.csv` with the accuracy of the simulated int8 network, TensorBoard logs,
+    and the state to resume from.
+
+    Args:
+        recipe: a `QuantizationRecipe`.
+        train_data, val_data: `SegmentationDataset`s with the network's classes; the labels of `train_data` are used
+            only with `label_weight` above 0.
+        output_dir: folder for all of it.
+        init_from: `.keras` file or official checkpoint of the float network.
+        resume: go on from the last finished epoch in `output_dir`.
+
+    Returns:
+        Path of `qat.keras`.
+
+    Raises:
+        UserError: an option does not fit, or a file cannot be read or written.
+    """
+    output_dir = pathlib.Path(output_dir)
+    prepare_output(output_dir, recipe, resume, output_dir / BACKUP_FOLDER)
+    keras.utils.set_random_seed(recipe.seed)
+    with choose_strategy().scope():
+        network, metadata = _float_network(recipe, init_from, train_data.classes)
+        require_same_classes(metadata, train_data)
+        images = calibration_images(train_data, recipe.calibration_images, recipe.eval_size, metadata)
+        print(f"Calibrating on {len(images)} images", flush=True)
+        equalized, ranges = post_training(fold_batch_norm(network), images)
+        student, variables = _student(recipe, equalized, ranges)
+
+    steps = epoch_steps(recipe, train_data)
+    batches = training_pipeline(
+        CachedDataset(train_data, CACHE_BYTES),
+        augmentation(recipe),
+        recipe.batch_size,
+        metadata.mean,
+        metadata.std,
+        seed=recipe.seed,
+    )
+    rate = tf_keras.optimizers.schedules.CosineDecay(recipe.learning_rate, recipe.epochs * steps)
+    student.compile(tf_keras.optimizers.Adam(rate))
+    print(f"Quantization-aware training of {metadata.model} on {train_data.name}, into {output_dir}", flush=True)
+    student.fit(
+        batches,
+        steps_per_epoch=steps,
+        epochs=recipe.epochs,
+        callbacks=[
+            tf_keras.callbacks.BackupAndRestore(str(output_dir / BACKUP_FOLDER), delete_checkpoint=False),
+            _Validation(equalized, variables, ranges, network, metadata, val_data, output_dir / QAT_FILE),
+            tf_keras.callbacks.CSVLogger(str(output_dir / LOG_FILE), append=resume),
+            tf_keras.callbacks.TensorBoard(str(output_dir / "tensorboard"), write_graph=False),
+        ],
+    )
+    print(f"Wrote {output_dir / QAT_FILE}")
+    return output_dir / QAT_FILE
+
+
+class SelfDistillation(tf_keras.Model):
+    """Student that follows the float network: in its class probabilities and in every ReLU output on the way.
+
+    The loss is KL(float || student) of the class probabilities, plus the mean over the ReLU outputs of the squared
+    difference relative to the float output's variance, plus `label_weight` times the cross-entropy with the labels.
+    The intermediate terms make the training short: each layer learns from its own error (as in Li et al., "BRECQ:
+    Pushing the Limit of Post-Training Quantization by Block Reconstruction" (2021), arXiv 2102.05426).
+    """
+
+    def configure(self, teacher, label_weight):
+        """Set the float network, a Keras 3 model with the same outputs as this one: ReLU outputs, then logits."""
+        # Behind a function, because tf_keras would track a Keras 3 model as a layer of its own.
+        self.teacher_call = lambda images: teacher(images, training=False)
+        self.label_weight = label_weight
+
+    def train_step(self, data):
+        images, masks = data
+        *float_features, float_logits = self.teacher_call(images)
+        with tf.GradientTape() as tape:
+            *features, logits = self(images, training=True)
+            kl = kl_divergence(float_logits, logits)
+            pairs = list(zip(float_features, features))
+            feature_error = tf.add_n([relative_error(theirs, ours) for theirs, ours in pairs]) / len(pairs)
+            loss = kl + feature_error
+            if self.label_weight:
+                loss += self.label_weight * cross_entropy(masks, logits)
+        gradients = tape.gradient(loss, self.trainable_variables)
+        self.optimizer.apply_gradients(zip(gradients, self.trainable_variables))
+        return {"loss": loss, "kl": kl, "feature_error": feature_error}
+
+
+def kl_divergence(target_logits, logits):
+    """Return the mean over pixels of KL(softmax(target_logits) || softmax(logits))."""
+    target_log, log = tf.nn.log_softmax(target_logits), tf.nn.log_softmax(logits)
+    return tf.reduce_mean(tf.reduce_sum(tf.exp(target_log) * (target_log - log), axis=-1))
+
+
+def relative_error(target, value):
+    """Return the mean squared difference over the variance of `target`."""
+    return tf.reduce_mean(tf.math.squared_difference(target, value)) / (tf.math.reduce_variance(target) + 1e-6)
+
+
+def cross_entropy(labels, logits):
+    """Return the mean cross-entropy over the pixels that are not `IGNORE_LABEL`; 0 when there is none."""
+    valid = labels != IGNORE_LABEL
+    loss = tf.nn.sparse_softmax_cross_entropy_with_logits(tf.where(valid, labels, 0), logits)
+    weight = tf.cast(valid, loss.dtype)
+    return tf.reduce_sum(loss * weight) / tf.maximum(tf.reduce_sum(weight), 1.0)
+
+
+class _Validation(tf_keras.callbacks.Callback):
+    """Copies the trained weights into the Keras 3 network, measures its simulated int8 form, and saves it."""
+
+    def __init__(self, network, variables, ranges, reference, metadata, val_data, path):
+        super().__init__()
+        self.network, self.variables, self.val_data, self.path = network, variables, val_data, path
+        self.metadata = metadata.replace(ranges=ranges)
+        self.simulated = simulate_int8(network, ranges)
+        predictor = keras_predictor(reference, metadata)
+        self.reference = [predictor.labels(val_data.image(index)) for index in range(len(val_data))]
+
+    def on_epoch_end(self, epoch, logs):
+        for name, variables in self.variables.items():
+            self.network.get_layer(name).set_weights([variable.numpy() for variable in variables])
+        set_rounded_weights(self.simulated, self.network)
+        result = evaluate(
+            keras_predictor(self.simulated, self.metadata), self.val_data, self.reference, progress=False
+        )
+        logs.update(val_miou=result.miou, val_agreement=result.agreement)
+        print(f" int8 (simulated): val_miou {result.miou:.4f}, labels equal to float {100 * result.agreement:.2f} %")
+        save_model(self.network, self.path, self.metadata)
+
+
+def _float_network(recipe, init_from, classes):
+    if str(init_from).endswith(".keras"):
+        network, metadata = load_network(init_from, None, recipe.eval_size)
+    else:
+        network, metadata = load_network(recipe.model, init_from, recipe.eval_size, classes)
+    if metadata.ranges:
+        raise UserError(f"{init_from} has had quantization-aware training already; start from the float network.")
+    if metadata.model != recipe.model:
+        raise UserError(f"{init_from} holds {metadata.model} and the recipe is for {recipe.model}; use one of them in both.")
+    return network, metadata.replace(data=recipe.data)
+
+
+def _student(recipe, equalized, ranges):
+    """Return (student ready to train at the recipe's crop size, its kernels and biases by layer name)."""
+    network = create_model(recipe.model, (*recipe.crop_size, 3), equalized.output.shape[-1])
+    network = fold_batch_norm(network)
+    network.set_weights(equalized.get_weights())
+    features = [layer.output for layer in quantized_layers(network) if isinstance(layer, keras.layers.ReLU)]
+    teacher = keras.Model(network.input, [*features, network.output])
+    student, variables = quantization_aware_twin(teacher, ranges, SelfDistillation)
+    student.configure(teacher, recipe.label_weight)
+    return student, variables

@@ -1,0 +1,40 @@
+"""Our `Metadata` inside a TFLite file, as a named buffer that runtimes pass over."""
+
+import flatbuffers
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+from keras_liteseg.errors import UserError
+from keras_liteseg.model_file import Metadata
+from keras_liteseg.tflite.inspect import read_model
+
+_ENTRY = b"keras_liteseg.json"
+
+
+def with_metadata(content, metadata):
+    """Return the TFLite file `content` (bytes) with `metadata` in it."""
+    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
+    buffer = schema.BufferT()
+    buffer.data = np.frombuffer(metadata.to_json().encode(), np.uint8)
+    model.buffers.append(buffer)
+    entry = schema.MetadataT()
+    entry.name, entry.buffer = _ENTRY, len(model.buffers) - 1
+    model.metadata = [*(model.metadata or []), entry]
+    builder = flatbuffers.Builder(len(content) + 1024)
+    builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
+    return bytes(builder.Output())
+
+
+def read_metadata(path):
+    """Return the `Metadata` of a TFLite file.
+
+    Raises:
+        UserError: the file is missing or damaged, or was not exported by this library.
+    """
+    model = read_model(path)
+    for entry in model.metadata or []:
+        if entry.name == _ENTRY:
+            return Metadata.from_json(bytes(model.buffers[entry.buffer].data))
+    raise UserError(
+        f"{path} does not say which network and classes it holds; export it with export_tflite.py, which writes that."
+    )

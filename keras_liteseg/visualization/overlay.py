@@ -1,0 +1,97 @@
+"""Label maps as pictures. All pictures are RGB, uint8 (height, width, 3); all label maps integers (height, width)."""
+
+import pathlib
+
+import numpy as np
+from PIL import Image
+
+from keras_liteseg.datasets.base import IGNORE_LABEL
+from keras_liteseg.errors import UserError
+from keras_liteseg.files import atomic_path
+
+SIGNAL = (255, 64, 32)
+"""Colour of the pixels that `highlight` points out."""
+
+
+def colorize(labels, classes):
+    """Return the label map in the colours of a `ClassList`, black where it is `IGNORE_LABEL`.
+
+    Raises:
+        UserError: a label that is neither a class nor `IGNORE_LABEL`.
+    """
+    labels = np.asarray(labels)
+    counted = labels[labels != IGNORE_LABEL]
+    if counted.size and not 0 <= counted.min() <= counted.max() < len(classes):
+        raise UserError(
+            f"A label map has labels from {counted.min()} to {counted.max()}, but there are {len(classes)} classes; "
+            f"labels go from 0 to {len(classes) - 1}, and {IGNORE_LABEL} is for pixels without a class."
+        )
+    palette = np.zeros((IGNORE_LABEL + 1, 3), np.uint8)
+    palette[: len(classes)] = classes.colors
+    return palette[labels]
+
+
+def overlay(image, labels, classes, opacity=0.55):
+    """Return `image` under the colours of `labels`, with each region outlined in the full colour of its class.
+
+    Pixels of `IGNORE_LABEL` show the image alone.
+
+    Args:
+        opacity: of the colours inside the outline, 0 to 1.
+
+    Raises:
+        UserError: image and label map differ in size, or a label is not a class.
+    """
+    _require_same_size(image, labels)
+    strength = np.where(_borders(labels), 1.0, opacity) * (np.asarray(labels) != IGNORE_LABEL)
+    return _blend(image, colorize(labels, classes), strength)
+
+
+def highlight(image, where):
+    """Return `image` in pale grey with the pixels of `where`, bool (height, width), in `SIGNAL`.
+
+    Raises:
+        UserError: image and `where` differ in size.
+    """
+    _require_same_size(image, where)
+    grey = np.asarray(Image.fromarray(image).convert("L"), np.float32)[..., None]
+    pale = np.broadcast_to(130 + 0.45 * grey, image.shape)
+    return _blend(pale, np.array(SIGNAL), np.asarray(where, np.float32))
+
+
+def save_image(path, rgb):
+    """Write a picture as PNG or JPEG, by the suffix of `path`.
+
+    Raises:
+        UserError: another suffix, or the file cannot be written.
+    """
+    suffix = pathlib.Path(path).suffix.lower()
+    if suffix not in (".png", ".jpg", ".jpeg"):
+        raise UserError(f"Cannot write {path}: pictures are written as .png, .jpg or .jpeg; give one of these suffixes.")
+    with atomic_path(path) as temporary:
+        Image.fromarray(rgb).save(temporary, **({} if suffix == ".png" else JPEG))
+
+
+JPEG = {"quality": 90, "subsampling": 0}
+"""Pillow's options for JPEG; at half the resolution, colours would run over the outlines."""
+
+
+def _blend(below, above, strength):
+    strength = strength[..., None]
+    return np.rint((1 - strength) * below + strength * above).astype(np.uint8)
+
+
+def _borders(labels):
+    """Mark both sides of every edge between labels, but not the rim of the map."""
+    padded = np.pad(labels, 1, mode="edge")
+    above, below = padded[:-2, 1:-1], padded[2:, 1:-1]
+    left, right = padded[1:-1, :-2], padded[1:-1, 2:]
+    return (labels != above) | (labels != below) | (labels != left) | (labels != right)
+
+
+def _require_same_size(image, labels):
+    if image.shape[:2] != labels.shape:
+        raise UserError(
+            f"The image has {image.shape[0]}x{image.shape[1]} pixels and the label map "
+            f"{'x'.join(map(str, labels.shape))}; resize one of them to the other."
+        )
