@@ -26,6 +26,7 @@ flags.DEFINE_string("data_dir", None, "Folder of the data set.")
 flags.DEFINE_string("split", "val", "Split on which the file is measured.")
 flags.DEFINE_integer("calibration_images", 32, "Number of training images that set the int8 scales.", lower_bound=1)
 flags.DEFINE_float("max_drop", 1.0, "Largest acceptable loss in points of mIoU against the Keras model.")
+flags.DEFINE_string("reference", None, "Keras model to compare with instead of --model: the float one, after QAT.")
 flags.DEFINE_string("output", None, "The .tflite file to write.")
 
 
@@ -48,6 +49,7 @@ def main():
         calibration=calibration,
         calibration_images=FLAGS.calibration_images,
         validation=validation,
+        reference=FLAGS.reference,
         max_drop=FLAGS.max_drop,
     )
 

@@ -8,7 +8,6 @@ edge/README.md says how the numbers are taken and how to read them.
 import contextlib
 import hashlib
 import pathlib
-import tempfile
 
 import numpy as np
 from absl import flags
@@ -16,7 +15,7 @@ from absl import flags
 from edge import targets
 from keras_liteseg import cli
 from keras_liteseg.errors import UserError
-from keras_liteseg.files import write_json
+from keras_liteseg.files import require_writable, write_json
 from keras_liteseg.results import provenance
 from keras_liteseg.tflite.inspect import read_model
 
@@ -209,7 +208,7 @@ def table(rows):
 def main():
     values = flags.FLAGS
     output = pathlib.Path(values.output)
-    _check_output(output)
+    require_writable(output)
     rows = benchmark(
         values.model, values.target, _numbers(values.threads), values.runs, values.warmup, timeout_s=values.timeout
     )
@@ -228,19 +227,6 @@ def _numbers(texts):
         raise UserError(f"threads is '{','.join(texts)}'; give whole numbers from 1 on, such as 1,2.") from None
 
 
-def _check_output(path):
-    """Find out before the measuring, which takes long, that the result cannot be kept."""
-    if path.is_dir():
-        raise UserError(f"Cannot write {path}: it is a folder. Give the name of a .json file.")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=path.parent).close()
-    except OSError as error:
-        raise UserError(
-            f"Cannot write {path}: {error.strerror or error}. Choose a folder that you may write to."
-        ) from error
-
-
 if __name__ == "__main__":
     flags.DEFINE_list("model", None, "the .tflite files, separated by commas")
     flags.DEFINE_string("target", "host:cpu", "where to measure")
@@ -249,4 +235,4 @@ if __name__ == "__main__":
     flags.DEFINE_integer("warmup", 5, "untimed runs before them")
     flags.DEFINE_float("timeout", 300, "seconds after which loading, or one round of runs, counts as failed")
     flags.DEFINE_string("output", None, "the JSON file to write")
-    cli.run(main, required=("model", "output"))
+    cli.run(main, required=("model", "output"), tensorflow=False)

@@ -4,7 +4,7 @@ import contextlib
 import os
 import sys
 
-from absl import app, flags
+from absl import app, flags, logging
 
 from keras_liteseg.errors import UserError
 
@@ -50,6 +50,7 @@ def start_tensorflow():
 
         tf.config.list_physical_devices("GPU")  # the search for a GPU has notes too
         tf.get_logger().setLevel("ERROR")
+        logging.set_verbosity(logging.ERROR)
 
 
 def parse_size(text):

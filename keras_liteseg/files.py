@@ -39,6 +39,24 @@ def atomic_path(path):
                 os.unlink(temporary)
 
 
+def require_writable(path):
+    """Make the folder of `path`, and find out before long work that the file cannot be written after it.
+
+    Raises:
+        UserError: it cannot.
+    """
+    path = pathlib.Path(path)
+    if path.is_dir():
+        raise UserError(f"Cannot write {path}: it is a folder. Give the name of a file.")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=path.parent).close()
+    except OSError as error:
+        raise UserError(
+            f"Cannot write {path}: {error.strerror or error}. Free some space or choose a folder that you may write to."
+        ) from error
+
+
 def write_json(path, value):
     """Write `value` as indented JSON, atomically."""
     with atomic_path(path) as temporary:

@@ -16,7 +16,8 @@ from absl import flags
 from keras_liteseg import cli
 from keras_liteseg.datasets import list_datasets, load_dataset
 from keras_liteseg.datasets.base import IGNORE_LABEL
-from keras_liteseg.datasets.folder import FileDataset, Problem
+from keras_liteseg.datasets.folder import FileDataset
+from keras_liteseg.datasets.pictures import Problem
 from keras_liteseg.errors import UserError
 
 FLAGS = flags.FLAGS
@@ -110,4 +111,4 @@ if __name__ == "__main__":
     flags.DEFINE_enum("data", None, list_datasets(), "Data set.")
     flags.DEFINE_string("data_dir", None, "Root folder of the data set.")
     flags.DEFINE_list("split", ["train", "val"], "Splits to check, separated by commas.")
-    cli.run(_main, required=["data"])
+    cli.run(_main, required=["data"], tensorflow=False)

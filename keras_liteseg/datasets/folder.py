@@ -4,28 +4,13 @@ import pathlib
 
 import numpy as np
 import yaml
-from PIL import Image, ImageOps
 
 from keras_liteseg.datasets.base import IGNORE_LABEL, ClassList, SegmentationDataset
+from keras_liteseg.datasets.pictures import IMAGE_SUFFIXES, Problem, open_picture
 from keras_liteseg.errors import UserError, nearest
 
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
 UNKNOWN = -1
 """Entry of a raw-value table for values that no mask may contain."""
-
-
-class Problem(UserError):
-    """A fault of one file: raised when the file is loaded, collected by `check.check_dataset`.
-
-    Attributes:
-        path: the faulty file.
-        what: what is wrong with it.
-        cure: what to do.
-    """
-
-    def __init__(self, path, what, cure):
-        super().__init__(f"{path} {what}; {cure}.")
-        self.path, self.what, self.cure = pathlib.Path(path), what, cure
 
 
 class FileDataset(SegmentationDataset):
@@ -59,7 +44,7 @@ class FileDataset(SegmentationDataset):
             Problem: the file is missing, unreadable or has more than 8 bits per channel.
         """
         path, mask_path = self._pairs[index]
-        return np.array(_open(path, mate=mask_path).convert("RGB"))
+        return np.array(open_picture(path, f"add it or remove {mask_path}").convert("RGB"))
 
     def mask(self, index):
         """Return the label map, uint8 (height, width), train ids and `IGNORE_LABEL`.
@@ -68,7 +53,7 @@ class FileDataset(SegmentationDataset):
             Problem: the file is missing, unreadable, not a single-channel 8-bit image, or holds an unknown value.
         """
         image_path, path = self._pairs[index]
-        mask = _open(path, mate=image_path)
+        mask = open_picture(path, f"add it or remove {image_path}")
         if mask.mode not in ("L", "P", "1"):
             raise Problem(
                 path,
@@ -135,20 +120,6 @@ def require_folder(data_dir):
         found = "is a file, not a folder" if path.exists() else "does not exist"
         raise UserError(f"The data folder {path} {found}; give the root folder of the data set.")
     return path
-
-
-def _open(path, mate):
-    """Return the decoded 8-bit Pillow image, turned as its EXIF orientation says."""
-    try:
-        with Image.open(path) as file:
-            image = ImageOps.exif_transpose(file)
-    except FileNotFoundError:
-        raise Problem(path, "does not exist", f"add it or remove {mate}") from None
-    except Exception as error:  # Pillow has no common error: broken bytes end in OSError, struct.error, TypeError, ...
-        raise Problem(path, f"cannot be read as an image ({error})", "restore or remove the file") from error
-    if image.mode.startswith(("I", "F")):
-        raise Problem(path, f"has more than 8 bits per channel (mode {image.mode})", "convert it to 8 bits")
-    return image
 
 
 def _by_stem(folder, suffixes):

@@ -7,7 +7,7 @@ where it is made and multiplied again where it is used, and the network computes
 Here the factors come from measured activation ranges, and whole groups of tensors are scaled together: a residual
 stream is made by 1x1 convolutions and used by depthwise ones, both quantized per channel, so that all tensors of the
 stream can be equalized at no cost to any weight. Where a dense convolution uses the channel, its input columns grow
-unequal instead, and the factor is the geometric mean that balances activation against weight.
+unequal instead, and `BALANCE` weighs activation against weight.
 """
 
 import keras
@@ -18,6 +18,9 @@ from keras_liteseg.models.layers import BilinearResize
 
 # Layers whose output channel i is input channel i times any positive factor applied to the input.
 _HOMOGENEOUS = (layers.ReLU, layers.ZeroPadding2D, layers.MaxPooling2D, BilinearResize)
+
+# Where a dense convolution uses a channel: 1 equalizes the activations fully, 0 the kernel's input columns.
+BALANCE = 0.75
 
 # A channel this many times smaller than the largest is raised no further: it is noise, or rarely seen in calibration.
 LARGEST_FACTOR = 64.0
@@ -125,7 +128,7 @@ def _factors(groups, ranges):
             kernel = np.abs(layer.kernel.numpy())
             # Each output channel has its own scale, so a column counts relative to the largest of its row.
             columns = (kernel / np.maximum(kernel.max(axis=(0, 1, 2)), 1e-12)).max(axis=(0, 1, 3))
-            balanced = np.sqrt(relative[numbers] / np.maximum(columns, 1e-6))
+            balanced = relative[numbers] ** BALANCE / np.maximum(columns, 1e-6) ** (1 - BALANCE)
             balanced /= balanced.max()
             factors[numbers] = np.maximum(balanced, 1.0 / LARGEST_FACTOR)
     factors[groups.fixed] = 1.0

@@ -1,5 +1,7 @@
 """A Keras model of static size into the bytes of a TFLite file."""
 
+import warnings
+
 import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
@@ -38,4 +40,7 @@ def convert(model, metadata):
     if metadata.quantization == "int8":
         converter.inference_input_type = tf.int8
         converter.inference_output_type = tf.int8
-    return with_metadata(converter.convert(), metadata)
+    with warnings.catch_warnings():
+        # It warns that the input's statistics are missing; they are in the graph.
+        warnings.filterwarnings("ignore", "Statistics for quantized inputs")
+        return with_metadata(converter.convert(), metadata)

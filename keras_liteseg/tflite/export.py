@@ -2,14 +2,13 @@
 
 import os
 import pathlib
-import tempfile
 
 import keras
 
 from keras_liteseg.datasets import load_dataset
 from keras_liteseg.errors import UserError
 from keras_liteseg.evaluation import require_same_classes
-from keras_liteseg.files import atomic_path
+from keras_liteseg.files import atomic_path, require_writable
 from keras_liteseg.models.fold import fold_batch_norm
 from keras_liteseg.predictor import calibration_images as images_of, load_network
 from keras_liteseg.tflite.convert import convert
@@ -30,6 +29,7 @@ def export(
     calibration=None,
     calibration_images=32,
     validation=None,
+    reference=None,
     max_drop=1.0,
 ):
     """Write a `.tflite` file, inspect it, and measure it on `validation`; a file that fails is not left behind.
@@ -45,7 +45,9 @@ def export(
             street scenes when None.
         calibration_images: how many of its images, evenly spread.
         validation: data set of the accuracy gate, or None to skip it.
-        max_drop: largest acceptable loss against the Keras model, in points of mIoU.
+        reference: `.keras` file of the network to compare with, such as the float network before quantization-aware
+            training; the exported network itself when None.
+        max_drop: largest acceptable loss against it, in points of mIoU.
 
     Returns:
         A `Verification`, or None without `validation`.
@@ -79,7 +81,8 @@ def export(
         if validation is None:
             print("The accuracy gate is skipped: no --data was given.")
         else:
-            verification = verify(temporary, network, metadata, validation, max_drop)
+            compared = load_network(reference, None, network.input.shape[1:3])[0] if reference else network
+            verification = verify(temporary, compared, metadata, validation, max_drop)
     print(f"Wrote {output} ({os.path.getsize(output):,} bytes)")
     return verification
 
@@ -100,15 +103,3 @@ def _prepared(network, metadata, calibration, calibration_images):
     images = images_of(calibration, calibration_images, network.input.shape[1:3], metadata)
     print(f"int8 scales: calibrated on {len(images)} training images of {calibration.name}.")
     return simulate_int8(*post_training(fold_batch_norm(network), images))
-
-
-def require_writable(path):
-    """Raise a UserError now when `path` cannot be written later."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path.parent):
-            pass
-    except OSError as error:
-        raise UserError(
-            f"Cannot write {path}: {error.strerror}. Free some space or choose a folder that you may write to."
-        ) from error

@@ -98,7 +98,7 @@ def train(recipe, train_data, val_data, output_dir, init_from=None, resume=False
         steps_per_epoch=steps,
         epochs=recipe.epochs,
         initial_epoch=first_epoch,
-        verbose="auto",
+        shuffle=False,  # the pipeline does; True only brings a warning
         callbacks=[
             Validation(inference, validation),
             KeepBest(output_dir / BEST_FILE, save_best, last),

@@ -12,6 +12,9 @@ from keras_liteseg.files import atomic_path
 SIGNAL = (255, 64, 32)
 """Colour of the pixels that `highlight` points out."""
 
+JPEG = {"quality": 90, "subsampling": 0}
+"""Pillow's options for JPEG; at half the resolution, colours would run over the outlines."""
+
 
 def colorize(labels, classes):
     """Return the label map in the colours of a `ClassList`, black where it is `IGNORE_LABEL`.
@@ -42,7 +45,7 @@ def overlay(image, labels, classes, opacity=0.55):
     Raises:
         UserError: image and label map differ in size, or a label is not a class.
     """
-    _require_same_size(image, labels)
+    require_same_size(image, labels)
     strength = np.where(_borders(labels), 1.0, opacity) * (np.asarray(labels) != IGNORE_LABEL)
     return _blend(image, colorize(labels, classes), strength)
 
@@ -53,7 +56,7 @@ def highlight(image, where):
     Raises:
         UserError: image and `where` differ in size.
     """
-    _require_same_size(image, where)
+    require_same_size(image, where)
     grey = np.asarray(Image.fromarray(image).convert("L"), np.float32)[..., None]
     pale = np.broadcast_to(130 + 0.45 * grey, image.shape)
     return _blend(pale, np.array(SIGNAL), np.asarray(where, np.float32))
@@ -67,13 +70,9 @@ def save_image(path, rgb):
     """
     suffix = pathlib.Path(path).suffix.lower()
     if suffix not in (".png", ".jpg", ".jpeg"):
-        raise UserError(f"Cannot write {path}: pictures are written as .png, .jpg or .jpeg; give one of these suffixes.")
+        raise UserError(f"Cannot write {path}: the suffix of a picture must be .png, .jpg or .jpeg.")
     with atomic_path(path) as temporary:
         Image.fromarray(rgb).save(temporary, **({} if suffix == ".png" else JPEG))
-
-
-JPEG = {"quality": 90, "subsampling": 0}
-"""Pillow's options for JPEG; at half the resolution, colours would run over the outlines."""
 
 
 def _blend(below, above, strength):
@@ -89,7 +88,8 @@ def _borders(labels):
     return (labels != above) | (labels != below) | (labels != left) | (labels != right)
 
 
-def _require_same_size(image, labels):
+def require_same_size(image, labels):
+    """Raise a UserError when an image and a label map differ in height or width."""
     if image.shape[:2] != labels.shape:
         raise UserError(
             f"The image has {image.shape[0]}x{image.shape[1]} pixels and the label map "

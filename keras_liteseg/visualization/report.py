@@ -13,7 +13,7 @@ from keras_liteseg.datasets.base import IGNORE_LABEL, ClassList
 from keras_liteseg.files import atomic_path
 from keras_liteseg.tflite.inspect import TFLiteReport
 from keras_liteseg.visualization.charts import Line, line_chart
-from keras_liteseg.visualization.overlay import JPEG, SIGNAL, colorize, highlight, overlay
+from keras_liteseg.visualization.overlay import JPEG, SIGNAL, colorize, highlight, overlay, require_same_size
 
 UNKNOWN = "\N{EN DASH}"
 
@@ -192,6 +192,8 @@ def _best_epoch(rows):
 
 
 def _pictures(scene, classes):
+    for labels in (scene.truth, scene.float_labels, scene.int8_labels):
+        require_same_size(scene.image, labels)
     counted = scene.truth != IGNORE_LABEL
     wrong = (scene.int8_labels != scene.truth) & counted
     differs = scene.int8_labels != scene.float_labels

@@ -4,7 +4,7 @@ from PIL import Image
 
 from keras_liteseg.datasets import IGNORE_LABEL, load_dataset
 from keras_liteseg.datasets.camvid import CamVid
-from keras_liteseg.datasets.folder import Problem
+from keras_liteseg.datasets.pictures import Problem
 from keras_liteseg.errors import UserError
 
 

@@ -3,7 +3,8 @@ import pytest
 from PIL import Image
 
 from keras_liteseg.datasets import IGNORE_LABEL, list_datasets, load_dataset
-from keras_liteseg.datasets.folder import Folder, Problem
+from keras_liteseg.datasets.folder import Folder
+from keras_liteseg.datasets.pictures import Problem
 from keras_liteseg.errors import UserError
 
 CLASSES = "classes:\n  - {name: road, color: [1, 2, 3]}\n  - car\n"
@@ -180,8 +181,8 @@ def test_load_dataset_explains_what_is_wrong(root):
 
 
 def test_load_dataset_passes_options_to_street_scenes(root):
-    dataset = load_dataset("street_scenes", split="val", length=3, size=(32, 64))
-    assert (len(dataset), dataset.split, dataset.image(0).shape) == (3, "val", (32, 64, 3))
+    dataset = load_dataset("street_scenes", split="val", length=3, size=(64, 128))
+    assert (len(dataset), dataset.split, dataset.image(0).shape) == (3, "val", (64, 128, 3))
     with pytest.raises(UserError, match="no option 'lenght'; did you mean one of length"):
         load_dataset("street_scenes", lenght=3)
     with pytest.raises(UserError, match="reads no files"):

@@ -1,0 +1,103 @@
+"""Write the tables of README.md from the measurements in results/.
+
+  python -m benchmarks.tables            rewrites README.md
+  python -m benchmarks.tables --check    fails when README.md is not what the results say
+"""
+
+import json
+import pathlib
+import sys
+
+from absl import flags
+
+from keras_liteseg import cli
+from keras_liteseg.errors import UserError
+from keras_liteseg.files import atomic_path
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+FLAGS = flags.FLAGS
+flags.DEFINE_bool("check", False, "Compare only; exit status 1 when README.md is out of date.")
+
+
+def main():
+    readme = ROOT / "README.md"
+    text = readme.read_text()
+    updated = with_tables(text, load_results(ROOT / "results"))
+    if FLAGS.check:
+        if updated != text:
+            raise UserError("The tables in README.md are not those of results/; run python -m benchmarks.tables.")
+    elif updated != text:
+        with atomic_path(readme) as temporary:
+            temporary.write_text(updated)
+        print(f"Wrote {readme.name}")
+
+
+def load_results(folder):
+    """Return {file name without suffix: value} of all JSON files in a folder."""
+    return {path.stem: json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))}
+
+
+def with_tables(text, results):
+    """Return a README with each part between <!-- table: NAME --> and <!-- end --> replaced."""
+    for name, make in TABLES.items():
+        begin = f"<!-- table: {name} -->\n"
+        head, found, rest = text.partition(begin)
+        if not found:
+            raise UserError(f"README.md has no line '{begin.strip()}'; put it where the table belongs.")
+        text = head + begin + make(results) + "<!-- end -->" + rest.partition("<!-- end -->")[2]
+    return text
+
+
+def accuracy_table(results):
+    """Float, float16 and int8 side by side for each data set that was measured."""
+    lines = ["| network, data | float | int8, post-training | int8, quantization-aware |", "|---|---|---|---|"]
+    for prefix, label in (
+        ("camvid_ndnet45", "NDNet45, CamVid test (233 frames, 360x480)"),
+        ("cityscapes_ndnet45", "NDNet45, official weights, 2 Cityscapes val frames (1024x2048)"),
+    ):
+        cells = [accuracy_cell(results.get(f"{prefix}_{kind}")) for kind in ("float", "int8", "int8_qat")]
+        lines.append(f"| {label} | {' | '.join(cells)} |")
+    demo = results.get("demo")
+    if demo:
+        files = demo["files"]
+        cells = [
+            f"{100 * demo['keras']['miou']:.2f}",
+            *(
+                f"{100 * files[name]['miou']:.2f} ({100 * files[name]['agreement']:.2f} %)"
+                for name in ("int8 (post-training)", "int8 (quantization-aware)")
+            ),
+        ]
+        lines.append(f"| NDNet45, street scenes ({demo['images']} held out, 256x512) | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def accuracy_cell(result):
+    if result is None:
+        return ""
+    cell = f"{100 * result['miou']:.2f}"
+    return cell if result["agreement"] is None else f"{cell} ({100 * result['agreement']:.2f} %)"
+
+
+def latency_table(results):
+    """Latency of the committed benchmark rows, with the ratio to float32 at the same number of threads."""
+    lines = [
+        "| file | size | 1 thread, p50 | 2 threads, p50 | against float32 | peak memory |",
+        "|---|---|---|---|---|---|",
+    ]
+    rows = results.get("latency_ndnet45_512x1024", {}).get("results", [])
+    for model in dict.fromkeys(row["model"] for row in rows):
+        ours = [row for row in rows if row["model"] == model]
+        times = {row["threads"]: row["latency_ms"]["run"]["p50"] for row in ours}
+        base = {row["threads"]: row["latency_ms"]["run"]["p50"] for row in rows if row["model"] == rows[0]["model"]}
+        ratio = " / ".join(f"{base[count] / times[count]:.2f}" for count in sorted(times))
+        memory = max(row["peak_memory_mb"]["model"] for row in ours)
+        cells = [f"{ours[0]['bytes'] / 1e6:.2f} MB"]
+        cells += [f"{times[count]:.1f} ms" if count in times else "" for count in (1, 2)]
+        lines.append(f"| {model} | {' | '.join(cells)} | {ratio} x | {memory:.0f} MB |")
+    return "\n".join(lines) + "\n"
+
+
+TABLES = {"accuracy": accuracy_table, "latency": latency_table}
+
+if __name__ == "__main__":
+    cli.run(main, tensorflow=False)

@@ -1,0 +1,188 @@
+"""The whole chain on the built-in data: train, quantize, export, check the files, time them, report.
+
+  python demo.py --output_dir demo_output
+
+After an interruption, the same command goes on with the training where it stopped.
+"""
+
+import contextlib
+import dataclasses
+import pathlib
+import shutil
+import time
+
+from absl import flags
+
+from keras_liteseg import cli
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string("output_dir", "demo_output", "Folder for the models, the files, the measurements and the report.")
+flags.DEFINE_string("config", "configs/demo.yaml", "Recipe of the float training.")
+flags.DEFINE_string("qat_config", "configs/demo_qat.yaml", "Recipe of the quantization-aware training.")
+flags.DEFINE_integer("runs", 50, "Timed runs per file and number of threads.", lower_bound=1)
+
+REPORT_FILE = "report.html"
+SCENES = 6
+NEXT_STEPS = {
+    "Train on your own pictures": "python train.py --config configs/demo.yaml --data folder --data_dir DIR --output_dir runs/mine",
+    "Look at predictions": "python predict.py --model demo_output/int8_qat.tflite --input FOLDER --output predictions",
+    "Time a file again": "python -m edge.benchmark --model demo_output/int8_qat.tflite --output latency.json",
+    "See what is inside a file": "python -m keras_liteseg.tflite.inspect demo_output/int8_qat.tflite",
+}
+
+
+# Name in the report: (file, whether it comes from the quantization-aware training, --quantization)
+VARIANTS = {
+    "float32": ("float32.tflite", False, "none"),
+    "float16": ("float16.tflite", False, "float16"),
+    "int8 (post-training)": ("int8.tflite", False, "int8"),
+    "int8 (quantization-aware)": ("int8_qat.tflite", True, "int8"),
+}
+
+
+def main():
+    from edge.benchmark import benchmark, table
+    from keras_liteseg.datasets import load_dataset
+    from keras_liteseg.files import write_json
+    from keras_liteseg.quantization.training import BACKUP_FOLDER
+    from keras_liteseg.quantization.training import train as train_quantized
+    from keras_liteseg.results import provenance
+    from keras_liteseg.tflite.export import export
+    from keras_liteseg.training.recipe import QuantizationRecipe, load_recipe
+    from keras_liteseg.training.trainer import LAST_FILE, train
+    from keras_liteseg.visualization.report import write_report
+
+    output = pathlib.Path(FLAGS.output_dir)
+    start_afresh_if_finished(output)
+    recipe, qat_recipe = load_recipe(FLAGS.config), load_recipe(FLAGS.qat_config, kind=QuantizationRecipe)
+    train_data, val_data = (
+        load_dataset(recipe.data, split=split, **recipe.data_options.get(split, {})) for split in ("train", "val")
+    )
+    stages = Stages()
+
+    with stages("Train in float"):
+        resume = (output / "float" / LAST_FILE).exists()
+        best = train(recipe, train_data, val_data, output / "float", resume=resume)
+    with stages("Train with quantization"):
+        resume = (output / "qat" / BACKUP_FOLDER).exists()
+        quantized = train_quantized(qat_recipe, train_data, val_data, output / "qat", best, resume)
+    verifications = {}
+    with stages("Export, and measure the files"):
+        for name, (file, quantization_aware, quantization) in VARIANTS.items():
+            print(f"\n{name}")
+            verifications[name] = export(
+                quantized if quantization_aware else best,
+                output / file,
+                quantization=quantization,
+                calibration=train_data,
+                validation=val_data,
+                reference=best,
+            )
+    with stages("Time the files"):
+        rows = benchmark([output / file for file, _, _ in VARIANTS.values()], runs=FLAGS.runs)
+        print(table(rows))
+
+    origin = provenance()
+    write_json(output / "results.json", results(recipe, val_data, verifications, rows, stages.seconds, origin))
+    write_report(
+        output / REPORT_FILE,
+        make_report(recipe, train_data, val_data, verifications, rows, stages.seconds, origin, output),
+    )
+    before, after = verifications["float32"].keras, verifications["int8 (quantization-aware)"].file
+    print(
+        f"\nmIoU on {before.images} held-out scenes: {before.miou:.4f} float, {after.miou:.4f} int8 file "
+        f"({100 * (after.miou - before.miou):+.2f} points), {100 * after.agreement:.2f} % of the labels equal\n"
+        f"Took {sum(stages.seconds.values()) / 60:.1f} minutes. Open {output / REPORT_FILE}"
+    )
+
+
+class Stages:
+    """Prints the stages of the chain as they begin and keeps their wall times.
+
+    Attributes:
+        seconds: {stage: wall time in seconds}.
+    """
+
+    def __init__(self):
+        self.seconds = {}
+
+    @contextlib.contextmanager
+    def __call__(self, name):
+        print(f"\n--- {name}", flush=True)
+        start = time.perf_counter()
+        yield
+        self.seconds[name] = round(time.perf_counter() - start, 1)
+
+
+def start_afresh_if_finished(output):
+    """Remove the trainings of an earlier run that came to its end; one that was interrupted goes on."""
+    if (output / REPORT_FILE).exists():
+        for folder in ("float", "qat"):
+            shutil.rmtree(output / folder, ignore_errors=True)
+        (output / REPORT_FILE).unlink()
+
+
+def results(recipe, val_data, verifications, rows, seconds, origin):
+    """Return what was measured as one JSON value."""
+    return {
+        "kind": "demo",
+        "network": recipe.model,
+        "data": val_data.name,
+        "images": len(val_data),
+        "keras": dataclasses.asdict(verifications["float32"].keras),
+        "files": {name: dataclasses.asdict(result.file) for name, result in verifications.items()},
+        "latency": rows,
+        "stage_seconds": seconds,
+        **origin,
+    }
+
+
+def make_report(recipe, train_data, val_data, verifications, rows, seconds, origin, output):
+    """Return the `DemoReport` of this run."""
+    from keras_liteseg.predictor import load_predictor
+    from keras_liteseg.tflite.inspect import inspect
+    from keras_liteseg.training.trainer import read_log
+    from keras_liteseg.visualization.report import DemoReport, Scene, Variant
+
+    variants = []
+    for name, (file, _, _) in VARIANTS.items():
+        accuracy, inspection = verifications[name].file, inspect(output / file)
+        variants.append(
+            Variant(
+                name=name,
+                file=file,
+                size=inspection.size,
+                miou=accuracy.miou,
+                pixel_accuracy=accuracy.pixel_accuracy,
+                iou=accuracy.iou,
+                agreement=accuracy.agreement,
+                inspection=inspection,
+                latency=[row for row in rows if row["model"] == file],
+            )
+        )
+    first, last = (load_predictor(output / variant.file) for variant in (variants[0], variants[-1]))
+    scenes = []
+    for index in range(min(SCENES, len(val_data))):
+        image = val_data.image(index)
+        scenes.append(
+            Scene(val_data.sample_id(index), image, val_data.mask(index), first.labels(image), last.labels(image))
+        )
+    return DemoReport(
+        title="From street scenes to a measured int8 network",
+        model=recipe.model,
+        data=val_data.name,
+        train_images=len(train_data),
+        val_images=len(val_data),
+        classes=val_data.classes,
+        stage_seconds=seconds,
+        provenance=origin,
+        log=read_log(output / "float"),
+        qat_log=read_log(output / "qat"),
+        variants=variants,
+        scenes=scenes,
+        next_steps=NEXT_STEPS,
+    )
+
+
+if __name__ == "__main__":
+    cli.run(main)
