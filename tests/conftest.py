@@ -1,6 +1,8 @@
 """Fixtures for all tests."""
 
 import pathlib
+import subprocess
+import sys
 
 import pytest
 
@@ -12,3 +14,112 @@ def shared():
     if not path.is_dir():
         pytest.skip("../shared is not here")
     return path
+
+
+@pytest.fixture
+def tiny_network(monkeypatch):
+    """Name of a network of three convolutions, registered for one test: for code that only handles networks."""
+    from keras_liteseg.models import registry
+    from tests.tiny import tiny
+
+    entry = registry.Entry(tiny, mean=(0.5,) * 3, std=(0.5,) * 3, size_multiple=4, aux_size_multiple=8)
+    monkeypatch.setitem(registry._ENTRIES, "tiny", entry)
+    return "tiny"
+
+
+@pytest.fixture(scope="session")
+def scenes():
+    """Four street scenes of 64x128."""
+    from keras_liteseg.datasets import load_dataset
+
+    return load_dataset("street_scenes", split="val", length=4, size=(64, 128))
+
+
+@pytest.fixture(scope="session")
+def metadata(scenes):
+    """Metadata of `network`."""
+    from keras_liteseg.model_file import Metadata
+
+    return Metadata("ndnet45", scenes.name, scenes.classes, (0.5,) * 3, (0.5,) * 3)
+
+
+@pytest.fixture(scope="session")
+def images(scenes, metadata):
+    """The scenes as inputs of `network`."""
+    from keras_liteseg.predictor import calibration_images
+
+    return calibration_images(scenes, len(scenes), scenes.size, metadata)
+
+
+@pytest.fixture(scope="session")
+def network(images):
+    """NDNet45 with random weights and the statistics of the scenes; like trained ones, its residual branches add little,
+    or a rounding error would grow from block to block."""
+    import keras
+    import numpy as np
+
+    from keras_liteseg.models import create_model
+
+    keras.utils.set_random_seed(0)
+    rng = np.random.default_rng(0)
+    model = create_model("ndnet45", images[0].shape[1:], 9)
+    norms = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    for norm in norms:
+        size = 0.1 if norm.name.endswith("conv2_bn") else 1.0
+        norm.gamma.assign(size * rng.uniform(0.5, 1.5, norm.gamma.shape))
+        norm.beta.assign(rng.normal(0, 0.2, norm.beta.shape))
+    momentum = norms[0].momentum
+    for norm in norms:
+        norm.momentum = 0.0
+    model(np.concatenate(images), training=True)
+    for norm in norms:
+        norm.momentum = momentum
+    return model
+
+
+@pytest.fixture(scope="session")
+def folded(network):
+    """`network` without batch normalization."""
+    from keras_liteseg.models import fold_batch_norm
+
+    return fold_batch_norm(network)
+
+
+@pytest.fixture(scope="session")
+def calibrated(folded, images):
+    """(Equalized network, activation ranges) of `folded`."""
+    from keras_liteseg.quantization.post_training import post_training
+
+    return post_training(folded, images)
+
+
+@pytest.fixture(scope="session")
+def network_file(network, metadata, tmp_path_factory):
+    """`network` as a .keras file."""
+    from keras_liteseg.model_file import save_model
+
+    path = tmp_path_factory.mktemp("network") / "network.keras"
+    save_model(network, path, metadata)
+    return path
+
+
+@pytest.fixture(scope="session")
+def int8_file(calibrated, metadata, tmp_path_factory):
+    """`network` as an int8 .tflite file that gives logits."""
+    from keras_liteseg.quantization.simulate import simulate_int8
+    from keras_liteseg.tflite.convert import convert
+
+    path = tmp_path_factory.mktemp("network") / "int8.tflite"
+    path.write_bytes(convert(simulate_int8(*calibrated), metadata.replace(quantization="int8", output_type="logits")))
+    return path
+
+
+@pytest.fixture(scope="session")
+def run_script():
+    """Function that runs a script of the top folder with arguments, and returns the finished process."""
+    root = pathlib.Path(__file__).resolve().parents[1]
+
+    def run(script, *arguments):
+        return subprocess.run([sys.executable, root / script, *map(str, arguments)], capture_output=True, text=True)
+
+    return run

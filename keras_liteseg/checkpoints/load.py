@@ -70,7 +70,7 @@ def _copy_weights(donor, model, path, transfer=False):
     backbone = [layer.name for layer in misfits if isinstance(layer, layers.Layer) and "features_" in layer.name]
     if backbone or misfits and not transfer:
         raise UserError(
-            f"{path} holds '{donor.name}' with {donor.output_shape[-1]} classes; it does not fit the model "
+            f"{path} holds '{donor.name}' with {donor.outputs[0].shape[-1]} classes; it does not fit the model "
             f"'{model.name}' in: {', '.join(layer.name for layer in misfits[:5])}. Build the model with the name and "
             "the number of classes that the file was saved with."
         )
@@ -81,9 +81,11 @@ def _copy_weights(donor, model, path, transfer=False):
 
 
 def _load_h5(model, path):
+    before = model.get_weights()
     try:
         model.load_weights(path)
     except Exception as error:  # Keras and h5py raise ValueError, OSError and KeyError alike.
+        model.set_weights(before)  # Keras has filled the layers before the one that does not fit.
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise UserError(
             f"{path} does not fit the model '{model.name}' or is damaged: {reason} "

@@ -75,13 +75,20 @@ def create_model(name, input_shape=(512, 1024, 3), num_classes=19, aux_heads=Fal
     """
     entry = model_entry(name)
     input_shape = tuple(input_shape)
-    _check_input_shape(name, input_shape, entry.aux_size_multiple if aux_heads else entry.size_multiple)
+    check_input_shape(name, input_shape, aux_heads)
     if not isinstance(num_classes, int) or num_classes < 2:
         raise UserError(f"num_classes is {num_classes!r}; a network needs a whole number of classes, 2 or more.")
     return entry.build(input_shape=input_shape, num_classes=num_classes, aux_heads=aux_heads, **options)
 
 
-def _check_input_shape(name, input_shape, multiple):
+def check_input_shape(name, input_shape, aux_heads=False):
+    """Refuse an input shape that `create_model` would refuse.
+
+    Raises:
+        UserError: there is no such network, or it cannot take the shape; the message shows the nearest legal sizes.
+    """
+    entry = model_entry(name)
+    multiple = entry.aux_size_multiple if aux_heads else entry.size_multiple
     if len(input_shape) != 3 or input_shape[2] != 3:
         raise UserError(f"input_shape is {input_shape}; '{name}' takes (height, width, 3), an RGB image.")
     for length in input_shape[:2]:

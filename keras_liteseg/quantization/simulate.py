@@ -29,7 +29,8 @@ class NativeDepthwiseConv2D(layers.DepthwiseConv2D):
     """Depthwise convolution as TensorFlow's native dilated op.
 
     Keras's own dilated form is three ops (space to batch, convolution, batch to space), which the converter fuses only
-    where no fake quantization stands between. The native op has no gradient on a CPU, so it is for export only.
+    where no fake quantization stands between and no other convolution shares the first op. The native op has no gradient
+    on a CPU, so it is for export only.
     """
 
     def call(self, inputs):
@@ -45,6 +46,13 @@ class NativeDepthwiseConv2D(layers.DepthwiseConv2D):
         return result + self.bias if self.use_bias else result
 
 
+def native_dilation(model):
+    """Return a copy of `model` in which every dilated depthwise convolution is a `NativeDepthwiseConv2D`."""
+    copy = keras.models.clone_model(model, clone_function=_native_clone)
+    copy.set_weights(model.get_weights())
+    return copy
+
+
 def simulate_int8(model, ranges):
     """Return a copy of `model` that computes what its int8 file computes, and that converts to that file.
 
@@ -54,11 +62,6 @@ def simulate_int8(model, ranges):
     """
     quantized = {layer.name for layer in quantized_layers(model)}
 
-    def clone(layer):
-        if type(layer) is layers.DepthwiseConv2D and max(layer.dilation_rate) > 1:
-            return NativeDepthwiseConv2D.from_config(layer.get_config())
-        return layer.__class__.from_config(layer.get_config())
-
     def quantize(name, tensor):
         return FakeQuantize(*ranges[name], name=f"{name}_int8")(tensor) if name in quantized else tensor
 
@@ -67,7 +70,7 @@ def simulate_int8(model, ranges):
         args = [quantize(x.name, x) if _is_input(x) else x for x in args]
         return quantize(layer.name, layer(*args, **kwargs))
 
-    copy = keras.models.clone_model(model, clone_function=clone, call_function=call)
+    copy = keras.models.clone_model(model, clone_function=_native_clone, call_function=call)
     set_rounded_weights(copy, model)
     return copy
 
@@ -78,6 +81,11 @@ def set_rounded_weights(simulated, model):
         if isinstance(layer, layers.Conv2D | layers.DepthwiseConv2D):
             kernel, *bias = model.get_layer(layer.name).get_weights()
             layer.set_weights([rounded_kernel(kernel, isinstance(layer, layers.DepthwiseConv2D)), *bias])
+
+
+def _native_clone(layer):
+    native = type(layer) is layers.DepthwiseConv2D and max(layer.dilation_rate) > 1
+    return (NativeDepthwiseConv2D if native else type(layer)).from_config(layer.get_config())
 
 
 def _is_input(tensor):

@@ -11,6 +11,8 @@ from keras_liteseg.evaluation import require_same_classes
 from keras_liteseg.files import atomic_path, require_writable
 from keras_liteseg.models.fold import fold_batch_norm
 from keras_liteseg.predictor import calibration_images as images_of, load_network
+from keras_liteseg.quantization.post_training import post_training
+from keras_liteseg.quantization.simulate import native_dilation, simulate_int8
 from keras_liteseg.tflite.convert import convert
 from keras_liteseg.tflite.inspect import inspect
 from keras_liteseg.tflite.verify import verify
@@ -89,15 +91,10 @@ def export(
 
 def _prepared(network, metadata, calibration, calibration_images):
     if metadata.quantization != "int8":
-        return network
-    # Imported here so that a float export needs no quantization package.
-    from keras_liteseg.quantization.simulate import simulate_int8
-
+        return native_dilation(network)
     if metadata.ranges:
         print("int8 scales: from quantization-aware training.")
         return simulate_int8(network, metadata.ranges)
-    from keras_liteseg.quantization.post_training import post_training
-
     if calibration is None:
         calibration = load_dataset("street_scenes", split="train", size=network.input.shape[1:3])
     images = images_of(calibration, calibration_images, network.input.shape[1:3], metadata)

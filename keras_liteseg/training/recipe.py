@@ -43,6 +43,9 @@ class DataRecipe:
             value = getattr(self, name)
             if len(value) != 2 or not all(isinstance(length, int) and length > 0 for length in value):
                 raise UserError(f"{name} is {list(value)}; wanted [height, width] in pixels.")
+        for split, options in self.data_options.items():
+            if split not in ("train", "val") or not isinstance(options, dict):
+                raise UserError(f"data_options has '{split}: {options}'; wanted tables of options under train and val.")
         for name in ("batch_size", "epochs", "steps_per_epoch"):
             if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise UserError(f"{name} is {getattr(self, name)}; it must be 1 or more.")
@@ -107,7 +110,7 @@ def load_recipe(path, overrides=(), kind=Recipe):
         values = yaml.safe_load(path.read_text()) or {}
     except OSError as error:
         raise UserError(f"Cannot read the recipe {path}: {error.strerror}. Recipes are in configs/.") from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UserError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(values, dict):
         raise UserError(f"{path} holds no 'key: value' lines; see configs/ for recipes.")
@@ -115,7 +118,10 @@ def load_recipe(path, overrides=(), kind=Recipe):
         key, equals, value = text.partition("=")
         if not equals:
             raise UserError(f"The override '{text}' has no '='; write key=value, for example epochs=20.")
-        values[key.strip()] = yaml.safe_load(value)
+        try:
+            values[key.strip()] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise UserError(f"The override '{text}' is not YAML: {' '.join(str(error).split())}") from error
     fields = {field.name: field for field in dataclasses.fields(kind)}
     for key, value in values.items():
         if key not in fields:
@@ -133,13 +139,14 @@ def _typed(path, key, value, field):
     if isinstance(default, bool):
         fits, wanted = isinstance(value, bool), "true or false"
     elif isinstance(default, float):
-        # YAML reads 1e-4 as a string; people write it.
-        value = _float(value)
-        fits, wanted = value is not None and math.isfinite(value), "a number"
+        fits, wanted = _float(value) is not None, "a number"
+        value = _float(value) if fits else value
     elif isinstance(default, int):
         fits, wanted = isinstance(value, int) and not isinstance(value, bool), "a whole number"
     elif isinstance(default, tuple):
-        fits, wanted = isinstance(value, list), "a list"
+        fits = isinstance(value, list) and all(_float(entry) is not None for entry in value)
+        wanted = "a list of numbers"
+        value = [_float(entry) if isinstance(entry, str) else entry for entry in value] if fits else value
     else:
         fits, wanted = isinstance(value, type(default)), {"str": "text", "dict": "a table"}[type(default).__name__]
     if not fits:
@@ -148,7 +155,9 @@ def _typed(path, key, value, field):
 
 
 def _float(value):
+    """Return a finite number or None. YAML reads 1e-4 as a string; people write it."""
     try:
-        return None if isinstance(value, bool) else float(value)
+        number = math.nan if isinstance(value, bool) else float(value)
     except (TypeError, ValueError):
         return None
+    return number if math.isfinite(number) else None

@@ -15,6 +15,7 @@ from keras_liteseg.errors import UserError
 from keras_liteseg.files import atomic_path
 from keras_liteseg.model_file import Metadata, save_model
 from keras_liteseg.models import create_model, model_entry
+from keras_liteseg.models.registry import check_input_shape
 from keras_liteseg.training.callbacks import KeepBest, LastState, Validation
 from keras_liteseg.training.losses import CrossEntropy
 from keras_liteseg.training.metrics import MeanIoU
@@ -55,6 +56,9 @@ def train(recipe, train_data, val_data, output_dir, init_from=None, resume=False
     Raises:
         UserError: an option does not fit, a file cannot be read or written, or the loss became NaN.
     """
+    # The training model takes any size, so a wrong one would show only in the middle of `fit`.
+    check_input_shape(recipe.model, (*recipe.crop_size, 3), aux_heads=True)
+    check_input_shape(recipe.model, (*recipe.eval_size, 3))
     output_dir = pathlib.Path(output_dir)
     prepare_output(output_dir, recipe, resume, output_dir / LAST_FILE)
     keras.utils.set_random_seed(recipe.seed)
@@ -65,8 +69,8 @@ def train(recipe, train_data, val_data, output_dir, init_from=None, resume=False
         if init_from and not resume:
             fresh = initialize_from(model, init_from)
             print(f"Starting from {init_from}" + (f"; new: {', '.join(fresh)}" if fresh else ""))
-    last = LastState(output_dir / LAST_FILE)
-    first_epoch = last.restore(model) if resume else 0
+        last = LastState(output_dir / LAST_FILE)
+        first_epoch = last.restore(model) if resume else 0
     print(
         f"Training {recipe.model} ({inference.count_params():,} parameters) on {len(train_data)} images of "
         f"{train_data.name}, {strategy.num_replicas_in_sync} device(s), into {output_dir}",

@@ -1,0 +1,120 @@
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from keras_liteseg.predictor import keras_predictor, load_predictor
+from keras_liteseg.quantization.simulate import (
+    FakeQuantize,
+    NativeDepthwiseConv2D,
+    native_dilation,
+    rounded_kernel,
+    set_rounded_weights,
+    simulate_int8,
+)
+from keras_liteseg.tflite.convert import convert
+from keras_liteseg.tflite.inspect import inspect
+
+
+@pytest.mark.parametrize("shape, depthwise, axes", [((3, 3, 4, 6), False, (0, 1, 2)), ((3, 3, 6, 1), True, (0, 1, 3))])
+def test_rounded_kernel(shape, depthwise, axes):
+    kernel = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    scale = np.abs(kernel).max(axis=axes, keepdims=True) / 127
+    steps = rounded_kernel(kernel, depthwise) / scale
+    np.testing.assert_allclose(steps, np.rint(kernel / scale), atol=1e-4)
+    np.testing.assert_allclose(np.abs(steps).max(axis=axes), 127, rtol=1e-6)
+
+
+def test_rounded_kernel_of_a_dead_channel_is_zero():
+    kernel = np.ones((1, 1, 2, 3), np.float32)
+    kernel[..., 1] = 0
+    np.testing.assert_allclose(rounded_kernel(kernel, False), kernel, rtol=1e-6)
+
+
+def test_fake_quantize():
+    values = np.array([[-3.0, -1.0, 0.0, 0.004, 0.0051, 1.0, 3.0]], np.float32)
+    expected = [[-1.28, -1.0, 0.0, 0.0, 0.01, 1.0, 1.27]]
+    np.testing.assert_allclose(FakeQuantize(-1.28, 1.27)(values), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("dilation, use_bias", [(2, True), (4, False)])
+def test_native_depthwise_convolution(dilation, use_bias):
+    keras.utils.set_random_seed(0)
+    image = np.random.default_rng(0).normal(size=(1, 12, 20, 6)).astype(np.float32)
+    layer = layers.DepthwiseConv2D(
+        3, dilation_rate=dilation, padding="same", use_bias=use_bias, bias_initializer="random_normal"
+    )
+    expected = layer(image)
+    native = NativeDepthwiseConv2D.from_config(layer.get_config())
+    native.build(image.shape)
+    native.set_weights(layer.get_weights())
+    np.testing.assert_allclose(native(image), expected, atol=1e-5)
+
+
+def test_native_dilation(network, images):
+    native = native_dilation(network)
+    replaced = [layer.name for layer in native.layers if isinstance(layer, NativeDepthwiseConv2D)]
+    assert replaced == [x.name for x in network.layers if getattr(x, "dilation_rate", (1, 1)) != (1, 1)] != []
+    expected = network.predict_on_batch(images[0])
+    np.testing.assert_allclose(
+        native.predict_on_batch(images[0]), expected, rtol=0, atol=1e-5 * np.abs(expected).max()
+    )
+
+
+def test_kernels_are_on_the_grid_and_biases_are_not(calibrated):
+    equalized, ranges = calibrated
+    simulated = simulate_int8(equalized, ranges)
+    kernel, bias = equalized.get_layer("seg_score").get_weights()
+    np.testing.assert_array_equal(simulated.get_layer("seg_score").kernel, rounded_kernel(kernel, False))
+    np.testing.assert_array_equal(simulated.get_layer("seg_score").bias, bias)
+
+    simulated.get_layer("seg_score").set_weights([0 * kernel, 0 * bias])
+    set_rounded_weights(simulated, equalized)
+    np.testing.assert_array_equal(simulated.get_layer("seg_score").kernel, rounded_kernel(kernel, False))
+
+
+@pytest.fixture(scope="module")
+def steps_apart(calibrated, images, scenes, metadata, tmp_path_factory):
+    """Function of a layer: differences, in int8 steps, between simulation and int8 file of the network up to there."""
+    equalized, ranges = calibrated
+    # Over [-1, 1] each pixel value lies half way between two steps, and rounding noise decides; not so over this range.
+    simulated = simulate_int8(equalized, {**ranges, "images": (-128 / 127, 1.0)})
+    path = tmp_path_factory.mktemp("simulate") / "cut.tflite"
+
+    def compare(name):
+        cut = keras.Model(simulated.input, simulated.get_layer(name).output)
+        path.write_bytes(convert(cut, metadata.replace(quantization="int8", output_type="logits")))
+        predictor = load_predictor(path, threads=1)
+        found = np.stack([predictor.logits(scenes.image(index)) for index in range(len(scenes))])
+        (output,) = inspect(path).outputs
+        return (found - cut.predict_on_batch(np.concatenate(images))) / output.scale
+
+    return compare
+
+
+def test_first_convolution_equals_that_of_the_file(steps_apart):
+    assert (np.abs(steps_apart("features_conv1_relu_int8")) < 0.1).mean() > 0.999
+
+
+def test_first_blocks_equal_those_of_the_file_to_one_step(steps_apart):
+    # Pad, pool, strided and plain depthwise convolutions, and both kinds of shortcut. Where a sum lies half way between
+    # two steps, the two round differently, and such differences spread from layer to layer.
+    assert (np.abs(steps_apart("features_block3_1_relu_int8")) < 1.1).mean() > 0.99
+
+
+def test_dilated_block_equals_that_of_the_file(scenes, metadata, tmp_path):
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((*scenes.size, 3), name="images")
+    x = layers.Conv2D(8, 3, strides=4, padding="same", name="first")(inputs)
+    x = layers.ReLU(name="relu")(x)
+    branches = [layers.DepthwiseConv2D(3, dilation_rate=2, padding="same", name=name)(x) for name in ("left", "right")]
+    model = keras.Model(inputs, layers.Add(name="sum")(branches))
+    ranges = {"images": (-128 / 127, 1.0), "relu": (0.0, 2.0), "left": (-2.0, 2.0), "right": (-2.0, 2.0), "sum": (-3.0, 3.0)}
+    simulated = simulate_int8(model, ranges)
+    path = tmp_path / "dilated.tflite"
+    path.write_bytes(convert(simulated, metadata.replace(quantization="int8", output_type="logits")))
+    assert inspect(path).space_to_batch == 0
+    predictor, keras_predicts = load_predictor(path, threads=1), keras_predictor(simulated, metadata)
+    image = scenes.image(0)
+    steps = (predictor.logits(image) - keras_predicts.logits(image)) / inspect(path).outputs[0].scale
+    assert (np.abs(steps) < 0.1).mean() > 0.99 and np.abs(steps).max() < 1.1

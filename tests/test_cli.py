@@ -1,0 +1,95 @@
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+from keras_liteseg.cli import parse_size
+from keras_liteseg.errors import UserError, nearest
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+
+SCRIPT = """
+from absl import flags
+
+from keras_liteseg import cli
+from keras_liteseg.errors import UserError
+
+flags.DEFINE_string("what", None, "What happens.")
+
+
+def main():
+    print("started")
+    match flags.FLAGS.what:
+        case "mistake":
+            raise UserError("The size is 3; give 4.")
+        case "ctrl-c":
+            raise KeyboardInterrupt
+        case "bug":
+            raise ValueError("a bug")
+
+
+cli.run(main, required=["what"], tensorflow=False)
+"""
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A function that runs the script with arguments; returns (exit status, stdout, stderr)."""
+    path = tmp_path / "script.py"
+    path.write_text(SCRIPT)
+
+    def run(*arguments):
+        command = [sys.executable, path, *arguments]
+        done = subprocess.run(command, cwd=ROOT, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
+        return done.returncode, done.stdout, done.stderr
+
+    return run
+
+
+def test_success(run):
+    assert run("--what=fine") == (0, "started\n", "")
+
+
+def test_mistake_of_the_user_is_one_sentence(run):
+    assert run("--what=mistake") == (1, "started\n", "error: The size is 3; give 4.\n")
+
+
+def test_interrupt(run):
+    assert run("--what=ctrl-c") == (130, "started\n", "interrupted\n")
+
+
+def test_bug_keeps_its_traceback(run):
+    status, _, stderr = run("--what=bug")
+    assert status not in (0, 130)
+    assert "Traceback" in stderr and "ValueError: a bug" in stderr
+
+
+def test_argument_too_many(run):
+    status, stdout, stderr = run("--what=fine", "surplus")
+    assert (status, stdout) == (2, "")
+    assert stderr == "error: unexpected argument 'surplus'; see --help\n"
+
+
+@pytest.mark.parametrize(("arguments", "named"), [((), "--what"), (("--wat=fine", "--what=fine"), "wat")])
+def test_missing_and_unknown_flags(run, arguments, named):
+    status, stdout, stderr = run(*arguments)
+    assert status == 1 and stdout.count("started") == 0
+    assert named in stderr and "Traceback" not in stderr
+
+
+@pytest.mark.parametrize(("text", "size"), [("512x1024", (512, 1024)), ("64X32", (64, 32)), (" 8 x 16 ", (8, 16))])
+def test_parse_size(text, size):
+    assert parse_size(text) == size
+
+
+@pytest.mark.parametrize("text", ["", "512", "512x", "x512", "512x1024x3", "0x8", "-8x8", "8.5x8", "axb", "512*1024"])
+def test_parse_size_refuses(text):
+    with pytest.raises(UserError, match="HEIGHTxWIDTH"):
+        parse_size(text)
+
+
+def test_nearest():
+    known = ["learning_rate", "momentum", "epochs"]
+    assert nearest("learnin_rate", known).split(", ")[0] == "learning_rate"
+    assert nearest("zzz", known) == "epochs, learning_rate, momentum"

@@ -1,0 +1,70 @@
+import types
+
+import numpy as np
+import pytest
+
+from keras_liteseg.datasets import IGNORE_LABEL, ClassList, SegmentationDataset
+from keras_liteseg.errors import UserError
+from keras_liteseg.evaluation import evaluate
+
+CLASSES = ClassList(("road", "car", "sky"), ((0, 0, 0), (1, 1, 1), (2, 2, 2)))
+TRUTH = [[[0, 0, 0, 1]], [[0, 1, 1, IGNORE_LABEL]]]
+
+
+class Data(SegmentationDataset):
+    name, split, classes = "hand_made", "val", CLASSES
+
+    def __init__(self, truth):
+        self.truth = truth
+
+    def __len__(self):
+        return len(self.truth)
+
+    def sample_id(self, index):
+        return str(index)
+
+    def image(self, index):
+        return np.full((1, 4, 3), index, np.uint8)
+
+    def mask(self, index):
+        return np.uint8(self.truth[index])
+
+
+def predictor(maps, classes=CLASSES):
+    """Predictor that knows the label map of each image of `Data`."""
+    return types.SimpleNamespace(
+        metadata=types.SimpleNamespace(classes=classes), labels=lambda image: np.uint8(maps[image[0, 0, 0]])
+    )
+
+
+def test_perfect_labels():
+    result = evaluate(predictor([[[0, 0, 0, 1]], [[0, 1, 1, 2]]]), Data(TRUTH))
+    assert (result.images, result.miou, result.pixel_accuracy, result.agreement) == (2, 1.0, 1.0, None)
+    # The one pixel of sky lies in the void.
+    assert result.iou == {"road": 1.0, "car": 1.0, "sky": None}
+
+
+def test_known_mistakes():
+    result = evaluate(predictor([[[0, 0, 2, 1]], [[1, 1, 1, 1]]]), Data(TRUTH))
+    # road: 2 of 4 found, nothing besides; car: 3 of 3, and 1 of road; sky: in no truth, so it is not in the mean.
+    assert result.iou == {"road": 0.5, "car": 0.75, "sky": 0.0}
+    assert result.miou == 0.625
+    assert result.pixel_accuracy == pytest.approx(5 / 7, abs=1e-6)
+
+
+def test_agreement_counts_void_pixels_too():
+    mine, other = predictor([[[0, 0, 0, 1]], [[0, 1, 1, 0]]]), predictor([[[0, 0, 0, 0]], [[0, 1, 1, 1]]])
+    assert evaluate(mine, Data(TRUTH), other).agreement == 0.75
+    maps = [np.uint8([[0, 0, 0, 0]]), np.uint8([[0, 1, 1, 1]])]
+    assert evaluate(mine, Data(TRUTH), maps).agreement == 0.75
+
+
+def test_empty_data_set_is_refused():
+    with pytest.raises(UserError, match="hand_made has no samples in its split 'val'"):
+        evaluate(predictor([]), Data([]))
+
+
+def test_other_classes_are_refused():
+    classes = ClassList(("a", "b"), ((0, 0, 0), (1, 1, 1)))
+    with pytest.raises(UserError, match=r"knows 2 classes \(a, b, ...\) and hand_made has 3 \(road, car, sky"):
+        evaluate(predictor(TRUTH, classes), Data(TRUTH))

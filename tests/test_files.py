@@ -1,0 +1,114 @@
+import json
+import os
+import stat
+
+import pytest
+
+from keras_liteseg.errors import UserError
+from keras_liteseg.files import atomic_path, require_writable, write_json
+
+
+def test_file_appears_with_its_content(tmp_path):
+    path = tmp_path / "new" / "folder" / "a.weights.h5"
+    with atomic_path(path) as temporary:
+        assert temporary.parent == path.parent and temporary.name.endswith("a.weights.h5")
+        temporary.write_text("content")
+        assert not path.exists()
+    assert path.read_text() == "content"
+    assert os.listdir(path.parent) == ["a.weights.h5"]
+
+
+def test_file_is_replaced_at_the_end(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    with atomic_path(path) as temporary:
+        temporary.write_text("new")
+        assert path.read_text() == "old"
+    assert path.read_text() == "new"
+
+
+def test_file_has_the_usual_permissions(tmp_path):
+    with atomic_path(tmp_path / "ours") as temporary:
+        temporary.write_text("")
+    (tmp_path / "usual").write_text("")
+    assert stat.S_IMODE((tmp_path / "ours").stat().st_mode) == stat.S_IMODE((tmp_path / "usual").stat().st_mode)
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, UserError])
+def test_failure_keeps_the_old_file_and_leaves_nothing(tmp_path, error):
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    with pytest.raises(error), atomic_path(path) as temporary:
+        temporary.write_text("half")
+        raise error
+    assert path.read_text() == "old"
+    assert os.listdir(tmp_path) == ["a.txt"]
+
+
+def test_failure_without_an_old_file_leaves_nothing(tmp_path):
+    with pytest.raises(ValueError), atomic_path(tmp_path / "a.txt") as temporary:
+        temporary.write_text("half")
+        raise ValueError
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full to stand for a full disk")
+def test_full_disk(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    with pytest.raises(UserError, match="a.txt: No space left on device. Free some space"), atomic_path(path):
+        with open("/dev/full", "w") as full:
+            full.write("content")
+    assert path.read_text() == "old"
+    assert os.listdir(tmp_path) == ["a.txt"]
+
+
+def write(path):
+    with atomic_path(path) as temporary:
+        temporary.write_text("content")
+
+
+@pytest.mark.parametrize("attempt", [write, require_writable])
+def test_folder_that_cannot_be_made(tmp_path, attempt):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(UserError, match="Cannot write .*file/a.txt: .*choose a folder that you may write to"):
+        attempt(tmp_path / "file" / "a.txt")
+
+
+@pytest.mark.parametrize("attempt", [write, require_writable])
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may write everywhere")
+def test_folder_that_may_not_be_written(tmp_path, attempt):
+    tmp_path.chmod(0o500)
+    with pytest.raises(UserError, match="Cannot write .*a.txt: Permission denied"):
+        attempt(tmp_path / "a.txt")
+
+
+@pytest.mark.parametrize("attempt", [write, require_writable])
+def test_folder_in_place_of_the_file(tmp_path, attempt):
+    (tmp_path / "a").mkdir()
+    with pytest.raises(UserError, match="Cannot write"):
+        attempt(tmp_path / "a")
+    assert os.listdir(tmp_path) == ["a"]
+
+
+def test_require_writable_makes_the_folder_and_nothing_else(tmp_path):
+    require_writable(tmp_path / "new" / "a.txt")
+    assert os.listdir(tmp_path / "new") == []
+    (tmp_path / "new" / "a.txt").write_text("old")
+    require_writable(tmp_path / "new" / "a.txt")
+    assert (tmp_path / "new" / "a.txt").read_text() == "old"
+
+
+def test_json(tmp_path):
+    write_json(tmp_path / "a.json", {"b": [1, 2.5, "c"]})
+    text = (tmp_path / "a.json").read_text()
+    assert json.loads(text) == {"b": [1, 2.5, "c"]}
+    assert text.endswith("}\n")
+
+
+def test_what_is_no_json_leaves_the_old_file(tmp_path):
+    write_json(tmp_path / "a.json", 1)
+    with pytest.raises(TypeError):
+        write_json(tmp_path / "a.json", object())
+    assert (tmp_path / "a.json").read_text() == "1\n"
+    assert os.listdir(tmp_path) == ["a.json"]

@@ -1,0 +1,39 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from keras_liteseg.predictor import load_predictor
+from keras_liteseg.visualization.overlay import overlay
+
+
+@pytest.fixture(scope="module")
+def pictures(scenes, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pictures")
+    (folder / "town").mkdir()
+    Image.fromarray(scenes.image(0)).save(folder / "street.png")
+    Image.fromarray(scenes.image(1)).resize((100, 60)).save(folder / "town" / "square.png")
+    return folder
+
+
+def test_labels_and_overlay_of_each_picture(run_script, pictures, int8_file, metadata, tmp_path):
+    process = run_script("predict.py", "--model", int8_file, "--input", pictures, "--output", tmp_path, "--opacity", 0.5)
+    assert process.returncode == 0, process.stderr
+    assert f"Wrote 2 overlay(s) to {tmp_path}" in process.stdout
+    assert sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.*")) == [
+        "street.png", "street_labels.png", "town/square.png", "town/square_labels.png",
+    ]  # fmt: skip
+    predictor = load_predictor(int8_file)
+    for name in ("street", "town/square"):
+        image = np.array(Image.open(pictures / f"{name}.png"))
+        labels = np.array(Image.open(tmp_path / f"{name}_labels.png"))
+        np.testing.assert_array_equal(labels, predictor.labels(image))
+        drawn = np.array(Image.open(tmp_path / f"{name}.png"))
+        np.testing.assert_array_equal(drawn, overlay(image, labels, metadata.classes, 0.5))
+
+
+def test_mistake_is_one_sentence(run_script, int8_file, tmp_path):
+    arguments = ("--model", int8_file, "--input", tmp_path / "missing", "--output", tmp_path / "out")
+    process = run_script("predict.py", *arguments)
+    assert process.returncode == 1
+    assert process.stderr.startswith("error: There is no picture or folder") and process.stderr.count("\n") == 1
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,60 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from ai_edge_litert.interpreter import Interpreter
+
+from keras_liteseg.datasets import ClassList
+from keras_liteseg.errors import UserError
+from keras_liteseg.model_file import Metadata
+from keras_liteseg.tflite.metadata import read_metadata, with_metadata
+
+METADATA = Metadata(
+    model="ndnet45",
+    data="camvid",
+    classes=ClassList(("Straße", "car"), ((128, 64, 128), (0, 0, 142))),
+    mean=[0.5, 0.5, 0.5],
+    std=[0.25, 0.5, 1.0],
+    ranges={"images": [-1.0, 1.0]},
+    quantization="float16",
+    output_type="logits",
+)
+
+
+@pytest.fixture(scope="module")
+def plain():
+    keras.utils.set_random_seed(0)
+    image = keras.Input((8, 8, 3), batch_size=1)
+    return tf.lite.TFLiteConverter.from_keras_model(keras.Model(image, keras.layers.Conv2D(2, 3)(image))).convert()
+
+
+def run(content):
+    interpreter = Interpreter(model_content=content)
+    interpreter.allocate_tensors()
+    interpreter.set_tensor(interpreter.get_input_details()[0]["index"], np.ones((1, 8, 8, 3), np.float32))
+    interpreter.invoke()
+    return interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
+
+
+def test_round_trip(plain, tmp_path):
+    path = tmp_path / "a.tflite"
+    path.write_bytes(with_metadata(plain, METADATA))
+    assert read_metadata(path) == METADATA
+
+
+def test_network_stays_the_same(plain):
+    np.testing.assert_array_equal(run(with_metadata(plain, METADATA)), run(plain))
+
+
+def test_file_without_metadata_is_refused(plain, tmp_path):
+    (tmp_path / "a.tflite").write_bytes(plain)
+    with pytest.raises(UserError, match="does not say which network and classes"):
+        read_metadata(tmp_path / "a.tflite")
+
+
+def test_missing_and_damaged_files_are_refused(plain, tmp_path):
+    with pytest.raises(UserError, match="No such file"):
+        read_metadata(tmp_path / "missing.tflite")
+    (tmp_path / "text.tflite").write_text("no network at all")
+    with pytest.raises(UserError, match="not a TFLite file"):
+        read_metadata(tmp_path / "text.tflite")

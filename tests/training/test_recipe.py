@@ -1,0 +1,130 @@
+import dataclasses
+import pathlib
+
+import pytest
+import yaml
+
+from keras_liteseg.errors import UserError
+from keras_liteseg.models import list_models
+from keras_liteseg.training.recipe import QuantizationRecipe, Recipe, load_recipe
+from keras_liteseg.training.trainer import augmentation, schedule
+
+CONFIGS = sorted((pathlib.Path(__file__).resolve().parents[2] / "configs").glob("*.yaml"))
+
+
+@pytest.fixture
+def written(tmp_path):
+    """A function that writes a recipe file and returns its path."""
+
+    def write(text):
+        path = tmp_path / "recipe.yaml"
+        path.write_text(text)
+        return path
+
+    return write
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_every_recipe_in_configs_is_valid(path):
+    recipe = load_recipe(path, kind=QuantizationRecipe if path.stem.endswith("_qat") else Recipe)
+    assert recipe.model in list_models()
+    augmentation(recipe)
+
+
+def test_values_and_defaults(written):
+    recipe = load_recipe(written("crop_size: [64, 128]\nepochs: 3\nlearning_rate: 1e-3\nflip: 1\nsteps_per_epoch: 7\n"))
+    assert recipe.crop_size == (64, 128)
+    assert (recipe.epochs, recipe.learning_rate, recipe.flip, recipe.steps_per_epoch) == (3, 1e-3, 1.0, 7)
+    assert recipe.momentum == Recipe().momentum
+    assert load_recipe(written("")) == Recipe()
+
+
+def test_overrides_replace_the_file(written):
+    path = written("epochs: 3\n")
+    overrides = ["epochs=20", "crop_size=[32, 64]", "data_options={train: {length: 8}}", "steps_per_epoch=null"]
+    recipe = load_recipe(path, overrides)
+    assert (recipe.epochs, recipe.crop_size, recipe.steps_per_epoch) == (20, (32, 64), None)
+    assert recipe.data_options == {"train": {"length": 8}}
+
+
+def test_written_recipe_reads_back(written):
+    recipe = Recipe(schedule="step", step_epochs=(1, 2), step_rates=(0.1, 0.2), crop_size=(64, 128))
+    values = {key: list(v) if isinstance(v, tuple) else v for key, v in dataclasses.asdict(recipe).items()}
+    assert load_recipe(written(yaml.safe_dump(values))) == recipe
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("learning_rat: 0.1", "no recipe key 'learning_rat'. The nearest: learning_rate"),
+        ("epochs: many", "epochs is 'many'; wanted a whole number"),
+        ("epochs: 2.5", "epochs is 2.5; wanted a whole number"),
+        ("epochs: true", "epochs is True; wanted a whole number"),
+        ("epochs: 0", "epochs is 0; it must be 1 or more"),
+        ("epochs:", "epochs is None; wanted a whole number"),
+        ("steps_per_epoch: 1.5", "steps_per_epoch is 1.5; wanted a whole number"),
+        ("steps_per_epoch: 0", "steps_per_epoch is 0; it must be 1 or more"),
+        ("batch_size: -1", "batch_size is -1; it must be 1 or more"),
+        ("learning_rate: fast", "learning_rate is 'fast'; wanted a number"),
+        ("learning_rate: .nan", "learning_rate is nan; wanted a number"),
+        ("crop_size: 64", "crop_size is 64; wanted a list of numbers"),
+        ("scales: [0.75, big]", "scales is [0.75, 'big']; wanted a list of numbers"),
+        ("crop_size: [64]", "crop_size is [64]; wanted [height, width] in pixels"),
+        ("eval_size: [64, 12.5]", "eval_size is [64, 12.5]; wanted [height, width] in pixels"),
+        ("model: 45", "model is 45; wanted text"),
+        ("data_options: 3", "data_options is 3; wanted a table"),
+        ("data_options: {trian: {length: 8}}", "data_options has 'trian: {'length': 8}'; wanted tables"),
+        ("data_options: {train: 8}", "data_options has 'train: 8'; wanted tables"),
+        ("schedule: cosine", "schedule is 'cosine'; a recipe knows poly and step"),
+        ("schedule: step\nstep_epochs: [1, 2]\nstep_rates: [0.1]", "step_epochs has 2 entries and step_rates 1"),
+        ("- a\n- b", "holds no 'key: value' lines"),
+        ("a: [", "is not YAML"),
+    ],
+)
+def test_wrong_recipe_is_refused(written, text, message):
+    with pytest.raises(UserError) as error:
+        load_recipe(written(text))
+    assert message in str(error.value)
+
+
+def test_keys_belong_to_a_kind_of_training(written):
+    path = written("label_weight: 0.5")
+    assert load_recipe(path, kind=QuantizationRecipe).label_weight == 0.5
+    with pytest.raises(UserError, match="no recipe key 'label_weight'"):
+        load_recipe(path)
+
+
+def test_override_without_a_value_is_refused(written):
+    with pytest.raises(UserError, match="The override 'epochs' has no '='"):
+        load_recipe(written(""), ["epochs"])
+
+
+def test_override_that_is_no_yaml_is_refused(written):
+    with pytest.raises(UserError, match=r"The override 'crop_size=\[1,' is not YAML"):
+        load_recipe(written(""), ["crop_size=[1,"])
+
+
+def test_binary_file_is_refused(tmp_path):
+    (tmp_path / "recipe.yaml").write_bytes(bytes(range(128, 256)))
+    with pytest.raises(UserError, match="recipe.yaml is not YAML"):
+        load_recipe(tmp_path / "recipe.yaml")
+
+
+def test_numbers_in_lists_may_have_exponents(written):
+    recipe = load_recipe(written("schedule: step\nstep_epochs: [1, 2]\nstep_rates: [1e-2, 0.001]\n"))
+    assert recipe.step_rates == (0.01, 0.001)
+    assert recipe.step_epochs == (1, 2)
+
+
+def test_missing_file_is_refused(tmp_path):
+    with pytest.raises(UserError, match="Cannot read the recipe .*none.yaml"):
+        load_recipe(tmp_path / "none.yaml")
+
+
+def test_schedules_count_in_steps():
+    poly = schedule(Recipe(learning_rate=0.5, epochs=10, poly_power=1.0, warmup_epochs=0.5), steps_per_epoch=20)
+    assert float(poly(0)) == pytest.approx(0.5 / 10)
+    assert float(poly(100)) == pytest.approx(0.25)
+    step = Recipe(learning_rate=0.5, schedule="step", step_epochs=(2, 3.5), step_rates=(0.25, 0.125))
+    rates = [float(schedule(step, 20)(at)) for at in (39, 40, 69, 70)]
+    assert rates == [0.5, 0.25, 0.25, 0.125]

@@ -1,0 +1,317 @@
+"""train.py as a user runs it, and what `train` promises about stopping and going on."""
+
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import h5py
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+
+import keras_liteseg
+from keras_liteseg.metrics import Confusion
+from keras_liteseg.datasets import ClassList, SegmentationDataset
+from keras_liteseg.errors import UserError
+from keras_liteseg.training import trainer
+from keras_liteseg.training.recipe import Recipe, load_recipe
+from keras_liteseg.training.trainer import read_log, train
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+SCENES = {"length": 8, "size": [64, 128]}
+RECIPE = {
+    "data_options": {"train": SCENES, "val": {**SCENES, "length": 3}},
+    "crop_size": [64, 128],
+    "eval_size": [64, 128],
+    "batch_size": 2,
+    "epochs": 2,
+    "steps_per_epoch": 2,
+}
+
+
+class Noise(SegmentationDataset):
+    """Noisy squares whose brightness tells their class."""
+
+    name, split, classes = "noise", "train", ClassList(("a", "b", "c"), ((0, 0, 0), (1, 1, 1), (2, 2, 2)))
+
+    def __init__(self, length=5, size=(16, 24)):
+        rng = np.random.default_rng(length)
+        squares = rng.integers(0, 3, (length, size[0] // 8, size[1] // 8), np.uint8)
+        self.masks = squares.repeat(8, axis=1).repeat(8, axis=2)
+        self.masks[:, :2] = 255
+        noise = rng.integers(0, 40, (length, *size, 3), np.uint8)
+        self.images = (np.minimum(self.masks, 3) * 60)[..., None] + noise
+
+    def __len__(self):
+        return len(self.masks)
+
+    def sample_id(self, index):
+        return str(index)
+
+    def image(self, index):
+        return self.images[index]
+
+    def mask(self, index):
+        return self.masks[index]
+
+
+@pytest.fixture
+def recipe(tiny_network):
+    """A training of a second."""
+    return Recipe(
+        model=tiny_network, crop_size=(16, 24), eval_size=(16, 24), batch_size=2, epochs=3, steps_per_epoch=4, flip=0.5
+    )
+
+
+@pytest.fixture
+def recipe_file(tmp_path):
+    """A function that writes `RECIPE` with changes and returns its path."""
+
+    def write(**changes):
+        path = tmp_path / "recipe.yaml"
+        path.write_text(yaml.safe_dump({**RECIPE, **changes}))
+        return path
+
+    return write
+
+
+def command(*arguments):
+    return [sys.executable, "train.py", *map(str, arguments)]
+
+
+def run(*arguments):
+    """Run train.py and return (exit status, stdout, stderr)."""
+    done = subprocess.run(command(*arguments), cwd=ROOT, capture_output=True, text=True)
+    return done.returncode, done.stdout, done.stderr
+
+
+def state(path):
+    """Return all arrays and attributes of an HDF5 file by name."""
+    found = {}
+
+    def visit(name, item):
+        if isinstance(item, h5py.Dataset):
+            found[name] = item[()]
+
+    with h5py.File(path) as file:
+        file.visititems(visit)
+        return found | {"epochs": file.attrs["epochs"], "best": file.attrs["best"]}
+
+
+# The command.
+
+
+def test_train_py(recipe_file, tmp_path):
+    output = tmp_path / "run"
+    status, stdout, stderr = run("--config", recipe_file(), "--output_dir", output)
+
+    assert (status, stderr) == (0, "")
+    assert f"wrote {output / 'best.keras'}" in stdout
+    assert sorted(os.listdir(output)) == ["best.keras", "last.weights.h5", "log.csv", "recipe.yaml", "tensorboard"]
+    assert list((output / "tensorboard").rglob("events.*"))
+    assert load_recipe(output / "recipe.yaml") == load_recipe(recipe_file())
+
+    rows = read_log(output)
+    assert [row["epoch"] for row in rows] == [0, 1]
+    assert {"loss", "val_loss", "val_miou", "learning_rate"} <= set(rows[0])
+    assert rows[1]["learning_rate"] < rows[0]["learning_rate"]
+    assert all(np.isfinite(value) for row in rows for value in row.values())
+
+    model, metadata = keras_liteseg.load_model(output / "best.keras")
+    assert model.output_shape == (None, 64, 128, len(metadata.classes))
+    assert (metadata.model, metadata.data) == ("ndnet45", "street_scenes")
+    assert state(output / "last.weights.h5")["best"] == pytest.approx(max(row["val_miou"] for row in rows), rel=1e-6)
+
+
+@pytest.mark.slow
+def test_train_py_goes_on_after_a_kill(recipe_file, tmp_path):
+    output = tmp_path / "run"
+    arguments = ("--config", recipe_file(epochs=3, steps_per_epoch=4), "--output_dir", output)
+    process = subprocess.Popen(command(*arguments), cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        while not (output / "last.weights.h5").exists():
+            assert process.poll() is None, "the training ended before its first epoch"
+            time.sleep(0.05)
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert len(read_log(output)) < 3
+
+    status, _, stderr = run(*arguments, "--resume")
+    assert (status, stderr) == (0, "")
+    assert [row["epoch"] for row in read_log(output)] == [0, 1, 2]
+    assert state(output / "last.weights.h5")["epochs"] == 3
+
+
+def folder_data_set(root):
+    """A data set of `Folder` whose third training mask holds a class that does not exist."""
+    rng = np.random.default_rng(0)
+    for split in ("train", "val"):
+        for part in ("images", "masks"):
+            (root / part / split).mkdir(parents=True)
+        for index in range(3):
+            image, mask = rng.integers(0, 256, (64, 128, 3), np.uint8), rng.integers(0, 2, (64, 128), np.uint8)
+            mask[0, 0] = 7 if (split, index) == ("train", 2) else 0
+            Image.fromarray(image).save(root / "images" / split / f"{index}.png")
+            Image.fromarray(mask).save(root / "masks" / split / f"{index}.png")
+    (root / "classes.yaml").write_text("classes: [road, car]\n")
+    return root
+
+
+def test_train_py_refuses_bad_labels_before_it_trains(recipe_file, tmp_path):
+    data = folder_data_set(tmp_path / "data")
+    config = ("--config", recipe_file(data_options={}), "--output_dir", tmp_path / "run")
+    status, stdout, stderr = run(*config, "--data", "folder", "--data_dir", data)
+    assert (status, stdout) == (1, "")
+    assert stderr.startswith("error: The data set folder has 1 problem in its split 'train'")
+    assert str(data / "masks" / "train" / "2.png") in stderr and "7 (1 pixels)" in stderr
+    assert "Traceback" not in stderr
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("recipe_text", "arguments", "message"),
+    [
+        ("epoch: 3", (), "there is no recipe key 'epoch'. The nearest: epochs"),
+        ("epochs: 3", ("--data", "street_scene"), "There is no data set 'street_scene'; did you mean street_scenes"),
+        ("epochs: 3", ("--quantization_aware",), "name it with --init_from"),
+    ],
+)
+def test_train_py_refuses_in_one_sentence(tmp_path, recipe_text, arguments, message):
+    (tmp_path / "recipe.yaml").write_text(recipe_text)
+    config = ("--config", tmp_path / "recipe.yaml", "--output_dir", tmp_path / "run")
+    status, stdout, stderr = run(*config, *arguments)
+    assert (status, stdout) == (1, "")
+    assert stderr.startswith("error: ") and message in stderr and stderr.count("\n") == 1
+    assert not (tmp_path / "run").exists()
+
+
+# The function.
+
+
+def test_training_learns(recipe, tmp_path):
+    recipe = Recipe(**{**vars(recipe), "epochs": 4, "steps_per_epoch": 25, "learning_rate": 0.1})
+    best = train(recipe, Noise(), Noise(3), tmp_path / "run")
+    rows = read_log(tmp_path / "run")
+    assert rows[-1]["loss"] < 0.6 * rows[0]["loss"]
+
+    model, metadata = keras_liteseg.load_model(best)
+    data, confusion = Noise(3), Confusion(3)
+    images = ((data.images / 255 - metadata.mean) / metadata.std).astype(np.float32)
+    confusion.update(data.masks, model.predict(images, verbose=0).argmax(axis=-1))
+    assert confusion.miou() == pytest.approx(max(row["val_miou"] for row in rows), abs=1e-3)
+
+
+def test_resumed_training_equals_an_uninterrupted_one(recipe, tmp_path, monkeypatch):
+    train(recipe, Noise(), Noise(3), tmp_path / "whole")
+
+    class Stopping(trainer.Validation):
+        def on_epoch_end(self, epoch, logs):
+            if epoch == 1:
+                raise KeyboardInterrupt
+            super().on_epoch_end(epoch, logs)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(trainer, "Validation", Stopping)
+        train(recipe, Noise(), Noise(3), tmp_path / "stopped")
+    assert state(tmp_path / "stopped" / "last.weights.h5")["epochs"] == 1
+    train(recipe, Noise(), Noise(3), tmp_path / "stopped", resume=True)
+
+    whole, stopped = (state(tmp_path / name / "last.weights.h5") for name in ("whole", "stopped"))
+    assert whole.keys() == stopped.keys() and any("optimizer" in name for name in whole)
+    for name in whole:
+        np.testing.assert_allclose(stopped[name], whole[name], rtol=1e-5, atol=1e-7, err_msg=name)
+    logs = [read_log(tmp_path / name) for name in ("whole", "stopped")]
+    for ours, theirs in zip(*logs, strict=True):
+        assert ours == pytest.approx(theirs, rel=1e-5)
+
+
+def test_resuming_needs_a_state(recipe, tmp_path):
+    with pytest.raises(UserError, match="no last.weights.h5 in .* to resume from"):
+        train(recipe, Noise(), Noise(3), tmp_path / "run", resume=True)
+    assert not (tmp_path / "run").exists()
+
+
+def test_folder_with_a_training_is_not_overwritten(recipe, tmp_path):
+    (tmp_path / "last.weights.h5").write_bytes(b"state")
+    with pytest.raises(UserError, match="already holds a training; give --resume"):
+        train(recipe, Noise(), Noise(3), tmp_path)
+    assert os.listdir(tmp_path) == ["last.weights.h5"]
+
+
+def test_damaged_state_is_refused(recipe, tmp_path):
+    (tmp_path / "last.weights.h5").write_bytes(b"state")
+    with pytest.raises(UserError, match="Cannot resume from .*last.weights.h5"):
+        train(recipe, Noise(), Noise(3), tmp_path, resume=True)
+
+
+def test_unknown_network_is_refused(tmp_path):
+    with pytest.raises(UserError, match="no model 'ndnet54'. The nearest names: ndnet45"):
+        train(Recipe(model="ndnet54"), Noise(), Noise(3), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("key", ["crop_size", "eval_size"])
+def test_size_that_the_network_cannot_take_is_refused_before_training(recipe, tmp_path, key):
+    recipe = Recipe(**{**vars(recipe), key: (18, 27)})
+    with pytest.raises(UserError, match="18x27"):
+        train(recipe, Noise(), Noise(3), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_diverged_training_stops_and_keeps_what_was_good(recipe, tmp_path):
+    recipe = Recipe(**{**vars(recipe), "schedule": "step", "step_epochs": (1,), "step_rates": (1e30,)})
+    with pytest.raises(UserError, match="The loss became (nan|inf) in epoch 2. Lower learning_rate"):
+        train(recipe, Noise(), Noise(3), tmp_path)
+    assert len(read_log(tmp_path)) == 1
+    assert state(tmp_path / "last.weights.h5")["epochs"] == 1
+    model, _ = keras_liteseg.load_model(tmp_path / "best.keras")
+    assert all(np.isfinite(value).all() for value in model.get_weights())
+
+
+def test_training_starts_from_a_checkpoint(recipe, tmp_path, capsys):
+    best = train(Recipe(**{**vars(recipe), "epochs": 1}), Noise(), Noise(3), tmp_path / "first")
+    frozen = Recipe(**{**vars(recipe), "epochs": 1, "learning_rate": 0.0})
+    again = train(frozen, Noise(), Noise(3), tmp_path / "second", init_from=best)
+    assert "Starting from" in capsys.readouterr().out
+    first, second = (keras_liteseg.load_model(path)[0] for path in (best, again))
+    np.testing.assert_array_equal(second.get_layer("seg_score").kernel, first.get_layer("seg_score").kernel)
+
+
+MIRRORED = """
+import sys
+
+import tensorflow as tf
+
+tf.config.set_logical_device_configuration(
+    tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
+)
+strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+
+from keras_liteseg.models import registry
+from keras_liteseg.training import trainer
+from keras_liteseg.training.recipe import Recipe
+from tests.tiny import tiny
+from tests.training.test_train import Noise
+
+registry.register("tiny", mean=(0.5,) * 3, std=(0.5,) * 3, size_multiple=4, aux_size_multiple=8)(tiny)
+trainer.choose_strategy = lambda: strategy
+recipe = Recipe(model="tiny", crop_size=(16, 24), eval_size=(16, 24), batch_size=4, epochs=int(sys.argv[2]), flip=0)
+trainer.train(recipe, Noise(8), Noise(4), sys.argv[1], resume=len(sys.argv) > 3)
+"""
+
+
+def test_training_on_two_devices_and_resuming_it(tmp_path):
+    """Two virtual CPUs stand for two GPUs."""
+    for arguments in (["1"], ["2", "resume"]):
+        command = [sys.executable, "-c", MIRRORED, tmp_path / "run", *arguments]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr[-2000:]
+        assert "2 device(s)" in done.stdout
+    rows = read_log(tmp_path / "run")
+    assert [row["epoch"] for row in rows] == [0, 1]
+    assert all(np.isfinite(value) for row in rows for value in row.values())
