@@ -24,6 +24,7 @@ from keras_liteseg.training.trainer import (
     choose_strategy,
     epoch_steps,
     prepare_output,
+    progress,
 )
 
 QAT_FILE = "qat.keras"
@@ -81,6 +82,7 @@ def train(recipe, train_data, val_data, output_dir, init_from, resume=False):
         batches,
         steps_per_epoch=steps,
         epochs=recipe.epochs,
+        verbose=progress(),
         callbacks=[
             tf_keras.callbacks.BackupAndRestore(str(output_dir / BACKUP_FOLDER), delete_checkpoint=False),
             _Validation(equalized, variables, ranges, network, metadata, val_data, output_dir / QAT_FILE),
@@ -161,7 +163,7 @@ class _Validation(tf_keras.callbacks.Callback):
             keras_predictor(self.simulated, self.metadata), self.val_data, self.reference, progress=False
         )
         logs.update(val_miou=result.miou, val_agreement=result.agreement)
-        print(f" int8 (simulated): val_miou {result.miou:.4f}, labels equal to float {100 * result.agreement:.2f} %")
+        print(f"\nint8 (simulated): val_miou {result.miou:.4f}, labels equal to float {100 * result.agreement:.2f} %")
         save_model(self.network, self.path, self.metadata)
 
 

@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import pathlib
+import sys
 
 import keras
 import tensorflow as tf
@@ -102,6 +103,7 @@ def train(recipe, train_data, val_data, output_dir, init_from=None, resume=False
         steps_per_epoch=steps,
         epochs=recipe.epochs,
         initial_epoch=first_epoch,
+        verbose=progress(),
         shuffle=False,  # the pipeline does; True only brings a warning
         callbacks=[
             Validation(inference, validation),
@@ -161,6 +163,11 @@ def _at_size(inference, recipe, classes):
     fixed = create_model(recipe.model, (*recipe.eval_size, 3), len(classes))
     fixed.set_weights(inference.get_weights())
     return fixed
+
+
+def progress():
+    """Return Keras's `verbose`: a bar on a terminal, a line per epoch in a log file."""
+    return 1 if sys.stdout.isatty() else 2
 
 
 def epoch_steps(recipe, dataset):
