@@ -53,8 +53,10 @@ def images(scenes, metadata):
 
 @pytest.fixture(scope="session")
 def network(images):
-    """NDNet45 with random weights and the statistics of the scenes; like trained ones, its residual branches add little,
-    or a rounding error would grow from block to block."""
+    """NDNet45 with random weights and the statistics of the scenes.
+
+    As in a trained network, residual branches add little, so that rounding errors grow less from block to block.
+    """
     import keras
     import numpy as np
 

@@ -4,6 +4,7 @@ import pytest
 import yaml
 from PIL import Image
 
+from keras_liteseg.evaluation import evaluate
 from keras_liteseg.predictor import keras_predictor
 
 
@@ -19,9 +20,9 @@ def folder(scenes, tmp_path_factory):
     return root
 
 
-def test_result_is_printed_and_written(run_script, folder, network, metadata, network_file, int8_file, scenes, tmp_path):
-    from keras_liteseg.evaluation import evaluate
-
+def test_result_is_printed_and_written(
+    run_script, folder, network, metadata, network_file, int8_file, scenes, tmp_path
+):
     process = run_script(
         "evaluate.py", "--model", network_file, "--compare_with", int8_file, "--data", "folder", "--data_dir", folder,
         "--output", tmp_path / "new" / "a.json",
@@ -34,7 +35,8 @@ def test_result_is_printed_and_written(run_script, folder, network, metadata, ne
     assert result["pixel_accuracy"] == pytest.approx(expected.pixel_accuracy, abs=1e-4)
     assert list(result["iou"]) == list(scenes.classes.names)
     assert 0.8 < result["agreement"] < 1
-    described = {key: result[key] for key in ("kind", "model", "network", "quantization", "data", "split", "input_size")}
+    keys = ("kind", "model", "network", "quantization", "data", "split", "input_size")
+    described = {key: result[key] for key in keys}
     assert described == {
         "kind": "accuracy", "model": "network.keras", "network": "ndnet45", "quantization": "keras", "data": "folder",
         "split": "val", "input_size": [64, 128],
@@ -42,15 +44,8 @@ def test_result_is_printed_and_written(run_script, folder, network, metadata, ne
     assert result["command"].startswith("python evaluate.py --model") and {"date", "device", "versions"} <= set(result)
 
 
-@pytest.mark.parametrize(
-    "arguments, sentence",
-    [
-        (("--data", "strit_scenes"), "There is no data set 'strit_scenes'; did you mean street_scenes"),
-        (("--data", "street_scenes", "--input_size", "64"), "'64' is not a size"),
-    ],
-)
-def test_mistake_is_one_sentence(arguments, sentence, run_script, tmp_path):
-    process = run_script("evaluate.py", "--model", "ndnet45", *arguments, "--output", tmp_path / "a.json")
+def test_mistake_is_one_sentence(run_script, tmp_path):
+    process = run_script("evaluate.py", "--model", "ndnet45", "--data", "strit_scenes", "--output", tmp_path / "a.json")
     assert process.returncode == 1
-    assert process.stderr.startswith("error: ") and sentence in process.stderr
+    assert process.stderr.startswith("error: There is no data set 'strit_scenes'; did you mean street_scenes")
     assert process.stderr.count("\n") == 1 and list(tmp_path.iterdir()) == []

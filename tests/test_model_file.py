@@ -7,7 +7,8 @@ from keras_liteseg.errors import UserError
 from keras_liteseg.model_file import Metadata, load_model, read_metadata, save_model
 from tests.tiny import tiny
 
-METADATA = Metadata("tiny", "camvid", ClassList(("Straße", "car", "sky"), ((1, 2, 3), (4, 5, 6), (7, 8, 9))), [0.5] * 3, [0.25] * 3)
+CLASSES = ClassList(("Straße", "car", "sky"), ((1, 2, 3), (4, 5, 6), (7, 8, 9)))
+METADATA = Metadata("tiny", "camvid", CLASSES, [0.5] * 3, [0.25] * 3)
 
 
 @pytest.fixture

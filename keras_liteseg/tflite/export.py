@@ -9,9 +9,8 @@ from keras_liteseg.datasets import load_dataset
 from keras_liteseg.errors import UserError
 from keras_liteseg.evaluation import require_same_classes
 from keras_liteseg.files import atomic_path, require_writable
-from keras_liteseg.models.fold import fold_batch_norm
-from keras_liteseg.predictor import calibration_images as images_of, load_network
-from keras_liteseg.quantization.post_training import post_training
+from keras_liteseg.predictor import load_network
+from keras_liteseg.quantization.post_training import quantize
 from keras_liteseg.quantization.simulate import native_dilation, simulate_int8
 from keras_liteseg.tflite.convert import convert
 from keras_liteseg.tflite.inspect import inspect
@@ -73,7 +72,8 @@ def export(
         print(f"{model} has no checkpoint: exporting seeded random weights, good for latency only.")
 
     metadata = metadata.replace(quantization=quantization, output_type=output_type)
-    content = convert(_prepared(network, metadata, calibration, calibration_images), metadata.replace(ranges={}))
+    prepared, prepared_metadata = _prepared(network, metadata, calibration, calibration_images)
+    content = convert(prepared, prepared_metadata.replace(ranges={}))
     with atomic_path(output) as temporary:
         temporary.write_bytes(content)
         problems = inspect(temporary).problems(expect_int8=quantization == "int8")
@@ -90,13 +90,13 @@ def export(
 
 
 def _prepared(network, metadata, calibration, calibration_images):
+    """Return (network to convert, its metadata)."""
     if metadata.quantization != "int8":
-        return native_dilation(network)
+        return native_dilation(network), metadata
     if metadata.ranges:
-        print("int8 scales: from quantization-aware training.")
-        return simulate_int8(network, metadata.ranges)
-    if calibration is None:
-        calibration = load_dataset("street_scenes", split="train", size=network.input.shape[1:3])
-    images = images_of(calibration, calibration_images, network.input.shape[1:3], metadata)
-    print(f"int8 scales: calibrated on {len(images)} training images of {calibration.name}.")
-    return simulate_int8(*post_training(fold_batch_norm(network), images))
+        print("int8 scales: from quantization-aware training")
+    else:
+        if calibration is None:
+            calibration = load_dataset("street_scenes", split="train", size=network.input.shape[1:3])
+        network, metadata = quantize(network, metadata, calibration, calibration_images)
+    return simulate_int8(network, metadata.ranges), metadata

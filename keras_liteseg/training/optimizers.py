@@ -25,6 +25,14 @@ class SGD(keras.optimizers.SGD):
         return {**super().get_config(), "kernel_decay": self.kernel_decay}
 
 
+def adamw(learning_rate, kernel_decay, variables):
+    """Return Keras's AdamW (Loshchilov and Hutter, "Decoupled Weight Decay Regularization" (2019), arXiv 1711.05101)
+    that decays only convolution kernels among the `variables` of a model."""
+    optimizer = keras.optimizers.AdamW(learning_rate, weight_decay=kernel_decay)
+    optimizer.exclude_from_weight_decay(var_list=[variable for variable in variables if len(variable.shape) < 2])
+    return optimizer
+
+
 @keras.saving.register_keras_serializable("keras_liteseg")
 class PolySchedule(keras.optimizers.schedules.LearningRateSchedule):
     """learning_rate * (1 - step / total_steps) ** power, after a linear warm-up from 0."""

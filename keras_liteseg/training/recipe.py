@@ -53,12 +53,16 @@ class DataRecipe:
 
 @dataclasses.dataclass(frozen=True)
 class Recipe(DataRecipe):
-    """Training in float: SGD on cross-entropy. Keys of the YAML file are the fields.
+    """Training in float on cross-entropy. Keys of the YAML file are the fields.
+
+    `optimizer` is 'sgd', with `momentum` and weight decay as part of the gradient, or 'adamw', with decoupled weight
+    decay; both decay convolution kernels only.
 
     The learning rate follows `schedule`: 'poly' (power `poly_power`) or 'step' (`step_rates[i]` from epoch
     `step_epochs[i]` on), after a linear warm-up over `warmup_epochs`.
     """
 
+    optimizer: str = "sgd"
     learning_rate: float = 0.05
     momentum: float = 0.9
     weight_decay: float = 5e-4
@@ -71,6 +75,8 @@ class Recipe(DataRecipe):
 
     def __post_init__(self):
         super().__post_init__()
+        if self.optimizer not in ("sgd", "adamw"):
+            raise UserError(f"optimizer is '{self.optimizer}'; a recipe knows sgd and adamw.")
         if self.schedule not in ("poly", "step"):
             raise UserError(f"schedule is '{self.schedule}'; a recipe knows poly and step.")
         if self.schedule == "step" and len(self.step_epochs) != len(self.step_rates):

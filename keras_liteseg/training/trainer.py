@@ -20,7 +20,7 @@ from keras_liteseg.models.registry import check_input_shape
 from keras_liteseg.training.callbacks import KeepBest, LastState, Validation
 from keras_liteseg.training.losses import CrossEntropy
 from keras_liteseg.training.metrics import MeanIoU
-from keras_liteseg.training.optimizers import SGD, PolySchedule, StepSchedule
+from keras_liteseg.training.optimizers import SGD, PolySchedule, StepSchedule, adamw
 
 CACHE_BYTES = 2 * 2**30
 
@@ -125,7 +125,7 @@ def build(recipe, num_classes, steps_per_epoch):
     model = create_model(recipe.model, (None, None, 3), num_classes, aux_heads=True)
     heads = len(model.outputs)
     model.compile(
-        optimizer=SGD(schedule(recipe, steps_per_epoch), recipe.momentum, kernel_decay=recipe.weight_decay),
+        optimizer=optimizer(recipe, steps_per_epoch, model.trainable_variables),
         loss=[CrossEntropy() for _ in range(heads)],
         loss_weights=[1.0] + [recipe.aux_weight] * (heads - 1),
         # XLA's depthwise convolutions are over twenty times slower than oneDNN's on a CPU.
@@ -134,6 +134,14 @@ def build(recipe, num_classes, steps_per_epoch):
     inference = keras.Model(model.input, model.outputs[0], name=model.name)
     inference.compile(loss=CrossEntropy(), metrics=[MeanIoU(num_classes)], jit_compile=False)
     return model, inference
+
+
+def optimizer(recipe, steps_per_epoch, variables):
+    """Return the optimizer of a recipe for the trainable `variables` of a model."""
+    rate = schedule(recipe, steps_per_epoch)
+    if recipe.optimizer == "adamw":
+        return adamw(rate, recipe.weight_decay, variables)
+    return SGD(rate, recipe.momentum, kernel_decay=recipe.weight_decay)
 
 
 def schedule(recipe, steps_per_epoch):

@@ -98,7 +98,8 @@ def test_first_convolution_equals_that_of_the_file(steps_apart):
 
 def test_first_blocks_equal_those_of_the_file_to_one_step(steps_apart):
     # Pad, pool, strided and plain depthwise convolutions, and both kinds of shortcut. Where a sum lies half way between
-    # two steps, the two round differently, and such differences spread from layer to layer.
+    # two steps, the two round differently. Such differences spread from layer to layer, so no deeper layer of a random
+    # network can be compared: the kernels of LiteRT disagree among themselves there as much.
     assert (np.abs(steps_apart("features_block3_1_relu_int8")) < 1.1).mean() > 0.99
 
 
@@ -109,7 +110,8 @@ def test_dilated_block_equals_that_of_the_file(scenes, metadata, tmp_path):
     x = layers.ReLU(name="relu")(x)
     branches = [layers.DepthwiseConv2D(3, dilation_rate=2, padding="same", name=name)(x) for name in ("left", "right")]
     model = keras.Model(inputs, layers.Add(name="sum")(branches))
-    ranges = {"images": (-128 / 127, 1.0), "relu": (0.0, 2.0), "left": (-2.0, 2.0), "right": (-2.0, 2.0), "sum": (-3.0, 3.0)}
+    ranges = {name: (-2.0, 2.0) for name in ("left", "right", "sum")}
+    ranges |= {"images": (-128 / 127, 1.0), "relu": (0.0, 2.0)}
     simulated = simulate_int8(model, ranges)
     path = tmp_path / "dilated.tflite"
     path.write_bytes(convert(simulated, metadata.replace(quantization="int8", output_type="logits")))

@@ -117,6 +117,7 @@ def test_command_needs_a_trained_network(run_script, tmp_path):
     assert "--init_from" in process.stderr and "Traceback" not in process.stderr
 
 
+@pytest.mark.slow
 def test_resume_goes_on_after_the_last_epoch(trained, network_file, data, tmp_path):
     folder = shutil.copytree(trained[0], tmp_path / "run")
     recipe = load_recipe(folder / "recipe.yaml", ["epochs=2"], QuantizationRecipe)
