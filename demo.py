@@ -24,7 +24,8 @@ flags.DEFINE_integer("runs", 50, "Timed runs per file and number of threads.", l
 REPORT_FILE = "report.html"
 SCENES = 6
 NEXT_STEPS = {
-    "Train on your own pictures": "python train.py --config configs/demo.yaml --data folder --data_dir DIR --output_dir runs/mine",
+    "Train on your own pictures": "python train.py --config configs/demo.yaml --data folder --data_dir DIR "
+    "--output_dir runs/mine --override data_options={}",
     "Look at predictions": "python predict.py --model demo_output/int8_qat.tflite --input FOLDER --output predictions",
     "Time a file again": "python -m edge.benchmark --model demo_output/int8_qat.tflite --output latency.json",
     "See what is inside a file": "python -m keras_liteseg.tflite.inspect demo_output/int8_qat.tflite",

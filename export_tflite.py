@@ -1,13 +1,14 @@
 """Export a network to a TFLite file and measure on that file what the conversion cost.
 
-  python export_tflite.py --model runs/camvid/best.keras --quantization int8 --data camvid --data_dir DIR --output a.tflite
-  python export_tflite.py --model ndnet45 --checkpoint ndnet45_cityscapes.pth --input_size 1024x2048 --quantization int8 \\
-      --data cityscapes --data_dir DIR --output b.tflite
+  python export_tflite.py --model runs/camvid/best.keras --quantization int8 --data camvid --data_dir DIR \\
+      --output a.tflite
+  python export_tflite.py --model ndnet45 --checkpoint ndnet45_cityscapes.pth --input_size 1024x2048 \\
+      --quantization int8 --data cityscapes --data_dir DIR --output b.tflite
   python export_tflite.py --model ndnet45 --input_size 512x1024 --quantization float16 --output latency_only.tflite
 
 int8 uses the scales of a quantization-aware training where the model has had one, else it is calibrated on the training
-split of --data, or on the built-in street scenes. With --data, the written file runs in LiteRT over the validation split
-and must keep the mIoU of the Keras model to --max_drop points; otherwise the command fails and no file is left.
+split of --data, or on the built-in street scenes. With --data, the written file runs in LiteRT over the validation
+split and must keep the mIoU of the Keras model to --max_drop points; otherwise the command fails and no file is left.
 A registered name without --checkpoint is exported with seeded random weights, for latency work.
 """
 

@@ -6,7 +6,6 @@
 
 import json
 import pathlib
-import sys
 
 from absl import flags
 

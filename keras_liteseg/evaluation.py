@@ -70,6 +70,6 @@ def require_same_classes(metadata, dataset):
     if len(metadata.classes) != len(dataset.classes):
         raise UserError(
             f"The network knows {len(metadata.classes)} classes ({', '.join(metadata.classes.names[:4])}, ...) and "
-            f"{dataset.name} has {len(dataset.classes)} ({', '.join(dataset.classes.names[:4])}, ...); use a network that "
-            "was trained on these classes."
+            f"{dataset.name} has {len(dataset.classes)} ({', '.join(dataset.classes.names[:4])}, ...); use a network "
+            "that was trained on these classes."
         )

@@ -136,8 +136,8 @@ def _tflite_predictor(path, input_size, threads):
     size = tuple(int(length) for length in source["shape"][1:3])
     if input_size and tuple(input_size) != size:
         raise UserError(
-            f"{path} takes {size[0]}x{size[1]} images only, not {input_size[0]}x{input_size[1]}; leave out --input_size "
-            "or export the network again at that size."
+            f"{path} takes {size[0]}x{size[1]} images only, not {input_size[0]}x{input_size[1]}; leave out "
+            "--input_size or export the network again at that size."
         )
 
     def run(images):

@@ -92,4 +92,6 @@ def _refuse(model, source, missing, unexpected, misshapen):
         advice = "Build the model that these weights were made for."
         if misshapen and all(".score." in f".{entry}" or "_score." in entry for entry in misshapen):
             advice = "Build the model with the number of classes of the weights."
-        raise UserError(f"{source} does not fit the model '{model.name}'. Entries " + "; ".join(problems) + f". {advice}")
+        raise UserError(
+            f"{source} does not fit the model '{model.name}'. Entries {'; '.join(problems)}. {advice}"
+        )

@@ -22,11 +22,12 @@ def fold_batch_norm(model):
         A new functional model with the same layer names; its outputs differ by rounding only.
     """
     sources = {id(layer.output): layer for layer in model.layers if isinstance(layer, _CONVOLUTIONS)}
+    outputs = {id(output) for output in model.outputs}
     folded = {}
     for layer in model.layers:
         if isinstance(layer, layers.BatchNormalization) and id(layer.input) in sources:
             convolution = sources[id(layer.input)]
-            if len(convolution._outbound_nodes) == 1:
+            if len(convolution._outbound_nodes) == 1 and id(convolution.output) not in outputs:
                 folded[convolution.name] = layer
     skipped = {layer.name for layer in folded.values()}
 
@@ -41,6 +42,8 @@ def fold_batch_norm(model):
 
     copy = keras.models.clone_model(model, clone_function=clone, call_function=call)
     for layer in copy.layers:
+        if not layer.weights:
+            continue
         source = model.get_layer(layer.name)
         if layer.name in folded:
             layer.set_weights(_folded_weights(source, folded[layer.name]))

@@ -9,16 +9,16 @@ def byte_input(model, metadata):
     """Return (model, metadata, input range) such that the int8 input is the pixel's value minus a whole number.
 
     A mean of 0.5 puts every pixel half way between two int8 steps, because zero must be a step (padding needs it): each
-    pixel would then be rounded one way or the other by float noise. Moving the mean to the next of the 255 steps removes
-    that; the bias of the first convolution makes up for it, except in the taps over the padding.
+    pixel would then be rounded one way or the other by float noise. Moving the mean to the next of the 255 steps
+    removes that; the bias of the first convolution makes up for it, except in the taps over the padding.
 
     Args:
         model: a functional model without batch normalization; its first convolution's bias is changed in place.
         metadata: the model's `Metadata`.
 
     Returns:
-        (`model`, metadata with the moved mean, (smallest, largest) input), or what was given and None where the channels
-        have means or deviations of their own, so that no one scale fits all.
+        (`model`, metadata with the moved mean, (smallest, largest) input), or what was given and None where the
+        channels have means or deviations of their own, so that no one scale fits all.
     """
     if len(set(metadata.mean)) > 1 or len(set(metadata.std)) > 1:
         return model, metadata, None

@@ -18,7 +18,7 @@ def quantize(network, metadata, dataset, count):
     """
     model, metadata, input_range = byte_input(fold_batch_norm(network), metadata)
     images = calibration_images(dataset, count, network.input.shape[1:3], metadata)
-    print(f"int8 scales: calibrated on {len(images)} images of {dataset.name}", flush=True)
+    print(f"int8 scales: calibrated on {len(images)} training images of {dataset.name}", flush=True)
     model, ranges = post_training(model, images)
     if input_range:
         ranges[model.layers[0].name] = input_range

@@ -16,8 +16,8 @@ _SHRINK = np.linspace(0.2, 1.0, 81)
 def quantized_layers(model):
     """Return the layers, in graph order, whose output is quantized with a range of its own.
 
-    Not quantized are outputs that go into one ReLU alone, because TFLite fuses it into the operation, and the outputs of
-    `SCALE_KEEPING` layers.
+    Not quantized are outputs that go into one ReLU alone, because TFLite fuses it into the operation, and the outputs
+    of `SCALE_KEEPING` layers.
     """
     consumers = {}
     for layer in model.layers:
@@ -37,8 +37,8 @@ def calibrate(model, images):
     """Return {layer name: (smallest, largest)} of `quantized_layers`, with the least expected squared error of int8.
 
     Few extreme values cost every other value its resolution, so the range may clip them: of 81 ranges between a fifth
-    and the whole of what was seen, the one whose rounding error (step ** 2 / 12) plus clipping error is smallest, over a
-    histogram of all values. Both ends are shrunk by the same factor; 0 stays inside, as TFLite's padding needs it.
+    and the whole of what was seen, the one whose rounding error (step ** 2 / 12) plus clipping error is smallest, over
+    a histogram of all values. Both ends are shrunk by the same factor; 0 stays inside, as TFLite's padding needs it.
 
     Args:
         model: a functional model without batch normalization.

@@ -173,7 +173,7 @@ def _float_network(recipe, init_from, classes):
     if metadata.ranges:
         raise UserError(f"{init_from} has had quantization-aware training already; start from the float network.")
     if metadata.model != recipe.model:
-        raise UserError(f"{init_from} holds {metadata.model} and the recipe is for {recipe.model}; use one of them in both.")
+        raise UserError(f"{init_from} holds {metadata.model}, the recipe is for {recipe.model}; use the same in both.")
     return network, metadata.replace(data=recipe.data)
 
 

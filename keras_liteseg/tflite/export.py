@@ -78,7 +78,9 @@ def export(
         temporary.write_bytes(content)
         problems = inspect(temporary).problems(expect_int8=quantization == "int8")
         if problems:
-            raise UserError(f"The converted network is not fit for a device, so {output} was not written: {' '.join(problems)}")
+            raise UserError(
+                f"The converted network is not fit for a device, so {output} was not written: {' '.join(problems)}"
+            )
         verification = None
         if validation is None:
             print("The accuracy gate is skipped: no --data was given.")

@@ -9,7 +9,7 @@ from keras_liteseg.predictor import keras_predictor, load_predictor
 
 @dataclasses.dataclass(frozen=True)
 class Verification:
-    """`keras` and `file` are `Evaluation`s on the same images; the file's agreement is with the Keras model's labels."""
+    """`keras` and `file` are `Evaluation`s on the same images; the file's agreement is with the Keras labels."""
 
     keras: Evaluation
     file: Evaluation
@@ -40,9 +40,9 @@ def verify(path, network, metadata, dataset, max_drop):
     after = evaluate(load_predictor(path), dataset, reference=reference.maps)
     result = Verification(before, after)
     print(
-        f"On {after.images} images of {dataset.name} ({dataset.split}): mIoU {before.miou:.4f} in Keras, {after.miou:.4f} in "
-        f"the file ({result.drop:+.2f} points lost); pixel accuracy {before.pixel_accuracy:.4f} and "
-        f"{after.pixel_accuracy:.4f}; {100 * after.agreement:.2f} % of the labels equal."
+        f"On {after.images} images of {dataset.name} ({dataset.split}): mIoU {before.miou:.4f} in Keras, "
+        f"{after.miou:.4f} in the file ({result.drop:+.2f} points lost); pixel accuracy {before.pixel_accuracy:.4f} "
+        f"and {after.pixel_accuracy:.4f}; {100 * after.agreement:.2f} % of the labels equal."
     )
     if result.drop > max_drop:
         losses = sorted(
@@ -50,8 +50,8 @@ def verify(path, network, metadata, dataset, max_drop):
         )
         worst = ", ".join(f"{name} {loss:.1f}" for loss, name in losses[:3])
         raise UserError(
-            f"The file lost {result.drop:.2f} points of mIoU, more than --max_drop {max_drop}; most in: {worst} (points of "
-            "IoU). It was not written. Calibrate on more images, or fine-tune with train.py --quantization_aware."
+            f"The file lost {result.drop:.2f} points of mIoU, more than --max_drop {max_drop}; most in: {worst} "
+            "(points of IoU). It was not written. Calibrate on more images, or fine-tune with train.py --quantization_aware."
         )
     return result
 

@@ -109,7 +109,8 @@ def load_recipe(path, overrides=(), kind=Recipe):
         kind: `Recipe` or `QuantizationRecipe`.
 
     Raises:
-        UserError: the file is missing or no YAML, a key is unknown (the nearest is shown), or a value is of the wrong type.
+        UserError: the file is missing or no YAML, a key is unknown (the nearest is shown), or a value has the wrong
+            type.
     """
     path = pathlib.Path(path)
     try:

@@ -72,6 +72,8 @@ def train(recipe, train_data, val_data, output_dir, init_from=None, resume=False
             print(f"Starting from {init_from}" + (f"; new: {', '.join(fresh)}" if fresh else ""))
         last = LastState(output_dir / LAST_FILE)
         first_epoch = last.restore(model) if resume else 0
+    if resume:
+        _trim_log(output_dir / LOG_FILE, first_epoch)
     print(
         f"Training {recipe.model} ({inference.count_params():,} parameters) on {len(train_data)} images of "
         f"{train_data.name}, {strategy.num_replicas_in_sync} device(s), into {output_dir}",
@@ -164,6 +166,13 @@ def read_log(output_dir):
     """Return the rows of a training's `log.csv` as a list of dicts of floats."""
     with open(pathlib.Path(output_dir) / LOG_FILE, newline="") as file:
         return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
+
+
+def _trim_log(path, epochs):
+    """Drop the rows of epochs that were logged but whose state was not saved any more; they are trained again."""
+    lines = path.read_text().splitlines(keepends=True) if path.exists() else []
+    with atomic_path(path) as temporary:
+        temporary.write_text("".join(lines[: epochs + 1]))
 
 
 def _at_size(inference, recipe, classes):

@@ -14,9 +14,9 @@ import yaml
 from PIL import Image
 
 import keras_liteseg
-from keras_liteseg.metrics import Confusion
 from keras_liteseg.datasets import ClassList, SegmentationDataset
 from keras_liteseg.errors import UserError
+from keras_liteseg.metrics import Confusion
 from keras_liteseg.training import trainer
 from keras_liteseg.training.recipe import Recipe, load_recipe
 from keras_liteseg.training.trainer import read_log, train

@@ -52,7 +52,8 @@ def ndnet_backbone(images, config, output_stride):
         (3, 4, 5), config.widths, config.depths, ((2, 1), block4, block5)
     ):
         for index in range(depth):
-            x = bottleneck(x, width, strides if index == 0 else 1, dilation, index == 0, f"features_block{number}_{index}")
+            first = index == 0
+            x = bottleneck(x, width, strides if first else 1, dilation, first, f"features_block{number}_{index}")
         outputs.append(x)
     return outputs
 
