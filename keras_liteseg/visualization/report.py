@@ -154,12 +154,13 @@ class _Speed:
 
 
 def _training_charts(report):
-    """Return {heading: SVG} of the loss and the validation mIoU over the epochs of both trainings."""
+    """Return {heading: SVG} of the float training's loss and of the mIoU over the epochs of both trainings."""
     epochs = len(report.log)
-    divider = (epochs + 0.5, "quantization-aware →") if report.log and report.qat_log else None
+    both = [(report.log, 0, "float"), (report.qat_log, epochs, "int8")]
 
-    def chart(title, text, columns):
-        stages = [(report.log, 0, "float"), (report.qat_log, epochs, "int8")]
+    def chart(title, text, columns, stages):
+        divided = len(stages) == 2 and all(rows for rows, _, _ in stages)
+        divider = (epochs + 0.5, "quantization-aware →") if divided else None
         lines = [
             Line(label, f"{stage} {style}", points)
             for rows, offset, stage in stages
@@ -172,11 +173,13 @@ def _training_charts(report):
         "Loss",
         lambda value: f"{value:.3g}",
         [("loss", "training loss", "thin"), ("val_loss", "validation loss", "thick")],
+        both[:1],  # quantization-aware training minimizes another loss
     )
     miou = chart(
         "Mean IoU",
         lambda value: f"{100 * value:.3g}\N{NO-BREAK SPACE}%",
         [("miou", "training mIoU", "thin"), ("val_miou", "validation mIoU", "thick")],
+        both,
     )
     return {title: svg for title, svg in (("Loss", loss), ("Mean IoU", miou)) if svg}
 
