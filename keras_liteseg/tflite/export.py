@@ -85,8 +85,9 @@ def export(
         if validation is None:
             print("The accuracy gate is skipped: no --data was given.")
         else:
-            compared = load_network(reference, None, network.input.shape[1:3])[0] if reference else network
-            verification = verify(temporary, compared, metadata, validation, max_drop)
+            # With the metadata of its own: quantization-aware training may have moved the mean of the normalization.
+            compared = load_network(reference, None, network.input.shape[1:3]) if reference else (network, metadata)
+            verification = verify(temporary, *compared, validation, max_drop)
     print(f"Wrote {output} ({os.path.getsize(output):,} bytes)")
     return verification
 
