@@ -8,7 +8,9 @@ import tensorflow as tf
 from keras_liteseg.datasets import load_dataset
 from keras_liteseg.datasets.base import IGNORE_LABEL
 from keras_liteseg.errors import UserError
+from keras_liteseg.evaluation import evaluate
 from keras_liteseg.model_file import load_model, read_metadata
+from keras_liteseg.predictor import keras_predictor
 from keras_liteseg.quantization.ranges import quantized_layers
 from keras_liteseg.quantization.training import cross_entropy, kl_divergence, relative_error, train
 from keras_liteseg.tflite.export import export
@@ -87,6 +89,21 @@ def test_result_exports_to_int8_with_the_trained_ranges(trained, tmp_path, capsy
     assert report.outputs[0].scale == pytest.approx((high - low) / 255, rel=1e-5)
 
 
+def test_reference_keeps_its_own_normalization(trained, network_file, scenes, tmp_path):
+    moved = read_metadata(trained[0] / "qat.keras").mean
+    model, metadata = load_model(network_file)
+    assert moved != tuple(metadata.mean)
+    result = export(
+        trained[0] / "qat.keras",
+        tmp_path / "a.tflite",
+        quantization="int8",
+        validation=scenes,
+        reference=network_file,
+        max_drop=100,
+    )
+    assert result.keras == evaluate(keras_predictor(model, metadata), scenes)
+
+
 def test_second_training_on_top_is_refused(trained, data, tmp_path):
     recipe = QuantizationRecipe(crop_size=(64, 128), eval_size=(64, 128))
     with pytest.raises(UserError, match="has had quantization-aware training already"):
@@ -105,7 +122,7 @@ def test_resume_needs_a_training(data, tmp_path):
 
 def test_network_of_another_kind_is_refused(network_file, data, tiny_network, tmp_path):
     recipe = QuantizationRecipe(model=tiny_network, crop_size=(64, 128), eval_size=(64, 128))
-    with pytest.raises(UserError, match="holds ndnet45 and the recipe is for tiny"):
+    with pytest.raises(UserError, match="holds ndnet45, the recipe is for tiny"):
         train(recipe, *data, tmp_path / "run", network_file)
 
 
