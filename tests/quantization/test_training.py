@@ -92,7 +92,7 @@ def test_result_exports_to_int8_with_the_trained_ranges(trained, tmp_path, capsy
 def test_reference_keeps_its_own_normalization(trained, network_file, scenes, tmp_path):
     moved = read_metadata(trained[0] / "qat.keras").mean
     model, metadata = load_model(network_file)
-    assert moved != tuple(metadata.mean)
+    assert tuple(moved) != tuple(metadata.mean)
     result = export(
         trained[0] / "qat.keras",
         tmp_path / "a.tflite",
