@@ -12,8 +12,13 @@ _ENTRY = b"keras_liteseg.json"
 
 
 def with_metadata(content, metadata):
-    """Return the TFLite file `content` (bytes) with `metadata` in it."""
+    """Return the TFLite file `content` (bytes) with `metadata` in it.
+
+    Its input is named 'images' and its output after `metadata.output_type`, as tensors and in the signature
+    'serving_default'; the converter leaves names of its own making.
+    """
     model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
+    model.signatureDefs = [_signature(model.subgraphs[0], b"images", metadata.output_type.encode())]
     buffer = schema.BufferT()
     buffer.data = np.frombuffer(metadata.to_json().encode(), np.uint8)
     model.buffers.append(buffer)
@@ -23,6 +28,21 @@ def with_metadata(content, metadata):
     builder = flatbuffers.Builder(len(content) + 1024)
     builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
     return bytes(builder.Output())
+
+
+def _signature(graph, input_name, output_name):
+    """Name the graph's input and output, and return the signature that says so."""
+    signature = schema.SignatureDefT()
+    signature.signatureKey, signature.subgraphIndex = b"serving_default", 0
+    for name, index, part in (
+        (input_name, graph.inputs[0], "inputs"),
+        (output_name, graph.outputs[0], "outputs"),
+    ):
+        graph.tensors[index].name = name
+        entry = schema.TensorMapT()
+        entry.name, entry.tensorIndex = name, int(index)
+        setattr(signature, part, [entry])
+    return signature
 
 
 def read_metadata(path):

@@ -7,6 +7,7 @@ from ai_edge_litert.interpreter import Interpreter
 from keras_liteseg.datasets import ClassList
 from keras_liteseg.errors import UserError
 from keras_liteseg.model_file import Metadata
+from keras_liteseg.tflite.export import export
 from keras_liteseg.tflite.metadata import read_metadata, with_metadata
 
 METADATA = Metadata(
@@ -58,3 +59,14 @@ def test_missing_and_damaged_files_are_refused(plain, tmp_path):
     (tmp_path / "text.tflite").write_text("no network at all")
     with pytest.raises(UserError, match="not a TFLite file"):
         read_metadata(tmp_path / "text.tflite")
+
+
+@pytest.mark.parametrize("output_type", ["logits", "classes"])
+def test_input_and_output_have_their_names(tiny_network, tmp_path, output_type):
+    path = tmp_path / "a.tflite"
+    export(tiny_network, path, input_size=(64, 128), output_type=output_type)
+    interpreter = Interpreter(model_path=str(path))
+    assert interpreter.get_signature_list() == {"serving_default": {"inputs": ["images"], "outputs": [output_type]}}
+    assert interpreter.get_input_details()[0]["name"] == "images"
+    result = interpreter.get_signature_runner()(images=np.zeros((1, 64, 128, 3), np.float32))
+    assert list(result) == [output_type]
