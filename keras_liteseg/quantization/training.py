@@ -83,10 +83,11 @@ def train(recipe, train_data, val_data, output_dir, init_from, resume=False):
         epochs=recipe.epochs,
         verbose=progress(),
         callbacks=[
-            tf_keras.callbacks.BackupAndRestore(str(output_dir / BACKUP_FOLDER), delete_checkpoint=False),
             _Validation(equalized, variables, metadata, reference, val_data, output_dir / QAT_FILE),
             tf_keras.callbacks.CSVLogger(str(output_dir / LOG_FILE), append=resume),
             tf_keras.callbacks.TensorBoard(str(output_dir / "tensorboard"), write_graph=False),
+            # Last, so that an epoch counts as finished only when its network is saved.
+            tf_keras.callbacks.BackupAndRestore(str(output_dir / BACKUP_FOLDER), delete_checkpoint=False),
         ],
     )
     print(f"Wrote {output_dir / QAT_FILE}")
