@@ -7,6 +7,7 @@ import numpy as np
 
 from keras_liteseg import model_file
 from keras_liteseg.checkpoints import load_checkpoint
+from keras_liteseg.datasets.augment import resize_image
 from keras_liteseg.datasets.cityscapes import CLASSES as CITYSCAPES_CLASSES
 from keras_liteseg.errors import UserError
 from keras_liteseg.models import create_model, list_models, model_entry
@@ -49,12 +50,8 @@ class Predictor:
 
 def prepare(image, size, metadata):
     """Return an RGB image, uint8 (h, w, 3), as the network's input, float32 (1, *size, 3)."""
-    if image.shape[:2] != tuple(size):
-        shrinks = image.shape[0] >= size[0] and image.shape[1] >= size[1]
-        interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-        image = cv2.resize(image, (size[1], size[0]), interpolation=interpolation)
     mean, std = np.float32(metadata.mean), np.float32(metadata.std)
-    return ((image.astype(np.float32) / 255 - mean) / std)[None]
+    return ((resize_image(image, size).astype(np.float32) / 255 - mean) / std)[None]
 
 
 def calibration_images(dataset, count, size, metadata):

@@ -2,8 +2,6 @@
 
 import pathlib
 
-from keras import layers
-
 from keras_liteseg import model_file
 from keras_liteseg.checkpoints.assign import assign_state_dict
 from keras_liteseg.checkpoints.torch_legacy import read_torch_legacy
@@ -23,9 +21,7 @@ def load_checkpoint(model, path):
         UserError: the file cannot be read, asks for anything but tensors, or does not fit the model; the message names
             the entries.
     """
-    path = pathlib.Path(path)
-    if not path.is_file():
-        raise UserError(f"There is no checkpoint file {path}. Check the path.")
+    path = _existing(path)
     if path.name.endswith(".keras"):
         _copy_weights(model_file.load_model(path)[0], model, path)
     elif path.name.endswith(".weights.h5"):
@@ -48,15 +44,22 @@ def initialize_from(model, path):
     Raises:
         UserError: as `load_checkpoint`, the number of classes aside.
     """
-    path = pathlib.Path(path)
+    path = _existing(path)
     if path.name.endswith(".keras"):
         donor = model_file.load_model(path)[0]
     else:
-        state = read_torch_legacy(path) if path.is_file() else load_checkpoint(model, path)
+        state = read_torch_legacy(path)
         classes = [len(value) for name, value in state.items() if name.endswith("score.bias")]
         donor = create_model(model.name, (None, None, 3), classes[0] if classes else 19, aux_heads=len(classes) > 1)
         assign_state_dict(donor, state, source=str(path))
     return _copy_weights(donor, model, path, transfer=True)
+
+
+def _existing(path):
+    path = pathlib.Path(path)
+    if not path.is_file():
+        raise UserError(f"There is no checkpoint file {path}. Check the path.")
+    return path
 
 
 def _copy_weights(donor, model, path, transfer=False):
@@ -67,7 +70,7 @@ def _copy_weights(donor, model, path, transfer=False):
         weights = donors.get(layer.name, [])
         if [value.shape for value in weights] != [tuple(variable.shape) for variable in layer.weights]:
             misfits.append(layer)
-    backbone = [layer.name for layer in misfits if isinstance(layer, layers.Layer) and "features_" in layer.name]
+    backbone = [layer.name for layer in misfits if "features_" in layer.name]
     if backbone or misfits and not transfer:
         raise UserError(
             f"{path} holds '{donor.name}' with {donor.outputs[0].shape[-1]} classes; it does not fit the model "

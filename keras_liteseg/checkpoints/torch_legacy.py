@@ -84,12 +84,6 @@ class _Tensor:
     strides: tuple
 
 
-def is_torch_legacy(path):
-    """Tell whether the file at `path` starts as a container of PyTorch before 1.6 does. Raises OSError like `open`."""
-    with open(path, "rb") as file:
-        return _starts_as_legacy(file.read(32))
-
-
 def read_torch_legacy(path):
     """Return the named tensors of a checkpoint of PyTorch before release 1.6.
 

@@ -88,12 +88,15 @@ def resize_sample(image, mask, size):
     """
     if image.shape[:2] == tuple(size):
         return image, mask
+    return resize_image(image, size), cv2.resize(mask, (size[1], size[0]), interpolation=cv2.INTER_NEAREST_EXACT)
+
+
+def resize_image(image, size):
+    """Return an image at `size` (height, width), by area averaging when it shrinks, bilinear when it grows."""
+    if image.shape[:2] == tuple(size):
+        return image
     shrinks = image.shape[0] >= size[0] and image.shape[1] >= size[1]
-    size_xy = (size[1], size[0])
-    return (
-        cv2.resize(image, size_xy, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR),
-        cv2.resize(mask, size_xy, interpolation=cv2.INTER_NEAREST_EXACT),
-    )
+    return cv2.resize(image, (size[1], size[0]), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
 
 
 def _window(size, crop, scale, rng):

@@ -1,5 +1,6 @@
 """train.py as a user runs it, and what `train` promises about stopping and going on."""
 
+import dataclasses
 import os
 import pathlib
 import signal
@@ -228,6 +229,15 @@ def test_resumed_training_equals_an_uninterrupted_one(recipe, tmp_path, monkeypa
     logs = [read_log(tmp_path / name) for name in ("whole", "stopped")]
     for ours, theirs in zip(*logs, strict=True):
         assert ours == pytest.approx(theirs, rel=1e-5)
+
+
+def test_epoch_that_was_logged_but_not_saved_is_logged_once(recipe, tmp_path):
+    data = Noise(), Noise()
+    train(dataclasses.replace(recipe, epochs=1), *data, tmp_path)
+    log = tmp_path / trainer.LOG_FILE
+    log.write_text(log.read_text() + log.read_text().splitlines()[1].replace("0,", "1,", 1) + "\n")
+    train(dataclasses.replace(recipe, epochs=2), *data, tmp_path, resume=True)
+    assert [row["epoch"] for row in read_log(tmp_path)] == [0, 1]
 
 
 def test_resuming_needs_a_state(recipe, tmp_path):
