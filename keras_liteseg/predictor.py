@@ -11,7 +11,8 @@ from keras_liteseg.datasets.augment import resize_image
 from keras_liteseg.datasets.cityscapes import CLASSES as CITYSCAPES_CLASSES
 from keras_liteseg.errors import UserError
 from keras_liteseg.models import create_model, list_models, model_entry
-from keras_liteseg.models.fold import fold_batch_norm
+from keras_liteseg.models.registry import check_input_shape
+from keras_liteseg.models.size import at_size
 from keras_liteseg.tflite.metadata import read_metadata
 
 
@@ -100,7 +101,8 @@ def load_network(model, checkpoint=None, input_size=None, classes=None):
             raise UserError(f"{model} holds its own weights; leave out --checkpoint {checkpoint}.")
         network, metadata = model_file.load_model(model)
         if input_size and tuple(input_size) != tuple(network.input.shape[1:3]):
-            network = at_size(network, metadata, input_size)
+            check_input_shape(metadata.model, (*input_size, 3))
+            network = at_size(network, input_size)
         return network, metadata
     entry = model_entry(str(model))
     if checkpoint and str(checkpoint).endswith(".keras"):
@@ -109,18 +111,11 @@ def load_network(model, checkpoint=None, input_size=None, classes=None):
         raise UserError(f"'{model}' has no size of its own; give --input_size HEIGHTxWIDTH.")
     classes = classes or CITYSCAPES_CLASSES
     network = create_model(str(model), (*input_size, 3), len(classes))
-    if checkpoint:
-        load_checkpoint(network, checkpoint)
-    return network, model_file.Metadata(str(model), "", classes, entry.mean, entry.std)
-
-
-def at_size(network, metadata, size):
-    """Return a copy of a network for another input size (height, width)."""
-    copy = create_model(metadata.model, (*size, 3), network.output.shape[-1])
-    if metadata.ranges:
-        copy = fold_batch_norm(copy)  # quantization-aware training leaves a folded network
-    copy.set_weights(network.get_weights())
-    return copy
+    if checkpoint and load_checkpoint(network, checkpoint):
+        raise UserError(
+            f"{checkpoint} holds the backbone of '{model}' alone, which predicts nothing; train with --init_from it."
+        )
+    return network, model_file.Metadata(network.name, "", classes, entry.mean, entry.std)
 
 
 def _tflite_predictor(path, input_size, threads):

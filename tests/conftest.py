@@ -22,7 +22,7 @@ def tiny_network(monkeypatch):
     from keras_liteseg.models import registry
     from tests.tiny import tiny
 
-    entry = registry.Entry(tiny, mean=(0.5,) * 3, std=(0.5,) * 3, size_multiple=4, aux_size_multiple=8)
+    entry = registry.Entry(tiny, mean=(0.5,) * 3, std=(0.5,) * 3, output_stride=2, size_multiple=4, aux_size_multiple=8)
     monkeypatch.setitem(registry._ENTRIES, "tiny", entry)
     return "tiny"
 

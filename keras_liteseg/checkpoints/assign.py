@@ -1,73 +1,221 @@
 """Assigning a state dict with the reference implementation's names to a model."""
 
+import re
+
+import keras
 import numpy as np
 from keras import layers
 
 from keras_liteseg.errors import UserError
+from keras_liteseg.models.fold import norms_after_convolutions
 
-# Entries of heads that only training uses: accepted whether or not the model has them.
-AUX_PREFIXES = ("aux_",)
+# Entries that a model may lack: heads that only training uses (NDNet, PP-LiteSeg), and the ImageNet classifiers that
+# official LiteSeg files carry along.
+_OPTIONAL_PREFIXES = ("aux_", "seg_heads.1.", "seg_heads.2.", "mobile_features.classifier.", "shuffle_features.fc.")
 # Bookkeeping of PyTorch's batch normalization that inference and training here do without.
-IGNORED_SUFFIXES = (".num_batches_tracked",)
+_IGNORED_SUFFIXES = (".num_batches_tracked",)
+
+_PADDLE_TENSORS = {"_mean": "running_mean", "_variance": "running_var"}
+_PADDLE_LPS_NET = re.compile(r"nets\.(\d)\.(\d+\.\d+)\._(conv|batch_norm)\.")
+_LPS_NET_PATHS = {1: ("net",), 2: ("netH", "netL"), 3: ("net1", "net2", "net3")}
 
 
-def assign_state_dict(model, state, source="the state dict"):
+def assign_state_dict(model, state, source="the state dict", new_classes=False):
     """Assign official weights to a model, in place: all of them or, on any mismatch, none.
 
     Args:
-        model: a model of `create_model`.
-        state: dict from the reference's entry name to an array in the reference's layout (PyTorch: convolution kernels
-            (out, in / groups, height, width)). `num_batches_tracked` entries are ignored; entries of auxiliary heads
-            that the model lacks are ignored too.
+        model: a model of `create_model`, or that model without batch normalization (`fold_batch_norm`).
+        state: dict from the reference's entry name to an array in the reference's layout: convolution kernels (out,
+            in / groups, height, width). Names may be those of PyTorch or Paddle. `num_batches_tracked` entries are
+            ignored, and those of auxiliary heads and unused classifiers that the model lacks. Where convolutions come
+            with a bias instead of a batch normalization (the deploy form of LPS-Net), the model's batch normalization
+            adds that bias and does nothing else.
         source: what to call the weights in an error message.
+        new_classes: let the layers whose shape follows from the number of classes, and auxiliary heads that `state`
+            lacks, keep their weights.
+
+    Returns:
+        Names of the layers that kept their weights; empty unless `new_classes`.
 
     Raises:
         UserError: entries are missing, unexpected, or of another shape; the message names them.
     """
-    wanted = _wanted_entries(model)
-    given = {name: np.asarray(value) for name, value in state.items() if not name.endswith(IGNORED_SUFFIXES)}
-    # Keras layer names hold no dots (the PyTorch backend refuses them), so compare names without.
-    given_names = {_key(name): name for name in given}
+    wanted = wanted_entries(model)
+    given = canonical_entries(state, source)
+    unfolded = _unfolded(model, given)
+    used = {name for name, _ in unfolded.values()}
+    unexpected = [
+        name
+        for entry, (name, _) in given.items()
+        if entry not in wanted and name not in used and not _is_optional(name)
+    ]
+    given |= unfolded
+    return _assign(model, wanted, given, unexpected, source, new_classes)
 
-    missing = [name for name in wanted if _key(name) not in given_names]
-    known = {_key(name) for name in wanted}
-    unexpected = [name for key, name in given_names.items() if key not in known and not name.startswith(AUX_PREFIXES)]
-    misshapen, values = [], []
-    for name, (variable, permutation) in wanted.items():
-        if _key(name) not in given_names:
+
+def assign_backbone(model, state, prefix, source="the state dict"):
+    """Assign the weights of a backbone, in place: all of them or none. Other entries (a classifier's) are ignored.
+
+    Args:
+        model: a model of `create_model`.
+        state: as for `assign_state_dict`, with or without the backbone's own prefix.
+        prefix: prefix of the names of the backbone's layers.
+        source: what to call the weights in an error message.
+
+    Raises:
+        UserError: entries are missing or of another shape; the message names them.
+    """
+    wanted = {entry: target for entry, target in wanted_entries(model).items() if entry.startswith(prefix)}
+    given = canonical_entries(state, source)
+    given = {prefix + entry: value for entry, value in given.items()} | given
+    _assign(model, wanted, given, [], source, new_classes=False)
+
+
+def canonical_entries(state, source="the state dict"):
+    """Return {entry: (name in `state`, array)}, with the entry named as in `wanted_entries`.
+
+    Raises:
+        UserError: two names stand for the same entry.
+    """
+    entries = {}
+    for name, value in state.items():
+        if name.endswith(_IGNORED_SUFFIXES):
             continue
-        official = given_names[_key(name)]
-        value = given[official]
-        if value.ndim != len(permutation) or value.transpose(permutation).shape != tuple(variable.shape):
-            expected = _official_shape(variable.shape, permutation)
-            misshapen.append(f"{official} (is {tuple(value.shape)}, wanted {expected})")
-        else:
-            values.append((variable, value.transpose(permutation)))
-
-    _refuse(model, source, missing, unexpected, misshapen)
-    for variable, value in values:
-        variable.assign(value)
+        module, _, tensor = _torch_name(name, state).rpartition(".")
+        entry = f"{module.replace('.', '_')}.{_PADDLE_TENSORS.get(tensor, tensor)}"
+        if entry in entries:
+            raise UserError(f"{source} holds both {entries[entry][0]} and {name}, which name the same weights.")
+        entries[entry] = name, np.asarray(value)
+    return entries
 
 
-def _wanted_entries(model):
-    """Map reference-style names to (variable, axes that bring the reference's layout to ours)."""
+def wanted_entries(model):
+    """Return {entry: (variable, axes that bring the reference's layout to ours)}.
+
+    An entry is named 'layer.tensor'. The layer has the reference's module path with '_' for '.', because the PyTorch
+    backend of Keras refuses layer names with dots; the tensor has PyTorch's name.
+    """
     wanted = {}
     for layer in model.layers:
         name = layer.name
-        if isinstance(layer, layers.DepthwiseConv2D):
-            wanted[f"{name}.weight"] = (layer.kernel, (2, 3, 0, 1))
-        elif isinstance(layer, layers.Conv2D):
-            wanted[f"{name}.weight"] = (layer.kernel, (2, 3, 1, 0))
-        elif isinstance(layer, layers.BatchNormalization):
+        if isinstance(layer, layers.BatchNormalization):
             wanted[f"{name}.weight"] = (layer.gamma, (0,))
             wanted[f"{name}.bias"] = (layer.beta, (0,))
             wanted[f"{name}.running_mean"] = (layer.moving_mean, (0,))
             wanted[f"{name}.running_var"] = (layer.moving_variance, (0,))
-        elif layer.weights:
-            raise TypeError(f"Layer {name} of type {type(layer).__name__} has weights but no rule to load them.")
-        if isinstance(layer, layers.Conv2D | layers.DepthwiseConv2D) and layer.use_bias:
-            wanted[f"{name}.bias"] = (layer.bias, (0,))
+        elif isinstance(layer, layers.Conv2D | layers.DepthwiseConv2D):
+            depthwise = isinstance(layer, layers.DepthwiseConv2D)
+            wanted[f"{name}.weight"] = (layer.kernel, (2, 3, 0, 1) if depthwise else (2, 3, 1, 0))
+            if layer.use_bias:
+                wanted[f"{name}.bias"] = (layer.bias, (0,))
+        else:
+            for variable in layer.weights:
+                wanted[f"{name}.{variable.name}"] = (variable, tuple(range(len(variable.shape))))
     return wanted
+
+
+def class_layers(model):
+    """Return the names of the layers whose shapes follow from the number of classes: the last convolution before every
+    output, and the layers with weights behind it."""
+    found = set()
+    for layer in _layers_before(model.outputs, stop=layers.Conv2D):
+        if layer.weights:
+            found.add(layer.name)
+    return found
+
+
+def aux_layers(model):
+    """Return the names of the layers that only the auxiliary outputs read."""
+    main = {layer.name for layer in _layers_before(model.outputs[:1])}
+    return {layer.name for layer in model.layers} - main
+
+
+def _layers_before(tensors, stop=()):
+    """Return the layers that compute `tensors`, back to the input or to layers of the type `stop`, these included."""
+    found, pending = set(), list(tensors)
+    while pending:
+        layer = pending.pop()._keras_history.operation
+        if layer in found:
+            continue
+        found.add(layer)
+        if not isinstance(layer, (layers.InputLayer, stop) if stop else layers.InputLayer):
+            pending += keras.tree.flatten(layer.input)
+    return found
+
+
+def _torch_name(name, state):
+    """Return a name with Paddle's LPS-Net modules renamed as PyTorch's, and without the 'module' of a data-parallel
+    wrapper."""
+    found = _PADDLE_LPS_NET.match(name)
+    if found:
+        path, block, part = found.groups()
+        paths = _LPS_NET_PATHS[len({other.split(".")[1] for other in state if _PADDLE_LPS_NET.match(other)})]
+        name = f"{paths[int(path)]}.stages.{block}.{'0' if part == 'conv' else '1'}.{name[found.end():]}"
+    return ".".join(part for part in name.split(".") if part != "module")
+
+
+def _is_optional(name):
+    return ".".join(part for part in name.split(".") if part != "module").startswith(_OPTIONAL_PREFIXES)
+
+
+def _unfolded(model, given):
+    """Return the entries of batch normalizations that only add the bias which `given` holds for the convolution."""
+    entries = {}
+    for convolution, norm in norms_after_convolutions(model):
+        name, bias = given.get(f"{convolution.name}.bias", (None, None))
+        if name is None or convolution.use_bias or f"{norm.name}.running_var" in given:
+            continue
+        ones = np.ones(norm.gamma.shape, np.float32)
+        for tensor, value in (
+            ("weight", ones),
+            ("bias", bias),
+            ("running_mean", 0 * ones),
+            ("running_var", ones - np.float32(norm.epsilon)),
+        ):
+            entries[f"{norm.name}.{tensor}"] = name, value
+    return entries
+
+
+def _assign(model, wanted, given, unexpected, source, new_classes):
+    missing = [entry for entry in wanted if entry not in given]
+    misshapen, values = {}, []
+    for entry, (variable, permutation) in wanted.items():
+        if entry not in given:
+            continue
+        name, value = given[entry]
+        if value.ndim != len(permutation) or value.transpose(permutation).shape != tuple(variable.shape):
+            expected = _official_shape(variable.shape, permutation)
+            misshapen[entry] = f"{name} (is {tuple(value.shape)}, wanted {expected})"
+        else:
+            values.append((variable, value.transpose(permutation)))
+
+    classes, kept = class_layers(model), []
+    if new_classes:
+        aux = aux_layers(model)
+        kept = [entry for entry in missing if _layer(entry) in aux]
+        kept += [entry for entry in misshapen if _layer(entry) in classes]
+        missing = [entry for entry in missing if entry not in kept]
+        misshapen = {entry: text for entry, text in misshapen.items() if entry not in kept}
+
+    problems = []
+    for what, names in (
+        ("missing", missing),
+        ("unexpected", unexpected),
+        ("of the wrong shape", list(misshapen.values())),
+    ):
+        if names:
+            more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+            problems.append(f"{len(names)} {what}: {', '.join(names[:5])}{more}")
+    if problems:
+        only_classes = not missing and not unexpected and all(_layer(entry) in classes for entry in misshapen)
+        advice = "number of classes of the weights" if only_classes else "name that these weights were made for"
+        raise UserError(
+            f"{source} does not fit the model '{model.name}'. Entries {'; '.join(problems)}. "
+            f"Build the model with the {advice}."
+        )
+    for variable, value in values:
+        variable.assign(value)
+    return list(dict.fromkeys(_layer(entry) for entry in kept))
 
 
 def _official_shape(shape, permutation):
@@ -77,21 +225,5 @@ def _official_shape(shape, permutation):
     return tuple(official)
 
 
-def _key(name):
-    module, _, tensor = name.rpartition(".")
-    return module.replace(".", "_"), tensor
-
-
-def _refuse(model, source, missing, unexpected, misshapen):
-    problems = []
-    for what, names in (("missing", missing), ("unexpected", unexpected), ("of the wrong shape", misshapen)):
-        if names:
-            more = f" and {len(names) - 5} more" if len(names) > 5 else ""
-            problems.append(f"{len(names)} {what}: {', '.join(names[:5])}{more}")
-    if problems:
-        advice = "Build the model that these weights were made for."
-        if misshapen and all(".score." in f".{entry}" or "_score." in entry for entry in misshapen):
-            advice = "Build the model with the number of classes of the weights."
-        raise UserError(
-            f"{source} does not fit the model '{model.name}'. Entries {'; '.join(problems)}. {advice}"
-        )
+def _layer(entry):
+    return entry.rpartition(".")[0]

@@ -3,10 +3,10 @@
 import pathlib
 
 from keras_liteseg import model_file
-from keras_liteseg.checkpoints.assign import assign_state_dict
-from keras_liteseg.checkpoints.torch_legacy import read_torch_legacy
+from keras_liteseg.checkpoints.assign import assign_backbone, assign_state_dict, aux_layers, class_layers
+from keras_liteseg.checkpoints.backbone import backbone_prefix, holds_backbone, plain_names
+from keras_liteseg.checkpoints.files import read_weights
 from keras_liteseg.errors import UserError
-from keras_liteseg.models import create_model
 
 
 def load_checkpoint(model, path):
@@ -14,8 +14,14 @@ def load_checkpoint(model, path):
 
     Args:
         model: a model of `create_model`, with the number of classes of the file.
-        path: an official `.pth` file (PyTorch's container from before release 1.6), or our own `.keras` or
-            `.weights.h5`. Entries of auxiliary heads are used only if the model has these heads.
+        path: weights in the reference implementation's names, as PyTorch (`.pth`), Paddle (`.pdparams`), NumPy (`.npz`)
+            or safetensors file; Darknet's `.weights` for the Darknet19 backbone; our own `.keras` or `.weights.h5`.
+            Entries of auxiliary heads are used only if the model has these heads. A file of a backbone alone fills the
+            backbone, see `load_backbone`.
+
+    Returns:
+        Names of the layers that the file had no weights for: those outside the backbone for a file of a backbone,
+        otherwise none.
 
     Raises:
         UserError: the file cannot be read, asks for anything but tensors, or does not fit the model; the message names
@@ -24,10 +30,11 @@ def load_checkpoint(model, path):
     path = _existing(path)
     if path.name.endswith(".keras"):
         _copy_weights(model_file.load_model(path)[0], model, path)
-    elif path.name.endswith(".weights.h5"):
+        return []
+    if path.name.endswith(".weights.h5"):
         _load_h5(model, path)
-    else:
-        assign_state_dict(model, read_torch_legacy(path), source=str(path))
+        return []
+    return _assign_any(model, path, new_classes=False)
 
 
 def initialize_from(model, path):
@@ -35,24 +42,19 @@ def initialize_from(model, path):
 
     Args:
         model: a model of `create_model`.
-        path: an official `.pth` file or a `.keras` file of the same network, with any number of classes.
+        path: a file as for `load_checkpoint`, `.weights.h5` aside, of the same network with any number of classes.
 
     Returns:
         Names of the layers that keep their random weights: the class scores when the numbers of classes differ, the
-        auxiliary heads when the file has none.
+        auxiliary heads when the file has none, all outside the backbone when the file holds a backbone alone.
 
     Raises:
         UserError: as `load_checkpoint`, the number of classes aside.
     """
     path = _existing(path)
     if path.name.endswith(".keras"):
-        donor = model_file.load_model(path)[0]
-    else:
-        state = read_torch_legacy(path)
-        classes = [len(value) for name, value in state.items() if name.endswith("score.bias")]
-        donor = create_model(model.name, (None, None, 3), classes[0] if classes else 19, aux_heads=len(classes) > 1)
-        assign_state_dict(donor, state, source=str(path))
-    return _copy_weights(donor, model, path, transfer=True)
+        return _copy_weights(model_file.load_model(path)[0], model, path, new_classes=True)
+    return _assign_any(model, path, new_classes=True)
 
 
 def _existing(path):
@@ -62,25 +64,36 @@ def _existing(path):
     return path
 
 
-def _copy_weights(donor, model, path, transfer=False):
-    """Copy weights layer by layer; with `transfer`, return the names of the layers that could not be filled."""
+def _assign_any(model, path, new_classes):
+    state = read_weights(path)
+    if holds_backbone(model, state):
+        prefix = backbone_prefix(model)
+        assign_backbone(model, plain_names(state), prefix, str(path))
+        return [layer.name for layer in model.layers if layer.weights and not layer.name.startswith(prefix)]
+    return assign_state_dict(model, state, str(path), new_classes)
+
+
+def _copy_weights(donor, model, path, new_classes=False):
+    """Copy weights layer by layer; return the names of the layers that could not be filled, which only layers that
+    depend on the classes and auxiliary heads may be, and they only with `new_classes`."""
     donors = {layer.name: layer.get_weights() for layer in donor.layers if layer.weights}
-    misfits = []
+    misfits = {}
     for layer in model.layers:
         weights = donors.get(layer.name, [])
         if [value.shape for value in weights] != [tuple(variable.shape) for variable in layer.weights]:
-            misfits.append(layer)
-    backbone = [layer.name for layer in misfits if "features_" in layer.name]
-    if backbone or misfits and not transfer:
+            misfits[layer.name] = bool(weights)
+    aux, classes = aux_layers(model), class_layers(model)
+    wrong = [name for name, given in misfits.items() if name not in (classes if given else aux)]
+    if wrong or misfits and not new_classes:
         raise UserError(
             f"{path} holds '{donor.name}' with {donor.outputs[0].shape[-1]} classes; it does not fit the model "
-            f"'{model.name}' in: {', '.join(layer.name for layer in misfits[:5])}. Build the model with the name and "
+            f"'{model.name}' in: {', '.join((wrong or list(misfits))[:5])}. Build the model with the name and "
             "the number of classes that the file was saved with."
         )
     for layer in model.layers:
-        if layer not in misfits:
+        if layer.name not in misfits:
             layer.set_weights(donors.get(layer.name, []))
-    return [layer.name for layer in misfits]
+    return list(misfits)
 
 
 def _load_h5(model, path):

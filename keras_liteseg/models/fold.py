@@ -21,14 +21,7 @@ def fold_batch_norm(model):
     Returns:
         A new functional model with the same layer names; its outputs differ by rounding only.
     """
-    sources = {id(layer.output): layer for layer in model.layers if isinstance(layer, _CONVOLUTIONS)}
-    outputs = {id(output) for output in model.outputs}
-    folded = {}
-    for layer in model.layers:
-        if isinstance(layer, layers.BatchNormalization) and id(layer.input) in sources:
-            convolution = sources[id(layer.input)]
-            if len(convolution._outbound_nodes) == 1 and id(convolution.output) not in outputs:
-                folded[convolution.name] = layer
+    folded = {convolution.name: norm for convolution, norm in norms_after_convolutions(model)}
     skipped = {layer.name for layer in folded.values()}
 
     def clone(layer):
@@ -50,6 +43,19 @@ def fold_batch_norm(model):
         else:
             layer.set_weights(source.get_weights())
     return copy
+
+
+def norms_after_convolutions(model):
+    """Return the pairs (convolution, batch normalization) in which nothing but the second reads the first's output."""
+    sources = {id(layer.output): layer for layer in model.layers if isinstance(layer, _CONVOLUTIONS)}
+    outputs = {id(output) for output in model.outputs}
+    pairs = []
+    for layer in model.layers:
+        if isinstance(layer, layers.BatchNormalization) and id(layer.input) in sources:
+            convolution = sources[id(layer.input)]
+            if len(convolution._outbound_nodes) == 1 and id(convolution.output) not in outputs:
+                pairs.append((convolution, layer))
+    return pairs
 
 
 def _folded_weights(convolution, norm):

@@ -1,7 +1,7 @@
 """Layers shared by the networks.
 
-Convolution and batch-normalization layers carry the module path of the reference implementation as their name, with
-'_' for '.': that is how `keras_liteseg.checkpoints` finds their weights.
+Layers with weights carry the module path of the reference implementation as their name, with '_' for '.': that is how
+`keras_liteseg.checkpoints` finds their weights.
 """
 
 import math
@@ -18,36 +18,104 @@ BN_MOMENTUM = 0.9
 
 @keras.saving.register_keras_serializable("keras_liteseg")
 class BilinearResize(layers.Layer):
-    """Bilinear resize with aligned corners, to `scale` times the input's size or to the size of a second input.
+    """Bilinear resize to `scale` times the input's size, or to the size of a second input.
 
     Args:
-        scale: integer factor, or None when the layer is called with `like`.
+        scale: factor, or None when the layer is called with `like`. A length of n becomes int(n * scale).
+        align_corners: the convention, see `keras_liteseg.ops.resize_bilinear`.
 
     Call arguments:
         inputs: float tensor (batch, height, width, channels).
         like: tensor (batch, target height, target width, any); used when `scale` is None.
     """
 
-    def __init__(self, scale=None, **kwargs):
+    def __init__(self, scale=None, align_corners=True, **kwargs):
         super().__init__(**kwargs)
         self.scale = scale
+        self.align_corners = align_corners
 
     def call(self, inputs, like=None):
         if self.scale is None:
             size = keras.ops.shape(like)[1:3]
         else:
-            size = [length * self.scale for length in keras.ops.shape(inputs)[1:3]]
-        return ops.resize_bilinear_align_corners(inputs, size)
+            size = [self._scaled(length) for length in keras.ops.shape(inputs)[1:3]]
+        return ops.resize_bilinear(inputs, size, self.align_corners)
 
     def compute_output_shape(self, inputs_shape, like_shape=None):
         if self.scale is None:
             size = like_shape[1:3]
         else:
-            size = [None if length is None else length * self.scale for length in inputs_shape[1:3]]
+            size = [None if length is None else self._scaled(length) for length in inputs_shape[1:3]]
+        return (inputs_shape[0], *size, inputs_shape[3])
+
+    def _scaled(self, length):
+        if isinstance(length, int):
+            return int(length * self.scale)
+        # A length that TensorFlow knows only when it runs; float64 is what the line above computes in.
+        return keras.ops.cast(keras.ops.floor(keras.ops.cast(length, "float64") * self.scale), "int32")
+
+    def get_config(self):
+        return {**super().get_config(), "scale": self.scale, "align_corners": self.align_corners}
+
+
+@keras.saving.register_keras_serializable("keras_liteseg")
+class ExclusivePooling2D(layers.Layer):
+    """3x3 pooling with stride 2 and one row or column of padding on every side that does not count: the maximum is that
+    of the real pixels, the average is divided by their number.
+
+    Args:
+        kind: "max" or "average".
+
+    A length of n becomes ceil(n / 2).
+    """
+
+    def __init__(self, kind, **kwargs):
+        super().__init__(**kwargs)
+        if kind not in ("max", "average"):
+            raise ValueError(f"kind is {kind!r}; it must be 'max' or 'average'.")
+        self.kind = kind
+
+    def call(self, inputs):
+        # Keras's "same" leaves its padding out as well, but pads even lengths at the end only. With one more row it
+        # pads on both sides, and only the last output, which is cut off again, reads that row.
+        lengths = keras.ops.shape(inputs)[1:3]
+        padded = keras.ops.pad(inputs, [[0, 0], *([0, 1 - length % 2] for length in lengths), [0, 0]])
+        pool = keras.ops.max_pool if self.kind == "max" else keras.ops.average_pool
+        pooled = pool(padded, 3, 2, "same")
+        return pooled[:, : (lengths[0] + 1) // 2, : (lengths[1] + 1) // 2]
+
+    def compute_output_shape(self, inputs_shape):
+        size = [None if length is None else (length + 1) // 2 for length in inputs_shape[1:3]]
         return (inputs_shape[0], *size, inputs_shape[3])
 
     def get_config(self):
-        return {**super().get_config(), "scale": self.scale}
+        return {**super().get_config(), "kind": self.kind}
+
+
+@keras.saving.register_keras_serializable("keras_liteseg")
+class GroupedConv2D(layers.Conv2D):
+    """`keras.layers.Conv2D` with groups, without XLA.
+
+    On the TensorFlow backend Keras compiles every grouped convolution with XLA, which on a CPU takes ten times as long
+    as one convolution per group. TensorFlow's own grouped convolution is faster still and stays one op in TFLite, but
+    without oneDNN it has no gradient, so training takes the groups one by one.
+    """
+
+    def call(self, inputs, training=False):
+        if keras.backend.backend() != "tensorflow":
+            return super().call(inputs)
+        import tensorflow as tf
+
+        def convolve(x, weights):
+            return tf.nn.conv2d(x, weights, self.strides, self.padding.upper(), dilations=self.dilation_rate)
+
+        kernel = tf.convert_to_tensor(self.kernel)
+        if training:
+            groups = zip(tf.split(inputs, self.groups, axis=-1), tf.split(kernel, self.groups, axis=-1))
+            outputs = tf.concat([convolve(x, weights) for x, weights in groups], axis=-1)
+        else:
+            outputs = convolve(inputs, kernel)
+        return outputs + tf.cast(self.bias, outputs.dtype) if self.use_bias else outputs
 
 
 def kaiming_normal(fan_in):
@@ -56,49 +124,67 @@ def kaiming_normal(fan_in):
     return keras.initializers.RandomNormal(stddev=math.sqrt(2.0 / fan_in))
 
 
-def conv(x, filters, kernel_size, name, strides=1, use_bias=False):
-    """Convolution padded by (kernel_size - 1) / 2 on every side, as PyTorch does."""
-    x, padding = _pad(x, kernel_size, strides, 1, name)
-    return layers.Conv2D(
+def fan_in_uniform(fan_in):
+    """PyTorch's default for convolutions: uniform in +-1 / sqrt(fan_in)."""
+    limit = 1.0 / math.sqrt(fan_in)
+    return keras.initializers.RandomUniform(-limit, limit)
+
+
+def conv(
+    x, filters, kernel_size, name, strides=1, dilation=1, groups=1, padding=None, use_bias=False, init=kaiming_normal
+):
+    """Convolution padded with zeros on every side, as PyTorch does.
+
+    Args:
+        padding: rows and columns on each side; by default dilation * (kernel_size - 1) / 2, which keeps the size.
+        init: function from the fan-in to the kernel's initializer.
+    """
+    fan_in = kernel_size * kernel_size * x.shape[-1] // groups
+    x, mode = _pad(x, kernel_size, strides, dilation, padding, name)
+    kind = layers.Conv2D if groups == 1 else GroupedConv2D
+    return kind(
         filters,
         kernel_size,
         strides=strides,
-        padding=padding,
+        dilation_rate=dilation,
+        groups=groups,
+        padding=mode,
         use_bias=use_bias,
-        kernel_initializer=kaiming_normal(kernel_size * kernel_size * x.shape[-1]),
+        kernel_initializer=init(fan_in),
         name=name,
     )(x)
 
 
-def depthwise_conv(x, kernel_size, name, strides=1, dilation=1):
-    """Depthwise convolution without bias, padded by dilation * (kernel_size - 1) / 2 on every side."""
-    x, padding = _pad(x, kernel_size, strides, dilation, name)
+def depthwise_conv(x, kernel_size, name, strides=1, dilation=1, use_bias=False, init=kaiming_normal):
+    """Depthwise convolution padded by dilation * (kernel_size - 1) / 2 on every side; `init` as for `conv`."""
+    x, mode = _pad(x, kernel_size, strides, dilation, None, name)
     return layers.DepthwiseConv2D(
         kernel_size,
         strides=strides,
         dilation_rate=dilation,
-        padding=padding,
-        use_bias=False,
-        depthwise_initializer=kaiming_normal(kernel_size * kernel_size),
+        padding=mode,
+        use_bias=use_bias,
+        depthwise_initializer=init(kernel_size * kernel_size),
         name=name,
     )(x)
 
 
-def batch_norm(x, name):
-    return layers.BatchNormalization(epsilon=BN_EPSILON, momentum=BN_MOMENTUM, name=name)(x)
+def batch_norm(x, name, momentum=BN_MOMENTUM):
+    return layers.BatchNormalization(epsilon=BN_EPSILON, momentum=momentum, name=name)(x)
 
 
 def max_pool(x, kernel_size, strides, name):
     """Max pooling padded by (kernel_size - 1) / 2 on every side. `x` must not be negative (a ReLU output): the padding
     is zero where PyTorch takes minus infinity."""
-    x, padding = _pad(x, kernel_size, strides, 1, name)
-    return layers.MaxPooling2D(kernel_size, strides=strides, padding=padding, name=name)(x)
+    x, mode = _pad(x, kernel_size, strides, 1, None, name)
+    return layers.MaxPooling2D(kernel_size, strides=strides, padding=mode, name=name)(x)
 
 
-def _pad(x, kernel_size, strides, dilation, name):
+def _pad(x, kernel_size, strides, dilation, padding, name):
     """Return (padded x, Keras padding mode). With stride 1, Keras's 'same' is PyTorch's symmetric padding; above it,
     'same' pads even sizes at the bottom and right only, so pad by hand."""
-    margin = dilation * (kernel_size - 1) // 2
-    if strides == 1 or margin == 0:
+    same = dilation * (kernel_size - 1) // 2
+    padding = same if padding is None else padding
+    if padding == same and (strides == 1 or same == 0):
         return x, "same"
-    return layers.ZeroPadding2D(margin, name=f"{name}_pad")(x), "valid"
+    return layers.ZeroPadding2D(padding, name=f"{name}_pad")(x), "valid"

@@ -2,6 +2,7 @@
 
 import dataclasses
 import fnmatch
+import inspect
 from collections.abc import Callable
 
 from keras_liteseg.errors import UserError, nearest
@@ -14,25 +15,41 @@ class Entry:
     Attributes:
         build: `build(input_shape, num_classes, aux_heads, **options)` that returns a functional model.
         mean, std: RGB normalization of the input, (image / 255 - mean) / std.
+        output_stride: input size over the size of the backbone's smallest feature map.
         size_multiple: input height and width must be multiples of this.
         aux_size_multiple: the same when the model has its auxiliary heads.
+        min_length: smallest input height and width, itself a legal one.
     """
 
     build: Callable
     mean: tuple
     std: tuple
-    size_multiple: int
-    aux_size_multiple: int
+    output_stride: int
+    size_multiple: int = 1
+    aux_size_multiple: int = 1
+    min_length: int = 1
 
+
+# Normalization of networks whose backbone was pre-trained on ImageNet.
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
 
 _ENTRIES = {}
+_ALIASES = {}
+_COMMON_ARGUMENTS = ("input_shape", "num_classes", "aux_heads")
 
 
-def register(name, *, mean, std, size_multiple, aux_size_multiple):
-    """Return a decorator that registers `build(input_shape, num_classes, aux_heads, **options)` as `name`."""
+def register(name, *, aliases=(), **attributes):
+    """Return a decorator that registers `build(input_shape, num_classes, aux_heads, **options)` as `name`.
+
+    Args:
+        aliases: further names of the same network, which `list_models` does not list.
+        **attributes: the other attributes of its `Entry`.
+    """
 
     def decorate(build):
-        _ENTRIES[name] = Entry(build, mean, std, size_multiple, aux_size_multiple)
+        _ENTRIES[name] = Entry(build, **attributes)
+        _ALIASES.update(dict.fromkeys(aliases, name))
         return build
 
     return decorate
@@ -44,26 +61,38 @@ def list_models(pattern="*"):
 
 
 def model_entry(name):
-    """Return the `Entry` of a name.
+    """Return the `Entry` of a name or an alias.
 
     Raises:
         UserError: there is no such network; the message shows the nearest names.
     """
-    if name not in _ENTRIES:
+    return _ENTRIES[_resolved(name)]
+
+
+def _resolved(name):
+    """Return the registered name of a name that may be an alias."""
+    resolved = _ALIASES.get(name, name)
+    if resolved not in _ENTRIES:
         raise UserError(f"There is no model '{name}'. The nearest names: {nearest(str(name), _ENTRIES)}.")
-    return _ENTRIES[name]
+    return resolved
 
 
-def create_model(name, input_shape=(512, 1024, 3), num_classes=19, aux_heads=False, **options):
-    """Build a network with random weights.
+def create_model(
+    name, input_shape=(512, 1024, 3), num_classes=19, aux_heads=False, head=None, backbone_weights=None, **options
+):
+    """Build a network.
 
     Args:
         name: one of `list_models()`.
         input_shape: (height, width, 3). Height and width may be None for any size, which training uses; a network for
             export needs both.
         num_classes: number of classes, at least 2.
-        aux_heads: whether the auxiliary heads of the training loss are built.
-        **options: arguments of the network itself.
+        aux_heads: whether the auxiliary heads of the training loss are built. LiteSeg and LPS-Net have none.
+        head: head of an NDNet, "ende", "fcn8" or "fcn32": `create_model("ndnet45", head="fcn8")` is
+            `create_model("ndnet45_fcn8")`.
+        backbone_weights: weights that the backbone starts from, a file or "imagenet" to download them; see
+            `keras_liteseg.checkpoints.load_backbone`. By default all weights are random.
+        **options: arguments of the network itself, see its function in `keras_liteseg.models`.
 
     Returns:
         A `keras.Model` from normalized float images (N, height, width, 3), see `model_entry(name).mean` and `.std`, to
@@ -71,14 +100,28 @@ def create_model(name, input_shape=(512, 1024, 3), num_classes=19, aux_heads=Fal
         that shape.
 
     Raises:
-        UserError: the name, the input shape or the number of classes cannot be used.
+        UserError: the name, the input shape, the number of classes or an option cannot be used.
     """
+    name = _resolved(name if head is None else f"{name}_{head}")
     entry = model_entry(name)
     input_shape = tuple(input_shape)
     check_input_shape(name, input_shape, aux_heads)
-    if not isinstance(num_classes, int) or num_classes < 2:
-        raise UserError(f"num_classes is {num_classes!r}; a network needs a whole number of classes, 2 or more.")
-    return entry.build(input_shape=input_shape, num_classes=num_classes, aux_heads=aux_heads, **options)
+    check_num_classes(num_classes)
+    unknown = sorted(set(options) - set(inspect.signature(entry.build).parameters))
+    if unknown:
+        raise UserError(f"'{name}' has no option '{unknown[0]}'; {_options(entry)}.")
+    model = entry.build(input_shape=input_shape, num_classes=num_classes, aux_heads=aux_heads, **options)
+    if backbone_weights is not None:
+        from keras_liteseg.checkpoints import load_backbone  # which itself builds on the models
+
+        load_backbone(model, backbone_weights)
+    return model
+
+
+def _options(entry):
+    """Say which options of its own a network has."""
+    own = [option for option in inspect.signature(entry.build).parameters if option not in _COMMON_ARGUMENTS]
+    return f"its options are {', '.join(own)}" if own else "it has none"
 
 
 def check_input_shape(name, input_shape, aux_heads=False):
@@ -88,23 +131,39 @@ def check_input_shape(name, input_shape, aux_heads=False):
         UserError: there is no such network, or it cannot take the shape; the message shows the nearest legal sizes.
     """
     entry = model_entry(name)
+    check_image_shape(name, input_shape)
     multiple = entry.aux_size_multiple if aux_heads else entry.size_multiple
+    least = max(entry.min_length, multiple)
+    lengths = [length for length in input_shape[:2] if length is not None]
+    if all(length >= least and length % multiple == 0 for length in lengths):
+        return
+    legal = [
+        (length, length) if length is None else nearest_lengths(length, multiple, least) for length in input_shape[:2]
+    ]
+    smaller, larger = (f"{legal[0][i]}x{legal[1][i]}" for i in (0, 1))
+    wants = [f"multiples of {multiple}"] * (multiple > 1) + [f"at least {least}"] * (least > multiple)
+    nearest_sizes = f"sizes are {smaller} and {larger}" if smaller != larger else f"size is {larger}"
+    raise UserError(
+        f"Input size {input_shape[0]}x{input_shape[1]} does not fit '{name}', which needs {', '.join(wants)}; "
+        f"the nearest legal {nearest_sizes}."
+    )
+
+
+def check_image_shape(name, input_shape):
+    """Raise a `UserError` unless `input_shape` is (height, width, 3), the first two positive or None."""
     if len(input_shape) != 3 or input_shape[2] != 3:
         raise UserError(f"input_shape is {input_shape}; '{name}' takes (height, width, 3), an RGB image.")
     for length in input_shape[:2]:
         if length is not None and (not isinstance(length, int) or length < 1):
             raise UserError(f"input_shape is {input_shape}; height and width must be positive whole numbers.")
-    legal = [(length, length) if length is None else nearest_multiples(length, multiple) for length in input_shape[:2]]
-    if all(length in pair for length, pair in zip(input_shape[:2], legal)):
-        return
-    smaller, larger = (f"{legal[0][i]}x{legal[1][i]}" for i in (0, 1))
-    raise UserError(
-        f"Input size {input_shape[0]}x{input_shape[1]} does not fit '{name}', which needs multiples of {multiple}; "
-        f"the nearest legal sizes are {smaller} and {larger}."
-    )
 
 
-def nearest_multiples(length, multiple):
+def check_num_classes(num_classes):
+    """Raise a `UserError` unless `num_classes` is a whole number of 2 or more."""
+    if not isinstance(num_classes, int) or num_classes < 2:
+        raise UserError(f"num_classes is {num_classes!r}; a network needs a whole number of classes, 2 or more.")
+
+
+def nearest_lengths(length, multiple, least):
     """Return the nearest legal lengths (at most `length` where possible, at least `length`)."""
-    larger = -(-length // multiple) * multiple
-    return max(length // multiple * multiple, multiple), larger
+    return max(length // multiple * multiple, least), max(-(-length // multiple) * multiple, least)

@@ -11,21 +11,21 @@ import tf_keras
 
 from keras_liteseg.errors import UserError
 from keras_liteseg.models.layers import BilinearResize
-from keras_liteseg.ops import resize_bilinear_align_corners
+from keras_liteseg.ops import resize_bilinear
 
 
 class TwinResize(tf_keras.layers.Layer):
     """`keras_liteseg.models.layers.BilinearResize` to a size known beforehand."""
 
-    def __init__(self, size, **kwargs):
+    def __init__(self, size, align_corners, **kwargs):
         super().__init__(**kwargs)
-        self.size = size
+        self.size, self.align_corners = size, align_corners
 
     def call(self, inputs):
-        return resize_bilinear_align_corners(inputs, self.size)
+        return resize_bilinear(inputs, self.size, self.align_corners)
 
     def get_config(self):
-        return {**super().get_config(), "size": self.size}
+        return {**super().get_config(), "size": self.size, "align_corners": self.align_corners}
 
 
 def tf_keras_twin(model, wrap=lambda twin, layer: twin, make=tf_keras.Model):
@@ -60,7 +60,7 @@ def tf_keras_twin(model, wrap=lambda twin, layer: twin, make=tf_keras.Model):
 def _twin_layer(layer):
     config = layer.get_config()
     if isinstance(layer, BilinearResize):
-        return TwinResize(size=layer.output.shape[1:3], name=layer.name)
+        return TwinResize(size=layer.output.shape[1:3], align_corners=layer.align_corners, name=layer.name)
     name = type(layer).__name__
     kind = getattr(tf_keras.layers, name, None)
     if kind is None:

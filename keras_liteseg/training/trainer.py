@@ -17,6 +17,7 @@ from keras_liteseg.files import atomic_path
 from keras_liteseg.model_file import Metadata, save_model
 from keras_liteseg.models import create_model, model_entry
 from keras_liteseg.models.registry import check_input_shape
+from keras_liteseg.models.size import at_size
 from keras_liteseg.training.callbacks import KeepBest, LastState, Validation
 from keras_liteseg.training.losses import CrossEntropy
 from keras_liteseg.training.metrics import MeanIoU
@@ -98,7 +99,8 @@ def train(recipe, train_data, val_data, output_dir, init_from=None, resume=False
     metadata = Metadata(recipe.model, train_data.name, train_data.classes, entry.mean, entry.std)
 
     def save_best(path):
-        save_model(_at_size(inference, recipe, train_data.classes), path, metadata)
+        # Files hold a network of one definite size.
+        save_model(at_size(inference, recipe.eval_size), path, metadata)
 
     model.fit(
         batches,
@@ -173,13 +175,6 @@ def _trim_log(path, epochs):
     lines = path.read_text().splitlines(keepends=True) if path.exists() else []
     with atomic_path(path) as temporary:
         temporary.write_text("".join(lines[: epochs + 1]))
-
-
-def _at_size(inference, recipe, classes):
-    """Return the inference model at the recipe's evaluation size: files hold a network of one definite size."""
-    fixed = create_model(recipe.model, (*recipe.eval_size, 3), len(classes))
-    fixed.set_weights(inference.get_weights())
-    return fixed
 
 
 def progress():

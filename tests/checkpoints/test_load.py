@@ -6,8 +6,8 @@ from keras_liteseg import UserError, create_model, load_checkpoint, save_model
 from keras_liteseg.checkpoints import assign_state_dict, initialize_from
 from keras_liteseg.datasets import ClassList
 from keras_liteseg.model_file import Metadata
+from tests.checkpoints.pickle_code import encoded, ordered_dict, tensor
 from tests.checkpoints.test_assign import state_dict
-from tests.checkpoints.test_torch_legacy import encoded, ordered_dict, tensor
 from tests.tiny import tiny
 
 

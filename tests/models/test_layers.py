@@ -110,3 +110,58 @@ def test_resize_survives_its_config():
     layer = layers.BilinearResize(8, name="up")
     again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(layer))
     assert (again.scale, again.name) == (8, "up")
+
+
+@pytest.mark.parametrize("size", [(8, 12), (7, 9), (7, 12), (1, 1)])
+@pytest.mark.parametrize("any_size", [False, True])
+@pytest.mark.parametrize(("kind", "reduce"), [("max", np.nanmax), ("average", np.nanmean)])
+def test_exclusive_pooling_leaves_its_padding_out(kind, reduce, size, any_size):
+    x = RNG(0).normal(size=(2, *size, 3)).astype(np.float32) - 3
+    inputs = keras.Input((None, None, 3) if any_size else (*size, 3))
+    model = keras.Model(inputs, layers.ExclusivePooling2D(kind)(inputs))
+    rows, columns = ((length + 1) // 2 for length in size)
+    assert model.output_shape == (None, *((None, None) if any_size else (rows, columns)), 3)
+    expected = reduce(windows(x, 3, 2, 1, np.nan), axis=3)
+    np.testing.assert_allclose(model.predict(x, verbose=0), expected, rtol=1e-6)
+
+
+def test_exclusive_pooling_survives_its_config():
+    layer = layers.ExclusivePooling2D("average", name="pool")
+    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(layer))
+    assert (again.kind, again.name) == ("average", "pool")
+    with pytest.raises(ValueError, match="kind is 'median'"):
+        layers.ExclusivePooling2D("median")
+
+
+@pytest.mark.parametrize("use_bias", [False, True])
+def test_grouped_convolution_is_one_convolution_per_group(use_bias):
+    x = RNG(0).normal(size=(2, 5, 7, 12)).astype(np.float32)
+    model, y = run(lambda inputs: layers.conv(inputs, 8, 3, "g", strides=2, groups=4, use_bias=use_bias), x)
+    layer = model.get_layer("g")
+    if use_bias:
+        layer.bias.assign(np.arange(8.0))
+    kernel = layer.kernel.numpy().reshape(9, 3, 8)
+    parts = [
+        np.einsum("nrcti,tio->nrco", windows(x, 3, 2, 1, 0)[..., 3 * g : 3 * g + 3], kernel[..., 2 * g : 2 * g + 2])
+        for g in range(4)
+    ]
+    expected = np.concatenate(parts, axis=-1) + use_bias * np.arange(8.0)
+    np.testing.assert_allclose(model(x), expected, atol=1e-5)
+    np.testing.assert_allclose(model(x, training=True), expected, atol=1e-5)
+
+
+def test_convolution_with_padding_of_its_own():
+    x = RNG(0).normal(size=(1, 6, 7, 2)).astype(np.float32)
+    model, y = run(lambda inputs: layers.conv(inputs, 3, 1, "c", padding=1), x)
+    assert y.shape == (1, 8, 9, 3)
+    kernel = model.get_layer("c").kernel.numpy()[0, 0]
+    np.testing.assert_allclose(y[:, 1:-1, 1:-1], x @ kernel, atol=1e-6)
+    assert not y[:, [0, -1]].any() and not y[:, :, [0, -1]].any()
+
+
+@pytest.mark.parametrize(("scale", "size"), [(3 / 4, (76, 124)), (1 / 4, (25, 41)), (0.29, (29, 48))])
+@pytest.mark.parametrize("any_size", [False, True])
+def test_resize_by_a_fraction_truncates(scale, size, any_size):
+    x = keras.Input((None, None, 1) if any_size else (102, 166, 1))
+    model = keras.Model(x, layers.BilinearResize(scale)(x))
+    assert model.predict(np.zeros((1, 102, 166, 1), np.float32), verbose=0).shape == (1, *size, 1)

@@ -308,7 +308,7 @@ from keras_liteseg.training.recipe import Recipe
 from tests.tiny import tiny
 from tests.training.test_train import Noise
 
-registry.register("tiny", mean=(0.5,) * 3, std=(0.5,) * 3, size_multiple=4, aux_size_multiple=8)(tiny)
+registry.register("tiny", mean=(0.5,) * 3, std=(0.5,) * 3, output_stride=2, size_multiple=4, aux_size_multiple=8)(tiny)
 trainer.choose_strategy = lambda: strategy
 recipe = Recipe(model="tiny", crop_size=(16, 24), eval_size=(16, 24), batch_size=4, epochs=int(sys.argv[2]), flip=0)
 trainer.train(recipe, Noise(8), Noise(4), sys.argv[1], resume=len(sys.argv) > 3)

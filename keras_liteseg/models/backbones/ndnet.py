@@ -27,7 +27,11 @@ class NDNetConfig:
         return tuple(EXPANSION * width for width in self.widths)
 
 
+# The number in the name counts the convolutions on the main path, a separable one as one.
+NDNET29 = NDNetConfig(widths=(24, 48, 96), depths=(3, 8, 3))
+NDNET29W = NDNetConfig(widths=(64, 128, 256), depths=(3, 8, 3))
 NDNET45 = NDNetConfig(widths=(16, 32, 64), depths=(4, 12, 6))
+NDNET61 = NDNetConfig(widths=(12, 24, 48), depths=(6, 16, 8))
 
 # Output stride: (stride of the first bottleneck, dilation of all bottlenecks) for block 4 and for block 5.
 STRIDES_AND_DILATIONS = {8: ((1, 2), (1, 4)), 16: ((2, 1), (1, 2)), 32: ((2, 1), (2, 1))}

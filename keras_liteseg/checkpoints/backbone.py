@@ -1,0 +1,130 @@
+"""Weights of a backbone alone, which is how networks pre-trained on ImageNet are published."""
+
+import pathlib
+import re
+
+import keras
+
+from keras_liteseg.checkpoints.assign import assign_backbone, canonical_entries, wanted_entries
+from keras_liteseg.checkpoints.files import read_weights
+from keras_liteseg.errors import UserError
+from keras_liteseg.models.layers import BN_EPSILON
+from keras_liteseg.models.registry import IMAGENET_MEAN, IMAGENET_STD
+
+# What the names of a backbone's layers begin with: LiteSeg's three, PP-LiteSeg's, NDNet's.
+_PREFIXES = ("mobile_features_", "shuffle_features_", "resnet_features_", "backbone_", "features_")
+
+# torchvision's MobileNetV2 nests convolution, normalization and activation one level deeper: the place of a layer in a
+# block there and here. The first block has no expansion.
+_TORCHVISION = {"0.0": "0", "0.1": "1", "1.0": "3", "1.1": "4", "2": "6", "3": "7"}
+_TORCHVISION_FIRST = {"0.0": "0", "0.1": "1", "1": "3", "2": "4"}
+_TORCHVISION_ENTRY = re.compile(r"features\.(\d+)\.conv\.(\d(?:\.\d)?)\.(\w+)$")
+
+
+def load_backbone(model, source):
+    """Load weights into the backbone of `model`, in place; the other weights stay.
+
+    Args:
+        model: a model of `create_model`; LPS-Net has no backbone of its own.
+        source: a weight file of any kind that `load_checkpoint` reads, holding the backbone (MobileNetV2 of
+            ericsun99/MobileNet-V2-Pytorch or torchvision, ShuffleNet of ericsun99/ShuffleNet-1g8-Pytorch, Darknet's
+            `darknet19_448.weights`, PaddleSeg's `PP_STDCNet1` or `PP_STDCNet2`) or a whole network with it. For
+            `liteseg_mobilenetv2` also "imagenet", which downloads the MobileNetV2 of `keras.applications`, or that file
+            (`.h5`).
+
+    Raises:
+        UserError: there is no such file, it cannot be read, or it does not fit.
+    """
+    prefix = backbone_prefix(model)
+    if prefix is None:
+        raise UserError(f"'{model.name}' has no backbone that is trained alone; load weights of the whole network.")
+    if source == "imagenet" or str(source).endswith(".h5"):
+        if prefix != "mobile_features_":
+            raise UserError(
+                f"keras.applications has no weights for the backbone of '{model.name}', only for "
+                "'liteseg_mobilenetv2'; give a weight file of this backbone."
+            )
+        _from_keras_applications(model, source)
+    else:
+        assign_backbone(model, plain_names(read_weights(source)), prefix, str(source))
+
+
+def holds_backbone(model, state):
+    """Return whether `state` has entries of the backbone of `model`, but none of the rest of the network."""
+    prefix = backbone_prefix(model)
+    if prefix is None:
+        return False
+    given = set(canonical_entries(plain_names(state)))
+    given |= {prefix + entry for entry in given}
+    matches = given.intersection(wanted_entries(model))
+    return bool(matches) and all(entry.startswith(prefix) for entry in matches)
+
+
+def backbone_prefix(model):
+    """Return what the names of the backbone's layers begin with, None where there is no backbone."""
+    for prefix in _PREFIXES:
+        if any(layer.name.startswith(prefix) and layer.weights for layer in model.layers):
+            return prefix
+    return None
+
+
+def plain_names(state):
+    """Return `state` with the names of torchvision's MobileNetV2 brought to those of ericsun99's."""
+    if not any(name.endswith("features.1.conv.0.0.weight") for name in state):
+        return state
+
+    def plain(name):
+        found = _TORCHVISION_ENTRY.search(name)
+        if not found:
+            return name
+        block, place, tensor = found.groups()
+        places = _TORCHVISION_FIRST if block == "1" else _TORCHVISION
+        return f"{name[: found.start()]}features.{block}.conv.{places.get(place, place)}.{tensor}"
+
+    return {plain(name): value for name, value in state.items()}
+
+
+def _from_keras_applications(model, source):
+    """Convert MobileNetV2 of `keras.applications`, which expects images in [-1, 1] and adds 1e-3 to variances.
+
+    Two differences remain. Stride-2 convolutions there pad even sizes at the bottom and right only, so the feature maps
+    are shifted by half a pixel per stage; fine-tuning takes care of it. And the first convolution here sees padding of
+    mean colour instead of grey.
+    """
+    if source != "imagenet" and not pathlib.Path(source).is_file():
+        raise UserError(f"There is no weight file {source}. Check the path.")
+    try:
+        donor = keras.applications.MobileNetV2(include_top=False, weights=str(source))
+    except Exception as error:  # Keras, h5py and urllib raise errors of many kinds.
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        what = "download the ImageNet weights" if source == "imagenet" else f"read {source} as MobileNetV2 without top"
+        advice = "Give the file of keras.applications, or another weight file."
+        raise UserError(f"Cannot {what}: {reason} {advice}") from error
+
+    for theirs, ours in _applications_layers():
+        weights = donor.get_layer(theirs).get_weights()
+        if len(weights) == 4:
+            weights[3] += donor.get_layer(theirs).epsilon - BN_EPSILON
+        model.get_layer(f"mobile_features_features_{ours}").set_weights(weights)
+
+    # Ours is z = (image - mean) / std, theirs y = 2 * image - 1 = 2 * std * z + (2 * mean - 1).
+    stem, norm = (model.get_layer(f"mobile_features_features_0_{index}") for index in (0, 1))
+    kernel = keras.ops.convert_to_numpy(stem.kernel)
+    shift = sum(kernel[:, :, c].sum(axis=(0, 1)) * (2 * mean - 1) for c, mean in enumerate(IMAGENET_MEAN))
+    stem.kernel.assign(kernel * (2 * keras.ops.reshape(IMAGENET_STD, (3, 1))))
+    norm.moving_mean.assign(norm.moving_mean - shift)
+
+
+def _applications_layers():
+    """Yield (layer of keras.applications, block and place of ours) of MobileNetV2."""
+    yield "Conv1", "0_0"
+    yield "bn_Conv1", "0_1"
+    for part, place in (("depthwise", 0), ("project", 3)):
+        yield f"expanded_conv_{part}", f"1_conv_{place}"
+        yield f"expanded_conv_{part}_BN", f"1_conv_{place + 1}"
+    for block in range(1, 17):
+        for part, place in (("expand", 0), ("depthwise", 3), ("project", 6)):
+            yield f"block_{block}_{part}", f"{block + 1}_conv_{place}"
+            yield f"block_{block}_{part}_BN", f"{block + 1}_conv_{place + 1}"
+    yield "Conv_1", "18_0"
+    yield "Conv_1_bn", "18_1"

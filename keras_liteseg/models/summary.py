@@ -1,0 +1,110 @@
+"""Size and cost of the networks, as a table.
+
+  python -m keras_liteseg.models.summary --input_size 512x1024 --models 'ndnet*'
+"""
+
+import argparse
+import dataclasses
+import math
+import sys
+
+from keras import layers
+
+from keras_liteseg import cli
+from keras_liteseg.errors import UserError
+from keras_liteseg.files import write_json
+from keras_liteseg.models.registry import create_model, list_models, model_entry
+from keras_liteseg.results import provenance
+
+ROW = "{:<20} {:>12} {:>12} {:>12} {:>14}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Summary:
+    """Size and cost of a network.
+
+    Attributes:
+        parameters: trainable parameters of the network that predicts.
+        training_parameters: the same with the auxiliary heads of the training loss.
+        macs: multiply-accumulates of all convolutions for one image, auxiliary heads left out; FLOPs are twice that.
+        output_stride: input size over the size of the backbone's smallest feature map.
+    """
+
+    parameters: int
+    training_parameters: int
+    macs: int
+    output_stride: int
+
+
+def summarize(name, input_size, num_classes=19):
+    """Return the `Summary` of a registered network.
+
+    Raises:
+        UserError: there is no such network, or it cannot take the size (height, width).
+    """
+    model = create_model(name, (*input_size, 3), num_classes)
+    training = create_model(name, (None, None, 3), num_classes, aux_heads=True)
+    return Summary(
+        count_parameters(model), count_parameters(training), count_macs(model), model_entry(name).output_stride
+    )
+
+
+def count_parameters(model):
+    """Return the number of trainable parameters."""
+    return sum(math.prod(variable.shape) for variable in model.trainable_variables)
+
+
+def count_macs(model):
+    """Return the multiply-accumulates of the convolutions of a model of static size, for one image."""
+    return sum(
+        math.prod(layer.output.shape[1:3]) * math.prod(layer.kernel.shape)
+        for layer in model.layers
+        if isinstance(layer, layers.Conv2D | layers.DepthwiseConv2D)
+    )
+
+
+def summaries(pattern, input_size, num_classes=19):
+    """Yield (name, `Summary`) of the networks that match `pattern`; None for one that cannot take `input_size`.
+
+    Raises:
+        UserError: no name matches, or the number of classes cannot be used.
+    """
+    names = list_models(pattern)
+    if not names:
+        raise UserError(f"No network is named '{pattern}'; the names are {', '.join(list_models())}.")
+    for name in names:
+        fits = not any(length % model_entry(name).size_multiple for length in input_size)
+        yield name, summarize(name, input_size, num_classes) if fits else None
+
+
+def line(name, summary):
+    """Return the line of the table for a pair of `summaries`."""
+    if summary is None:
+        return f"{name:<20} needs height and width that are multiples of {model_entry(name).size_multiple}"
+    aux = summary.training_parameters - summary.parameters
+    cells = (f"{summary.parameters:,}", f"{aux:,}", f"{summary.macs / 1e9:.4f} G", summary.output_stride)
+    return ROW.format(name, *cells)
+
+
+def main(arguments=None):
+    parser = argparse.ArgumentParser("python -m keras_liteseg.models.summary", description="Size and cost of networks.")
+    parser.add_argument("--models", default="*", metavar="PATTERN", help="names, with shell wildcards")
+    parser.add_argument("--input_size", default="512x1024", metavar="HEIGHTxWIDTH", help="size that MACs are for")
+    parser.add_argument("--num_classes", type=int, default=19)
+    parser.add_argument("--output", metavar="FILE", help="also write the numbers to this JSON file")
+    given = parser.parse_args(arguments)
+    try:
+        size, networks = cli.parse_size(given.input_size), {}
+        print(ROW.format("network", "parameters", "+ aux heads", "MACs", "output stride"))
+        for name, summary in summaries(given.models, size, given.num_classes):
+            print(line(name, summary), flush=True)
+            networks[name] = summary and dataclasses.asdict(summary)
+        if given.output:
+            found = {"kind": "networks", "input_size": size, "num_classes": given.num_classes, "networks": networks}
+            write_json(given.output, found | provenance())
+    except UserError as error:
+        sys.exit(f"error: {error}")
+
+
+if __name__ == "__main__":
+    main()
