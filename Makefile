@@ -1,24 +1,37 @@
 # make demo   train, quantize, export, check and time a network on the built-in data; opens no network after set-up
 # make test   the tests that take minutes at most;  make test-all  every test
+# make test-backends   the networks on JAX and PyTorch, in .venv-backends; where pip would bring PyTorch's CUDA libraries,
+#                      point PIP_EXTRA_INDEX_URL to PyTorch's index of CPU wheels first
 # make venv   only prepare .venv
 
 PYTHON ?= python3
 RUN := .venv/bin/python
 # The stamp is newer than requirements.txt once the requirements are installed, so nothing is installed twice.
 STAMP := .venv/installed
+# Two test files at a time; TensorFlow alone does not fill two cores.
+SPREAD := --numprocesses 2 --dist loadfile
 
-.PHONY: demo test test-all venv clean
+.PHONY: demo test test-all test-backends venv clean
 
 demo: venv
 	$(RUN) demo.py --output_dir demo_output
 
 test: venv
-	$(RUN) -m pytest -m "not slow"
+	$(RUN) -m pytest $(SPREAD) -m "not slow"
 
 test-all: venv
-	$(RUN) -m pytest
+	$(RUN) -m pytest $(SPREAD)
+
+test-backends: .venv-backends/installed
+	.venv-backends/bin/python -m pytest -rs tests/models/test_backends.py
 
 venv: $(STAMP)
+
+.venv-backends/installed: requirements.txt requirements-backends.txt
+	$(PYTHON) -m venv .venv-backends
+	.venv-backends/bin/python -m pip install --quiet --upgrade pip
+	.venv-backends/bin/python -m pip install --quiet -r requirements.txt -r requirements-backends.txt
+	@touch $@
 
 $(STAMP): requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -30,4 +43,4 @@ $(STAMP): requirements.txt
 	@touch $(STAMP)
 
 clean:
-	rm -rf .venv demo_output
+	rm -rf .venv .venv-backends demo_output

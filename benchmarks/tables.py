@@ -7,6 +7,7 @@
 import json
 import pathlib
 
+import yaml
 from absl import flags
 
 from keras_liteseg import cli
@@ -96,7 +97,40 @@ def latency_table(results):
     return "\n".join(lines) + "\n"
 
 
-TABLES = {"accuracy": accuracy_table, "latency": latency_table}
+def networks_table(results):
+    """Size, cost, published numbers and our own of every network."""
+    lines = [
+        "| network | parameters | MACs | mIoU published | frames/s published | CamVid test mIoU | float32 latency |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    published = yaml.safe_load((ROOT / "benchmarks" / "published.yaml").read_text())
+    times = {}
+    for row in results.get("latency_networks_512x1024", {}).get("results", []):
+        times.setdefault(row["model"], {})[row["threads"]] = row["latency_ms"]["run"]["p50"]
+    for name, size in results.get("networks", {}).get("networks", {}).items():
+        accuracy = results.get(f"camvid_{name}_float")
+        threads = times.get(f"{name}.tflite", {})
+        cells = [
+            f"{size['parameters'] / 1e6:.2f} M",
+            f"{size['macs'] / 1e9:.2f} G",
+            *published_cells(published.get(name)),
+            f"{100 * accuracy['miou']:.1f}" if accuracy else "",
+            " / ".join(f"{threads[count]:.1f}" for count in sorted(threads)) + " ms" * bool(threads),
+        ]
+        lines.append(f"| `{name}` | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def published_cells(entry):
+    """Return the cells of published mIoU, which links to its source, and published speed."""
+    if entry is None:
+        return "", ""
+    miou, source = f"{entry['miou']} {entry['miou_of']}", entry["source"]
+    miou = f"[{miou}]({source})" if source.startswith("http") else f"{miou} ({source})"
+    return miou, f"{entry['fps']} ({entry['fps_of']})"
+
+
+TABLES = {"accuracy": accuracy_table, "latency": latency_table, "networks": networks_table}
 
 if __name__ == "__main__":
     cli.run(main, tensorflow=False)

@@ -11,15 +11,20 @@ _HOMES = {
     "list_models": "keras_liteseg.models",
     "load_checkpoint": "keras_liteseg.checkpoints",
     "load_model": "keras_liteseg.model_file",
+    "lps_net": "keras_liteseg.models",
     "model_entry": "keras_liteseg.models",
     "save_model": "keras_liteseg.model_file",
 }
 
-__all__ = sorted(_HOMES)
+_PACKAGES = ("checkpoints", "models")
+
+__all__ = sorted([*_HOMES, *_PACKAGES])
 
 
 def __getattr__(name):
     # Importing Keras takes seconds; commands that need none of it (a data-set check, inspect) should not wait.
+    if name in _PACKAGES:
+        return importlib.import_module(f"keras_liteseg.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(_HOMES[name]), name)

@@ -2,7 +2,9 @@
 
 import contextlib
 import os
+import signal
 import sys
+import threading
 
 from absl import app, flags, logging
 
@@ -18,6 +20,7 @@ def run(main, required=(), tensorflow=True):
         tensorflow: whether `main` uses TensorFlow, which is then started without its notes.
     """
     flags.mark_flags_as_required(list(required))
+    sys.unraisablehook = _repeat_interrupt
 
     def guarded(arguments):
         if len(arguments) > 1:
@@ -35,6 +38,15 @@ def run(main, required=(), tensorflow=True):
             sys.exit(130)
 
     app.run(guarded)
+
+
+def _repeat_interrupt(unraisable):
+    """Interrupt again where Python dropped the interrupt, because it came in a destructor."""
+    if unraisable.exc_type is KeyboardInterrupt:
+        main = threading.main_thread().ident
+        threading.Timer(0.1, signal.pthread_kill, (main, signal.SIGINT)).start()
+    else:
+        sys.__unraisablehook__(unraisable)
 
 
 def start_tensorflow():

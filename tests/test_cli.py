@@ -10,6 +10,8 @@ from keras_liteseg.errors import UserError, nearest
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 
 SCRIPT = """
+import time
+
 from absl import flags
 
 from keras_liteseg import cli
@@ -25,6 +27,14 @@ def main():
             raise UserError("The size is 3; give 4.")
         case "ctrl-c":
             raise KeyboardInterrupt
+        case "ctrl-c in a destructor":
+
+            class Interrupted:
+                def __del__(self):
+                    raise KeyboardInterrupt
+
+            Interrupted()
+            time.sleep(60)
         case "bug":
             raise ValueError("a bug")
 
@@ -57,6 +67,10 @@ def test_mistake_of_the_user_is_one_sentence(run):
 
 def test_interrupt(run):
     assert run("--what=ctrl-c") == (130, "started\n", "interrupted\n")
+
+
+def test_interrupt_that_python_would_drop(run):
+    assert run("--what=ctrl-c in a destructor") == (130, "started\n", "interrupted\n")
 
 
 def test_bug_keeps_its_traceback(run):

@@ -1,8 +1,13 @@
+import re
+
 import numpy as np
 import pytest
 
+from keras_liteseg import create_model, fold_batch_norm
 from keras_liteseg.checkpoints import assign_state_dict
+from keras_liteseg.checkpoints.assign import aux_layers, class_layers
 from keras_liteseg.errors import UserError
+from tests.parity.fixtures import load_fixture
 from tests.tiny import tiny
 
 
@@ -129,3 +134,135 @@ def test_another_number_of_classes_is_recognized(model):
 def test_a_long_list_is_cut(model):
     message = refusal(model, {})
     assert "8 missing: " in message and "and 3 more" in message
+
+
+def test_module_of_a_data_parallel_wrapper_is_left_out(model):
+    state = state_dict()
+    assign_state_dict(model, state)
+    other = tiny()
+    assign_state_dict(other, {f"module.{name}": value for name, value in state.items()})
+    for ours, theirs in zip(other.get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_two_names_of_the_same_weights_are_refused(model):
+    state = state_dict() | {"features.dwconv.module.weight": np.zeros((4, 1, 3, 3))}
+    message = refusal(model, state, source="weights.pth")
+    assert "weights.pth holds both features.dwconv.weight and features.dwconv.module.weight" in message
+
+
+def test_paddle_tensor_names(model):
+    state = state_dict()
+    paddle = {"running_mean": "_mean", "running_var": "_variance"}
+    renamed = {
+        re.sub("running_(mean|var)$", lambda found: paddle[found[0]], name): value
+        for name, value in state.items()
+        if not name.endswith("num_batches_tracked")
+    }
+    assert "features.conv1.bn._variance" in renamed
+    assign_state_dict(model, state)
+    other = tiny()
+    assign_state_dict(other, renamed)
+    for ours, theirs in zip(other.get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_paddle_names_of_lps_net():
+    """PaddleSeg numbers the paths and has one module for convolution and batch normalization."""
+    state = load_fixture("lps_net_s_102x166").state_dict()
+    tensors = {"running_mean": "_mean", "running_var": "_variance"}
+
+    def paddle_name(name):
+        found = re.match(r"net([HL])\.stages\.(\d+\.\d+)\.([01])\.(\w+)$", name)
+        if not found:
+            return name
+        path, block, place, tensor = found.groups()
+        part = "_conv" if place == "0" else "_batch_norm"
+        return f"nets.{'HL'.index(path)}.{block}.{part}.{tensors.get(tensor, tensor)}"
+
+    renamed = {paddle_name(n): value for n, value in state.items() if not n.endswith("num_batches_tracked")}
+    assert "nets.1.4.9._batch_norm._variance" in renamed and "head.bias" in renamed
+    model, other = (create_model("lps_net_s", (64, 64, 3)) for _ in range(2))
+    assign_state_dict(model, state)
+    assign_state_dict(other, renamed)
+    for ours, theirs in zip(other.get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def deploy_state():
+    """The state of `tiny` with its batch normalization folded: biases instead."""
+    state = state_dict()
+    bias = state["features.conv1.bn.bias"]
+    state = {name: value for name, value in state.items() if ".bn." not in name}
+    return state | {"features.conv1.conv.bias": bias}
+
+
+def test_deploy_form_computes_the_same_with_and_without_batch_norm(model):
+    folded = fold_batch_norm(tiny())
+    assign_state_dict(model, deploy_state())
+    assign_state_dict(folded, deploy_state())
+    norm = model.get_layer("features_conv1_bn")
+    np.testing.assert_array_equal(norm.beta, deploy_state()["features.conv1.conv.bias"])
+    images = np.random.default_rng(0).normal(size=(1, 16, 24, 3)).astype(np.float32)
+    np.testing.assert_allclose(model(images), folded(images), rtol=1e-6, atol=1e-6)
+
+
+def test_bias_beside_a_batch_norm_is_unexpected(model):
+    message = refusal(model, state_dict() | {"features.conv1.conv.bias": np.zeros(4)})
+    assert "1 unexpected: features.conv1.conv.bias" in message
+
+
+def test_half_a_deploy_form_is_refused(model):
+    state = deploy_state()
+    del state["features.conv1.conv.bias"]
+    assert "4 missing: features_conv1_bn.weight" in refusal(model, state)
+
+
+@pytest.mark.parametrize(
+    ("name", "entry"),
+    [
+        ("liteseg_mobilenetv2", "mobile_features.classifier.1.weight"),
+        ("liteseg_shufflenet", "shuffle_features.module.fc.bias"),
+        ("pp_liteseg_t", "seg_heads.2.conv_out.weight"),
+        ("ndnet61_fcn8", "aux_seg1.score.bias"),
+    ],
+)
+def test_entries_that_prediction_does_not_need(name, entry):
+    with pytest.raises(UserError) as error:
+        assign_state_dict(create_model(name, (64, 64, 3)), {entry: np.zeros(3), "other.weight": np.zeros(3)})
+    assert "1 unexpected: other.weight" in str(error.value)
+
+
+def test_new_classes_keep_the_layers_that_depend_on_them():
+    model = tiny(num_classes=5, aux_heads=True)
+    before = model.get_layer("seg_score").get_weights()
+    assert assign_state_dict(model, state_dict(num_classes=19), new_classes=True) == ["aux_seg_score", "seg_score"]
+    for old, new in zip(before, model.get_layer("seg_score").get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
+@pytest.mark.parametrize(
+    ("name", "aux_heads", "layers"),
+    [
+        ("liteseg_shufflenet", False, {"last_conv_6"}),
+        ("lps_net_tiny", False, {"head"}),
+        ("pp_liteseg_t", True, {"seg_heads_0_conv_out", "seg_heads_1_conv_out", "seg_heads_2_conv_out"}),
+        ("ndnet61_fcn8", False, {"seg8_score", "seg16_score", "seg32_score", "seg8w", "seg16w", "seg32w"}),
+    ],
+)
+def test_layers_that_depend_on_the_classes(name, aux_heads, layers):
+    model = create_model(name, (64, 64, 3), 7, aux_heads)
+    assert class_layers(model) == layers
+    other = {layer.name: layer for layer in create_model(name, (64, 64, 3), 5, aux_heads).layers}
+    differ = {
+        layer.name
+        for layer in model.layers
+        if [v.shape for v in layer.weights] != [v.shape for v in other[layer.name].weights]
+    }
+    assert differ == layers
+
+
+def test_layers_of_the_auxiliary_heads():
+    model = create_model("pp_liteseg_t", (64, 64, 3), aux_heads=True)
+    plain = {layer.name for layer in create_model("pp_liteseg_t", (64, 64, 3)).layers}
+    assert aux_layers(model) == {layer.name for layer in model.layers} - plain

@@ -129,7 +129,7 @@ def test_interrupted_command_leaves_no_file(kind, tmp_path):
     assert "seeded random weights" in process.stdout.readline()
     process.send_signal(kind)
     _, errors = process.communicate(timeout=120)
-    assert not os.path.exists(tmp_path / "a.tflite")
+    assert not os.path.exists(tmp_path / "a.tflite"), errors
     if kind == signal.SIGINT:
         assert process.returncode == 130, errors
         assert "interrupted" in errors and "Traceback" not in errors
