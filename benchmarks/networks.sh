@@ -10,4 +10,5 @@ for name in $($run -c "import keras_liteseg; print(*keras_liteseg.list_models())
     $run export_tflite.py --model $name --input_size 512x1024 --quantization none --output $out/$name.tflite
     files=$files,$out/$name.tflite
 done
+sleep 120  # the load of the exports should not count
 $run -m edge.benchmark --model ${files#,} --threads 1,2 --runs 20 --output results/latency_networks_512x1024.json

@@ -111,8 +111,8 @@ def networks_table(results):
         accuracy = results.get(f"camvid_{name}_float")
         threads = times.get(f"{name}.tflite", {})
         cells = [
-            f"{size['parameters'] / 1e6:.2f} M",
-            f"{size['macs'] / 1e9:.2f} G",
+            f"{size['parameters'] / 1e6:.3g} M",
+            f"{size['macs'] / 1e9:.3g} G",
             *published_cells(published.get(name)),
             f"{100 * accuracy['miou']:.1f}" if accuracy else "",
             " / ".join(f"{threads[count]:.1f}" for count in sorted(threads)) + " ms" * bool(threads),
