@@ -1,7 +1,7 @@
 # make demo   train, quantize, export, check and time a network on the built-in data; opens no network after set-up
 # make test   the tests that take minutes at most;  make test-all  every test
-# make test-backends   the networks on JAX and PyTorch, in .venv-backends; where pip would bring PyTorch's CUDA libraries,
-#                      point PIP_EXTRA_INDEX_URL to PyTorch's index of CPU wheels first
+# make test-backends   networks and training on JAX and PyTorch, in .venv-backends; where pip would bring PyTorch's CUDA
+#                      libraries, point PIP_EXTRA_INDEX_URL to PyTorch's index of CPU wheels first
 # make venv   only prepare .venv
 
 PYTHON ?= python3
@@ -23,7 +23,7 @@ test-all: venv
 	$(RUN) -m pytest $(SPREAD)
 
 test-backends: .venv-backends/installed
-	.venv-backends/bin/python -m pytest -rs tests/models/test_backends.py
+	.venv-backends/bin/python -m pytest -rs tests/models/test_backends.py tests/training/test_backends.py
 
 venv: $(STAMP)
 

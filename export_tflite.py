@@ -33,6 +33,8 @@ flags.DEFINE_string("output", None, "The .tflite file to write.")
 
 def main():
     from keras_liteseg.datasets import load_dataset
+
+    cli.require_tensorflow("Export to TFLite")
     from keras_liteseg.tflite.export import export
 
     size = cli.parse_size(FLAGS.input_size) if FLAGS.input_size else None

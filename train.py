@@ -1,10 +1,11 @@
 """Train a network from a recipe, or fine-tune a trained one with quantization in the loop.
 
-  python train.py --config configs/ndnet45_street_scenes.yaml --output_dir runs/street
+  python train.py --config configs/demo.yaml --output_dir runs/street
   python train.py --config configs/ndnet45_camvid.yaml --data camvid --data_dir DIR --output_dir runs/camvid \\
       --init_from ndnet45_cityscapes.pth
   python train.py --config configs/ndnet45_camvid_qat.yaml --data camvid --data_dir DIR --output_dir runs/camvid_qat \\
       --quantization_aware --init_from runs/camvid/best.keras
+  python train.py --config configs/demo.yaml --preview preview.png
 
 The output folder gets best.keras (best validation mIoU), the state to resume from, log.csv and TensorBoard logs.
 """
@@ -15,12 +16,13 @@ from keras_liteseg import cli
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("config", None, "Recipe file, see configs/.")
-flags.DEFINE_string("data", None, "Data set: street_scenes, cityscapes, camvid or folder; the recipe's by default.")
+flags.DEFINE_string("data", None, "Data set, see docs/datasets.md; the recipe's by default.")
 flags.DEFINE_string("data_dir", None, "Folder of the data set; street_scenes needs none.")
 flags.DEFINE_string("output_dir", None, "Folder for checkpoints and logs.")
 flags.DEFINE_multi_string("override", [], "key=value that replaces a key of the recipe; may be repeated.")
 flags.DEFINE_bool("resume", False, "Go on with the training in --output_dir after an interruption.")
 flags.DEFINE_string("init_from", None, "Checkpoint to start from: an official .pth or a .keras file.")
+flags.DEFINE_string("preview", None, "Write a picture of augmented training images and masks, and do not train.")
 flags.DEFINE_bool("quantization_aware", False, "Fine-tune the network of --init_from with simulated int8 arithmetic.")
 
 
@@ -34,13 +36,24 @@ def main():
     recipe = load_recipe(FLAGS.config, overrides, QuantizationRecipe if FLAGS.quantization_aware else Recipe)
     data = {}
     for split in ("train", "val"):
-        data[split] = load_dataset(recipe.data, FLAGS.data_dir, split, **recipe.data_options.get(split, {}))
+        options = {"split": split, **recipe.data_options.get(split, {})}
+        data[split] = load_dataset(recipe.data, FLAGS.data_dir, **options)
         if FLAGS.data_dir:
             require_valid(data[split])
 
+    if FLAGS.preview:
+        from keras_liteseg.training.trainer import augmentation
+        from keras_liteseg.visualization.preview import write_preview
+
+        write_preview(FLAGS.preview, data["train"], augmentation(recipe), seed=recipe.seed)
+        print(f"Wrote {FLAGS.preview}: training images as the network will see them")
+        return
+    if not FLAGS.output_dir:
+        raise UserError("--output_dir is missing; name the folder for checkpoints and logs.")
     if not FLAGS.quantization_aware:
         from keras_liteseg.training.trainer import train
     elif FLAGS.init_from:
+        cli.require_tensorflow("Quantization-aware training")
         from keras_liteseg.quantization.training import train
     else:
         raise UserError("--quantization_aware fine-tunes a trained network; name it with --init_from.")
@@ -48,4 +61,4 @@ def main():
 
 
 if __name__ == "__main__":
-    cli.run(main, required=["config", "output_dir"])
+    cli.run(main, required=["config"])

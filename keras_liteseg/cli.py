@@ -1,6 +1,7 @@
 """What every command line of the project shares: clean errors, exit status, quiet TensorFlow."""
 
 import contextlib
+import importlib.util
 import os
 import signal
 import sys
@@ -17,7 +18,7 @@ def run(main, required=(), tensorflow=True):
     Args:
         main: a function without arguments that reads `flags.FLAGS`.
         required: names of flags that must be given.
-        tensorflow: whether `main` uses TensorFlow, which is then started without its notes.
+        tensorflow: whether `main` uses Keras, on TensorFlow by default, which is then started without its notes.
     """
     flags.mark_flags_as_required(list(required))
     sys.unraisablehook = _repeat_interrupt
@@ -50,7 +51,18 @@ def _repeat_interrupt(unraisable):
 
 
 def start_tensorflow():
-    """Import TensorFlow without its start-up notes, which bury the output that matters and heed no log level."""
+    """Import TensorFlow without its start-up notes, which bury the output that matters and heed no log level.
+
+    Where Keras runs on another backend (`KERAS_BACKEND`), TensorFlow stays out.
+
+    Raises:
+        UserError: TensorFlow is not installed.
+    """
+    logging.set_verbosity(logging.ERROR)
+    if keras_backend() != "tensorflow":
+        return
+    if importlib.util.find_spec("tensorflow") is None:
+        raise UserError("TensorFlow is not installed; install it, or choose KERAS_BACKEND=jax or KERAS_BACKEND=torch.")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     sys.stderr.flush()
     with open(os.devnull, "w") as nowhere, contextlib.ExitStack() as stack:
@@ -62,7 +74,17 @@ def start_tensorflow():
 
         tf.config.list_physical_devices("GPU")  # the search for a GPU has notes too
         tf.get_logger().setLevel("ERROR")
-        logging.set_verbosity(logging.ERROR)
+
+
+def keras_backend():
+    """Return the name of Keras's backend, without the seconds that `import keras` takes."""
+    return os.environ.get("KERAS_BACKEND", "tensorflow")
+
+
+def require_tensorflow(what):
+    """Refuse, with a `UserError`, to do `what` where Keras runs on another backend."""
+    if keras_backend() != "tensorflow":
+        raise UserError(f"{what} is made with TensorFlow, and KERAS_BACKEND is {keras_backend()}; leave that out.")
 
 
 def parse_size(text):

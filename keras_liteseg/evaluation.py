@@ -12,22 +12,53 @@ from keras_liteseg.metrics import Confusion
 
 @dataclasses.dataclass(frozen=True)
 class Evaluation:
-    """Accuracy over a split. `iou` is {class name: IoU, None where the class occurs in neither truth nor prediction}.
+    """Accuracy over a split, every number from 0 to 1 and defined in `keras_liteseg.metrics.Confusion`.
 
-    `agreement` is the share of pixels, void included, with the same label as the reference predictor's, or None.
+    Attributes:
+        images: number of images.
+        miou: mean IoU as the Cityscapes evaluation defines it: over the classes in the truth or the prediction.
+        miou_present: mean IoU over the classes that occur in the truth.
+        pixel_accuracy, mean_accuracy, frequency_weighted_iou: further accuracies.
+        iou: {class name: IoU, None where the class occurs in neither truth nor prediction}.
+        agreement: share of pixels, void included, with the same label as the reference predictor's, or None.
     """
 
     images: int
     miou: float
+    miou_present: float
     pixel_accuracy: float
+    mean_accuracy: float
+    frequency_weighted_iou: float
     iou: dict
     agreement: float | None = None
 
 
-def evaluate(predictor, dataset, reference=None, progress=True):
-    """Compare a predictor's labels with the truth, at the truth's size.
+@dataclasses.dataclass(frozen=True)
+class ImageResult:
+    """What `measure` counted on one image.
 
-    mIoU is the mean over the classes that occur in the truth; void pixels are left out of every accuracy.
+    Attributes:
+        index: of the sample in the data set.
+        sample_id: its name.
+        confusion: `Confusion` of this image alone.
+        pixels: number of pixels, void included.
+        equal: how many of them have the reference predictor's label, or None without a reference.
+    """
+
+    index: int
+    sample_id: str
+    confusion: Confusion
+    pixels: int
+    equal: int | None
+
+
+def evaluate(predictor, dataset, reference=None, progress=True):
+    """Return the `Evaluation` of a predictor on a data set; arguments and errors as `measure`."""
+    return summarize(measure(predictor, dataset, reference, progress), dataset.classes)
+
+
+def measure(predictor, dataset, reference=None, progress=True):
+    """Yield an `ImageResult` for each image: its labels against the truth, at the truth's size.
 
     Args:
         predictor: a `keras_liteseg.predictor.Predictor`.
@@ -35,32 +66,69 @@ def evaluate(predictor, dataset, reference=None, progress=True):
         reference: another predictor, or a list of its label maps per sample, whose labels are compared too.
         progress: whether to show a progress bar on a terminal.
 
-    Returns:
-        An `Evaluation`.
-
     Raises:
         UserError: the data set is empty or has another number of classes.
     """
-    names = dataset.classes.names
     require_same_classes(predictor.metadata, dataset)
-    confusion = Confusion(len(names))
-    equal = total = 0
     for index in tqdm(range(len(dataset)), "evaluating", disable=None if progress else True, file=sys.stderr):
         image, truth = dataset.image(index), dataset.mask(index)
         labels = predictor.labels(image)
+        confusion = Confusion(len(dataset.classes))
         confusion.update(truth, labels)
+        equal = None
         if reference is not None:
             other = reference[index] if isinstance(reference, list) else reference.labels(image)
-            equal += int(np.count_nonzero(labels == other))
-            total += labels.size
-    iou = {name: None if np.isnan(value) else round(float(value), 6) for name, value in zip(names, confusion.iou())}
+            equal = int(np.count_nonzero(labels == other))
+        yield ImageResult(index, dataset.sample_id(index), confusion, labels.size, equal)
+
+
+def total_confusion(results, num_classes):
+    """Return the `Confusion` of all `ImageResult`s together."""
+    total = Confusion(num_classes)
+    for result in results:
+        total.matrix += result.confusion.matrix
+    return total
+
+
+def summarize(results, classes):
+    """Return the `Evaluation` of `ImageResult`s over the classes of a `ClassList`.
+
+    Raises:
+        UserError: no pixel of the truth has a class.
+    """
+    results = list(results)
+    confusion = total_confusion(results, len(classes))
+    if not confusion.matrix.any():
+        raise UserError(
+            f"No pixel of the {len(results)} masks has a class, so there is no accuracy; choose a split whose truth is "
+            "published (that of Cityscapes' test split is not)."
+        )
+    compared = [result for result in results if result.equal is not None]
+    pixels = sum(result.pixels for result in compared)
     return Evaluation(
-        images=len(dataset),
+        images=len(results),
         miou=round(confusion.miou(), 6),
+        miou_present=round(confusion.miou_present(), 6),
         pixel_accuracy=round(confusion.pixel_accuracy(), 6),
-        iou=iou,
-        agreement=round(equal / total, 6) if total else None,
+        mean_accuracy=round(confusion.mean_accuracy(), 6),
+        frequency_weighted_iou=round(confusion.frequency_weighted_iou(), 6),
+        iou={
+            name: None if np.isnan(value) else round(float(value), 6)
+            for name, value in zip(classes.names, confusion.iou())
+        },
+        agreement=round(sum(result.equal for result in compared) / pixels, 6) if pixels else None,
     )
+
+
+def worst_images(results, count):
+    """Return up to `count` of the `ImageResult`s, the worst first: those of the lowest `miou_present`.
+
+    Classes that an image does not have are left out of its score, because one stray pixel of such a class would
+    otherwise cost as much as a class that was missed. Among equals the lower pixel accuracy is worse. Images without
+    a counted pixel have no score and are not among them.
+    """
+    scored = [result for result in results if result.confusion.matrix.any()]
+    return sorted(scored, key=lambda each: (each.confusion.miou_present(), each.confusion.pixel_accuracy()))[:count]
 
 
 def require_same_classes(metadata, dataset):

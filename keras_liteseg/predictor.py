@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from keras_liteseg import model_file
-from keras_liteseg.checkpoints import load_checkpoint
+from keras_liteseg.checkpoints import list_pretrained, load_checkpoint, read_card
 from keras_liteseg.datasets.augment import resize_image
 from keras_liteseg.datasets.cityscapes import CLASSES as CITYSCAPES_CLASSES
 from keras_liteseg.errors import UserError
@@ -22,31 +22,39 @@ class Predictor:
     Attributes:
         metadata: the network's `Metadata`.
         size: input (height, width) of the network.
+        run: function from a normalized image, float32 (1, height, width, 3) as `prepare` makes it, to the network's
+            output: float logits (height, width, classes), or integer classes (height, width).
     """
 
     def __init__(self, metadata, size, run):
-        """`run` maps a normalized image, float32 (1, height, width, 3), to float logits (height, width, classes) or to
-        integer classes (height, width)."""
         self.metadata = metadata
         self.size = size
-        self._run = run
+        self.run = run
 
     def logits(self, image):
         """Return what the network gives for an image resized to its input: logits, or classes where it gives these."""
-        return self._run(prepare(image, self.size, self.metadata))
+        return self.run(prepare(image, self.size, self.metadata))
 
     def labels(self, image):
-        """Return the label map of an RGB image, both uint8: (height, width, 3) to (height, width).
+        """Return the label map of an RGB image, both uint8: (height, width, 3) to (height, width)."""
+        return labels_at(self.logits(image), image.shape[:2])
 
-        Logits are resized bilinearly to the image's size before the argmax, class maps by nearest neighbour.
-        """
-        output = self.logits(image)
-        size_xy = (image.shape[1], image.shape[0])
-        if output.ndim == 2:
-            return cv2.resize(output.astype(np.uint8), size_xy, interpolation=cv2.INTER_NEAREST_EXACT)
-        if output.shape[:2] != image.shape[:2]:
-            output = cv2.resize(output, size_xy, interpolation=cv2.INTER_LINEAR)
-        return output.argmax(-1).astype(np.uint8)
+
+def labels_at(output, size):
+    """Return a network's output as label map, uint8 of `size` (height, width).
+
+    Logits are resized bilinearly before the argmax, class maps by nearest neighbour.
+    """
+    if output.ndim == 2:
+        return cv2.resize(output.astype(np.uint8), size[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
+    return logits_at(output, size).argmax(-1).astype(np.uint8)
+
+
+def logits_at(logits, size):
+    """Return logits resized bilinearly to `size` (height, width), float32 (*size, classes)."""
+    if logits.shape[:2] == tuple(size):
+        return logits
+    return cv2.resize(logits, size[::-1], interpolation=cv2.INTER_LINEAR)
 
 
 def prepare(image, size, metadata):
@@ -91,7 +99,7 @@ def load_network(model, checkpoint=None, input_size=None, classes=None):
     """Return (Keras model at `input_size`, metadata) of a `.keras` file or a registered name.
 
     A registered name gets `classes`, or without a data set the classes of Cityscapes; without a checkpoint its weights
-    are random.
+    are random. The name of weights that we publish, such as 'camvid', brings its own classes and size.
 
     Raises:
         UserError: as `load_predictor`.
@@ -105,6 +113,9 @@ def load_network(model, checkpoint=None, input_size=None, classes=None):
             network = at_size(network, input_size)
         return network, metadata
     entry = model_entry(str(model))
+    if checkpoint and (str(model), str(checkpoint)) in list_pretrained():
+        card = read_card(str(model), str(checkpoint))
+        return create_model(str(model), (*(input_size or card.input_size), 3), weights=checkpoint), card.metadata
     if checkpoint and str(checkpoint).endswith(".keras"):
         raise UserError(f"{checkpoint} is a whole model: give it as --model and leave out --checkpoint.")
     if input_size is None:

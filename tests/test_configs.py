@@ -1,19 +1,117 @@
-"""Every recipe in configs/ loads and says how it is run."""
+"""Every recipe in configs/ builds all that a training needs, and opens with how it is run and what to expect of it."""
 
+import dataclasses
 import pathlib
+import re
 
+import numpy as np
 import pytest
+from PIL import Image
 
+from keras_liteseg.datasets import load_dataset
+from keras_liteseg.models import list_models
+from keras_liteseg.models.registry import check_input_shape
 from keras_liteseg.training.recipe import QuantizationRecipe, Recipe, load_recipe
+from keras_liteseg.training.trainer import augmentation, build, schedule
 
 CONFIGS = sorted((pathlib.Path(__file__).resolve().parents[1] / "configs").glob("*.yaml"))
+every_recipe = pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 
 
-@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
-def test_recipe_loads_and_opens_with_its_command(path):
-    quantization = path.stem.endswith("_qat")
-    load_recipe(path, kind=QuantizationRecipe if quantization else Recipe)
-    head = [line for line in path.read_text().splitlines() if line.startswith("#")]
-    command = f"python train.py {'--quantization_aware ' * quantization}--config configs/{path.name}"
-    assert any(command in line for line in head)
-    assert any("Measured" in line for line in head)
+def load(path):
+    return load_recipe(path, kind=QuantizationRecipe if path.stem.endswith("_qat") else Recipe)
+
+
+def opening(path):
+    """Return the comment that a file begins with, as one line."""
+    lines = path.read_text().splitlines()
+    end = next(number for number, line in enumerate(lines) if not line.startswith("#"))
+    return " ".join(" ".join(line.lstrip("#") for line in lines[:end]).split())
+
+
+@pytest.fixture(scope="module")
+def data_dirs(tmp_path_factory):
+    """Folders of Cityscapes and CamVid with one small frame per split; street scenes need none."""
+    cityscapes, camvid = tmp_path_factory.mktemp("cityscapes"), tmp_path_factory.mktemp("camvid")
+    for split, kinds in {"train": ["Fine", "Coarse"], "val": ["Fine"], "train_extra": ["Coarse"]}.items():
+        draw(cityscapes / f"leftImg8bit/{split}/city/city_0_0_leftImg8bit.png", (8, 16, 3))
+        for kind in kinds:
+            draw(cityscapes / f"gt{kind}/{split}/city/city_0_0_gt{kind}_labelIds.png", (8, 16))
+    for split in ("train", "val"):
+        draw(camvid / split / "0.png", (8, 16, 3))
+        draw(camvid / f"{split}annot" / "0.png", (8, 16))
+        (camvid / f"{split}.txt").write_text(f"{split}/0.png {split}annot/0.png\n")
+    return {"cityscapes": cityscapes, "camvid": camvid, "street_scenes": None}
+
+
+def draw(path, shape):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.zeros(shape, np.uint8)).save(path)
+
+
+@every_recipe
+def test_the_recipe_opens_with_its_command(path):
+    mode = "--quantization_aware " * path.stem.endswith("_qat")
+    assert f"python train.py {mode}--config configs/{path.name} " in opening(path)
+
+
+@every_recipe
+def test_the_recipe_says_what_to_expect(path):
+    """Either what we measured, or what others published, with its source and the number of steps, never both."""
+    published = re.search(r"Published: mIoU \d\d\.\d+ on (val|test)\b.*?\(.+?\)", opening(path))
+    measured = re.search(r"Measured: mIoU \d\d\.\d.*?; \d+ (seconds|minutes|hours) on ", opening(path))
+    assert bool(published) != bool(measured)
+    assert ("Not run here" in opening(path)) == bool(published)
+    if published:
+        recipe = load(path)
+        assert f" {recipe.epochs * recipe.steps_per_epoch:,} steps" in opening(path)
+
+
+@every_recipe
+def test_the_recipe_builds_network_loss_optimizer_and_augmentation(path, data_dirs):
+    recipe = load(path)
+    assert recipe.model in list_models()
+    check_input_shape(recipe.model, (*recipe.crop_size, 3), aux_heads=True)
+    check_input_shape(recipe.model, (*recipe.eval_size, 3))
+    augmentation(recipe)
+    train_data, val_data = (
+        load_dataset(recipe.data, data_dirs[recipe.data], **{"split": split, **recipe.data_options.get(split, {})})
+        for split in ("train", "val")
+    )
+    assert train_data.classes == val_data.classes
+    if isinstance(recipe, Recipe):
+        # A teacher is the result of another training, so its file is not here.
+        model, inference = build(dataclasses.replace(recipe, teacher=""), train_data, recipe.steps_per_epoch or 1)
+        assert inference.output.shape[-1] == len(train_data.classes)
+        assert np.isfinite(float(model.optimizer.learning_rate))
+
+
+@pytest.mark.parametrize(
+    ("name", "rates"),
+    [
+        ("pp_liteseg_t_cityscapes", {0: 1e-5, 500: 0.002505, 1000: 0.005, 80_000: 0.0026945955}),
+        ("pp_liteseg_b_camvid", {0: 1e-5, 100: 0.005005, 200: 0.01, 5000: 0.0054571958}),
+        ("lps_net_m_cityscapes", {0: 0.01, 100_000: 0.01 * 0.5**0.9}),
+        ("ndnet45_cityscapes", {0: 0.1, 34_999: 0.1, 35_000: 0.01, 60_000: 0.001, 80_000: 0.0005, 99_999: 0.0005}),
+        ("liteseg_mobilenetv2_cityscapes_fine", {0: 0.05, 148_750: 0.05 * 0.5**0.9}),
+    ],
+)
+def test_published_learning_rates(name, rates):
+    recipe = next(load(path) for path in CONFIGS if path.stem == name)
+    followed = schedule(recipe, recipe.steps_per_epoch)
+    assert {step: float(followed(step)) for step in rates} == pytest.approx(rates, rel=1e-5)
+
+
+def test_settings_that_two_published_recipes_share_are_the_same():
+    """Networks of one paper were trained alike, apart from what their files say."""
+    for pattern, differ in {
+        "pp_liteseg_?_camvid": {"model"},
+        "pp_liteseg_?_cityscapes*": {"model", "eval_size", "scales"},
+        "lps_net_*": {"model"},
+        "liteseg_*_fine": {"model", "learning_rate"},
+        "liteseg_*_coarse": {"model", "learning_rate"},
+    }.items():
+        recipes = [dataclasses.asdict(load(path)) for path in CONFIGS if path.match(f"{pattern}.yaml")]
+        assert len(recipes) > 1
+        for recipe in recipes[1:]:
+            assert {key for key, value in recipe.items() if value != recipes[0][key]} <= differ

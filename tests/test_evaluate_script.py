@@ -5,6 +5,7 @@ import yaml
 from PIL import Image
 
 from keras_liteseg.evaluation import evaluate
+from keras_liteseg.multi_scale import load_multi_scale
 from keras_liteseg.predictor import keras_predictor
 
 
@@ -25,7 +26,7 @@ def test_result_is_printed_and_written(
 ):
     process = run_script(
         "evaluate.py", "--model", network_file, "--compare_with", int8_file, "--data", "folder", "--data_dir", folder,
-        "--output", tmp_path / "new" / "a.json",
+        "--output", tmp_path / "new" / "a.json", "--report_dir", tmp_path / "report", "--worst", 2,
     )  # fmt: skip
     assert process.returncode == 0, process.stderr
     expected = evaluate(keras_predictor(network, metadata), scenes)
@@ -41,7 +42,46 @@ def test_result_is_printed_and_written(
         "kind": "accuracy", "model": "network.keras", "network": "ndnet45", "quantization": "keras", "data": "folder",
         "split": "val", "input_size": [64, 128],
     }  # fmt: skip
+    assert (result["scales"], result["flip"]) == ([1.0], False)
+    for key in ("miou_present", "mean_accuracy", "frequency_weighted_iou"):
+        assert result[key] == pytest.approx(getattr(expected, key), abs=1e-4)
     assert result["command"].startswith("python evaluate.py --model") and {"date", "device", "versions"} <= set(result)
+
+    assert json.loads((tmp_path / "report" / "result.json").read_text()) == result
+    files = sorted(path.name for path in (tmp_path / "report").iterdir())
+    assert files == ["confusion.csv", "confusion.png", "images.csv", "result.json", "worst"]
+    assert len(list((tmp_path / "report" / "worst").iterdir())) == 2
+
+
+def test_scales_and_flip(run_script, folder, network_file, scenes, tmp_path):
+    process = run_script(
+        "evaluate.py", "--model", network_file, "--data", "folder", "--data_dir", folder, "--scales", "0.5,1",
+        "--flip", "--output", tmp_path / "a.json",
+    )  # fmt: skip
+    assert process.returncode == 0, process.stderr
+    assert "Averaging the predictions at 32x64, 64x128 and of their mirror images" in process.stdout
+    result = json.loads((tmp_path / "a.json").read_text())
+    assert (result["scales"], result["flip"], result["input_size"]) == ([0.5, 1.0], True, [64, 128])
+    predictor = load_multi_scale(network_file, scales=(0.5, 1.0), flip=True)
+    assert result["miou"] == pytest.approx(evaluate(predictor, scenes).miou, abs=1e-4)
+
+
+def test_file_of_one_size(run_script, folder, int8_file, scenes, tmp_path):
+    arguments = ("--model", int8_file, "--data", "folder", "--data_dir", folder, "--report_dir", tmp_path / "a")
+    process = run_script("evaluate.py", *arguments, "--flip")
+    assert process.returncode == 0, process.stderr
+    result = json.loads((tmp_path / "a" / "result.json").read_text())
+    expected = evaluate(load_multi_scale(int8_file, flip=True), scenes)
+    assert (result["quantization"], result["flip"]) == ("int8", True)
+    assert result["miou"] == pytest.approx(expected.miou, abs=1e-4)
+    assert len(list((tmp_path / "a" / "worst").iterdir())) == len(scenes)
+
+
+def test_scales_that_are_no_numbers(run_script, folder, int8_file, tmp_path):
+    arguments = ("--model", int8_file, "--data", "folder", "--data_dir", folder, "--report_dir", tmp_path / "a")
+    process = run_script("evaluate.py", *arguments, "--scales", "1,x")
+    assert process.returncode == 1 and process.stderr.startswith("error: --scales 1,x is no list of numbers")
+    assert process.stderr.count("\n") == 1 and list(tmp_path.iterdir()) == []
 
 
 def test_mistake_is_one_sentence(run_script, tmp_path):

@@ -5,7 +5,7 @@ import pytest
 
 from keras_liteseg.datasets import IGNORE_LABEL, ClassList, SegmentationDataset
 from keras_liteseg.errors import UserError
-from keras_liteseg.evaluation import evaluate
+from keras_liteseg.evaluation import evaluate, measure, total_confusion, worst_images
 
 CLASSES = ClassList(("road", "car", "sky"), ((0, 0, 0), (1, 1, 1), (2, 2, 2)))
 TRUTH = [[[0, 0, 0, 1]], [[0, 1, 1, IGNORE_LABEL]]]
@@ -46,10 +46,40 @@ def test_perfect_labels():
 
 def test_known_mistakes():
     result = evaluate(predictor([[[0, 0, 2, 1]], [[1, 1, 1, 1]]]), Data(TRUTH))
-    # road: 2 of 4 found, nothing besides; car: 3 of 3, and 1 of road; sky: in no truth, so it is not in the mean.
+    # road: 2 of 4 found, nothing besides; car: 3 of 3, and 1 of road; sky: predicted but in no truth.
     assert result.iou == {"road": 0.5, "car": 0.75, "sky": 0.0}
-    assert result.miou == 0.625
+    assert result.miou == pytest.approx((0.5 + 0.75 + 0) / 3, abs=1e-6)
+    assert result.miou_present == 0.625
     assert result.pixel_accuracy == pytest.approx(5 / 7, abs=1e-6)
+    assert result.mean_accuracy == 0.75
+    assert result.frequency_weighted_iou == pytest.approx((4 * 0.5 + 3 * 0.75) / 7, abs=1e-6)
+
+
+def test_results_of_single_images():
+    first, second = measure(predictor([[[0, 0, 2, 1]], [[1, 1, 1, 1]]]), Data(TRUTH))
+    assert (first.index, first.sample_id, first.pixels, first.equal) == (0, "0", 4, None)
+    np.testing.assert_array_equal(first.confusion.matrix, [[2, 0, 1], [0, 1, 0], [0, 0, 0]])
+    np.testing.assert_array_equal(second.confusion.matrix, [[0, 1, 0], [0, 2, 0], [0, 0, 0]])
+    np.testing.assert_array_equal(total_confusion([first, second], 3).matrix, [[2, 1, 1], [0, 3, 0], [0, 0, 0]])
+
+
+def test_worst_images_first():
+    truth = [[[0, 0, 0, 1]], [[0, 0, 0, 1]], [[IGNORE_LABEL] * 4], [[0, 0, 0, 0]], [[0, 0, 0, 0]]]
+    maps = [
+        [[0, 0, 0, 1]],  # all right
+        [[0, 0, 0, 0]],  # road 3/4, car 0
+        [[0, 0, 0, 1]],  # nothing counts, so there is no score
+        [[0, 0, 0, 2]],  # road 3/4; sky is not in the truth and not in the score
+        [[2, 2, 0, 0]],  # road 1/2
+    ]
+    results = list(measure(predictor(maps), Data(truth)))
+    assert [each.index for each in worst_images(results, 10)] == [1, 4, 3, 0]
+    assert [each.index for each in worst_images(results, 2)] == [1, 4]
+
+
+def test_truth_without_any_class_is_refused():
+    with pytest.raises(UserError, match="No pixel of the 1 masks has a class"):
+        evaluate(predictor([[[0, 0, 0, 1]]]), Data([[[IGNORE_LABEL] * 4]]))
 
 
 def test_agreement_counts_void_pixels_too():

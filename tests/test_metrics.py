@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from keras_liteseg.datasets import IGNORE_LABEL
+from keras_liteseg.errors import UserError
 from keras_liteseg.metrics import Confusion, iou_per_class
 
 
@@ -19,14 +20,66 @@ def test_counted_by_hand():
     assert counted.pixel_accuracy() == pytest.approx(5 / 7)
 
 
-def test_class_that_is_only_predicted_lowers_the_others_but_has_no_share():
+# Masks with every case that the Cityscapes evaluation tells apart. Counted by hand; evalPixelLevelSemanticLabeling of
+# cityscapesScripts 2.3.0 gives the same IoU and mean for the classes road, sidewalk, building, wall and fence.
+VOID = IGNORE_LABEL
+FIXED_TRUTH = [
+    [[0, 0, 0, 0, 1, 1], [0, 0, 0, 2, 2, VOID]],
+    [[0, 0, 1, 1, 1, VOID], [2, 2, VOID, VOID, VOID, VOID]],
+]
+FIXED_PREDICTION = [
+    [[0, 0, 0, 1, 1, 1], [0, 0, 3, 2, 1, 4]],  # the only 4 lies in the void
+    [[0, 0, 1, 1, 0, 0], [1, 1, 2, 2, 2, 2]],
+]
+# rows: truth; road 9, of which 7 found, 1 sidewalk, 1 wall; sidewalk 5: 4 found, 1 road; building 4: 1 found
+FIXED_MATRIX = [[7, 1, 0, 1, 0], [1, 4, 0, 0, 0], [0, 3, 1, 0, 0], [0] * 5, [0] * 5]
+FIXED_IOU = [7 / 10, 4 / 9, 1 / 4, 0, np.nan]
+
+
+@pytest.fixture
+def fixed():
+    return confusion(FIXED_TRUTH, FIXED_PREDICTION, 5)
+
+
+def test_fixed_masks_as_in_the_cityscapes_evaluation(fixed):
+    np.testing.assert_array_equal(fixed.matrix, FIXED_MATRIX)
+    # wall is predicted and not in the truth: 0, and it counts; fence is in neither: it does not.
+    np.testing.assert_allclose(fixed.iou(), FIXED_IOU)
+    assert fixed.miou() == pytest.approx((7 / 10 + 4 / 9 + 1 / 4 + 0) / 4)
+
+
+def test_other_accuracies_of_the_fixed_masks(fixed):
+    assert fixed.miou_present() == pytest.approx((7 / 10 + 4 / 9 + 1 / 4) / 3)
+    assert fixed.pixel_accuracy() == pytest.approx(12 / 18)
+    assert fixed.mean_accuracy() == pytest.approx((7 / 9 + 4 / 5 + 1 / 4) / 3)
+    assert fixed.frequency_weighted_iou() == pytest.approx((9 * 7 / 10 + 5 * 4 / 9 + 4 / 4) / 18)
+
+
+def test_prediction_on_void_counts_nowhere(fixed):
+    truth, prediction = np.array(FIXED_TRUTH), np.array(FIXED_PREDICTION)
+    for label in range(5):
+        other = confusion(truth, np.where(truth == VOID, label, prediction), 5)
+        np.testing.assert_array_equal(other.matrix, fixed.matrix)
+
+
+def test_class_that_is_only_predicted_counts_as_zero():
     counted = confusion([0, 0, 0, 0], [0, 0, 0, 1], 2)
     np.testing.assert_allclose(counted.iou(), [3 / 4, 0])
-    assert counted.miou() == 3 / 4
+    assert counted.miou() == 3 / 8 and counted.miou_present() == 3 / 4
 
 
 def test_class_that_is_only_in_the_truth_counts_as_zero():
-    assert confusion([0, 0, 1], [0, 0, 0], 2).miou() == pytest.approx((2 / 3 + 0) / 2)
+    counted = confusion([0, 0, 1], [0, 0, 0], 2)
+    assert counted.miou() == counted.miou_present() == pytest.approx((2 / 3 + 0) / 2)
+
+
+@pytest.mark.parametrize(
+    "truth, prediction, match",
+    [([3], [0], "truth has labels from 3 to 3; with 3 classes"), ([0, 1], [0, VOID], "prediction has labels from 0")],
+)
+def test_label_that_is_no_class_is_refused(truth, prediction, match):
+    with pytest.raises(UserError, match=match):
+        confusion(truth, prediction, 3)
 
 
 def test_updates_add_up():
@@ -47,7 +100,9 @@ def test_many_classes_in_bytes_do_not_overflow():
 
 def test_nothing_counted():
     for counted in (Confusion(3), confusion([IGNORE_LABEL], [0], 3)):
-        assert np.isnan(counted.iou()).all() and np.isnan(counted.miou()) and np.isnan(counted.pixel_accuracy())
+        assert np.isnan(counted.iou()).all()
+        for mean in ("miou", "miou_present", "pixel_accuracy", "mean_accuracy", "frequency_weighted_iou"):
+            assert np.isnan(getattr(counted, mean)())
 
 
 def test_iou_of_a_matrix():

@@ -1,8 +1,11 @@
+import re
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from keras_liteseg.predictor import load_predictor
+from keras_liteseg.video import open_video, video_writer
 from keras_liteseg.visualization.overlay import overlay
 
 
@@ -19,7 +22,8 @@ def test_labels_and_overlay_of_each_picture(run_script, pictures, int8_file, met
     arguments = ("--model", int8_file, "--input", pictures, "--output", tmp_path, "--opacity", 0.5)
     process = run_script("predict.py", *arguments)
     assert process.returncode == 0, process.stderr
-    assert f"Wrote 2 overlay(s) to {tmp_path}" in process.stdout
+    assert f"Wrote 2 overlay(s) to {tmp_path}; " in process.stdout
+    assert re.search(r"[\d.]+ frames/s \([\d.]+ ms\) the network alone, [\d.]+ frames/s .* end to end", process.stdout)
     assert sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.*")) == [
         "street.png", "street_labels.png", "town/square.png", "town/square_labels.png",
     ]  # fmt: skip
@@ -30,6 +34,33 @@ def test_labels_and_overlay_of_each_picture(run_script, pictures, int8_file, met
         np.testing.assert_array_equal(labels, predictor.labels(image))
         drawn = np.array(Image.open(tmp_path / f"{name}.png"))
         np.testing.assert_array_equal(drawn, overlay(image, labels, metadata.classes, 0.5))
+
+
+def test_video(run_script, scenes, network_file, tmp_path):
+    with video_writer(tmp_path / "drive.mp4", 12.5, scenes.size) as write:
+        for index in range(4):
+            write(scenes.image(index))
+    arguments = ("--model", network_file, "--input", tmp_path / "drive.mp4", "--output")
+    process = run_script("predict.py", *arguments, tmp_path / "out")
+    assert process.returncode == 0, process.stderr
+    assert "drive.mp4: 4 frames predicted, played at 12.5 frames/s; " in process.stdout
+    drawn = open_video(tmp_path / "out" / "drive.mp4")
+    predictor = load_predictor(network_file)
+    assert drawn.rate == 12.5 and [path.name for path in (tmp_path / "out").iterdir()] == ["drive.mp4"]
+    for image, found in zip(open_video(tmp_path / "drive.mp4"), drawn, strict=True):
+        expected = overlay(image, predictor.labels(image), predictor.metadata.classes)
+        # The codec blurs colours over the outlines.
+        assert np.abs(found.astype(int) - expected).mean() < np.abs(image.astype(int) - expected).mean() / 2
+
+    process = run_script("predict.py", *arguments, tmp_path)
+    assert process.returncode == 1 and "would replace the video itself" in process.stderr
+
+
+def test_missing_camera_is_one_sentence(run_script, int8_file, tmp_path):
+    process = run_script("predict.py", "--model", int8_file, "--input", "camera:99", "--output", tmp_path / "out")
+    assert process.returncode == 1
+    assert process.stderr.startswith("error: Camera 99 cannot be opened") and process.stderr.count("\n") == 1
+    assert not (tmp_path / "out").exists()
 
 
 def test_mistake_is_one_sentence(run_script, int8_file, tmp_path):

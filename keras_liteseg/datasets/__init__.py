@@ -1,16 +1,21 @@
-"""Data sets: images with label maps of train ids, by name."""
+"""Data sets: images with label maps of train ids, by name. Layouts and options: docs/datasets.md."""
 
 import inspect
 
+import yaml
+
 from keras_liteseg.datasets.base import IGNORE_LABEL, ClassList, SegmentationDataset
+from keras_liteseg.datasets.bdd100k import BDD100K
 from keras_liteseg.datasets.camvid import CamVid
 from keras_liteseg.datasets.cityscapes import Cityscapes
 from keras_liteseg.datasets.folder import Folder
+from keras_liteseg.datasets.remap import remap
+from keras_liteseg.datasets.shards import Records
 from keras_liteseg.errors import UserError, nearest
 
-__all__ = ["IGNORE_LABEL", "ClassList", "SegmentationDataset", "list_datasets", "load_dataset"]
+__all__ = ["IGNORE_LABEL", "ClassList", "SegmentationDataset", "list_datasets", "load_dataset", "parse_options"]
 
-_FROM_FILES = {"camvid": CamVid, "cityscapes": Cityscapes, "folder": Folder}
+_FROM_FILES = {"bdd100k": BDD100K, "camvid": CamVid, "cityscapes": Cityscapes, "folder": Folder, "records": Records}
 
 
 def list_datasets():
@@ -18,18 +23,19 @@ def list_datasets():
     return sorted([*_FROM_FILES, "street_scenes"])
 
 
-def load_dataset(name, data_dir=None, split="train", **options):
+def load_dataset(name, data_dir=None, split="train", label_map=None, **options):
     """Return the data set `name` as a `SegmentationDataset`.
 
     Args:
         name: one of `list_datasets()`. 'street_scenes' is drawn by the program and needs no files.
         data_dir: root folder of a data set that is read from files; the layout is in the class's docstring.
-        split: 'train', 'val' or 'test'.
-        **options: arguments of `StreetScenes` such as `size`; the data sets from files take none.
+        split: 'train', 'val' or 'test'; of some data sets also others, see there.
+        label_map: {new class: its old classes}, see `remap`; None leaves the classes as they are.
+        **options: further arguments of the class, such as `size` of `StreetScenes`.
 
     Raises:
         UserError: an unknown name or option; `data_dir` is missing, superfluous or not laid out as expected; the
-            split has no images.
+            split has no images; `label_map` is wrong.
     """
     if name not in list_datasets():
         raise UserError(
@@ -41,16 +47,38 @@ def load_dataset(name, data_dir=None, split="train", **options):
 
         if data_dir is not None:
             raise UserError(f"street_scenes is drawn by the program and reads no files; leave out data_dir {data_dir}.")
-        _refuse_unknown(options, name, set(inspect.signature(StreetScenes).parameters) - {"split"})
-        return StreetScenes(split=split, **options)
-    _refuse_unknown(options, name, ())
-    if data_dir is None:
-        raise UserError(f"The data set '{name}' is read from files; say in which folder they are (data_dir).")
-    return _FROM_FILES[name](data_dir, split)
+        _refuse_unknown(options, name, StreetScenes)
+        dataset = StreetScenes(split=split, **options)
+    else:
+        _refuse_unknown(options, name, _FROM_FILES[name])
+        if data_dir is None:
+            raise UserError(f"The data set '{name}' is read from files; say in which folder they are (data_dir).")
+        dataset = _FROM_FILES[name](data_dir, split, **options)
+    return dataset if label_map is None else remap(dataset, label_map)
 
 
-def _refuse_unknown(options, name, known):
+def parse_options(texts):
+    """Return options of `load_dataset` from texts 'key=value', the value in YAML.
+
+    Raises:
+        UserError: a text without '=', or whose value is no YAML.
+    """
+    options = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise UserError(f"The option '{text}' has no '='; write key=value, for example annotations=coarse.")
+        try:
+            options[key.strip()] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise UserError(f"The option '{text}' is not YAML: {' '.join(str(error).split())}") from error
+    return options
+
+
+def _refuse_unknown(options, name, dataset_class):
+    known = {*inspect.signature(dataset_class).parameters, "label_map"} - {"data_dir", "split"}
     for option in options:
         if option not in known:
-            cure = f"did you mean one of {nearest(option, known)}?" if known else "it takes none."
-            raise UserError(f"The data set '{name}' has no option '{option}'; {cure}")
+            raise UserError(
+                f"The data set '{name}' has no option '{option}'; did you mean one of {nearest(option, known)}?"
+            )

@@ -22,10 +22,11 @@ class Augmentation:
         scale_range: (smallest, largest) factor, drawn uniformly.
         scales: factors to choose from instead, such as (0.75, 1.0, 1.5).
         flip: probability of a horizontal flip.
+        rotation: largest angle in degrees, to either side, drawn uniformly; the crop turns about its centre.
         brightness, contrast, saturation: strength s in [0, 1]; the factor is uniform in [1 - s, 1 + s].
         hue: largest shift as a fraction of the colour circle, in [0, 0.5].
         color_probability: probability of each of these four, which come in random order.
-        fill: value (0 to 255) of the image where the scaled frame is smaller than the crop.
+        fill: value (0 to 255) of the image where the scaled frame is smaller than the crop, and in turned corners.
 
     Raises:
         UserError: a value outside its range.
@@ -35,6 +36,7 @@ class Augmentation:
     scale_range: tuple = (1.0, 1.0)
     scales: tuple = ()
     flip: float = 0.5
+    rotation: float = 0.0
     brightness: float = 0.0
     contrast: float = 0.0
     saturation: float = 0.0
@@ -50,13 +52,13 @@ class Augmentation:
         if any(scale <= 0 for scale in self.scales):
             raise UserError(f"scales is {self.scales}; every factor must be above 0.")
         limits = {"flip": 1, "color_probability": 1, "brightness": 1, "contrast": 1, "saturation": 1, "hue": 0.5}
-        for name, limit in {**limits, "fill": 255}.items():
+        for name, limit in {**limits, "rotation": 180, "fill": 255}.items():
             if not 0 <= getattr(self, name) <= limit:
                 raise UserError(f"{name} is {getattr(self, name)}; it must be from 0 to {limit}.")
 
 
 def augment(image, mask, augmentation, rng):
-    """Return a randomly scaled, cropped, flipped and recoloured copy of a sample.
+    """Return a randomly scaled, cropped, flipped, recoloured and turned copy of a sample.
 
     The source window of the crop is cut first and only that is resized, so the cost does not grow with the scale. A
     frame that is smaller than the crop after scaling is centred (an odd row or column goes before it), its
@@ -78,7 +80,11 @@ def augment(image, mask, augmentation, rng):
     if rng.random() < augmentation.flip:
         image, mask = image[:, ::-1], mask[:, ::-1]
     image = _recolor(np.ascontiguousarray(image), augmentation, rng)
-    return _pad(image, augmentation.crop, augmentation.fill), _pad(mask, augmentation.crop, IGNORE_LABEL)
+    image, mask = _pad(image, augmentation.crop, augmentation.fill), _pad(mask, augmentation.crop, IGNORE_LABEL)
+    if augmentation.rotation:
+        degrees = rng.uniform(-augmentation.rotation, augmentation.rotation)
+        image, mask = _rotate(image, mask, degrees, augmentation.fill)
+    return image, mask
 
 
 def resize_sample(image, mask, size):
@@ -117,6 +123,16 @@ def _pad(array, crop, value):
     padded = np.full((*crop, *array.shape[2:]), value, np.uint8)
     padded[top : top + height, left : left + width] = array
     return padded
+
+
+def _rotate(image, mask, degrees, fill):
+    """Turn a sample about its centre, the image bilinear, the mask by nearest neighbour."""
+    height, width = mask.shape
+    turn = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), degrees, 1.0)
+    border = {"borderMode": cv2.BORDER_CONSTANT}
+    image = cv2.warpAffine(image, turn, (width, height), flags=cv2.INTER_LINEAR, borderValue=(fill,) * 3, **border)
+    mask = cv2.warpAffine(mask, turn, (width, height), flags=cv2.INTER_NEAREST, borderValue=IGNORE_LABEL, **border)
+    return image, mask
 
 
 def _recolor(image, augmentation, rng):

@@ -46,3 +46,7 @@ class SegmentationDataset(abc.ABC):
     @abc.abstractmethod
     def mask(self, index):
         """Return the label map, uint8 (height, width): train ids, `IGNORE_LABEL` where there is none."""
+
+    def files(self, index):
+        """Return (image path, mask path) of a sample that is stored as two files of its own, else None."""
+        return None

@@ -1,6 +1,7 @@
 """Check every file of a data set before hours of training depend on it.
 
     python -m keras_liteseg.datasets.check --data cityscapes --data_dir DIR --split train,val
+    python -m keras_liteseg.datasets.check --data cityscapes --data_dir DIR --option annotations=coarse
 
 prints one line per bad file and exits with status 1, or prints how the pixels are spread over the classes.
 """
@@ -14,9 +15,8 @@ import tqdm
 from absl import flags
 
 from keras_liteseg import cli
-from keras_liteseg.datasets import list_datasets, load_dataset
+from keras_liteseg.datasets import list_datasets, load_dataset, parse_options
 from keras_liteseg.datasets.base import IGNORE_LABEL
-from keras_liteseg.datasets.folder import FileDataset
 from keras_liteseg.datasets.pictures import Problem
 from keras_liteseg.errors import UserError
 
@@ -27,8 +27,8 @@ _LISTED = 20
 def check_dataset(dataset):
     """Load every sample and return what is wrong as a list of `Problem`, in the order of the samples.
 
-    Found are: an empty data set, a missing or unreadable file, an image and mask of different size, a mask that is no
-    8-bit single-channel image, label values that are neither a class nor ignored.
+    Found are: an empty data set, a missing or unreadable file, an image and mask of different size, a mask of another
+    kind than the data set's, label values or colours that are neither a class nor ignored, a damaged record.
     """
     return _examine(dataset)[0]
 
@@ -65,7 +65,8 @@ def _examine_sample(dataset, index):
         except Problem as problem:
             problems.append(problem)
     if not problems and loaded[0].shape[:2] != loaded[1].shape:
-        path = dataset.pairs()[index][1] if isinstance(dataset, FileDataset) else dataset.sample_id(index)
+        files = dataset.files(index)
+        path = files[1] if files else dataset.sample_id(index)
         (height, width), (rows, columns) = loaded[0].shape[:2], loaded[1].shape
         problems.append(
             Problem(path, f"is {rows}x{columns} but its image is {height}x{width}", "make both the same size")
@@ -97,7 +98,7 @@ def _statistics(dataset, counts):
 def _main():
     failed = False
     for split in FLAGS.split:
-        dataset = load_dataset(FLAGS.data, FLAGS.data_dir, split)
+        dataset = load_dataset(FLAGS.data, FLAGS.data_dir, split, **parse_options(FLAGS.option))
         problems, counts = _examine(dataset)
         failed |= bool(problems)
         if problems:
@@ -111,4 +112,5 @@ if __name__ == "__main__":
     flags.DEFINE_enum("data", None, list_datasets(), "Data set.")
     flags.DEFINE_string("data_dir", None, "Root folder of the data set.")
     flags.DEFINE_list("split", ["train", "val"], "Splits to check, separated by commas.")
+    flags.DEFINE_multi_string("option", [], "key=value, an option of the data set; may be repeated.")
     cli.run(_main, required=["data"], tensorflow=False)

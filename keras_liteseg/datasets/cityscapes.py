@@ -1,6 +1,6 @@
 """Cityscapes: M. Cordts et al., The Cityscapes Dataset for Semantic Urban Scene Understanding, CVPR 2016.
 
-Fine annotations with the 19 classes of the official pixel-level benchmark.
+Fine and coarse annotations with the 19 classes of the official pixel-level benchmark.
 """
 
 import numpy as np
@@ -33,22 +33,32 @@ _LABELS = (
 )
 CLASSES = ClassList(tuple(name for _, name, _ in _LABELS), tuple(color for _, _, color in _LABELS))
 _LABEL_IDS = 34
-_IMAGE_END, _MASK_END = "_leftImg8bit", "_gtFine_labelIds.png"
+_IMAGE_END = "_leftImg8bit"
+_ANNOTATIONS = {"fine": "gtFine", "coarse": "gtCoarse"}
 
 
 class Cityscapes(FileDataset):
-    """The official layout, as it comes out of leftImg8bit_trainvaltest.zip and gtFine_trainvaltest.zip.
+    """The official layout, as it comes out of leftImg8bit_*.zip and gtFine_trainvaltest.zip or gtCoarse.zip.
 
-    `leftImg8bit/SPLIT/CITY/*_leftImg8bit.{png,jpg}` and `gtFine/SPLIT/CITY/*_gtFine_labelIds.png`. The published masks
-    of the 'test' split are empty (no class is annotated).
+    `leftImg8bit/SPLIT/CITY/*_leftImg8bit.{png,jpg}` with `gtFine/SPLIT/CITY/*_gtFine_labelIds.png` or
+    `gtCoarse/SPLIT/CITY/*_gtCoarse_labelIds.png`. A split without labelIds is read from `*_labelTrainIds.png`.
+
+    Splits are 'train' and 'val', with fine annotations also 'test', whose published masks are empty, with coarse ones
+    also 'train_extra'.
+
+    Args:
+        annotations: 'fine' or 'coarse'.
 
     Raises:
-        UserError: `data_dir` is not a folder or has no images of the split.
+        UserError: `annotations` is neither, `data_dir` is not a folder, or the split has no images or no masks.
     """
 
-    def __init__(self, data_dir, split="train"):
+    def __init__(self, data_dir, split="train", annotations="fine"):
+        if annotations not in _ANNOTATIONS:
+            raise UserError(f"annotations is '{annotations}'; choose {' or '.join(_ANNOTATIONS)}.")
         root = require_folder(data_dir)
-        image_root, mask_root = root / "leftImg8bit" / split, root / "gtFine" / split
+        kind = _ANNOTATIONS[annotations]
+        image_root, mask_root = root / "leftImg8bit" / split, root / kind / split
         images = {}
         for suffix in (".jpg", ".png"):  # the original wins where both are there
             for path in image_root.glob(f"*/*{_IMAGE_END}{suffix}"):
@@ -56,17 +66,25 @@ class Cityscapes(FileDataset):
         if not images:
             raise UserError(
                 f"No image matches {image_root}/*/*{_IMAGE_END}.{{png,jpg}}; give the folder that holds leftImg8bit "
-                f"and gtFine, and a split that is there."
+                f"and {kind}, and a split that is there."
             )
-        masks = {(path.parent.name, path.name.removesuffix(_MASK_END)) for path in mask_root.glob(f"*/*{_MASK_END}")}
+        for mask_end, table in ((f"_{kind}_labelIds.png", _table()), (f"_{kind}_labelTrainIds.png", train_id_table())):
+            masks = {(path.parent.name, path.name.removesuffix(mask_end)) for path in mask_root.glob(f"*/*{mask_end}")}
+            if masks:
+                break
+        else:
+            raise UserError(
+                f"No mask matches {mask_root}/*/*_{kind}_{{labelIds,labelTrainIds}}.png; put the {annotations} "
+                f"annotations there or choose another split."
+            )
         pairs = [
             (
                 images.get((city, frame), image_root / city / f"{frame}{_IMAGE_END}.png"),
-                mask_root / city / f"{frame}{_MASK_END}",
+                mask_root / city / f"{frame}{mask_end}",
             )
             for city, frame in sorted(images.keys() | masks)
         ]
-        super().__init__("cityscapes", split, CLASSES, pairs, _table())
+        super().__init__("cityscapes", split, CLASSES, pairs, table)
 
     def sample_id(self, index):
         return super().sample_id(index).removesuffix(_IMAGE_END)
@@ -78,4 +96,12 @@ def _table():
     table[255] = IGNORE_LABEL  # the official label id -1 (license plate) stored in 8 bits
     for train_id, (label_id, _, _) in enumerate(_LABELS):
         table[label_id] = train_id
+    return table
+
+
+def train_id_table():
+    """Return the table (see `FileDataset`) of masks that hold the train ids 0 to 18, and 255 for void."""
+    table = np.full(256, UNKNOWN)
+    table[: len(CLASSES)] = np.arange(len(CLASSES))
+    table[255] = IGNORE_LABEL
     return table

@@ -34,6 +34,9 @@ class FileDataset(SegmentationDataset):
         """Return a list of (image path, mask path), whether the files exist or not."""
         return list(self._pairs)
 
+    def files(self, index):
+        return self._pairs[index]
+
     def sample_id(self, index):
         return self._pairs[index][0].stem
 
@@ -97,15 +100,7 @@ class Folder(FileDataset):
         table = np.full(256, UNKNOWN)
         table[: len(classes)] = np.arange(len(classes))
         table[ignore_label] = IGNORE_LABEL
-        image_dir, mask_dir = root / "images" / split, root / "masks" / split
-        images, masks = _by_stem(image_dir, IMAGE_SUFFIXES), _by_stem(mask_dir, (".png",))
-        if not images:
-            pattern = f"{image_dir}/*{{{','.join(IMAGE_SUFFIXES)}}}"
-            raise UserError(f"No image matches {pattern}; put the '{split}' images there or choose another split.")
-        pairs = [
-            (images.get(stem, image_dir / f"{stem}.png"), masks.get(stem, mask_dir / f"{stem}.png"))
-            for stem in sorted(images.keys() | masks.keys())
-        ]
+        pairs = pair_by_stem(root / "images" / split, root / "masks" / split)
         super().__init__("folder", split, classes, pairs, table)
 
 
@@ -120,6 +115,24 @@ def require_folder(data_dir):
         found = "is a file, not a folder" if path.exists() else "does not exist"
         raise UserError(f"The data folder {path} {found}; give the root folder of the data set.")
     return path
+
+
+def pair_by_stem(image_dir, mask_dir):
+    """Return the sorted (image path, mask path) of the images in one folder and the PNG masks in another.
+
+    An image or mask without its mate is in the list too, with the path that the mate should have.
+
+    Raises:
+        UserError: there is no image, or two files of a folder have the same stem.
+    """
+    images, masks = _by_stem(image_dir, IMAGE_SUFFIXES), _by_stem(mask_dir, (".png",))
+    if not images:
+        pattern = f"{image_dir}/*{{{','.join(IMAGE_SUFFIXES)}}}"
+        raise UserError(f"No image matches {pattern}; put the images of the split there or choose another split.")
+    return [
+        (images.get(stem, image_dir / f"{stem}.png"), masks.get(stem, mask_dir / f"{stem}.png"))
+        for stem in sorted(images.keys() | masks.keys())
+    ]
 
 
 def _by_stem(folder, suffixes):

@@ -4,18 +4,14 @@ A fault of a file, a `UserError` of the data set, passes through TensorFlow and 
 `tf.errors.OpError` that holds its text; run `check.require_valid` before training to meet it earlier and cleanly.
 """
 
-import functools
-import threading
-
 import numpy as np
 import tensorflow as tf
 
-from keras_liteseg.datasets.augment import augment, resize_sample
-from keras_liteseg.datasets.base import SegmentationDataset
-from keras_liteseg.errors import UserError
+from keras_liteseg.datasets.base import IGNORE_LABEL
+from keras_liteseg.datasets.samples import evaluation_samples, normalization, training_samples
 
 
-def training_pipeline(dataset, augmentation, batch_size, mean, std, seed=0, first_step=0, workers=2):
+def training_pipeline(dataset, augmentation, batch_size, mean, std, seed=0, first_step=0, workers=2, context=None):
     """Return an endless `tf.data.Dataset` of augmented batches, for `fit` with `steps_per_epoch`.
 
     The samples come in passes over the data set, each in its own random order; a batch may hold the end of one pass
@@ -26,11 +22,14 @@ def training_pipeline(dataset, augmentation, batch_size, mean, std, seed=0, firs
     Args:
         dataset: a `SegmentationDataset`.
         augmentation: an `Augmentation`.
-        batch_size: samples per batch; under `tf.distribute`, the global batch.
+        batch_size: samples per batch.
         mean, std: per-channel normalisation of the image: (x / 255 - mean) / std.
         seed: a whole number, 0 or more.
         first_step: index of the first batch.
         workers: samples loaded at the same time.
+        context: the `tf.distribute.InputContext` of a host, which gets its own part of each batch and loads no other,
+            one smaller batch for each of its devices in turn. Together the hosts get what one gets without it.
+            `batch_size` must be a multiple of the number of devices.
 
     Returns:
         Batches (images float32 (batch_size, height, width, 3), masks int32 (batch_size, height, width)).
@@ -38,25 +37,23 @@ def training_pipeline(dataset, augmentation, batch_size, mean, std, seed=0, firs
     Raises:
         UserError: `dataset` is empty.
     """
-    _require_samples(dataset)
-    length = len(dataset)
-
-    @functools.lru_cache(maxsize=2)
-    def order(pass_index):
-        # Sample generators are seeded by (seed, pass, index below length); `length` in that place is free for this.
-        return np.random.default_rng((seed, pass_index, length)).permutation(length)
-
-    def load(number):
-        pass_index, position = divmod(int(number), length)
-        index = int(order(pass_index)[position])
-        return augment(*_read(dataset, index), augmentation, np.random.default_rng((seed, pass_index, index)))
-
-    numbers = tf.data.Dataset.counter(first_step * batch_size)
-    return _batches(numbers, load, augmentation.crop, batch_size, True, mean, std, workers)
+    load = training_samples(dataset, augmentation, seed)
+    context = context or tf.distribute.InputContext()
+    part = batch_size // context.num_input_pipelines
+    start = part * context.input_pipeline_id
+    numbers = tf.data.Dataset.counter(first_step * part).map(
+        lambda number: number // part * batch_size + start + number % part
+    )
+    device_batch = batch_size // context.num_replicas_in_sync
+    return _batches(numbers, load, augmentation.crop, device_batch, True, mean, std, workers)
 
 
-def evaluation_pipeline(dataset, size, batch_size, mean, std, workers=2):
+def evaluation_pipeline(dataset, size, batch_size, mean, std, workers=2, context=None):
     """Return a `tf.data.Dataset` of the samples in order, resized to `size` (height, width) where they differ.
+
+    Args:
+        context: as of `training_pipeline`. No device can take an empty batch, so where the samples do not suffice for
+            all devices, the last batches of some end with an image whose labels are all `IGNORE_LABEL`.
 
     Returns:
         Batches as those of `training_pipeline`; the last one holds what is left.
@@ -64,63 +61,24 @@ def evaluation_pipeline(dataset, size, batch_size, mean, std, workers=2):
     Raises:
         UserError: `dataset` is empty.
     """
-    _require_samples(dataset)
+    sample = evaluation_samples(dataset, size)
 
     def load(index):
-        return resize_sample(*_read(dataset, int(index)), size)
+        if index < len(dataset):
+            return sample(index)
+        image, mask = sample(0)
+        return image, np.full_like(mask, IGNORE_LABEL)
 
-    return _batches(tf.data.Dataset.range(len(dataset)), load, size, batch_size, False, mean, std, workers)
-
-
-class CachedDataset(SegmentationDataset):
-    """`dataset` with decoded images and masks kept in memory until they take `max_bytes`; later ones are read anew.
-
-    The arrays it returns are shared and read-only.
-    """
-
-    def __init__(self, dataset, max_bytes):
-        self.name, self.split, self.classes = dataset.name, dataset.split, dataset.classes
-        self._dataset, self._free = dataset, max_bytes
-        self._kept, self._lock = {}, threading.Lock()
-
-    def __len__(self):
-        return len(self._dataset)
-
-    def sample_id(self, index):
-        return self._dataset.sample_id(index)
-
-    def image(self, index):
-        return self._get("image", index)
-
-    def mask(self, index):
-        return self._get("mask", index)
-
-    def _get(self, part, index):
-        key = (part, index)
-        if key not in self._kept:
-            array = getattr(self._dataset, part)(index)
-            array.flags.writeable = False
-            with self._lock:
-                if key in self._kept or array.nbytes > self._free:
-                    return array
-                self._kept[key] = array
-                self._free -= array.nbytes
-        return self._kept[key]
-
-
-def _require_samples(dataset):
-    if not len(dataset):
-        raise UserError(f"The data set {dataset.name} has no samples in its split '{dataset.split}'; add some.")
-
-
-def _read(dataset, index):
-    image, mask = dataset.image(index), dataset.mask(index)
-    if image.shape[:2] != mask.shape:
-        raise UserError(
-            f"The image of {dataset.sample_id(index)} is {image.shape[0]}x{image.shape[1]} and its mask "
-            f"{mask.shape[0]}x{mask.shape[1]}; run python -m keras_liteseg.datasets.check to find all such files."
-        )
-    return image, mask
+    context = context or tf.distribute.InputContext()
+    hosts, devices = context.num_input_pipelines, context.num_replicas_in_sync
+    device_batch, device_samples = max(batch_size // devices, 1), -(-len(dataset) // devices)
+    numbers = tf.data.Dataset.range(device_samples * devices).shard(hosts, context.input_pipeline_id)
+    rest = device_samples % device_batch
+    full = (device_samples - rest) * devices // hosts
+    batches = _batches(numbers.take(full), load, size, device_batch, False, mean, std, workers)
+    if not rest:
+        return batches
+    return batches.concatenate(_batches(numbers.skip(full), load, size, rest, False, mean, std, workers))
 
 
 def _batches(numbers, load, size, batch_size, drop_remainder, mean, std, workers):
@@ -128,21 +86,14 @@ def _batches(numbers, load, size, batch_size, drop_remainder, mean, std, workers
         image, mask = tf.numpy_function(load, [number], [tf.uint8, tf.uint8])
         return tf.ensure_shape(image, (*size, 3)), tf.ensure_shape(mask, tuple(size))
 
-    # One multiplication and one addition per value: (x / 255 - mean) / std = x * factor + offset.
-    mean, std = np.asarray(mean, np.float64), np.asarray(std, np.float64)
-    factor, offset = (1 / (255 * std)).astype(np.float32), (-mean / std).astype(np.float32)
+    factor, offset = normalization(mean, std)
 
     def normalize(images, masks):
         return tf.cast(images, tf.float32) * factor + offset, tf.cast(masks, tf.int32)
 
-    # DATA: under tf.distribute every worker loads the global batch and keeps its own part of it. OFF would train all
-    # workers on the same samples, FILE needs files that TensorFlow itself reads.
-    options = tf.data.Options()
-    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
     return (
         numbers.map(load_tensors, num_parallel_calls=workers, deterministic=True)
         .batch(batch_size, drop_remainder=drop_remainder)
         .map(normalize)
         .prefetch(2)
-        .with_options(options)
     )

@@ -78,7 +78,14 @@ def _resolved(name):
 
 
 def create_model(
-    name, input_shape=(512, 1024, 3), num_classes=19, aux_heads=False, head=None, backbone_weights=None, **options
+    name,
+    input_shape=(512, 1024, 3),
+    num_classes=None,
+    aux_heads=False,
+    head=None,
+    weights=None,
+    backbone_weights=None,
+    **options,
 ):
     """Build a network.
 
@@ -86,12 +93,14 @@ def create_model(
         name: one of `list_models()`.
         input_shape: (height, width, 3). Height and width may be None for any size, which training uses; a network for
             export needs both.
-        num_classes: number of classes, at least 2.
+        num_classes: number of classes, at least 2; by default those of `weights`, or the 19 of Cityscapes.
         aux_heads: whether the auxiliary heads of the training loss are built. LiteSeg and LPS-Net have none.
         head: head of an NDNet, "ende", "fcn8" or "fcn32": `create_model("ndnet45", head="fcn8")` is
             `create_model("ndnet45_fcn8")`.
+        weights: data set of weights that we publish, such as "camvid", see
+            `keras_liteseg.checkpoints.list_pretrained`. By default all weights are random.
         backbone_weights: weights that the backbone starts from, a file or "imagenet" to download them; see
-            `keras_liteseg.checkpoints.load_backbone`. By default all weights are random.
+            `keras_liteseg.checkpoints.load_backbone`.
         **options: arguments of the network itself, see its function in `keras_liteseg.models`.
 
     Returns:
@@ -106,16 +115,25 @@ def create_model(
     entry = model_entry(name)
     input_shape = tuple(input_shape)
     check_input_shape(name, input_shape, aux_heads)
+    if num_classes is None:
+        num_classes = 19 if weights is None else len(_checkpoints().read_card(name, weights).metadata.classes)
     check_num_classes(num_classes)
     unknown = sorted(set(options) - set(inspect.signature(entry.build).parameters))
     if unknown:
         raise UserError(f"'{name}' has no option '{unknown[0]}'; {_options(entry)}.")
     model = entry.build(input_shape=input_shape, num_classes=num_classes, aux_heads=aux_heads, **options)
     if backbone_weights is not None:
-        from keras_liteseg.checkpoints import load_backbone  # which itself builds on the models
-
-        load_backbone(model, backbone_weights)
+        _checkpoints().load_backbone(model, backbone_weights)
+    if weights is not None:
+        _checkpoints().load_pretrained(model, weights)
     return model
+
+
+def _checkpoints():
+    """Import the readers of weights only when they are needed: they themselves build on the models."""
+    from keras_liteseg import checkpoints
+
+    return checkpoints
 
 
 def _options(entry):

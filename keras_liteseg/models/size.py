@@ -4,11 +4,16 @@ import keras
 
 
 def at_size(model, size):
-    """Return a copy of a functional model, with its weights, for images of `size` (height, width), which may be None.
+    """Return a float32 copy of a functional model, with its weights, for images of `size` (height, width), which may be
+    None.
 
     Whether the network can take that size is for `check_input_shape` to say.
     """
     images = keras.Input((*size, model.input.shape[-1]), name=model.input.name)
-    copy = keras.models.clone_model(model, input_tensors=images)
+
+    def clone(layer):
+        return layer.__class__.from_config({**layer.get_config(), "dtype": "float32"})
+
+    copy = keras.models.clone_model(model, input_tensors=images, clone_function=clone)
     copy.set_weights(model.get_weights())
     return copy

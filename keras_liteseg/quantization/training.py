@@ -7,7 +7,8 @@ import tensorflow as tf
 import tf_keras
 
 from keras_liteseg.datasets.base import IGNORE_LABEL
-from keras_liteseg.datasets.pipeline import CachedDataset, training_pipeline
+from keras_liteseg.datasets.pipeline import training_pipeline
+from keras_liteseg.datasets.samples import CachedDataset
 from keras_liteseg.errors import UserError
 from keras_liteseg.evaluation import evaluate, require_same_classes
 from keras_liteseg.model_file import save_model
@@ -17,6 +18,7 @@ from keras_liteseg.quantization.post_training import quantize
 from keras_liteseg.quantization.qat import quantization_aware_twin
 from keras_liteseg.quantization.ranges import quantized_layers
 from keras_liteseg.quantization.simulate import set_rounded_weights, simulate_int8
+from keras_liteseg.training.distribute import hosts
 from keras_liteseg.training.trainer import (
     CACHE_BYTES,
     LOG_FILE,
@@ -56,6 +58,8 @@ def train(recipe, train_data, val_data, output_dir, init_from, resume=False):
         UserError: an option does not fit, or a file cannot be read or written.
     """
     output_dir = pathlib.Path(output_dir)
+    if hosts() > 1:
+        raise UserError("Quantization-aware training runs on the GPUs of one host; unset TF_CONFIG.")
     prepare_output(output_dir, recipe, resume, output_dir / BACKUP_FOLDER)
     keras.utils.set_random_seed(recipe.seed)
     with choose_strategy().scope():

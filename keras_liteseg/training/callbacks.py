@@ -1,5 +1,6 @@
 """What happens at the end of an epoch: validate, keep the best, save the state to resume from."""
 
+import contextlib
 import math
 
 import h5py
@@ -7,6 +8,28 @@ import keras
 
 from keras_liteseg.errors import UserError
 from keras_liteseg.files import atomic_path
+
+
+@contextlib.contextmanager
+def averaged_weights(model):
+    """Give the trainable variables their moving averages, if the optimizer keeps them, and take these back at the end.
+
+    The statistics of batch normalization, which are moving averages anyway, stay.
+    """
+    optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)  # inside of float16's loss scaling
+    if not optimizer.use_ema:
+        yield
+        return
+    trained = [keras.ops.convert_to_numpy(variable) for variable in model.trainable_variables]
+    optimizer.finalize_variable_values(model.trainable_variables)
+    for variable in model.trainable_variables:
+        # On JAX they now hold the optimizer's own arrays, and `evaluate` uses up those it is given.
+        variable.assign(keras.ops.copy(variable))
+    try:
+        yield
+    finally:
+        for variable, value in zip(model.trainable_variables, trained, strict=True):
+            variable.assign(value)
 
 
 class Validation(keras.callbacks.Callback):
@@ -21,7 +44,8 @@ class Validation(keras.callbacks.Callback):
         self.batches = batches
 
     def on_epoch_end(self, epoch, logs):
-        values = self.inference.evaluate(self.batches, return_dict=True, verbose=0)
+        with averaged_weights(self.model):
+            values = self.inference.evaluate(self.batches, return_dict=True, verbose=0)
         logs.update({f"val_{name}": value for name, value in values.items()})
         logs["learning_rate"] = float(self.model.optimizer.learning_rate)
         if not math.isfinite(logs["loss"]):
@@ -42,7 +66,8 @@ class KeepBest(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs):
         if logs["val_miou"] > self.state.best:
-            self.save(self.path)
+            with averaged_weights(self.model):
+                self.save(self.path)
             self.state.best = logs["val_miou"]
 
 
@@ -66,7 +91,7 @@ class LastState(keras.callbacks.Callback):
                 file.attrs["best"] = self.best
 
     def restore(self, model):
-        """Load the file into a compiled `model` and return the number of finished epochs.
+        """Load the file into a compiled `model` with a built optimizer and return the number of finished epochs.
 
         Raises:
             UserError: the file is damaged or belongs to another network.
@@ -74,7 +99,6 @@ class LastState(keras.callbacks.Callback):
         try:
             with h5py.File(self.path) as file:
                 epochs, self.best = int(file.attrs["epochs"]), float(file.attrs["best"])
-            model.optimizer.build(model.trainable_variables)
             model.load_weights(self.path)
         except Exception as error:  # h5py and Keras raise errors of many types.
             raise UserError(

@@ -8,7 +8,7 @@ from keras_liteseg.datasets.base import IGNORE_LABEL
 
 @keras.saving.register_keras_serializable("keras_liteseg")
 class MeanIoU(keras.metrics.Metric):
-    """Mean IoU over the classes that occur in the labels, pixels of `IGNORE_LABEL` left out.
+    """Mean IoU over the classes that occur in labels or predictions, pixels of `IGNORE_LABEL` left out.
 
     Takes labels, integers (N, height, width), and logits, float (N, height, width, num_classes). The same number as
     `keras_liteseg.metrics.Confusion.miou`, up to float32 counting.
@@ -25,16 +25,15 @@ class MeanIoU(keras.metrics.Metric):
         cells = self.num_classes**2
         # Ignored pixels go to one more cell, which is dropped.
         index = ops.where(truth == IGNORE_LABEL, cells, truth * self.num_classes + prediction)
-        counts = ops.bincount(index, minlength=cells + 1)[:cells]
+        # Not `bincount`, which JAX does not compile.
+        counts = ops.segment_sum(ops.ones_like(index), index, num_segments=cells + 1)[:cells]
         self.matrix.assign_add(ops.cast(ops.reshape(counts, self.matrix.shape), self.matrix.dtype))
 
     def result(self):
         hits = ops.diagonal(self.matrix)
-        in_truth = ops.sum(self.matrix, axis=1)
-        union = ops.sum(self.matrix, axis=0) + in_truth - hits
-        present = ops.cast(in_truth > 0, hits.dtype)
-        iou = hits / ops.maximum(union, 1.0)
-        return ops.sum(iou * present) / ops.maximum(ops.sum(present), 1.0)
+        union = ops.sum(self.matrix, axis=0) + ops.sum(self.matrix, axis=1) - hits
+        counted = ops.cast(union > 0, hits.dtype)
+        return ops.sum(hits / ops.maximum(union, 1.0)) / ops.maximum(ops.sum(counted), 1.0)
 
     def get_config(self):
         return {**super().get_config(), "num_classes": self.num_classes}

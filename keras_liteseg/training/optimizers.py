@@ -1,78 +1,117 @@
 """Optimizer and learning-rate schedules of the recipes."""
 
+import math
+
 import keras
 from keras import ops
 
 
 @keras.saving.register_keras_serializable("keras_liteseg")
 class SGD(keras.optimizers.SGD):
-    """SGD with momentum whose weight decay is part of the gradient, on convolution kernels only.
+    """SGD with momentum whose weight decay is part of the gradient.
 
     Published recipes mean this form (PyTorch's and Caffe's). Keras's own `weight_decay` is the decoupled one, which
-    with momentum 0.9 acts ten times weaker, and it would shrink biases and batch normalization too.
+    with momentum 0.9 acts ten times weaker.
+
+    Args:
+        decay: factor of the weights that is added to their gradient.
+        decay_all: whether biases and batch normalization decay too, not only convolution kernels.
     """
 
-    def __init__(self, learning_rate=0.01, momentum=0.0, kernel_decay=0.0, name="sgd", **kwargs):
+    def __init__(self, learning_rate=0.01, momentum=0.0, decay=0.0, decay_all=False, name="sgd", **kwargs):
         super().__init__(learning_rate=learning_rate, momentum=momentum, name=name, **kwargs)
-        self.kernel_decay = kernel_decay
+        self.decay = decay
+        self.decay_all = decay_all
 
     def update_step(self, gradient, variable, learning_rate):
-        if self.kernel_decay and len(variable.shape) > 1:
-            gradient = ops.add(gradient, ops.multiply(self.kernel_decay, ops.cast(variable, gradient.dtype)))
+        if self.decay and (self.decay_all or len(variable.shape) > 1):
+            gradient = ops.add(gradient, ops.multiply(self.decay, ops.cast(variable, gradient.dtype)))
         super().update_step(gradient, variable, learning_rate)
 
     def get_config(self):
-        return {**super().get_config(), "kernel_decay": self.kernel_decay}
+        return {**super().get_config(), "decay": self.decay, "decay_all": self.decay_all}
 
 
-def adamw(learning_rate, kernel_decay, variables):
+def adamw(learning_rate, decay, decay_all, variables, **options):
     """Return Keras's AdamW (Loshchilov and Hutter, "Decoupled Weight Decay Regularization" (2019), arXiv 1711.05101)
-    that decays only convolution kernels among the `variables` of a model."""
-    optimizer = keras.optimizers.AdamW(learning_rate, weight_decay=kernel_decay)
-    optimizer.exclude_from_weight_decay(var_list=[variable for variable in variables if len(variable.shape) < 2])
+    that decays the convolution kernels among the `variables` of a model, with `decay_all` all of them."""
+    optimizer = keras.optimizers.AdamW(learning_rate, weight_decay=decay, **options)
+    if not decay_all:
+        optimizer.exclude_from_weight_decay(var_list=[variable for variable in variables if len(variable.shape) < 2])
     return optimizer
 
 
-@keras.saving.register_keras_serializable("keras_liteseg")
-class PolySchedule(keras.optimizers.schedules.LearningRateSchedule):
-    """learning_rate * (1 - step / total_steps) ** power, after a linear warm-up from 0."""
+class Schedule(keras.optimizers.schedules.LearningRateSchedule):
+    """A schedule after a linear warm-up.
 
-    def __init__(self, learning_rate, total_steps, power=0.9, warmup_steps=0):
+    Without `warmup_rate`, the warm-up multiplies the first `warmup_steps` rates by 1 / warmup_steps, 2 / warmup_steps,
+    ... With it, the rate rises from `warmup_rate` to that of the schedule's first step, which then begins, as in
+    PaddleSeg.
+    """
+
+    def __init__(self, warmup_steps=0, warmup_rate=0.0, **config):
         super().__init__()
-        self.config = dict(
-            learning_rate=learning_rate, total_steps=total_steps, power=power, warmup_steps=warmup_steps
-        )
+        self.config = dict(config, warmup_steps=warmup_steps, warmup_rate=warmup_rate)
+
+    def rate(self, step):
+        """Return the rate, without warm-up, of a float step from 0 on."""
+        raise NotImplementedError
 
     def __call__(self, step):
         step = ops.cast(step, "float32")
-        left = ops.clip(1.0 - step / self.config["total_steps"], 0.0, 1.0)
-        rate = self.config["learning_rate"] * left ** self.config["power"]
-        return rate * warmup(step, self.config["warmup_steps"])
+        steps, start = self.config["warmup_steps"], self.config["warmup_rate"]
+        if not steps:
+            return self.rate(step)
+        if not start:
+            return self.rate(step) * ops.minimum((step + 1.0) / steps, 1.0)
+        rising = start + (self.rate(ops.zeros_like(step)) - start) * step / steps
+        return ops.where(step < steps, rising, self.rate(ops.maximum(step - steps, 0.0)))
 
     def get_config(self):
         return self.config
 
+    def _steps(self, total_steps):
+        """Return how many steps the schedule itself takes of `total_steps`."""
+        return total_steps - (self.config["warmup_steps"] if self.config["warmup_rate"] else 0)
+
 
 @keras.saving.register_keras_serializable("keras_liteseg")
-class StepSchedule(keras.optimizers.schedules.LearningRateSchedule):
-    """`rates[i]` until `boundaries[i]` steps, the last rate after the last boundary, after a linear warm-up from 0."""
+class PolySchedule(Schedule):
+    """learning_rate * (1 - step / total_steps) ** power."""
 
-    def __init__(self, boundaries, rates, warmup_steps=0):
-        super().__init__()
-        self.config = dict(boundaries=list(boundaries), rates=list(rates), warmup_steps=warmup_steps)
+    def __init__(self, learning_rate, total_steps, power=0.9, **warmup):
+        super().__init__(learning_rate=learning_rate, total_steps=total_steps, power=power, **warmup)
 
-    def __call__(self, step):
-        step = ops.cast(step, "float32")
+    def rate(self, step):
+        left = ops.clip(1.0 - step / self._steps(self.config["total_steps"]), 0.0, 1.0)
+        return self.config["learning_rate"] * left ** self.config["power"]
+
+
+@keras.saving.register_keras_serializable("keras_liteseg")
+class CosineSchedule(Schedule):
+    """learning_rate * (1 + cos(pi * step / total_steps)) / 2.
+
+    Loshchilov and Hutter, "SGDR: Stochastic Gradient Descent with Warm Restarts" (2017), without restarts.
+    """
+
+    def __init__(self, learning_rate, total_steps, **warmup):
+        super().__init__(learning_rate=learning_rate, total_steps=total_steps, **warmup)
+
+    def rate(self, step):
+        done = ops.clip(step / self._steps(self.config["total_steps"]), 0.0, 1.0)
+        return self.config["learning_rate"] * 0.5 * (1.0 + ops.cos(math.pi * done))
+
+
+@keras.saving.register_keras_serializable("keras_liteseg")
+class StepSchedule(Schedule):
+    """`rates[i]` until `boundaries[i]` steps, the last rate after the last boundary."""
+
+    def __init__(self, boundaries, rates, **warmup):
+        super().__init__(boundaries=list(boundaries), rates=list(rates), **warmup)
+
+    def rate(self, step):
         rates = self.config["rates"]
         rate = ops.convert_to_tensor(rates[0], "float32")
         for boundary, following in zip(self.config["boundaries"], rates[1:]):
             rate = ops.where(step >= boundary, following, rate)
-        return rate * warmup(step, self.config["warmup_steps"])
-
-    def get_config(self):
-        return self.config
-
-
-def warmup(step, warmup_steps):
-    """Return the factor of a linear warm-up: 1 / warmup_steps at step 0, 1 from `warmup_steps` on."""
-    return ops.minimum((step + 1.0) / max(warmup_steps, 1), 1.0)
+        return rate

@@ -14,10 +14,12 @@ class DataRecipe:
     """What both kinds of training share. Sizes are [height, width] in pixels.
 
     Without `steps_per_epoch`, an epoch is one pass over the data. The rest are arguments of
-    `keras_liteseg.datasets.augment.Augmentation`; `data_options` holds arguments of the data set per split.
+    `keras_liteseg.datasets.augment.Augmentation`; `data_options` holds arguments of the data set per split,
+    `model_options` those of the network.
     """
 
     model: str = "ndnet45"
+    model_options: dict = dataclasses.field(default_factory=dict)
     data: str = "street_scenes"
     data_options: dict = dataclasses.field(default_factory=dict)
     crop_size: tuple = (256, 512)
@@ -30,10 +32,13 @@ class DataRecipe:
     scale_range: tuple = (1.0, 1.0)
     scales: tuple = ()
     flip: float = 0.5
+    rotation: float = 0.0
     brightness: float = 0.0
     contrast: float = 0.0
     saturation: float = 0.0
     hue: float = 0.0
+    color_probability: float = 0.5
+    fill: int = 0
 
     def __post_init__(self):
         for field in dataclasses.fields(self):
@@ -53,37 +58,90 @@ class DataRecipe:
 
 @dataclasses.dataclass(frozen=True)
 class Recipe(DataRecipe):
-    """Training in float on cross-entropy. Keys of the YAML file are the fields.
+    """Training in float. Keys of the YAML file are the fields.
 
-    `optimizer` is 'sgd', with `momentum` and weight decay as part of the gradient, or 'adamw', with decoupled weight
-    decay; both decay convolution kernels only.
+    Loss: see `keras_liteseg.training.losses.SegmentationLoss`; `class_weights` is '' or 'median_frequency'. Auxiliary
+    heads have the same loss, times `aux_weights`: one number for all of them, or one each. With a `teacher`, a `.keras`
+    file of the same classes, the main head also learns its logits, with `distillation_weight`.
 
-    The learning rate follows `schedule`: 'poly' (power `poly_power`) or 'step' (`step_rates[i]` from epoch
-    `step_epochs[i]` on), after a linear warm-up over `warmup_epochs`.
+    Optimizer: 'sgd', with `momentum` and weight decay as part of the gradient, or 'adamw', with decoupled weight decay.
+    `decay` says what decays, convolution 'kernels' or 'all'. Gradients are clipped to the global norm `clip_norm` and
+    averaged over `accumulate` batches. With `ema` above 0, validation and the saved network have the exponential moving
+    average of the weights with that momentum.
+
+    The learning rate follows `schedule`: 'poly' (power `poly_power`), 'cosine', or 'step' (`step_rates[i]` from epoch
+    `step_epochs[i]` on), after a linear warm-up over `warmup_epochs`, see `keras_liteseg.training.optimizers.Schedule`.
+
+    `precision` is 'float32', 'mixed_bfloat16' or 'mixed_float16'; `jit_compile` compiles the training step with XLA;
+    `sync_batch_norm` takes the statistics of batch normalization over all devices.
     """
+
+    backbone_weights: str = ""
+
+    loss: str = "cross_entropy"
+    ohem_threshold: float = 0.7
+    ohem_min_kept: int = 10_000
+    class_weights: str = ""
+    label_smoothing: float = 0.0
+    dice_weight: float = 0.0
+    lovasz_weight: float = 0.0
+    boundary_weight: float = 0.0
+    boundary_width: int = 3
+    aux_weights: tuple = (0.4,)
+    teacher: str = ""
+    distillation_weight: float = 1.0
+    temperature: float = 1.0
 
     optimizer: str = "sgd"
     learning_rate: float = 0.05
     momentum: float = 0.9
+    nesterov: bool = False
     weight_decay: float = 5e-4
+    decay: str = "kernels"
+    clip_norm: float = 0.0
+    accumulate: int = 1
+    ema: float = 0.0
+
     schedule: str = "poly"
     poly_power: float = 0.9
     step_epochs: tuple = ()
     step_rates: tuple = ()
     warmup_epochs: float = 0.0
-    aux_weight: float = 0.4
+    warmup_rate: float = 0.0
+
+    precision: str = "float32"
+    jit_compile: bool = False
+    sync_batch_norm: bool = False
 
     def __post_init__(self):
         super().__post_init__()
-        if self.optimizer not in ("sgd", "adamw"):
-            raise UserError(f"optimizer is '{self.optimizer}'; a recipe knows sgd and adamw.")
-        if self.schedule not in ("poly", "step"):
-            raise UserError(f"schedule is '{self.schedule}'; a recipe knows poly and step.")
+        for name, choices in _CHOICES.items():
+            if getattr(self, name) not in choices:
+                known = ", ".join(choice or "''" for choice in choices)
+                raise UserError(f"{name} is '{getattr(self, name)}'; a recipe knows {known}.")
+        for name in ("accumulate", "boundary_width"):
+            if getattr(self, name) < 1:
+                raise UserError(f"{name} is {getattr(self, name)}; it must be 1 or more.")
+        for name in ("clip_norm", "warmup_rate", "warmup_epochs", "distillation_weight"):
+            if getattr(self, name) < 0:
+                raise UserError(f"{name} is {getattr(self, name)}; it must be 0 or more.")
+        if not 0 <= self.ema < 1:
+            raise UserError(f"ema is {self.ema}; it is a momentum, 0 or more and below 1, such as 0.999.")
         if self.schedule == "step" and len(self.step_epochs) != len(self.step_rates):
             raise UserError(
                 f"step_epochs has {len(self.step_epochs)} entries and step_rates {len(self.step_rates)}; give one rate "
                 "per boundary, the rate that holds after it."
             )
+
+
+_CHOICES = {
+    "loss": ("cross_entropy", "ohem"),
+    "class_weights": ("", "median_frequency"),
+    "optimizer": ("sgd", "adamw"),
+    "decay": ("kernels", "all"),
+    "schedule": ("poly", "cosine", "step"),
+    "precision": ("float32", "mixed_bfloat16", "mixed_float16"),
+}
 
 
 @dataclasses.dataclass(frozen=True)

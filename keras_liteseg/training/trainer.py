@@ -1,17 +1,19 @@
 """Training of a recipe with `fit`, from data set to best model file."""
 
+import contextlib
 import csv
 import dataclasses
+import inspect
 import pathlib
 import sys
 
 import keras
-import tensorflow as tf
 import yaml
 
 from keras_liteseg.checkpoints import initialize_from
 from keras_liteseg.datasets.augment import Augmentation
-from keras_liteseg.datasets.pipeline import CachedDataset, evaluation_pipeline, training_pipeline
+from keras_liteseg.datasets.samples import CachedDataset
+from keras_liteseg.datasets.statistics import count_classes, median_frequency_weights
 from keras_liteseg.errors import UserError
 from keras_liteseg.files import atomic_path
 from keras_liteseg.model_file import Metadata, save_model
@@ -19,9 +21,22 @@ from keras_liteseg.models import create_model, model_entry
 from keras_liteseg.models.registry import check_input_shape
 from keras_liteseg.models.size import at_size
 from keras_liteseg.training.callbacks import KeepBest, LastState, Validation
-from keras_liteseg.training.losses import CrossEntropy
+from keras_liteseg.training.distillation import Student, load_teacher
+from keras_liteseg.training.distribute import (
+    AverageStatistics,
+    choose_strategy,
+    clip_whole_gradient,
+    distributable,
+    hosts,
+    is_chief,
+    on_tensorflow,
+    require_fitting,
+    require_same_epoch,
+)
+from keras_liteseg.training.feed import evaluation_batches, training_batches
+from keras_liteseg.training.losses import CrossEntropy, SegmentationLoss
 from keras_liteseg.training.metrics import MeanIoU
-from keras_liteseg.training.optimizers import SGD, PolySchedule, StepSchedule, adamw
+from keras_liteseg.training.optimizers import SGD, CosineSchedule, PolySchedule, StepSchedule, adamw
 
 CACHE_BYTES = 2 * 2**30
 
@@ -31,18 +46,11 @@ LOG_FILE = "log.csv"
 RECIPE_FILE = "recipe.yaml"
 
 
-def choose_strategy():
-    """Return `MirroredStrategy` over all GPUs when there are several, else the default strategy (one GPU or CPU)."""
-    if len(tf.config.list_logical_devices("GPU")) > 1:
-        return tf.distribute.MirroredStrategy()
-    return tf.distribute.get_strategy()
-
-
 def train(recipe, train_data, val_data, output_dir, init_from=None, resume=False):
     """Train a network and keep the weights of the best validation mIoU.
 
     Writes into `output_dir`: `best.keras` (the network without auxiliary heads, see `keras_liteseg.model_file`),
-    `last.weights.h5` (weights and optimizer, to resume), `log.csv`, `tensorboard/` and `recipe.yaml`.
+    `last.weights.h5` (weights and optimizer, to resume), `log.csv`, `recipe.yaml` and, on TensorFlow, `tensorboard/`.
 
     Args:
         recipe: a `Recipe`.
@@ -66,96 +74,212 @@ def train(recipe, train_data, val_data, output_dir, init_from=None, resume=False
     keras.utils.set_random_seed(recipe.seed)
     steps = epoch_steps(recipe, train_data)
     strategy = choose_strategy()
+    require_fitting(recipe, strategy.num_replicas_in_sync)
     with strategy.scope():
-        model, inference = build(recipe, len(train_data.classes), steps)
+        backbone = None if init_from or resume else recipe.backbone_weights or None
+        model, inference = build(recipe, train_data, steps, backbone)
         if init_from and not resume:
             fresh = initialize_from(model, init_from)
             print(f"Starting from {init_from}" + (f"; new: {', '.join(fresh)}" if fresh else ""))
+        # Before `restore`, which fills the variables that this makes.
+        model.optimizer.build(model.trainable_variables)
         last = LastState(output_dir / LAST_FILE)
         first_epoch = last.restore(model) if resume else 0
-    if resume:
+    require_same_epoch(strategy, first_epoch)
+    if resume and is_chief():
         _trim_log(output_dir / LOG_FILE, first_epoch)
     print(
         f"Training {recipe.model} ({inference.count_params():,} parameters) on {len(train_data)} images of "
-        f"{train_data.name}, {strategy.num_replicas_in_sync} device(s), into {output_dir}",
+        f"{train_data.name}, {strategy.num_replicas_in_sync} device(s), into {output_dir}"
+        + ("" if on_tensorflow() else f"; no TensorBoard logs on {keras.backend.backend()}, see {LOG_FILE}"),
         flush=True,
     )
 
     entry = model_entry(recipe.model)
     norm = dict(mean=entry.mean, std=entry.std)
-    batches = training_pipeline(
-        CachedDataset(train_data, CACHE_BYTES),
-        augmentation(recipe),
-        recipe.batch_size,
-        seed=recipe.seed,
-        first_step=first_epoch * steps,
-        **norm,
-    )
-    heads = len(model.outputs)
-    batches = batches.map(lambda images, masks: (images, (masks,) * heads))
-    validation = evaluation_pipeline(
-        CachedDataset(val_data, CACHE_BYTES), recipe.eval_size, min(recipe.batch_size, len(val_data)), **norm
-    )
+    with strategy.scope():
+        batches = training_batches(
+            CachedDataset(train_data, CACHE_BYTES),
+            augmentation(recipe),
+            recipe.batch_size,
+            seed=recipe.seed,
+            first_step=first_epoch * steps,
+            heads=len(model.outputs),
+            **norm,
+        )
+        validation = evaluation_batches(
+            CachedDataset(val_data, CACHE_BYTES), recipe.eval_size, min(recipe.batch_size, len(val_data)), **norm
+        )
     metadata = Metadata(recipe.model, train_data.name, train_data.classes, entry.mean, entry.std)
 
     def save_best(path):
-        # Files hold a network of one definite size.
-        save_model(at_size(inference, recipe.eval_size), path, metadata)
+        # Files hold a network of one definite size, of Keras's own class.
+        network = keras.Model(inference.input, inference.output, name=inference.name)
+        save_model(at_size(network, recipe.eval_size), path, metadata)
 
-    model.fit(
-        batches,
-        steps_per_epoch=steps,
-        epochs=recipe.epochs,
-        initial_epoch=first_epoch,
-        verbose=progress(),
-        shuffle=False,  # the pipeline does; True only brings a warning
-        callbacks=[
-            Validation(inference, validation),
+    callbacks = [Validation(inference, validation)]
+    if strategy.num_replicas_in_sync > 1:
+        callbacks.insert(0, AverageStatistics())
+    if is_chief():
+        callbacks += [
             KeepBest(output_dir / BEST_FILE, save_best, last),
             keras.callbacks.CSVLogger(output_dir / LOG_FILE, append=resume),
-            keras.callbacks.TensorBoard(output_dir / "tensorboard", write_graph=False),
+            *tensorboard(output_dir),
             last,
-        ],
-    )
+        ]
+    with stop_clearly(output_dir):
+        model.fit(
+            batches,
+            steps_per_epoch=steps,
+            epochs=recipe.epochs,
+            initial_epoch=first_epoch,
+            verbose=progress() if is_chief() else 0,
+            shuffle=False,  # the pipeline does; True only brings a warning
+            callbacks=callbacks,
+        )
+    if not is_chief():
+        print(f"Finished; the chief wrote {output_dir / BEST_FILE}")
+        return output_dir / BEST_FILE
     print(f"Best validation mIoU {last.best:.4f}; wrote {output_dir / BEST_FILE}")
     return output_dir / BEST_FILE
 
 
-def build(recipe, num_classes, steps_per_epoch):
+@contextlib.contextmanager
+def stop_clearly(output_dir):
+    """Tell in one sentence why `fit` ended early, and how to go on.
+
+    Raises:
+        UserError: in place of an error of the disk or of the connection to another host.
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        if (output_dir / LAST_FILE).exists():
+            print(f"Stopped; {output_dir / LAST_FILE} holds the last finished epoch, go on with --resume.", flush=True)
+        raise
+    except UserError:
+        raise
+    except Exception as error:
+        # TensorFlow's own writers raise no OSError.
+        if isinstance(error, OSError) or "No space left on device" in str(error):
+            reason = getattr(error, "strerror", None) or "No space left on device"
+            raise UserError(
+                f"Cannot write into {output_dir}: {reason}. Free some space and go on with --resume."
+            ) from error
+        lost = ("UnavailableError", "AbortedError", "CancelledError", "InternalError")
+        if hosts() > 1 and type(error).__name__ in lost:
+            raise UserError(
+                "Another host of TF_CONFIG stopped or cannot be reached; start all of them again with --resume."
+            ) from error
+        raise
+
+
+def build(recipe, train_data, steps_per_epoch, backbone_weights=None):
     """Return (compiled training model with auxiliary heads, inference model on the same variables).
 
     Both take any legal input size, so that crops and whole frames go through one set of variables.
     """
-    model = create_model(recipe.model, (None, None, 3), num_classes, aux_heads=True)
+    num_classes = len(train_data.classes)
+    if recipe.sync_batch_norm and not on_tensorflow():
+        raise UserError("sync_batch_norm is for several devices, which KERAS_BACKEND=tensorflow alone trains on.")
+    with precision(recipe.precision):
+        network = create_model(
+            recipe.model,
+            (None, None, 3),
+            num_classes,
+            aux_heads=True,
+            backbone_weights=backbone_weights,
+            **recipe.model_options,
+        )
+        # Inside, because Keras scales the loss for float16 by the policy of the model that it trains.
+        model = distributable(Student)(network.input, network.output, name=network.name)
+    if recipe.sync_batch_norm:
+        for layer in network.layers:
+            if isinstance(layer, keras.layers.BatchNormalization):
+                layer.synchronized = True
+    if recipe.teacher:
+        model.teacher = load_teacher(recipe, train_data)
     heads = len(model.outputs)
     model.compile(
         optimizer=optimizer(recipe, steps_per_epoch, model.trainable_variables),
-        loss=[CrossEntropy() for _ in range(heads)],
-        loss_weights=[1.0] + [recipe.aux_weight] * (heads - 1),
-        # XLA's depthwise convolutions are over twenty times slower than oneDNN's on a CPU.
-        jit_compile=False,
+        loss=[loss(recipe, train_data)] * heads,
+        loss_weights=[1.0, *aux_weights(recipe, heads - 1)],
+        jit_compile=jit_compile(recipe.jit_compile),
     )
-    inference = keras.Model(model.input, model.outputs[0], name=model.name)
-    inference.compile(loss=CrossEntropy(), metrics=[MeanIoU(num_classes)], jit_compile=False)
+    inference = distributable(keras.Model)(model.input, model.outputs[0], name=model.name)
+    inference.compile(loss=CrossEntropy(), metrics=[MeanIoU(num_classes)], jit_compile=jit_compile(False))
     return model, inference
+
+
+def jit_compile(wanted):
+    """Return whether to compile a step: as `wanted`, but always on JAX, which else runs it operation by operation.
+
+    Recipes leave it off by default: XLA's depthwise convolutions are over twenty times slower than oneDNN's on a CPU.
+    """
+    return wanted or keras.backend.backend() == "jax"
+
+
+@contextlib.contextmanager
+def precision(policy):
+    """Let the layers made inside have a dtype policy, such as 'mixed_bfloat16'."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def loss(recipe, train_data):
+    """Return the loss of a recipe for one head."""
+    names = set(inspect.signature(SegmentationLoss).parameters) - {"name", "class_weights"}
+    weights = None
+    if recipe.class_weights == "median_frequency":
+        weights = median_frequency_weights(count_classes(train_data))
+    return SegmentationLoss(class_weights=weights, **{name: getattr(recipe, name) for name in names})
+
+
+def aux_weights(recipe, heads):
+    """Return the loss weight of each of the auxiliary heads."""
+    given = recipe.aux_weights
+    if len(given) == 1 or not heads:
+        return list(given[:1]) * heads
+    if len(given) != heads:
+        raise UserError(
+            f"aux_weights has {len(given)} numbers and '{recipe.model}' {heads} auxiliary heads; give one number for "
+            "all of them or one each."
+        )
+    return list(given)
 
 
 def optimizer(recipe, steps_per_epoch, variables):
     """Return the optimizer of a recipe for the trainable `variables` of a model."""
-    rate = schedule(recipe, steps_per_epoch)
+    rate, decay_all = schedule(recipe, steps_per_epoch), recipe.decay == "all"
+    options = dict(
+        global_clipnorm=recipe.clip_norm or None,
+        gradient_accumulation_steps=recipe.accumulate if recipe.accumulate > 1 else None,
+        use_ema=recipe.ema > 0,
+        ema_momentum=recipe.ema,
+    )
     if recipe.optimizer == "adamw":
-        return adamw(rate, recipe.weight_decay, variables)
-    return SGD(rate, recipe.momentum, kernel_decay=recipe.weight_decay)
+        made = adamw(rate, recipe.weight_decay, decay_all, variables, **options)
+    else:
+        made = SGD(rate, recipe.momentum, recipe.weight_decay, decay_all, nesterov=recipe.nesterov, **options)
+    if recipe.clip_norm and on_tensorflow():
+        clip_whole_gradient(made)
+    return made
 
 
 def schedule(recipe, steps_per_epoch):
     """Return the learning-rate schedule of a recipe, its epochs turned into steps."""
-    warmup_steps = round(recipe.warmup_epochs * steps_per_epoch)
+    warmup = dict(warmup_steps=round(recipe.warmup_epochs * steps_per_epoch), warmup_rate=recipe.warmup_rate)
+    total = recipe.epochs * steps_per_epoch
     if recipe.schedule == "poly":
-        total = recipe.epochs * steps_per_epoch
-        return PolySchedule(recipe.learning_rate, total, recipe.poly_power, warmup_steps)
+        return PolySchedule(recipe.learning_rate, total, recipe.poly_power, **warmup)
+    if recipe.schedule == "cosine":
+        return CosineSchedule(recipe.learning_rate, total, **warmup)
     boundaries = [round(epoch * steps_per_epoch) for epoch in recipe.step_epochs]
-    return StepSchedule(boundaries, [recipe.learning_rate, *recipe.step_rates], warmup_steps)
+    return StepSchedule(boundaries, [recipe.learning_rate, *recipe.step_rates], **warmup)
 
 
 def augmentation(recipe):
@@ -177,6 +301,11 @@ def _trim_log(path, epochs):
         temporary.write_text("".join(lines[: epochs + 1]))
 
 
+def tensorboard(output_dir):
+    """Return the TensorBoard callbacks: one on TensorFlow, which Keras writes the logs with, elsewhere none."""
+    return [keras.callbacks.TensorBoard(output_dir / "tensorboard", write_graph=False)] if on_tensorflow() else []
+
+
 def progress():
     """Return Keras's `verbose`: a bar on a terminal, a line per epoch in a log file."""
     return 1 if sys.stdout.isatty() else 2
@@ -188,7 +317,7 @@ def epoch_steps(recipe, dataset):
 
 
 def prepare_output(output_dir, recipe, resume, state):
-    """Write the recipe into `output_dir`.
+    """Write the recipe into `output_dir`, on several hosts only the chief.
 
     Raises:
         UserError: `state`, what a training resumes from, is missing with `resume` or there without; or the folder
@@ -198,6 +327,10 @@ def prepare_output(output_dir, recipe, resume, state):
         raise UserError(f"There is no {state.name} in {output_dir} to resume from; leave out --resume to start.")
     if not resume and state.exists():
         raise UserError(f"{output_dir} already holds a training; give --resume to go on or another --output_dir.")
+    if not is_chief():
+        return
+    for unfinished in output_dir.glob(".partial-*"):
+        unfinished.unlink()  # of a training that was killed while it wrote a file
     with atomic_path(output_dir / RECIPE_FILE) as temporary:
         values = {name: list(v) if isinstance(v, tuple) else v for name, v in dataclasses.asdict(recipe).items()}
         temporary.write_text(yaml.safe_dump(values, sort_keys=False))

@@ -1,3 +1,4 @@
+import cv2
 import numpy as np
 import pytest
 
@@ -28,7 +29,8 @@ def test_nothing_asked_for_changes_nothing():
 
 
 def test_the_generator_decides_everything():
-    options = dict(crop=(16, 24), scale_range=(0.5, 2), brightness=0.5, contrast=0.5, saturation=0.5, hue=0.1)
+    options = dict(crop=(16, 24), scale_range=(0.5, 2), rotation=5)
+    options |= dict(brightness=0.5, contrast=0.5, saturation=0.5, hue=0.1)
     image, mask = sample()
     first, again, other = (run(image, mask, seed, **options) for seed in (1, 1, 2))
     np.testing.assert_array_equal(first[0], again[0])
@@ -95,6 +97,46 @@ def test_scales_are_drawn_from_the_list_or_the_range():
 
     assert heights(scales=(0.5, 0.75, 2)) == {10, 15, 40}
     assert heights(scale_range=(0.9, 1.1)) == {18, 19, 20, 21, 22}
+
+
+def horizon(seed, rotation):
+    """Return the angle in degrees of the boundary between two classes that was level before a random rotation."""
+    mask = np.repeat([0, 1], 50).astype(np.uint8)[:, None].repeat(100, 1)
+    image = np.zeros((100, 100, 3), np.uint8)
+    new_mask = run(image, mask, seed, crop=(100, 100), rotation=rotation)[1]
+    heights = (new_mask == 1).argmax(0)
+    return np.degrees(np.arctan(np.polyfit(np.arange(25, 75), heights[25:75], 1)[0]))
+
+
+def test_the_rotation_is_drawn_from_both_sides_up_to_the_given_angle():
+    angles = [horizon(seed, rotation=8) for seed in range(60)]
+    assert -8.3 < min(angles) < -6.5 and 6.5 < max(angles) < 8.3
+    assert abs(np.mean(angles)) < 2
+
+
+def test_a_rotation_keeps_the_centre_and_fills_the_corners():
+    image, mask = np.full((41, 41, 3), 200, np.uint8), np.zeros((41, 41), np.uint8)
+    mask[20, 20] = 3
+    corners = 0
+    for seed in range(10):
+        new_image, new_mask = run(image, mask, seed, crop=(41, 41), rotation=90, fill=127)
+        np.testing.assert_array_equal(np.argwhere(new_mask == 3), [[20, 20]])
+        # Bilinear sampling mixes the fill into the outermost pixels of the frame and of the corners.
+        assert new_image.min() >= 127 and (new_image[new_mask == 0] > 162).all()
+        outside = cv2.erode((new_mask == IGNORE_LABEL).astype(np.uint8), np.ones((3, 3))) > 0
+        assert (new_image[outside] == 127).all()
+        corners += outside[[0, 0, -1, -1], [0, -1, 0, -1]].sum()
+    assert corners >= 20
+
+
+def test_rotated_images_and_masks_lie_on_each_other():
+    ramp = np.tile(np.arange(99, dtype=np.uint8) * 2, (99, 1))
+    for source in (ramp, ramp.T):
+        image, mask = run(np.dstack([source] * 3), source, seed=3, crop=(99, 99), flip=0, rotation=20)
+        inside = cv2.erode((mask != IGNORE_LABEL).astype(np.uint8), np.ones((3, 3))) > 0
+        difference = image[inside][:, 0].astype(float) - mask[inside]
+        assert abs(difference.mean()) < 0.2
+        assert np.abs(difference).max() <= 2
 
 
 @pytest.mark.parametrize("width", [33, 70, 99, 160, 297])
@@ -203,6 +245,7 @@ def test_the_source_arrays_are_left_alone():
         (dict(flip=1.5), "flip is 1.5; it must be from 0 to 1"),
         (dict(hue=0.6), "hue is 0.6; it must be from 0 to 0.5"),
         (dict(brightness=-0.1), "brightness is"),
+        (dict(rotation=181), "rotation is 181; it must be from 0 to 180"),
         (dict(fill=256), "fill is 256; it must be from 0 to 255"),
     ],
 )

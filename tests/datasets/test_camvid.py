@@ -4,6 +4,7 @@ from PIL import Image
 
 from keras_liteseg.datasets import IGNORE_LABEL, load_dataset
 from keras_liteseg.datasets.camvid import CamVid
+from keras_liteseg.datasets.check import check_dataset
 from keras_liteseg.datasets.pictures import Problem
 from keras_liteseg.errors import UserError
 
@@ -60,6 +61,104 @@ def test_a_wrong_list_is_explained(root, text, message):
     (root / "train.txt").write_text(text)
     with pytest.raises(UserError, match=message):
         CamVid(root)
+
+
+# The official list of colours, and the class of SegNet's eleven that each belongs to.
+COLORS = """
+64 128 64 Animal pedestrian | 192 0 128 Archway building | 0 128 192 Bicyclist bicyclist | 0 128 64 Bridge building
+128 0 0 Building building | 64 0 128 Car car | 64 0 192 CartLuggagePram pedestrian | 192 128 64 Child pedestrian
+192 192 128 Column_Pole pole | 64 64 128 Fence fence | 128 0 192 LaneMkgsDriv road | 192 0 64 LaneMkgsNonDriv road
+128 128 64 Misc_Text sign_symbol | 192 0 192 MotorcycleScooter bicyclist | 128 64 64 OtherMoving car
+64 192 128 ParkingBlock pavement | 64 64 0 Pedestrian pedestrian | 128 64 128 Road road
+128 128 192 RoadShoulder pavement | 0 0 192 Sidewalk pavement | 192 128 128 SignSymbol sign_symbol
+128 128 128 Sky sky | 64 128 192 SUVPickupTruck car | 0 0 64 TrafficCone pole | 0 64 64 TrafficLight sign_symbol
+192 64 128 Train car | 128 128 0 Tree tree | 192 128 192 Truck_Bus car | 64 0 64 Tunnel building
+192 192 0 VegetationMisc tree | 0 0 0 Void void | 64 192 0 Wall building
+"""
+
+
+@pytest.fixture
+def original(tmp_path):
+    colors = [[0, 0, 0], [128, 64, 128], [192, 0, 64]]
+    for frame in ("0001TP_008520", "0001TP_008550", "0006R0_f00930", "0016E5_07920", "0016E5_07959", "0016E5_08159"):
+        add_original(tmp_path, frame, colors)
+    add_original(tmp_path, "0016E5_08190", colors)
+    add_original(tmp_path, "Seq05VD_f00000", colors)
+    return tmp_path
+
+
+def add_original(root, frame, colors):
+    image, mask = root / "701_StillsRaw_full" / f"{frame}.png", root / "LabeledApproved_full" / f"{frame}_L.png"
+    for path in (image, mask):
+        path.parent.mkdir(exist_ok=True)
+    Image.new("RGB", (len(colors), 1)).save(image)
+    Image.fromarray(np.array([colors], np.uint8)).save(mask)
+    return image, mask
+
+
+def test_the_32_colors_become_eleven_classes(original):
+    entries = [entry.split() for entry in COLORS.replace("\n", "|").split("|") if entry.strip()]
+    assert len(entries) == 32
+    add_original(original, "0001TP_008520", [[int(channel) for channel in entry[:3]] for entry in entries])
+    dataset = CamVid(original)
+    mask = dataset.mask(0)
+    assert mask.dtype == np.uint8 and mask.shape == (1, 32)
+    named = [*(name.replace(" ", "_") for name in dataset.classes.names), *["void"] * 245]
+    assert [named[train_id] for train_id in mask[0]] == [entry[4] for entry in entries]
+    assert set(mask[0]) == {*range(11), IGNORE_LABEL}
+
+
+def test_the_original_frames_are_split_as_in_segnet(original):
+    ids = {}
+    for split in ("train", "val", "test"):
+        dataset = load_dataset("camvid", original, split)
+        ids[split] = [dataset.sample_id(index) for index in range(len(dataset))]
+    assert ids == {
+        "train": ["0001TP_008520", "0006R0_f00930", "0016E5_07920", "0016E5_08190"],
+        "val": ["0016E5_07959", "0016E5_08159"],
+        "test": ["0001TP_008550", "Seq05VD_f00000"],
+    }
+
+
+@pytest.mark.parametrize("line", ["0001TP_008550", "0001TP_008550.png", "/SegNet/CamVid/a/0001TP_008550.png b/x.png"])
+def test_own_lists_of_original_frames_come_first(original, line):
+    (original / "train.txt").write_text(f"\n{line}\n")
+    dataset = CamVid(original)
+    assert [dataset.sample_id(index) for index in range(len(dataset))] == ["0001TP_008550"]
+    np.testing.assert_array_equal(dataset.mask(0), [[IGNORE_LABEL, 3, 3]])
+
+
+def test_the_original_distribution_explains_what_is_missing(original):
+    with pytest.raises(UserError, match="has no frames of the split 'trainval'; choose train, val or test"):
+        CamVid(original, "trainval")
+    (original / "LabeledApproved_full/0016E5_07959_L.png").unlink()
+    with pytest.raises(Problem, match=r"0016E5_07959_L\.png does not exist; add it or remove .*0016E5_07959\.png"):
+        CamVid(original, "val").mask(0)
+    add_original(original, "frame_12", [[0, 0, 0]])
+    with pytest.raises(UserError, match=r"frame_12\.png is none of CamVid's 701 frames by its name"):
+        CamVid(original)
+
+
+def test_the_check_names_unknown_colors(original):
+    _, mask = add_original(original, "0016E5_07959", [[128, 64, 128], [127, 64, 128], [127, 64, 128], [255, 255, 255]])
+    (problem,) = check_dataset(CamVid(original, "val"))
+    assert problem.path == mask
+    assert problem.what == (
+        "holds colours that are none of CamVid's 32: (127, 64, 128) (2 pixels), (255, 255, 255) (1 pixels)"
+    )
+
+
+def test_the_split_by_name_equals_the_tutorials_lists(shared, tmp_path):
+    (tmp_path / "701_StillsRaw_full").mkdir()
+    wanted = {}
+    for split in ("train", "val", "test"):
+        dataset = load_dataset("camvid", shared / "data/camvid", split)
+        wanted[split] = sorted(dataset.sample_id(index) for index in range(len(dataset)))
+        for frame in wanted[split]:
+            (tmp_path / "701_StillsRaw_full" / f"{frame}.png").touch()
+    for split, frames in wanted.items():
+        dataset = CamVid(tmp_path, split)
+        assert [dataset.sample_id(index) for index in range(len(dataset))] == frames
 
 
 def test_real_frames(shared):

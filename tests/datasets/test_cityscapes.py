@@ -15,9 +15,9 @@ def root(tmp_path):
     return tmp_path
 
 
-def add(root, city, frame, labels=((7, 33),), suffix="png"):
-    image = root / "leftImg8bit/train" / city / f"{frame}_leftImg8bit.{suffix}"
-    mask = root / "gtFine/train" / city / f"{frame}_gtFine_labelIds.png"
+def add(root, city, frame, labels=((7, 33),), suffix="png", split="train", kind="gtFine", values="labelIds"):
+    image = root / "leftImg8bit" / split / city / f"{frame}_leftImg8bit.{suffix}"
+    mask = root / kind / split / city / f"{frame}_{kind}_{values}.png"
     for path in (image, mask):
         path.parent.mkdir(parents=True, exist_ok=True)
     labels = np.array(labels, np.uint8)
@@ -71,6 +71,39 @@ def test_missing_mates_show_at_loading(root):
 def test_a_split_without_images_tells_the_pattern(root):
     with pytest.raises(UserError, match=r"No image matches .*leftImg8bit/val/\*/\*_leftImg8bit\.\{png,jpg\}"):
         load_dataset("cityscapes", root, "val")
+
+
+def test_coarse_annotations(root):
+    add(root, "a", "a_000000_000019", [[7, 0]], kind="gtCoarse")
+    add(root, "c", "c_000000_000019", [[0, 26]], kind="gtCoarse", split="train_extra")
+    fine, coarse = Cityscapes(root), load_dataset("cityscapes", root, annotations="coarse")
+    extra = load_dataset("cityscapes", root, "train_extra", annotations="coarse")
+    assert [len(dataset) for dataset in (fine, coarse, extra)] == [2, 2, 1]
+    np.testing.assert_array_equal(fine.mask(0), [[0, 18]])
+    np.testing.assert_array_equal(coarse.mask(0), [[0, IGNORE_LABEL]])
+    np.testing.assert_array_equal(extra.mask(0), [[IGNORE_LABEL, 13]])
+    assert (extra.name, extra.split, extra.sample_id(0)) == ("cityscapes", "train_extra", "c_000000_000019")
+    with pytest.raises(Problem, match=r"a_000001_000019_gtCoarse_labelIds\.png does not exist"):
+        coarse.mask(1)
+
+
+def test_train_ids_are_read_where_there_are_no_label_ids(root):
+    add(root, "a", "a_000000_000019", [[0, 18, 255]], split="val", values="labelTrainIds")
+    np.testing.assert_array_equal(Cityscapes(root, "val").mask(0), [[0, 18, IGNORE_LABEL]])
+    add(root, "a", "a_000000_000019", [[0, 19]], split="val", values="labelTrainIds")
+    with pytest.raises(Problem, match=r"labelTrainIds\.png holds label values outside 0-18, 255: 19"):
+        Cityscapes(root, "val").mask(0)
+    add(root, "a", "a_000000_000019", [[7, 33]], split="val")  # both there
+    np.testing.assert_array_equal(Cityscapes(root, "val").mask(0), [[0, 18]])
+
+
+def test_missing_or_unknown_annotations_are_explained(root):
+    with pytest.raises(UserError, match=r"No mask matches .*gtCoarse/train/\*/\*_gtCoarse_.*put the coarse"):
+        Cityscapes(root, annotations="coarse")
+    with pytest.raises(UserError, match="annotations is 'corse'; choose fine or coarse"):
+        Cityscapes(root, annotations="corse")
+    with pytest.raises(UserError, match="no option 'anotations'; did you mean one of annotations"):
+        load_dataset("cityscapes", root, anotations="coarse")
 
 
 def test_real_frames(shared):

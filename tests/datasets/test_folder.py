@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from keras_liteseg.datasets import IGNORE_LABEL, list_datasets, load_dataset
+from keras_liteseg.datasets import IGNORE_LABEL, list_datasets, load_dataset, parse_options
 from keras_liteseg.datasets.folder import Folder
 from keras_liteseg.datasets.pictures import Problem
 from keras_liteseg.errors import UserError
@@ -176,7 +176,7 @@ def test_load_dataset_explains_what_is_wrong(root):
         load_dataset("folder", root / "nowhere")
     with pytest.raises(UserError, match=r"classes\.yaml is a file, not a folder"):
         load_dataset("folder", root / "classes.yaml")
-    with pytest.raises(UserError, match="'folder' has no option 'size'; it takes none"):
+    with pytest.raises(UserError, match="'folder' has no option 'size'; did you mean one of label_map"):
         load_dataset("folder", root, size=(2, 2))
 
 
@@ -187,3 +187,18 @@ def test_load_dataset_passes_options_to_street_scenes(root):
         load_dataset("street_scenes", lenght=3)
     with pytest.raises(UserError, match="reads no files"):
         load_dataset("street_scenes", root)
+
+
+def test_options_are_read_from_texts():
+    texts = ["annotations=coarse", "size=[64, 128]", "label_map={ground: [road, lane]}"]
+    assert parse_options(texts) == {
+        "annotations": "coarse",
+        "size": [64, 128],
+        "label_map": {"ground": ["road", "lane"]},
+    }
+
+
+@pytest.mark.parametrize("text, message", [("coarse", "'coarse' has no '='"), ("a=[1", r"'a=\[1' is not YAML")])
+def test_wrong_options_are_explained(text, message):
+    with pytest.raises(UserError, match=message):
+        parse_options([text])

@@ -6,7 +6,7 @@ from PIL import Image
 
 from keras_liteseg.datasets import ClassList, SegmentationDataset, load_dataset
 from keras_liteseg.datasets.augment import Augmentation
-from keras_liteseg.datasets.pipeline import CachedDataset, evaluation_pipeline, training_pipeline
+from keras_liteseg.datasets.pipeline import evaluation_pipeline, training_pipeline
 from keras_liteseg.errors import UserError
 
 MEAN, STD = (0.1, 0.2, 0.3), (0.5, 0.4, 0.3)
@@ -113,12 +113,6 @@ def test_evaluation_is_in_order_resized_and_complete():
     np.testing.assert_allclose(images[2, 0, 0], (2 / 255 - np.array(MEAN)) / np.array(STD), atol=1e-6)
 
 
-def test_several_workers_of_tf_distribute_share_the_batches():
-    policy = tf.data.experimental.AutoShardPolicy.DATA
-    for data in (train(Numbered(4)), evaluation_pipeline(Numbered(4), (4, 6), 2, MEAN, STD)):
-        assert data.options().experimental_distribute.auto_shard_policy == policy
-
-
 def test_an_empty_data_set_is_refused():
     for make in (lambda: train(Numbered(0)), lambda: evaluation_pipeline(Numbered(0), (4, 6), 1, MEAN, STD)):
         with pytest.raises(UserError, match="numbered has no samples in its split 'train'"):
@@ -149,34 +143,6 @@ def test_keras_trains_on_it():
     model.fit(train(Numbered(2), batch_size=2), steps_per_epoch=2, epochs=2, verbose=0)
     assert any((new != old).any() for new, old in zip(model.get_weights(), before, strict=True))
     assert np.isfinite(model.evaluate(evaluation_pipeline(Numbered(2), (4, 6), 2, MEAN, STD), verbose=0))
-
-
-def test_the_cache_reads_every_file_once():
-    source = Numbered(3)
-    cached = CachedDataset(source, max_bytes=10_000)
-    assert (cached.name, cached.split, cached.classes, len(cached)) == ("numbered", "train", source.classes, 3)
-    assert cached.sample_id(1) == "sample1"
-    first = indices(train(cached), 3)
-    assert sorted(source.reads) == sorted((part, index) for part in ("image", "mask") for index in range(3))
-    assert first == indices(train(Numbered(3)), 3)
-
-
-def test_the_cache_keeps_within_its_limit():
-    source = Numbered(2)
-    image_bytes, mask_bytes = 4 * 6 * 3, 4 * 6
-    cached = CachedDataset(source, max_bytes=image_bytes + mask_bytes)
-    for _ in range(2):
-        for index in range(2):
-            cached.image(index)
-            cached.mask(index)
-    assert source.reads.count(("image", 0)) == source.reads.count(("mask", 0)) == 1
-    assert source.reads.count(("image", 1)) == source.reads.count(("mask", 1)) == 2
-
-
-def test_cached_arrays_are_read_only():
-    image = CachedDataset(Numbered(1), max_bytes=10_000).image(0)
-    with pytest.raises(ValueError, match="read-only"):
-        image[0] = 1
 
 
 def test_real_frames(shared):

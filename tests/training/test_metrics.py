@@ -27,6 +27,13 @@ def test_equals_the_exact_confusion_matrix(classes_in_truth):
     assert float(metric.result()) == pytest.approx(confusion.miou(), rel=1e-6)
 
 
+def test_class_that_is_only_predicted_counts_as_zero():
+    metric = MeanIoU(3)
+    metric.update_state(np.int32([[[0, 0, 0, IGNORE_LABEL]]]), np.eye(3, dtype=np.float32)[[[[0, 0, 1, 2]]]])
+    # class 0: 2 of 3; class 1: 0 of 1; class 2 is predicted in the void alone
+    assert float(metric.result()) == pytest.approx((2 / 3 + 0) / 2)
+
+
 def test_perfect_prediction():
     truth = random_batch(np.random.default_rng(0), range(CLASSES))[0]
     metric = MeanIoU(CLASSES)

@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_liteseg.training.optimizers import SGD, PolySchedule, StepSchedule
+from keras_liteseg.training.optimizers import SGD, CosineSchedule, PolySchedule, StepSchedule, adamw
 
 
 def variables():
@@ -17,7 +17,7 @@ def test_steps_equal_pytorch_sgd():
     ours = variables()
     weights = {name: variable.numpy().astype(np.float64) for name, variable in ours.items()}
     buffers = {name: np.zeros_like(weight) for name, weight in weights.items()}
-    optimizer = SGD(rate, momentum, kernel_decay=decay)
+    optimizer = SGD(rate, momentum, decay=decay)
     rng = np.random.default_rng(1)
     for _ in range(5):
         gradients = {name: rng.normal(size=weight.shape) for name, weight in weights.items()}
@@ -34,10 +34,25 @@ def test_steps_equal_pytorch_sgd():
 def test_only_kernels_decay():
     ours = variables()
     before = {name: variable.numpy() for name, variable in ours.items()}
-    SGD(0.1, kernel_decay=0.5).apply([keras.ops.zeros(v.shape) for v in ours.values()], list(ours.values()))
+    SGD(0.1, decay=0.5).apply([keras.ops.zeros(v.shape) for v in ours.values()], list(ours.values()))
     np.testing.assert_allclose(ours["kernel"].numpy(), 0.95 * before["kernel"], rtol=1e-6)
     np.testing.assert_array_equal(ours["bias"].numpy(), before["bias"])
     np.testing.assert_array_equal(ours["gamma"].numpy(), before["gamma"])
+
+
+@pytest.mark.parametrize("decay_all", [False, True])
+@pytest.mark.parametrize("kind", ["sgd", "adamw"])
+def test_what_decays(kind, decay_all):
+    ours = variables()
+    before = {name: variable.numpy() for name, variable in ours.items()}
+    if kind == "sgd":
+        optimizer = SGD(0.1, decay=0.5, decay_all=decay_all)
+    else:
+        optimizer = adamw(0.1, 0.5, decay_all, list(ours.values()))
+    optimizer.apply([keras.ops.zeros(v.shape) for v in ours.values()], list(ours.values()))
+    for name in ours:
+        factor = 0.95 if decay_all or name == "kernel" else 1.0
+        np.testing.assert_allclose(ours[name].numpy(), factor * before[name], rtol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -74,14 +89,49 @@ def test_poly_schedule(warmup_steps, step, rate):
     ],
 )
 def test_step_schedule(warmup_steps, step, rate):
-    schedule = StepSchedule([35, 60], [0.1, 0.01, 0.001], warmup_steps)
+    schedule = StepSchedule([35, 60], [0.1, 0.01, 0.001], warmup_steps=warmup_steps)
     assert float(schedule(step)) == pytest.approx(rate, rel=1e-6)
 
 
-@pytest.mark.parametrize("schedule", [PolySchedule(0.2, 100, 0.5, 3), StepSchedule([35, 60], [0.1, 0.01, 0.001], 2)])
+@pytest.mark.parametrize(
+    ("step", "rate"), [(0, 0.2), (25, 0.2 * (1 + 0.5**0.5) / 2), (50, 0.1), (100, 0.0), (1000, 0.0)]
+)
+def test_cosine_schedule(step, rate):
+    assert float(CosineSchedule(0.2, total_steps=100)(step)) == pytest.approx(rate, rel=1e-4, abs=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("peak", "total", "warmup_steps", "rates"),
+    [
+        (
+            0.005,
+            160_000,
+            1000,
+            {0: 1e-5, 500: 0.002505, 999: 0.00499501, 1000: 0.005, 1001: 0.004999971698, 80_000: 0.0026945955},
+        ),
+        (0.01, 10_000, 200, {0: 1e-5, 100: 0.005005, 199: 0.00995005, 200: 0.01, 201: 0.00999908, 5000: 0.0054571958}),
+    ],
+)
+def test_schedule_equals_paddleseg(peak, total, warmup_steps, rates):
+    """Rates that the reference implementation of PP-LiteSeg was seen to use."""
+    schedule = PolySchedule(peak, total, warmup_steps=warmup_steps, warmup_rate=1e-5)
+    for step, rate in rates.items():
+        assert float(schedule(step)) == pytest.approx(rate, rel=1e-5), step
+    assert float(schedule(total - 1)) > 0
+
+
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        PolySchedule(0.2, 100, 0.5, warmup_steps=3),
+        CosineSchedule(0.2, 100, warmup_steps=3, warmup_rate=0.01),
+        StepSchedule([35, 60], [0.1, 0.01, 0.001], warmup_steps=2),
+    ],
+)
 def test_optimizer_survives_its_config(schedule):
-    optimizer = SGD(schedule, momentum=0.8, kernel_decay=0.3)
+    optimizer = SGD(schedule, momentum=0.8, decay=0.3, decay_all=True)
     again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(optimizer))
     assert type(again) is SGD
-    assert (again.momentum, again.kernel_decay) == (0.8, 0.3)
+    assert (again.momentum, again.decay, again.decay_all) == (0.8, 0.3, True)
     assert again.get_config() == optimizer.get_config()
+    assert [float(again._learning_rate(step)) for step in (1, 50)] == [float(schedule(step)) for step in (1, 50)]

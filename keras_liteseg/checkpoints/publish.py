@@ -1,0 +1,69 @@
+"""Publish a trained network in `pretrained/`, then measure what was published.
+
+  python -m keras_liteseg.checkpoints.publish --model runs/lps/best.keras --recipe runs/lps/recipe.yaml
+  python evaluate.py --model lps_net_s --checkpoint camvid --data camvid --data_dir DIR --split test \\
+      --output results/camvid_lps_net_s_float.json
+"""
+
+import hashlib
+import json
+import pathlib
+
+import keras
+import numpy as np
+import yaml
+from absl import flags
+from safetensors.numpy import save_file
+
+from keras_liteseg import cli
+from keras_liteseg.checkpoints.assign import wanted_entries
+from keras_liteseg.checkpoints.pretrained import FOLDER
+from keras_liteseg.errors import UserError
+from keras_liteseg.files import atomic_path, write_json
+from keras_liteseg.model_file import load_model
+from keras_liteseg.results import provenance
+
+
+def publish(path, recipe, folder=FOLDER):
+    """Write a trained network to `folder` as weights, kernels in float16, with a card, and return the weight file.
+
+    Args:
+        path: `.keras` file of the training.
+        recipe: the recipe file that the training wrote.
+
+    Raises:
+        UserError: a file cannot be read or written.
+    """
+    model, metadata = load_model(path)
+    try:
+        recipe = yaml.safe_load(pathlib.Path(recipe).read_text())
+    except (OSError, yaml.YAMLError) as error:
+        raise UserError(f"Cannot read the recipe {recipe}: {error}. A training writes recipe.yaml.") from error
+    arrays = {}
+    for entry, (variable, permutation) in wanted_entries(model).items():
+        value = keras.ops.convert_to_numpy(variable).transpose(np.argsort(permutation))
+        # Statistics and biases take little space, and a small variance would lose digits.
+        arrays[entry] = np.ascontiguousarray(value.astype(np.float16 if value.ndim > 1 else np.float32))
+    target = folder / f"{metadata.model}-{metadata.data}.safetensors"
+    with atomic_path(target) as temporary:
+        save_file(arrays, temporary)
+    card = {
+        "metadata": json.loads(metadata.to_json()),
+        "input_size": list(model.input.shape[1:3]),
+        "recipe": recipe,
+        "bytes": target.stat().st_size,
+        "sha256": hashlib.sha256(target.read_bytes()).hexdigest(),
+        **provenance(),
+    }
+    write_json(target.with_suffix(".json"), card)
+    return target
+
+
+def main():
+    print(f"Wrote {publish(flags.FLAGS.model, flags.FLAGS.recipe)} and its card")
+
+
+if __name__ == "__main__":
+    flags.DEFINE_string("model", None, "The .keras file of a training.")
+    flags.DEFINE_string("recipe", None, "The recipe.yaml of that training.")
+    cli.run(main, required=["model", "recipe"])

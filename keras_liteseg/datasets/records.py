@@ -1,0 +1,206 @@
+"""Write a data set as sharded TFRecords: few large files instead of many small ones, every sample checked once.
+
+    python -m keras_liteseg.datasets.records --data cityscapes --data_dir DIR --split train --output RECORDS --shards 16
+
+The data set 'records' reads them: --data records --data_dir RECORDS. After an interruption the same command goes on;
+finished shards stay, damaged ones are replaced. Several splits may share an output folder. `shards` has the format.
+"""
+
+import concurrent.futures
+import dataclasses
+import io
+import json
+import os
+import pathlib
+import zlib
+
+import numpy as np
+import tqdm
+from absl import flags
+from PIL import Image
+
+from keras_liteseg import cli
+from keras_liteseg.datasets import list_datasets, load_dataset, parse_options
+from keras_liteseg.datasets.pictures import read_rgb
+from keras_liteseg.datasets.shards import Extent, Index, index_path, read_index
+from keras_liteseg.errors import UserError
+from keras_liteseg.files import atomic_path, write_json
+
+FLAGS = flags.FLAGS
+_BLOCK = 32
+_HEADER, _FOOTER = 12, 4  # of a record, in bytes: its length with a checksum of that; a checksum of the content
+_ORIENTATION = 0x0112  # EXIF tag
+
+
+def write_records(dataset, output, shards=16, options=None):
+    """Write `dataset` to the folder `output`, or go on where an earlier call was interrupted.
+
+    Args:
+        dataset: a `SegmentationDataset`.
+        output: folder; made if need be.
+        shards: number of files; samples keep their order through them.
+        options: what `dataset` was made with, a dict for JSON; kept in the manifest. Shards that were written with
+            other options are not continued.
+
+    Returns:
+        The path of the manifest.
+
+    Raises:
+        UserError: fewer samples than shards; `output` holds records of the split from another data set, of other
+            options, classes, samples or number of shards; a sample has a problem; or a file cannot be written.
+    """
+    if not 1 <= shards <= len(dataset):
+        raise UserError(f"{len(dataset)} samples do not go into {shards} shards; choose from 1 to {len(dataset)}.")
+    output, split = pathlib.Path(output), dataset.split
+    manifest = output / f"{split}.json"
+    source = {  # with lists for tuples, as it comes back from JSON
+        "data": dataset.name,
+        "split": split,
+        "options": json.loads(json.dumps(options or {})),
+        "classes": {"names": list(dataset.classes.names), "colors": [list(color) for color in dataset.classes.colors]},
+    }
+    plan = {
+        output / f"{split}-{number:05}-of-{shards:05}.tfrecord": indices.tolist()
+        for number, indices in enumerate(np.array_split(np.arange(len(dataset)), shards))
+    }
+    _refuse_others(output, split, plan)
+    for leftover in output.glob(f".partial-*-{split}-?????-of-?????.*"):  # of a process that was killed
+        leftover.unlink()
+    entries = {path: _finished(path, [dataset.sample_id(i) for i in plan[path]], source) for path in plan}
+    kept = sum(len(plan[path]) for path, entry in entries.items() if entry)
+    with tqdm.tqdm(desc=f"write {dataset.name} {split}", total=len(dataset), initial=kept, disable=None) as progress:
+        for path, indices in plan.items():
+            if entries[path] is None:
+                manifest.unlink(missing_ok=True)
+                entries[path] = _write_shard(dataset, indices, path, source, progress)
+    write_json(manifest, {**source, "count": len(dataset), "shards": list(entries.values())})
+    return manifest
+
+
+def _refuse_others(output, split, plan):
+    there = {path.name for path in output.glob(f"{split}-?????-of-?????.tfrecord")}
+    others = sorted(there - {path.name for path in plan})
+    if others:
+        raise UserError(
+            f"{output} holds {others[0]}, which is not one of {len(plan)} shards; give the number of shards that it "
+            f"was begun with, or choose another folder."
+        )
+
+
+def _finished(path, ids, source):
+    """Return the shard's entry in the manifest, or None when it has to be written."""
+    try:
+        index = read_index(path)
+    except UserError:  # not there: interrupted before it was written; damaged: as good as not there
+        return None
+    if index.source != source or index.ids != ids:
+        raise UserError(
+            f"{path} was written from other data, options or samples; choose another folder or remove its records."
+        )
+    return index.shard if path.is_file() and index.shard == _entry(path, len(ids)) else None
+
+
+def _write_shard(dataset, indices, path, source, progress):
+    """Write a shard and then its index, and return its entry in the manifest."""
+    import tensorflow as tf
+
+    index = Index(source, {}, [], [], [])
+    index_path(path).unlink(missing_ok=True)  # or it would describe the new shard, if that is all that gets written
+    with atomic_path(path) as temporary:
+        try:
+            with tf.io.TFRecordWriter(str(temporary)) as writer:
+                end = 0
+                for name, image, mask, size in _samples(dataset, indices):
+                    record = _example(name, image, mask, size).SerializeToString(deterministic=True)
+                    writer.write(record)
+                    for content, extents in ((image, index.images), (mask, index.masks)):
+                        start = end + _HEADER + record.index(content)
+                        extents.append(Extent(start, len(content), zlib.crc32(content)))
+                    index.ids.append(name)
+                    end += _HEADER + len(record) + _FOOTER
+                    progress.update()
+        except tf.errors.OpError as error:
+            raise UserError(
+                f"Cannot write {path}: {error.message}. Free some space or choose another folder."
+            ) from error
+        entry = _entry(temporary, len(indices)) | {"file": path.name}
+    columns = {part: [dataclasses.astuple(extent) for extent in getattr(index, part)] for part in ("images", "masks")}
+    write_json(index_path(path), {"source": source, "shard": entry, "ids": index.ids, **columns})
+    return entry
+
+
+def _samples(dataset, indices):
+    """Yield (id, image file, mask file, (height, width)) in order; a block is loaded at a time, to bound the memory."""
+    with concurrent.futures.ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        for start in range(0, len(indices), _BLOCK):
+            yield from pool.map(lambda index: _load(dataset, index), indices[start : start + _BLOCK])
+
+
+def _load(dataset, index):
+    name, image, mask = dataset.sample_id(index), dataset.image(index), dataset.mask(index)
+    if image.shape[:2] != mask.shape:
+        raise UserError(
+            f"The image of {name} is {image.shape[0]}x{image.shape[1]} and its mask {mask.shape[0]}x{mask.shape[1]}; "
+            f"run python -m keras_liteseg.datasets.check to find all such files."
+        )
+    files = dataset.files(index)
+    return name, _stored(files[0]) if files else _png(image), _png(mask), mask.shape
+
+
+def _stored(path):
+    """Return the bytes of an image file where every decoder reads them alike, else the decoded image as PNG."""
+    with Image.open(path) as image:
+        plain = image.format in ("PNG", "JPEG") and image.mode == "RGB" and image.getexif().get(_ORIENTATION, 1) == 1
+    return pathlib.Path(path).read_bytes() if plain else _png(read_rgb(path))
+
+
+def _png(array):
+    buffer = io.BytesIO()
+    Image.fromarray(array).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def _example(name, image, mask, size):
+    import tensorflow as tf
+
+    values = {
+        "image/filename": name.encode(),
+        "image/encoded": image,
+        "image/format": b"png" if image.startswith(b"\x89PNG") else b"jpeg",
+        "image/height": size[0],
+        "image/width": size[1],
+        "image/segmentation/class/encoded": mask,
+        "image/segmentation/class/format": b"png",
+    }
+    features = {
+        key: tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
+        if isinstance(value, bytes)
+        else tf.train.Feature(int64_list=tf.train.Int64List(value=[value]))
+        for key, value in values.items()
+    }
+    return tf.train.Example(features=tf.train.Features(feature=features))
+
+
+def _entry(path, count):
+    checksum = 0
+    with open(path, "rb") as file:
+        while block := file.read(1 << 24):
+            checksum = zlib.crc32(block, checksum)
+    return {"file": path.name, "count": count, "bytes": path.stat().st_size, "crc32": checksum}
+
+
+def _main():
+    options = parse_options(FLAGS.option)
+    dataset = load_dataset(FLAGS.data, FLAGS.data_dir, FLAGS.split, **options)
+    manifest = write_records(dataset, FLAGS.output, FLAGS.shards, options)
+    print(f"{len(dataset)} samples in {FLAGS.shards} shards; wrote {manifest}")
+
+
+if __name__ == "__main__":
+    flags.DEFINE_enum("data", None, list_datasets(), "Data set.")
+    flags.DEFINE_string("data_dir", None, "Root folder of the data set.")
+    flags.DEFINE_string("split", "train", "Split to write.")
+    flags.DEFINE_multi_string("option", [], "key=value, an option of the data set; may be repeated.")
+    flags.DEFINE_string("output", None, "Folder for the records.")
+    flags.DEFINE_integer("shards", 16, "Number of files; a few hundred megabytes each are handy.")
+    cli.run(_main, required=["data", "output"])

@@ -1,0 +1,70 @@
+"""Other classes for a data set: merged, renamed, reordered or left out."""
+
+import numpy as np
+
+from keras_liteseg.datasets.base import IGNORE_LABEL, ClassList, SegmentationDataset
+from keras_liteseg.errors import UserError, nearest
+
+
+def remap(dataset, label_map):
+    """Return `dataset` with the classes of `label_map`.
+
+    Args:
+        dataset: a `SegmentationDataset`.
+        label_map: {new class: old class or list of old classes}, by name. The new classes come in this order, each in
+            the colour of its first old class. Old classes that are not mentioned are ignored.
+
+    Raises:
+        UserError: `label_map` has another form, names a class that is not there, or names one twice.
+    """
+    if not isinstance(label_map, dict) or not label_map:
+        raise UserError(f"label_map is {label_map!r}; write for example {{road: [road, lane], vehicle: [car, bus]}}.")
+    known = dataset.classes.names
+    table = np.full(256, IGNORE_LABEL, np.uint8)
+    taken, colors = {}, []
+    for train_id, (name, group) in enumerate(label_map.items()):
+        group = [group] if isinstance(group, str) else group
+        if not isinstance(name, str) or not isinstance(group, list) or not group:
+            raise UserError(f"label_map has '{name}: {group}'; wanted a new class with a list of old classes.")
+        for old in group:
+            if old not in known:
+                raise UserError(
+                    f"label_map gives '{name}' the class '{old}', which {dataset.name} does not have; did you mean "
+                    f"{nearest(str(old), known)}?"
+                )
+            if old in taken:
+                raise UserError(f"label_map gives the class '{old}' to '{taken[old]}' and '{name}'; name it once.")
+            taken[old] = name
+            table[known.index(old)] = train_id
+        colors.append(dataset.classes.colors[known.index(group[0])])
+    return Remapped(dataset, ClassList(tuple(label_map), tuple(colors)), table)
+
+
+class Remapped(SegmentationDataset):
+    """`dataset` with other classes.
+
+    Args:
+        dataset: a `SegmentationDataset`.
+        classes: the new `ClassList`.
+        table: uint8 (256,): old train id to new train id or `IGNORE_LABEL`; `IGNORE_LABEL` keeps its meaning.
+    """
+
+    def __init__(self, dataset, classes, table):
+        self.name, self.split, self.classes = dataset.name, dataset.split, classes
+        self._dataset, self._table = dataset, np.array(table, np.uint8)
+        self._table[IGNORE_LABEL] = IGNORE_LABEL
+
+    def __len__(self):
+        return len(self._dataset)
+
+    def files(self, index):
+        return self._dataset.files(index)
+
+    def sample_id(self, index):
+        return self._dataset.sample_id(index)
+
+    def image(self, index):
+        return self._dataset.image(index)
+
+    def mask(self, index):
+        return self._table[self._dataset.mask(index)]

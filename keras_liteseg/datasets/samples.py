@@ -1,0 +1,113 @@
+"""The samples of a training and of an evaluation by number, in NumPy: what every Keras backend is fed from."""
+
+import functools
+import threading
+
+import numpy as np
+
+from keras_liteseg.datasets.augment import augment, resize_sample
+from keras_liteseg.datasets.base import SegmentationDataset
+from keras_liteseg.errors import UserError
+
+
+def training_samples(dataset, augmentation, seed=0):
+    """Return a function from a number, 0 or more, to an augmented sample that depends on the arguments and it alone.
+
+    The numbers go through the data set in passes, each in its own random order.
+
+    Args:
+        dataset: a `SegmentationDataset`.
+        augmentation: an `Augmentation`.
+        seed: a whole number, 0 or more.
+
+    Returns:
+        A function number -> (image uint8 (*crop, 3), mask uint8 (*crop)), for any thread. It raises a `UserError` where
+        a file cannot be read or its mask has another size.
+
+    Raises:
+        UserError: `dataset` is empty.
+    """
+    _require_samples(dataset)
+    length = len(dataset)
+
+    @functools.lru_cache(maxsize=2)
+    def order(pass_index):
+        # Sample generators are seeded by (seed, pass, index below length); `length` in that place is free for this.
+        return np.random.default_rng((seed, pass_index, length)).permutation(length)
+
+    def load(number):
+        pass_index, position = divmod(int(number), length)
+        index = int(order(pass_index)[position])
+        return augment(*_read(dataset, index), augmentation, np.random.default_rng((seed, pass_index, index)))
+
+    return load
+
+
+def evaluation_samples(dataset, size):
+    """Return a function from the index of a sample to that sample, resized to `size` (height, width) where it differs.
+
+    Returns and raises as `training_samples`.
+    """
+    _require_samples(dataset)
+
+    def load(index):
+        return resize_sample(*_read(dataset, int(index)), size)
+
+    return load
+
+
+def normalization(mean, std):
+    """Return (factor, offset), float32 (3,) each, of x * factor + offset = (x / 255 - mean) / std."""
+    mean, std = np.asarray(mean, np.float64), np.asarray(std, np.float64)
+    return (1 / (255 * std)).astype(np.float32), (-mean / std).astype(np.float32)
+
+
+class CachedDataset(SegmentationDataset):
+    """`dataset` with decoded images and masks kept in memory until they take `max_bytes`; later ones are read anew.
+
+    The arrays it returns are shared and read-only.
+    """
+
+    def __init__(self, dataset, max_bytes):
+        self.name, self.split, self.classes = dataset.name, dataset.split, dataset.classes
+        self._dataset, self._free = dataset, max_bytes
+        self._kept, self._lock = {}, threading.Lock()
+
+    def __len__(self):
+        return len(self._dataset)
+
+    def sample_id(self, index):
+        return self._dataset.sample_id(index)
+
+    def image(self, index):
+        return self._get("image", index)
+
+    def mask(self, index):
+        return self._get("mask", index)
+
+    def _get(self, part, index):
+        key = (part, index)
+        if key not in self._kept:
+            array = getattr(self._dataset, part)(index)
+            array.flags.writeable = False
+            with self._lock:
+                if key in self._kept or array.nbytes > self._free:
+                    return array
+                self._kept[key] = array
+                self._free -= array.nbytes
+        return self._kept[key]
+
+
+def _require_samples(dataset):
+    if not len(dataset):
+        raise UserError(f"The data set {dataset.name} has no samples in its split '{dataset.split}'; add some.")
+
+
+def _read(dataset, index):
+    image, mask = dataset.image(index), dataset.mask(index)
+    if image.shape[:2] != mask.shape:
+        raise UserError(
+            f"The image of {dataset.sample_id(index)} is {image.shape[0]}x{image.shape[1]} and its mask "
+            f"{mask.shape[0]}x{mask.shape[1]}; run python -m keras_liteseg.datasets.check to find all such files."
+        )
+    return image, mask

@@ -1,0 +1,104 @@
+"""How often each class of a data set occurs, and the class weights of a loss that follow from it.
+
+    python -m keras_liteseg.datasets.statistics --data camvid --data_dir DIR
+
+prints a row per class: its share of the labelled pixels, the images that have it, and its median-frequency weight.
+"""
+
+import concurrent.futures
+import dataclasses
+import os
+
+import numpy as np
+import tqdm
+from absl import flags
+
+from keras_liteseg import cli
+from keras_liteseg.datasets import list_datasets, load_dataset
+from keras_liteseg.datasets.base import IGNORE_LABEL
+from keras_liteseg.errors import UserError
+
+FLAGS = flags.FLAGS
+
+
+@dataclasses.dataclass(frozen=True)
+class ClassCounts:
+    """Counts per class, int64 (num_classes,); ignored pixels are in none of them.
+
+    Attributes:
+        pixels: pixels of the class.
+        images: images with the class.
+        pixels_of_images: labelled pixels, of any class, of those images.
+    """
+
+    pixels: np.ndarray
+    images: np.ndarray
+    pixels_of_images: np.ndarray
+
+
+def count_classes(dataset, progress=True):
+    """Return the `ClassCounts` of a `SegmentationDataset`, with a progress bar on a terminal.
+
+    Raises:
+        UserError: the data set has no labelled pixel, or a label map cannot be read.
+    """
+    classes = len(dataset.classes)
+
+    def count(index):
+        mask = dataset.mask(index)
+        return np.bincount(mask[mask != IGNORE_LABEL], minlength=classes)
+
+    pixels, images, pixels_of_images = np.zeros((3, classes), np.int64)
+    with concurrent.futures.ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        title, hidden = f"count {dataset.name} {dataset.split}", None if progress else True
+        for counts in tqdm.tqdm(pool.map(count, range(len(dataset))), title, len(dataset), disable=hidden):
+            pixels += counts
+            images += counts > 0
+            pixels_of_images += (counts > 0) * counts.sum()
+    if not pixels.any():
+        raise UserError(
+            f"The data set {dataset.name} has no labelled pixel in its split '{dataset.split}', so nothing to count; "
+            "check its label maps."
+        )
+    return ClassCounts(pixels, images, pixels_of_images)
+
+
+def median_frequency_weights(counts):
+    """Return the class weights median(frequency) / frequency, float64 (num_classes,).
+
+    The frequency of a class is its share of the labelled pixels of the images that have it, the median is over the
+    classes that occur. Classes that do not occur get 1, the weight of the median class: training on the same data
+    never uses it, and on other data it is neutral.
+
+    Source: D. Eigen and R. Fergus, Predicting Depth, Surface Normals and Semantic Labels with a Common Multi-Scale
+    Convolutional Architecture, 2015 (for SIFT Flow).
+
+    Args:
+        counts: a `ClassCounts`.
+    """
+    present = counts.pixels > 0
+    frequency = counts.pixels[present] / counts.pixels_of_images[present]
+    weights = np.ones(len(present))
+    weights[present] = np.median(frequency) / frequency
+    return weights
+
+
+def _table(dataset, counts):
+    lines = [f"{dataset.name} {dataset.split}: {len(dataset)} images"]
+    lines.append("  {:<20}{:>8}{:>8}{:>8}".format("class", "share", "images", "weight"))
+    shares = counts.pixels / counts.pixels.sum()
+    for row in zip(dataset.classes.names, shares, counts.images, median_frequency_weights(counts)):
+        lines.append("  {:<20}{:>8.2%}{:>8}{:>8.4f}".format(*row))
+    return "\n".join(lines)
+
+
+def _main():
+    dataset = load_dataset(FLAGS.data, FLAGS.data_dir, FLAGS.split)
+    print(_table(dataset, count_classes(dataset)))
+
+
+if __name__ == "__main__":
+    flags.DEFINE_enum("data", None, list_datasets(), "Data set.")
+    flags.DEFINE_string("data_dir", None, "Root folder of the data set.")
+    flags.DEFINE_string("split", "train", "Split to count.")
+    cli.run(_main, required=["data"], tensorflow=False)

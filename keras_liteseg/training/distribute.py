@@ -1,0 +1,186 @@
+"""Training on several devices and hosts with `tf.distribute`: each device takes its part of every batch.
+
+The hosts are named in the environment variable TF_CONFIG, as everywhere in TensorFlow; see docs/distribution.md.
+JAX and PyTorch train on the one device that they choose.
+"""
+
+import contextlib
+import json
+import os
+
+import keras
+
+from keras_liteseg.errors import UserError
+
+
+class OneDevice:
+    """What stands for a strategy of `tf.distribute` on JAX and PyTorch."""
+
+    num_replicas_in_sync = 1
+    scope = staticmethod(contextlib.nullcontext)
+
+
+def on_tensorflow():
+    """Return whether TensorFlow is Keras's backend."""
+    return keras.backend.backend() == "tensorflow"
+
+
+def choose_strategy():
+    """Return the strategy for the devices there are.
+
+    `MultiWorkerMirroredStrategy` when TF_CONFIG names several hosts, after all of them have started;
+    `MirroredStrategy` when this host has several GPUs; else the default strategy. To be called before TensorFlow has
+    made a tensor.
+
+    Raises:
+        UserError: TF_CONFIG cannot be read, or the backend is not TensorFlow.
+    """
+    if hosts() > 1 and not on_tensorflow():
+        raise UserError("TF_CONFIG names several hosts, which KERAS_BACKEND=tensorflow alone trains on; unset it.")
+    if not on_tensorflow():
+        return OneDevice()
+    import tensorflow as tf
+
+    if hosts() > 1:
+        return tf.distribute.MultiWorkerMirroredStrategy()
+    if len(tf.config.list_logical_devices("GPU")) > 1:
+        return tf.distribute.MirroredStrategy()
+    return tf.distribute.get_strategy()
+
+
+def hosts():
+    """Return the number of hosts that train together."""
+    return len(_cluster()[0]) or 1
+
+
+def is_chief():
+    """Return whether this process writes the files: the chief of TF_CONFIG, without one worker 0, without it any."""
+    addresses, task = _cluster()
+    return not addresses or task == addresses[0]
+
+
+def require_fitting(recipe, devices):
+    """Refuse a recipe that cannot be spread over that many devices.
+
+    Raises:
+        UserError: the batch does not divide evenly, or gradients are to be accumulated.
+    """
+    if recipe.batch_size % devices:
+        raise UserError(
+            f"batch_size is {recipe.batch_size} on {devices} devices; it counts the images of all devices together, so "
+            f"make it a multiple of {devices}."
+        )
+    if devices > 1 and recipe.accumulate > 1:
+        # Keras then updates inside a conditional, in which devices cannot exchange their gradients.
+        raise UserError(
+            f"accumulate is {recipe.accumulate} on {devices} devices, but works on one; set it to 1 and raise "
+            "batch_size instead."
+        )
+
+
+def require_same_epoch(strategy, epoch):
+    """Find out that the hosts would start from different epochs, as with an old copy of the output folder on one.
+
+    Raises:
+        UserError: they would; on all of them.
+    """
+    if hosts() == 1:
+        return
+    import tensorflow as tf
+
+    mean = strategy.reduce("MEAN", strategy.run(tf.function(lambda: tf.constant(float(epoch)))), axis=None)
+    if abs(float(mean) - epoch) > 1e-3 / hosts():
+        raise UserError(
+            f"This host would start after epoch {epoch}, others after another one; start all hosts with the same "
+            "arguments, and give all the same last.weights.h5 to resume from."
+        )
+
+
+def distributable(model_class):
+    """Return `model_class`, inside the scope of a `MultiWorkerMirroredStrategy` as one that it can train."""
+    if not on_tensorflow():
+        return model_class
+    import tensorflow as tf
+
+    if not isinstance(tf.distribute.get_strategy(), tf.distribute.MultiWorkerMirroredStrategy):
+        return model_class
+    return type(model_class.__name__, (_OverHosts, model_class), {})
+
+
+class _OverHosts:
+    """What Keras's `fit` and `evaluate` lack for `MultiWorkerMirroredStrategy`.
+
+    Keras averages the logs of a step over the hosts along their first axis, so that they need one. And it builds a
+    model from the mean of the hosts' first batches, which it asks of a tensor of one host; any host's own batch serves.
+    """
+
+    def train_step(self, data):
+        return _with_axis(super().train_step(data))
+
+    def test_step(self, data):
+        return _with_axis(super().test_step(data))
+
+    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
+        if iterator is not None:
+            for _, _, batches in iterator:
+                local = self.distribute_strategy.experimental_local_results
+                data_batch = keras.tree.map_structure(lambda value: local(value)[0], next(batches))
+                break
+        super()._maybe_symbolic_build(data_batch=data_batch)
+
+
+def _with_axis(logs):
+    return {name: keras.ops.reshape(value, (1,)) for name, value in logs.items()}
+
+
+def clip_whole_gradient(optimizer):
+    """Let `optimizer` clip the gradient of the whole batch. Keras clips each device's part and adds these up."""
+    import tensorflow as tf
+
+    clip = optimizer._clip_gradients
+
+    def clip_sum(gradients):
+        context = tf.distribute.get_replica_context()
+        devices = context.num_replicas_in_sync
+        return [gradient / devices for gradient in clip(context.all_reduce("SUM", list(gradients)))]
+
+    optimizer._clip_gradients = clip_sum
+
+
+class AverageStatistics(keras.callbacks.Callback):
+    """Gives all devices the mean of their moving statistics of batch normalization at the end of each epoch.
+
+    Without `sync_batch_norm` each device gathers its own, and one set is saved. With their own, the others would
+    validate another network than the saved one, and would not go on with it after a resume.
+    """
+
+    def on_epoch_end(self, epoch, logs):
+        import tensorflow as tf
+
+        strategy = self.model.distribute_strategy
+        layers = [layer for layer in self.model.layers if isinstance(layer, keras.layers.BatchNormalization)]
+        variables = [variable for layer in layers for variable in (layer.moving_mean, layer.moving_variance)]
+
+        @tf.function
+        def read():
+            return strategy.run(lambda: [variable.value.read_value() for variable in variables])
+
+        for variable, value in zip(variables, read(), strict=True):
+            variable.assign(strategy.reduce("MEAN", value, axis=None))
+
+
+def _cluster():
+    """Return (addresses of the hosts, the chief first; own address) of TF_CONFIG, ([], None) without it."""
+    text = os.environ.get("TF_CONFIG")
+    if not text:
+        return [], None
+    try:
+        config = json.loads(text)
+        jobs, task = config.get("cluster", {}), config.get("task", {})
+        addresses = [*jobs.get("chief", []), *jobs.get("worker", [])]
+        return addresses, jobs[task["type"]][task["index"]] if addresses else None
+    except (ValueError, TypeError, AttributeError, LookupError) as error:
+        raise UserError(
+            f"TF_CONFIG is {text!r}; wanted the same cluster and its own task on each host, such as "
+            '{"cluster": {"worker": ["host0:12345", "host1:12345"]}, "task": {"type": "worker", "index": 0}}.'
+        ) from error

@@ -1,0 +1,51 @@
+"""What all losses share."""
+
+import keras
+from keras import ops
+
+from keras_liteseg.datasets.base import IGNORE_LABEL
+
+
+class PixelLoss(keras.losses.Loss):
+    """A loss whose value is `value(labels, valid, logits)`, a scalar.
+
+    `value` gets labels int32 (N, height, width) with 0 in place of `IGNORE_LABEL`, valid bool (N, height, width), and
+    logits float32 (N, height, width, classes) with 0 at ignored pixels.
+    """
+
+    def __init__(self, name=None):
+        super().__init__(name=name, dtype="float32")
+
+    def call(self, y_true, y_pred):
+        # Logits of ignored pixels go before anything is computed from them, so that even infinity leaves no trace.
+        return per_replica(self.value(*hide_ignored(y_true, y_pred)))
+
+    def value(self, labels, valid, logits):
+        raise NotImplementedError
+
+    def get_config(self):
+        return {"name": self.name}
+
+
+def hide_ignored(labels, logits):
+    """Return (labels int32, valid bool, logits) with 0 in place of ignored labels and of the logits there."""
+    valid = labels != IGNORE_LABEL
+    labels = ops.cast(ops.where(valid, labels, ops.zeros_like(labels)), "int32")
+    return labels, valid, ops.where(ops.expand_dims(valid, -1), logits, ops.zeros_like(logits))
+
+
+def per_replica(value):
+    """Return a scalar loss as (1,): under `tf.distribute`, Keras sums the gradients of the replicas and divides the
+    loss by their number only where the reduction to a scalar is its own."""
+    return ops.reshape(value, (1,))
+
+
+def mean_where(values, mask):
+    """Return the mean of `values` where the boolean `mask`, of the same shape, is true; 0 where that is nowhere."""
+    mask = ops.cast(mask, values.dtype)
+    return divide(ops.sum(values * mask), ops.sum(mask))
+
+
+def divide(total, weight):
+    """Return total / weight, 0 where the weight is 0."""
+    return total / ops.where(weight > 0, weight, ops.ones_like(weight)) * ops.cast(weight > 0, total.dtype)

@@ -1,0 +1,42 @@
+"""Learning from the logits of a larger network."""
+
+import keras
+from keras import ops
+
+from keras_liteseg.errors import UserError
+from keras_liteseg.training.losses.base import PixelLoss, hide_ignored, per_replica
+
+
+@keras.saving.register_keras_serializable("keras_liteseg")
+class Distillation(PixelLoss):
+    """KL(teacher || student) of the class probabilities at a temperature, times its square, mean over valid pixels.
+
+    Called with a pair in place of the labels: `Distillation()((labels, teacher_logits), logits)`, both logits float
+    (N, height, width, classes). No gradient goes to the teacher. Source: G. Hinton et al., Distilling the Knowledge in
+    a Neural Network, 2015, section 2; the square of the temperature keeps the gradient's size.
+
+    Args:
+        temperature: number above 0 that divides both logits.
+
+    Raises:
+        UserError: the temperature is not above 0.
+    """
+
+    def __init__(self, temperature=1.0, name="distillation"):
+        super().__init__(name)
+        if not 0 < temperature < float("inf"):
+            raise UserError(f"The distillation temperature is {temperature}; it must be above 0.")
+        self.temperature = temperature
+
+    def call(self, y_true, y_pred):
+        labels, teacher = y_true
+        _, _, teacher = hide_ignored(labels, ops.stop_gradient(teacher))
+        # Ignored pixels have the same logits on both sides now, hence no divergence.
+        _, valid, student = hide_ignored(labels, y_pred)
+        teacher, student = (ops.log_softmax(logits / self.temperature, axis=-1) for logits in (teacher, student))
+        divergence = ops.sum(ops.exp(teacher) * (teacher - student))
+        pixels = ops.maximum(ops.sum(ops.cast(valid, divergence.dtype)), 1.0)
+        return per_replica(self.temperature**2 * divergence / pixels)
+
+    def get_config(self):
+        return {**super().get_config(), "temperature": self.temperature}

@@ -1,0 +1,76 @@
+"""Publishing weights and loading what was published."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import yaml
+
+from keras_liteseg import UserError, create_model, save_model
+from keras_liteseg.checkpoints import list_pretrained, pretrained, read_card
+from keras_liteseg.checkpoints.publish import publish
+from keras_liteseg.datasets import ClassList
+from keras_liteseg.model_file import Metadata
+from keras_liteseg.predictor import load_predictor
+
+CLASSES = ClassList(("road", "car", "sky"), ((1, 2, 3), (4, 5, 6), (7, 8, 9)))
+NAME = "lps_net_tiny"
+
+
+@pytest.fixture
+def published(tmp_path, monkeypatch):
+    """A trained network, published as 'noise'."""
+    monkeypatch.setattr(pretrained, "FOLDER", tmp_path / "pretrained")
+    model = create_model(NAME, (64, 96, 3), 3)
+    rng = np.random.default_rng(0)
+    for layer in model.layers:
+        layer.set_weights([rng.uniform(1e-5, 1.5, value.shape) for value in layer.get_weights()])
+    save_model(model, tmp_path / "best.keras", Metadata(NAME, "noise", CLASSES, (0.1, 0.2, 0.3), (1.0, 2.0, 3.0)))
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump({"epochs": 3}))
+    publish(tmp_path / "best.keras", tmp_path / "recipe.yaml", pretrained.FOLDER)
+    return model
+
+
+def test_published_weights_are_loaded_by_name(published):
+    assert list_pretrained() == [(NAME, "noise")]
+    model = create_model(NAME, (32, 64, 3), weights="noise")
+    assert model.output_shape == (None, 32, 64, 3)
+    for ours, theirs in zip(model.get_weights(), published.get_weights(), strict=True):
+        tolerance = 1e-3 if theirs.ndim > 1 else 0  # float16 has 11 bits
+        np.testing.assert_allclose(ours, theirs, rtol=tolerance, atol=0 if theirs.ndim < 2 else 1e-7)
+
+
+def test_card_says_where_the_weights_come_from(published):
+    card = read_card(NAME, "noise")
+    assert card.metadata.classes == CLASSES and card.input_size == (64, 96)
+    text = json.loads((pretrained.FOLDER / f"{NAME}-noise.json").read_text())
+    assert text["recipe"] == {"epochs": 3} and text["bytes"] == card.path.stat().st_size
+    assert {"command", "date", "device", "versions", "sha256"} <= set(text)
+
+
+def test_predictor_has_their_classes_and_size(published):
+    predictor = load_predictor(NAME, "noise")
+    assert (tuple(predictor.size), predictor.metadata.classes) == ((64, 96), CLASSES)
+    assert tuple(load_predictor(NAME, "noise", (32, 32)).size) == (32, 32)
+    labels = predictor.labels(np.zeros((40, 50, 3), np.uint8))
+    assert labels.shape == (40, 50) and labels.max() < 3
+
+
+def test_unknown_weights_are_refused(published):
+    with pytest.raises(UserError, match="no published weights 'camvid' of 'lps_net_tiny'; there are noise"):
+        create_model(NAME, weights="camvid")
+    with pytest.raises(UserError, match="no published weights 'noise' of 'ndnet45'; 'noise' is there for lps_net_tiny"):
+        create_model("ndnet45", weights="noise")
+
+
+def test_other_classes_are_refused(published):
+    with pytest.raises(UserError, match="number of classes of the weights"):
+        create_model(NAME, num_classes=5, weights="noise")
+
+
+def test_command_needs_a_recipe(tmp_path, network_file):
+    command = [sys.executable, "-m", "keras_liteseg.checkpoints.publish", f"--model={network_file}"]
+    done = subprocess.run([*command, f"--recipe={tmp_path}/none.yaml"], capture_output=True, text=True)
+    assert done.returncode == 1 and "error: Cannot read the recipe" in done.stderr

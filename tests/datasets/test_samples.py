@@ -1,0 +1,81 @@
+import numpy as np
+import pytest
+
+from keras_liteseg.datasets.augment import Augmentation
+from keras_liteseg.datasets.samples import CachedDataset, evaluation_samples, normalization, training_samples
+from keras_liteseg.errors import UserError
+from tests.datasets.test_pipeline import PLAIN, Numbered
+
+
+def test_a_number_gives_the_same_sample_in_whatever_order_it_is_asked_for():
+    image = np.random.default_rng(0).integers(0, 256, (30, 40, 3), np.uint8)
+
+    class Noise(Numbered):
+        def image(self, index):
+            return np.roll(image, index, 0)
+
+    augmentation = Augmentation(crop=(16, 16), scale_range=(0.4, 2), brightness=0.4)
+    first, again = (training_samples(Noise(3, (30, 40)), augmentation, seed=5) for _ in range(2))
+    forwards = [first(number) for number in range(9)]
+    backwards = [again(number) for number in reversed(range(9))]
+    for one, other in zip(forwards, reversed(backwards), strict=True):
+        np.testing.assert_array_equal(one[0], other[0])
+        np.testing.assert_array_equal(one[1], other[1])
+
+
+def test_every_pass_holds_every_sample():
+    load = training_samples(Numbered(5), PLAIN, seed=1)
+    passes = np.reshape([load(number)[1][0, 0] for number in range(15)], (3, 5))
+    assert all(sorted(one) == list(range(5)) for one in passes.tolist())
+
+
+def test_evaluation_resizes():
+    image, mask = evaluation_samples(Numbered(3, (8, 10)), (4, 5))(2)
+    assert (image.shape, mask.shape) == ((4, 5, 3), (4, 5))
+    assert (image == 2).all() and (mask == 2).all()
+
+
+def test_normalization():
+    factor, offset = normalization((0.1, 0.2, 0.3), (0.5, 0.4, 0.3))
+    assert factor.dtype == offset.dtype == np.float32
+    np.testing.assert_allclose(255 * factor + offset, (0.9 / 0.5, 0.8 / 0.4, 0.7 / 0.3), rtol=1e-6)
+
+
+def test_an_empty_data_set_is_refused():
+    for make in (lambda: training_samples(Numbered(0), PLAIN), lambda: evaluation_samples(Numbered(0), (4, 6))):
+        with pytest.raises(UserError, match="numbered has no samples in its split 'train'"):
+            make()
+
+
+def test_a_mask_of_another_size_is_named():
+    with pytest.raises(UserError, match="image of sample0 is 4x6 and its mask 4x5; run python -m"):
+        evaluation_samples(Numbered(2, mask_size=(4, 5)), (4, 6))(0)
+
+
+def test_the_cache_reads_every_file_once():
+    source = Numbered(3)
+    cached = CachedDataset(source, max_bytes=10_000)
+    assert (cached.name, cached.split, cached.classes, len(cached)) == ("numbered", "train", source.classes, 3)
+    assert cached.sample_id(1) == "sample1"
+    load, plain = training_samples(cached, PLAIN), training_samples(Numbered(3), PLAIN)
+    for number in range(9):
+        np.testing.assert_array_equal(load(number)[0], plain(number)[0])
+    assert sorted(source.reads) == sorted((part, index) for part in ("image", "mask") for index in range(3))
+
+
+def test_the_cache_keeps_within_its_limit():
+    source = Numbered(2)
+    image_bytes, mask_bytes = 4 * 6 * 3, 4 * 6
+    cached = CachedDataset(source, max_bytes=image_bytes + mask_bytes)
+    for _ in range(2):
+        for index in range(2):
+            cached.image(index)
+            cached.mask(index)
+    assert source.reads.count(("image", 0)) == source.reads.count(("mask", 0)) == 1
+    assert source.reads.count(("image", 1)) == source.reads.count(("mask", 1)) == 2
+
+
+def test_cached_arrays_are_read_only():
+    image = CachedDataset(Numbered(1), max_bytes=10_000).image(0)
+    with pytest.raises(ValueError, match="read-only"):
+        image[0] = 1

@@ -1,0 +1,200 @@
+"""train.py on JAX and PyTorch, with TensorFlow out of reach. `make test-backends` installs these two."""
+
+import dataclasses
+import importlib.util
+import os
+import pathlib
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+
+import keras_liteseg
+from keras_liteseg.datasets import load_dataset
+from keras_liteseg.model_file import Metadata
+from keras_liteseg.predictor import load_predictor
+from keras_liteseg.training.recipe import Recipe
+from keras_liteseg.training.trainer import read_log
+from tests.training.test_train import state
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+SIZE = (64, 128)
+SCENES = {"length": 5, "size": [*SIZE]}
+RECIPE = {
+    "model": "lps_net_tiny",
+    "data_options": {"train": SCENES, "val": {**SCENES, "length": 3}},
+    "crop_size": [*SIZE],
+    "eval_size": [*SIZE],
+    "batch_size": 2,
+    "epochs": 2,
+    "steps_per_epoch": 4,
+    "scale_range": [0.75, 1.5],
+    "brightness": 0.2,
+    "learning_rate": 0.02,
+    "schedule": "step",  # the same rates however many epochs there are
+    "dice_weight": 0.5,
+    "accumulate": 2,
+    "ema": 0.5,
+}
+EVERYTHING_ELSE = {
+    "steps_per_epoch": 12,
+    "optimizer": "adamw",
+    "learning_rate": 5e-3,
+    "schedule": "cosine",
+    "warmup_epochs": 1,
+    "clip_norm": 1.0,
+    "precision": "mixed_bfloat16",
+    "loss": "ohem",
+    "class_weights": "median_frequency",
+    "label_smoothing": 0.1,
+    "lovasz_weight": 0.5,
+    "boundary_weight": 0.5,
+    "accumulate": 1,
+    "ema": 0.0,
+}
+
+
+@pytest.fixture(scope="module", params=["jax", "torch"])
+def backend(request):
+    """The first argument of a test, so that nothing is prepared for one that is skipped."""
+    if importlib.util.find_spec(request.param) is None:
+        pytest.skip(f"{request.param} is not installed here; `make test-backends` installs it and runs this test")
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def without_tensorflow(tmp_path_factory):
+    """A folder that, on PYTHONPATH, makes an import of TensorFlow fail, as where it is not installed."""
+    folder = tmp_path_factory.mktemp("without_tensorflow")
+    (folder / "sitecustomize.py").write_text("import sys\n\nsys.modules['tensorflow'] = None\n")
+    return folder
+
+
+@pytest.fixture
+def run(backend, without_tensorflow):
+    """A function that runs a script on the backend, with its arguments, and returns (exit status, stdout, stderr)."""
+
+    def run(script, *arguments, backend=backend):
+        path = os.pathsep.join(filter(None, [str(without_tensorflow), os.environ.get("PYTHONPATH")]))
+        environment = {**os.environ, "PYTHONPATH": path, "KERAS_BACKEND": backend}
+        command = [sys.executable, script, *map(str, arguments)]
+        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+        return done.returncode, done.stdout, done.stderr
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def start(tmp_path_factory):
+    """A network with random weights, made on TensorFlow, for trainings on several backends to start from."""
+    keras.utils.set_random_seed(0)
+    scenes = load_dataset("street_scenes", split="val", **SCENES)
+    model = keras_liteseg.create_model(RECIPE["model"], (*SIZE, 3), len(scenes.classes))
+    entry = keras_liteseg.model_entry(RECIPE["model"])
+    path = tmp_path_factory.mktemp("start") / "start.keras"
+    keras_liteseg.save_model(model, path, Metadata(RECIPE["model"], "", scenes.classes, entry.mean, entry.std))
+    return path
+
+
+@pytest.fixture(scope="module")
+def recipe_file(tmp_path_factory):
+    path = tmp_path_factory.mktemp("recipe") / "recipe.yaml"
+    path.write_text(yaml.safe_dump(RECIPE))
+    return path
+
+
+@pytest.fixture(scope="module")
+def on_tensorflow(start, recipe_file, tmp_path_factory):
+    """The folder of a training on TensorFlow."""
+    output = tmp_path_factory.mktemp("tensorflow") / "run"
+    arguments = ["--config", recipe_file, "--output_dir", output, "--init_from", start]
+    environment = {**os.environ, "KERAS_BACKEND": "tensorflow"}
+    subprocess.run([sys.executable, "train.py", *map(str, arguments)], cwd=ROOT, env=environment, check=True)
+    return output
+
+
+def test_training_is_that_of_tensorflow_and_goes_on(backend, run, on_tensorflow, start, recipe_file, tmp_path):
+    arguments = ("--config", recipe_file, "--init_from", start)
+    whole, stopped = tmp_path / "whole", tmp_path / "stopped"
+    status, stdout, stderr = run("train.py", *arguments, "--output_dir", whole)
+    assert (status, stderr) == (0, "")
+    assert f"no TensorBoard logs on {backend}" in stdout and f"wrote {whole / 'best.keras'}" in stdout
+
+    # The same files and numbers as on TensorFlow, up to float32.
+    assert sorted(os.listdir(whole)) == ["best.keras", "last.weights.h5", "log.csv", "recipe.yaml"]
+    ours, theirs = (read_log(folder) for folder in (whole, on_tensorflow))
+    assert len(ours) == len(theirs) == RECIPE["epochs"]
+    for row, wanted in zip(ours, theirs):
+        assert row == pytest.approx(wanted, rel=2e-3, abs=2e-3)
+
+    # Stopped after its first epoch and resumed, it ends in the same state.
+    for more in (["--override", "epochs=1"], ["--resume"]):
+        status, _, stderr = run("train.py", *arguments, "--output_dir", stopped, *more)
+        assert (status, stderr) == (0, "")
+    one, other = (state(folder / "last.weights.h5") for folder in (whole, stopped))
+    assert one.keys() == other.keys() == state(on_tensorflow / "last.weights.h5").keys()
+    for name in one:
+        np.testing.assert_allclose(other[name], one[name], rtol=1e-5, atol=1e-7, err_msg=name)
+    for row, wanted in zip(read_log(stopped), ours, strict=True):
+        assert row == pytest.approx(wanted, rel=1e-5)
+
+    # The file is the same network on either backend.
+    scene = load_dataset("street_scenes", split="val", **SCENES).image(0)
+    Image.fromarray(scene).save(tmp_path / "scene.png")
+    picture, drawn = tmp_path / "scene.png", tmp_path / "drawn"
+    status, _, stderr = run("predict.py", "--model", whole / "best.keras", "--input", picture, "--output", drawn)
+    assert (status, stderr) == (0, "")
+    labels = np.asarray(Image.open(drawn / "scene_labels.png"))
+    assert np.mean(labels == load_predictor(whole / "best.keras").labels(scene)) > 0.999
+
+
+def test_a_training_can_change_its_backend(backend, run, on_tensorflow, recipe_file, tmp_path):
+    output = tmp_path / "run"
+    output.mkdir()
+    for file in on_tensorflow.iterdir():
+        if file.is_file():
+            (output / file.name).write_bytes(file.read_bytes())
+    arguments = ("--config", recipe_file, "--output_dir", output, "--override", "epochs=3", "--resume")
+    status, _, stderr = run("train.py", *arguments)
+    assert (status, stderr) == (0, "")
+    rows = read_log(output)
+    assert [row["epoch"] for row in rows] == [0, 1, 2]
+    assert rows[2]["loss"] < rows[0]["loss"]
+
+
+def test_every_other_key_of_a_recipe(backend, run, start, tmp_path):
+    values = {**RECIPE, **EVERYTHING_ELSE, "teacher": str(start)}
+    assert values.keys() <= {field.name for field in dataclasses.fields(Recipe)}
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(values))
+    status, _, stderr = run("train.py", "--config", tmp_path / "recipe.yaml", "--output_dir", tmp_path / "run")
+    assert (status, stderr) == (0, "")
+    rows = read_log(tmp_path / "run")
+    assert rows[1]["loss"] < rows[0]["loss"]
+    assert all(np.isfinite(value) for row in rows for value in row.values())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--override", "sync_batch_norm=true"], "sync_batch_norm is for several devices"),
+        (["--quantization_aware", "--init_from", "a.keras", "--override", "epochs=1"], "is made with TensorFlow, and"),
+    ],
+)
+def test_what_only_tensorflow_can_is_refused_in_one_sentence(backend, run, tmp_path, arguments, message):
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump({"model": "lps_net_tiny"}))
+    output = tmp_path / "run"
+    status, _, stderr = run("train.py", "--config", tmp_path / "recipe.yaml", "--output_dir", output, *arguments)
+    assert status == 1
+    assert stderr.startswith("error: ") and message in stderr and stderr.count("\n") == 1
+
+
+def test_without_tensorflow_another_backend_must_be_chosen(backend, run, recipe_file):
+    status, stdout, stderr = run("train.py", "--config", recipe_file, backend="tensorflow")
+    assert (status, stdout) == (1, "")
+    assert stderr == (
+        "error: TensorFlow is not installed; install it, or choose KERAS_BACKEND=jax or KERAS_BACKEND=torch.\n"
+    )

@@ -1,0 +1,146 @@
+"""A training that was stopped, in whatever way, goes on as if it had not been."""
+
+import dataclasses
+import signal
+import subprocess
+import time
+
+import numpy as np
+import pytest
+
+from keras_liteseg.errors import UserError
+from keras_liteseg.training import trainer
+from keras_liteseg.training.recipe import Recipe
+from keras_liteseg.training.trainer import read_log, train
+from tests.training.test_distribute import assert_same_state, finish, start, wait_for
+from tests.training.test_train import Noise, state
+from tests.training.tiny_training import SIZES
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"ema": 0.9, "momentum": 0.9},
+        {"accumulate": 2},  # three steps an epoch: half a batch is left over
+        {"optimizer": "adamw", "schedule": "cosine", "learning_rate": 0.01, "warmup_epochs": 1.5, "clip_norm": 1.0},
+        {"precision": "mixed_bfloat16", "scale_range": (0.5, 2.0), "brightness": 0.3},
+    ],
+    ids=["ema", "accumulate", "adamw-cosine", "mixed_bfloat16"],
+)
+def test_resumed_training_equals_an_uninterrupted_one(changes, tiny_network, tmp_path, monkeypatch):
+    recipe = Recipe(model=tiny_network, epochs=3, **{**SIZES, **changes})
+    train(recipe, Noise(), Noise(3), tmp_path / "whole")
+
+    class Stopping(trainer.Validation):
+        def on_epoch_end(self, epoch, logs):
+            if epoch == 1:
+                raise KeyboardInterrupt
+            super().on_epoch_end(epoch, logs)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(trainer, "Validation", Stopping)
+        train(recipe, Noise(), Noise(3), tmp_path / "stopped")
+    assert state(tmp_path / "stopped" / "last.weights.h5")["epochs"] == 1
+    train(recipe, Noise(), Noise(3), tmp_path / "stopped", resume=True)
+    assert_same_state(tmp_path / "stopped", tmp_path / "whole")
+
+
+@pytest.mark.slow
+def test_kills_at_random_moments_lose_nothing_but_time(tmp_path):
+    recipe = {"epochs": 60, "ema": 0.9}
+    finish(start(tmp_path / "whole", **recipe))
+
+    rng, last = np.random.default_rng(0), tmp_path / "killed" / "last.weights.h5"
+    epochs = 0
+    for kill in range(4):
+        process = start(tmp_path / "killed", *["--resume"] * last.exists(), **recipe)
+        try:
+            if kill:
+                # Once it trains, which the next epoch's state shows, at any moment.
+                while process.poll() is None and state(last)["epochs"] == epochs:
+                    time.sleep(0.01)
+            time.sleep(rng.uniform(0, 1))
+        finally:
+            process.kill()
+            process.communicate()
+        if not kill:
+            # Too early for a state: the next attempt starts afresh.
+            assert not last.exists()
+            process = start(tmp_path / "killed", **recipe)
+            try:
+                wait_for(last, [process])
+            finally:
+                process.kill()
+                process.communicate()
+        assert state(last)["epochs"] > epochs
+        epochs = state(last)["epochs"]
+
+    if epochs < 60:
+        finish(start(tmp_path / "killed", "--resume", **recipe))
+    assert_same_state(tmp_path / "killed", tmp_path / "whole")
+    assert [row["epoch"] for row in read_log(tmp_path / "killed")] == list(range(60))
+    assert not list((tmp_path / "killed").glob(".partial-*"))
+
+
+@pytest.fixture
+def disk(tmp_path):
+    """A folder of one MiB."""
+    path = tmp_path / "disk"
+    path.mkdir()
+    mount = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", path], capture_output=True, text=True)
+    if mount.returncode:
+        pytest.skip(f"a full disk needs the right to mount a small one: {mount.stderr.strip()}")
+    yield path
+    # Lazily, because a training that failed may leave TensorBoard's file open.
+    subprocess.run(["umount", "--lazy", path], check=True)
+
+
+def fill(disk):
+    """Leave not a page on a disk, and return the file that takes it all."""
+    with open(disk / "filler", "wb", buffering=0) as filler, pytest.raises(OSError):
+        while True:
+            filler.write(bytes(4096))
+    return disk / "filler"
+
+
+def test_full_disk_ends_in_one_sentence_and_keeps_the_last_state(tiny_network, disk):
+    recipe, last = Recipe(model=tiny_network, epochs=1, **SIZES), disk / "run" / "last.weights.h5"
+    train(recipe, Noise(), Noise(3), disk / "run")
+    before = last.read_bytes()
+    filler = fill(disk)
+    recipe = dataclasses.replace(recipe, epochs=2)
+    with pytest.raises(UserError, match="Cannot write .*No space left on device.* Free some space"):
+        train(recipe, Noise(), Noise(3), disk / "run", resume=True)
+    assert last.read_bytes() == before
+    filler.unlink()
+    train(recipe, Noise(), Noise(3), disk / "run", resume=True)
+    assert state(last)["epochs"] == 2
+
+
+def test_disk_that_fills_up_while_training(tiny_network, disk, monkeypatch):
+    class Filling(trainer.Validation):
+        def on_epoch_end(self, epoch, logs):
+            super().on_epoch_end(epoch, logs)
+            if epoch == 1:
+                fill(disk)
+
+    monkeypatch.setattr(trainer, "Validation", Filling)
+    with pytest.raises(UserError, match="Cannot write .*No space left on device"):
+        train(Recipe(model=tiny_network, epochs=3, **SIZES), Noise(), Noise(3), disk / "run")
+    assert state(disk / "run" / "last.weights.h5")["epochs"] == 1
+
+
+@pytest.mark.slow
+def test_interrupted_training_says_how_to_go_on(tmp_path):
+    process = start(tmp_path / "run", epochs=10_000)
+    try:
+        wait_for(tmp_path / "run" / "last.weights.h5", [process])
+        process.send_signal(signal.SIGINT)
+        printed, errors = process.communicate(timeout=120)
+    finally:
+        process.kill()
+    assert (process.returncode, errors) == (130, "interrupted\n")
+    assert f"{tmp_path / 'run' / 'last.weights.h5'} holds the last finished epoch, go on with --resume." in printed
+    epochs = int(state(tmp_path / "run" / "last.weights.h5")["epochs"])
+    finish(start(tmp_path / "run", "--resume", epochs=epochs + 1))
+    assert state(tmp_path / "run" / "last.weights.h5")["epochs"] == epochs + 1
