@@ -57,8 +57,13 @@ def load_dataset(name, data_dir=None, split="train", label_map=None, **options):
     return dataset if label_map is None else remap(dataset, label_map)
 
 
-def parse_options(texts):
-    """Return options of `load_dataset` from texts 'key=value', the value in YAML.
+def parse_options(texts, what="option", example="annotations=coarse"):
+    """Return a dict, such as the options of `load_dataset`, from texts 'key=value', the value in YAML.
+
+    Args:
+        texts: the texts.
+        what: what to call one in an error message.
+        example: a right one, for an error message.
 
     Raises:
         UserError: a text without '=', or whose value is no YAML.
@@ -67,11 +72,11 @@ def parse_options(texts):
     for text in texts:
         key, equals, value = text.partition("=")
         if not equals:
-            raise UserError(f"The option '{text}' has no '='; write key=value, for example annotations=coarse.")
+            raise UserError(f"The {what} '{text}' has no '='; write key=value, for example {example}.")
         try:
             options[key.strip()] = yaml.safe_load(value)
         except yaml.YAMLError as error:
-            raise UserError(f"The option '{text}' is not YAML: {' '.join(str(error).split())}") from error
+            raise UserError(f"The {what} '{text}' is not YAML: {' '.join(str(error).split())}") from error
     return options
 
 

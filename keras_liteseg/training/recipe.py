@@ -6,6 +6,7 @@ import pathlib
 
 import yaml
 
+from keras_liteseg.datasets import parse_options
 from keras_liteseg.errors import UserError, nearest
 
 
@@ -179,14 +180,7 @@ def load_recipe(path, overrides=(), kind=Recipe):
         raise UserError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(values, dict):
         raise UserError(f"{path} holds no 'key: value' lines; see configs/ for recipes.")
-    for text in overrides:
-        key, equals, value = text.partition("=")
-        if not equals:
-            raise UserError(f"The override '{text}' has no '='; write key=value, for example epochs=20.")
-        try:
-            values[key.strip()] = yaml.safe_load(value)
-        except yaml.YAMLError as error:
-            raise UserError(f"The override '{text}' is not YAML: {' '.join(str(error).split())}") from error
+    values |= parse_options(overrides, "override", "epochs=20")
     fields = {field.name: field for field in dataclasses.fields(kind)}
     for key, value in values.items():
         if key not in fields:

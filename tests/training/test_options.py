@@ -8,8 +8,7 @@ import pytest
 
 import keras_liteseg
 from keras_liteseg.errors import UserError
-from keras_liteseg.models import create_model
-from keras_liteseg.training import trainer
+from keras_liteseg.models import create_model, registry
 from keras_liteseg.training.callbacks import averaged_weights
 from keras_liteseg.training.recipe import Recipe
 from keras_liteseg.training.trainer import build, read_log, train
@@ -108,7 +107,6 @@ def test_trained_weights_come_back_after_validation(recipe):
     images, masks = batch()
     model.fit(images, masks, batch_size=2, verbose=0, epochs=1)
     model.optimizer.finalize_variable_values(model.trainable_variables)
-    before = [value.copy() for value in model.get_weights()]
     model.fit(images, masks, batch_size=2, verbose=0, epochs=1)
     kernel = model.get_layer("seg_score").kernel
     kernel.assign(kernel + 1.0)
@@ -116,7 +114,6 @@ def test_trained_weights_come_back_after_validation(recipe):
     with averaged_weights(model):
         assert np.abs(kernel.numpy() - trained).max() > 0.5
     np.testing.assert_array_equal(kernel.numpy(), trained)
-    assert before
 
 
 @pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
@@ -140,7 +137,6 @@ def test_model_options_reach_the_network(recipe):
 
 def test_backbone_weights(recipe, tmp_path):
     donor = create_model("ndnet61", (32, 32, 3))
-    donor.save_weights(tmp_path / "w.weights.h5")
     state = {}
     for layer in donor.layers:
         if isinstance(layer, keras.layers.Conv2D):
@@ -196,11 +192,8 @@ def test_teacher_sees_the_image_as_it_was_trained(recipe, teacher, monkeypatch):
     same = built(recipe, teacher=str(teacher))
     logits = same(images)[0]
     expected = float(same.teacher(images, labels[0], logits))
-    from keras_liteseg.models import registry
-
     entry = registry._ENTRIES[recipe.model]
     monkeypatch.setitem(registry._ENTRIES, recipe.model, dataclasses.replace(entry, mean=(0.4,) * 3, std=(0.25,) * 3))
     other = built(recipe, teacher=str(teacher))
     moved = ((images * 0.5 + 0.5) - 0.4) / 0.25
     assert float(other.teacher(moved, labels[0], logits)) == pytest.approx(expected, rel=1e-4)
-    assert trainer.model_entry(recipe.model).std == (0.25,) * 3
