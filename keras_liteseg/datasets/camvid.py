@@ -88,6 +88,8 @@ _SPLIT = (
 class CamVid(FileDataset):
     """Either distribution; the one whose files are there.
 
+    The split 'trainval' is 'train' and 'val' together, unless `trainval.txt` lists another one.
+
     The original: `701_StillsRaw_full/FRAME.png` and `LabeledApproved_full/FRAME_L.png`. `SPLIT.txt`, where there is
     one, lists the frames, one a line; without, 'train' has 367 of the 701 frames, 'val' 101 and 'test' 233, as in
     SegNet. `_CLASSES` tells which of the 32 colours go into which class.
@@ -103,7 +105,9 @@ class CamVid(FileDataset):
     def __init__(self, data_dir, split="train"):
         root = require_folder(data_dir)
         self._colored = (root / _FRAMES).is_dir()
-        pairs = _original_pairs(root, split) if self._colored else _listed_pairs(root, split)
+        find = _original_pairs if self._colored else _listed_pairs
+        parts = ("train", "val") if split == "trainval" and not (root / "trainval.txt").exists() else (split,)
+        pairs = [pair for part in parts for pair in find(root, part)]
         table = np.full(256, UNKNOWN)
         table[: len(_CLASSES)] = np.arange(len(_CLASSES))
         table[_VOID] = IGNORE_LABEL
@@ -138,7 +142,7 @@ def _original_pairs(root, split):
         frames = sorted(file.stem for file in (root / _FRAMES).glob("*.png") if _split_of(file) == split)
     if not frames:
         raise UserError(
-            f"{root / _FRAMES} has no frames of the split '{split}'; choose train, val or test, or list the frames in "
+            f"{root / _FRAMES} has no frames of the split '{split}'; choose train, val, trainval or test, or list the frames in "
             f"{path}."
         )
     return [(root / _FRAMES / f"{frame}.png", root / _LABELS / f"{frame}_L.png") for frame in frames]

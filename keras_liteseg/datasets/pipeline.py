@@ -91,9 +91,14 @@ def _batches(numbers, load, size, batch_size, drop_remainder, mean, std, workers
     def normalize(images, masks):
         return tf.cast(images, tf.float32) * factor + offset, tf.cast(masks, tf.int32)
 
-    return (
+    batches = (
         numbers.map(load_tensors, num_parallel_calls=workers, deterministic=True)
         .batch(batch_size, drop_remainder=drop_remainder)
         .map(normalize)
         .prefetch(2)
     )
+    # There is nothing to tune, and the tuner wakes at intervals that double: an iterator's end waits for it, which
+    # made a validation of 6 seconds last 10.
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return batches.with_options(options)

@@ -7,6 +7,7 @@ import pathlib
 import yaml
 
 from keras_liteseg.datasets import parse_options
+from keras_liteseg.datasets.statistics import CLASS_WEIGHTS
 from keras_liteseg.errors import UserError, nearest
 
 
@@ -61,8 +62,9 @@ class DataRecipe:
 class Recipe(DataRecipe):
     """Training in float. Keys of the YAML file are the fields.
 
-    Loss: see `keras_liteseg.training.losses.SegmentationLoss`; `class_weights` is '' or 'median_frequency'. Auxiliary
-    heads have the same loss, times `aux_weights`: one number for all of them, or one each. With a `teacher`, a `.keras`
+    Loss: see `keras_liteseg.training.losses.SegmentationLoss`; `class_weights` is '',
+    'median_frequency' or 'inverse_log', see `keras_liteseg.datasets.statistics`. Auxiliary heads have the same loss,
+    times `aux_weights`: one number for all of them, or one each. With a `teacher`, a `.keras`
     file of the same classes, the main head also learns its logits, with `distillation_weight`.
 
     Optimizer: 'sgd', with `momentum` and weight decay as part of the gradient, or 'adamw', with decoupled weight decay.
@@ -137,7 +139,7 @@ class Recipe(DataRecipe):
 
 _CHOICES = {
     "loss": ("cross_entropy", "ohem"),
-    "class_weights": ("", "median_frequency"),
+    "class_weights": ("", *CLASS_WEIGHTS),
     "optimizer": ("sgd", "adamw"),
     "decay": ("kernels", "all"),
     "schedule": ("poly", "cosine", "step"),

@@ -13,7 +13,7 @@ import yaml
 from keras_liteseg.checkpoints import initialize_from
 from keras_liteseg.datasets.augment import Augmentation
 from keras_liteseg.datasets.samples import CachedDataset
-from keras_liteseg.datasets.statistics import count_classes, median_frequency_weights
+from keras_liteseg.datasets.statistics import CLASS_WEIGHTS, count_classes
 from keras_liteseg.errors import UserError
 from keras_liteseg.files import atomic_path
 from keras_liteseg.model_file import Metadata, save_model
@@ -234,8 +234,8 @@ def loss(recipe, train_data):
     """Return the loss of a recipe for one head."""
     names = set(inspect.signature(SegmentationLoss).parameters) - {"name", "class_weights"}
     weights = None
-    if recipe.class_weights == "median_frequency":
-        weights = median_frequency_weights(count_classes(train_data))
+    if recipe.class_weights:
+        weights = CLASS_WEIGHTS[recipe.class_weights](count_classes(train_data))
     return SegmentationLoss(class_weights=weights, **{name: getattr(recipe, name) for name in names})
 
 

@@ -56,6 +56,13 @@ def test_a_missing_list_tells_what_is_there(root):
         CamVid(root, "val")
 
 
+def test_trainval_is_both_unless_listed(root):
+    (root / "val.txt").write_text("val/y.png valannot/y.png\n")
+    assert [CamVid(root, "trainval").sample_id(index) for index in range(2)] == ["x", "y"]
+    (root / "trainval.txt").write_text("val/y.png valannot/y.png\n")
+    assert len(CamVid(root, "trainval")) == 1
+
+
 @pytest.mark.parametrize("text, message", [("\n", "is empty"), ("a.png b.png\nc.png\n", r"line 2, is 'c\.png'")])
 def test_a_wrong_list_is_explained(root, text, message):
     (root / "train.txt").write_text(text)
@@ -110,9 +117,10 @@ def test_the_32_colors_become_eleven_classes(original):
 
 def test_the_original_frames_are_split_as_in_segnet(original):
     ids = {}
-    for split in ("train", "val", "test"):
+    for split in ("train", "val", "trainval", "test"):
         dataset = load_dataset("camvid", original, split)
         ids[split] = [dataset.sample_id(index) for index in range(len(dataset))]
+    assert ids.pop("trainval") == ids["train"] + ids["val"]
     assert ids == {
         "train": ["0001TP_008520", "0006R0_f00930", "0016E5_07920", "0016E5_08190"],
         "val": ["0016E5_07959", "0016E5_08159"],
@@ -129,8 +137,8 @@ def test_own_lists_of_original_frames_come_first(original, line):
 
 
 def test_the_original_distribution_explains_what_is_missing(original):
-    with pytest.raises(UserError, match="has no frames of the split 'trainval'; choose train, val or test"):
-        CamVid(original, "trainval")
+    with pytest.raises(UserError, match="has no frames of the split 'all'; choose train, val, trainval or test"):
+        CamVid(original, "all")
     (original / "LabeledApproved_full/0016E5_07959_L.png").unlink()
     with pytest.raises(Problem, match=r"0016E5_07959_L\.png does not exist; add it or remove .*0016E5_07959\.png"):
         CamVid(original, "val").mask(0)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from keras_liteseg.datasets import ClassList, SegmentationDataset, load_dataset
-from keras_liteseg.datasets.statistics import count_classes, median_frequency_weights
+from keras_liteseg.datasets.statistics import count_classes, inverse_log_weights, median_frequency_weights
 from keras_liteseg.errors import UserError
 
 MASKS = (
@@ -48,6 +48,12 @@ def test_weights_are_median_over_frequency_and_one_without_pixels():
     np.testing.assert_allclose(weights, [*(2 / 3 / frequency), 1])
 
 
+def test_inverse_log_weights_follow_the_share_of_all_labelled_pixels():
+    weights = inverse_log_weights(count_classes(InMemory(MASKS)))
+    np.testing.assert_allclose(weights, 1 / np.log(1.02 + np.array([8, 2, 2, 0]) / 12))
+    assert weights[3] == pytest.approx(50.5, abs=0.01)
+
+
 @pytest.mark.parametrize("masks", [MASKS[3:], np.zeros((0, 1, 5))])
 def test_nothing_to_count(masks):
     with pytest.raises(UserError, match="in_memory has no labelled pixel in its split 'train'"):
@@ -64,7 +70,7 @@ def test_the_command_prints_a_row_per_class(shared):
     assert done.returncode == 0, done.stderr
     title, head, *rows = done.stdout.splitlines()
     assert title == "camvid val: 101 images"
-    assert head.split() == ["class", "share", "images", "weight"]
+    assert head.split() == ["class", "share", "images", "median_frequency", "inverse_log"]
     assert [row[2:22].strip() for row in rows] == list(load_dataset("camvid", shared / "data/camvid").classes.names)
     assert sum(float(row[22:30].rstrip("%")) for row in rows) == pytest.approx(100, abs=0.1)
 

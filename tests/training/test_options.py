@@ -45,12 +45,13 @@ def test_aux_weights(recipe):
         built(recipe, aux_weights=(1.0, 0.4, 0.4))
 
 
-def test_class_weights_come_from_the_training_images(recipe):
+@pytest.mark.parametrize("kind", ["median_frequency", "inverse_log"])
+def test_class_weights_come_from_the_training_images(recipe, kind):
     data = Noise()
     counts = np.bincount(data.masks[data.masks != 255], minlength=3)
-    weights = built(recipe, class_weights="median_frequency").loss[0].get_config()["class_weights"]
+    weights = built(recipe, class_weights=kind).loss[0].get_config()["class_weights"]
     assert np.argsort(weights).tolist() == np.argsort(-counts).tolist()
-    assert loss_of(recipe, class_weights="median_frequency") != pytest.approx(loss_of(recipe), rel=1e-3)
+    assert loss_of(recipe, class_weights=kind) != pytest.approx(loss_of(recipe), rel=1e-3)
 
 
 @pytest.mark.parametrize(
