@@ -20,14 +20,45 @@ FLAGS = flags.FLAGS
 flags.DEFINE_string("model", None, "Registered name, such as ndnet45, or a .keras file.")
 flags.DEFINE_string("checkpoint", None, "Weights for a registered name, such as an official .pth file.")
 flags.DEFINE_string("input_size", None, "HEIGHTxWIDTH of the network's input; a .keras file's own size by default.")
-flags.DEFINE_enum("quantization", "none", ["none", "float16", "int8"], "none: float32; float16: weights; int8: all.")
-flags.DEFINE_enum("output_type", "logits", ["logits", "classes"], "Scores per class, or the int32 class map.")
+flags.DEFINE_enum(
+    "quantization",
+    "none",
+    ["none", "float16", "int8", "int16x8"],
+    "none: float32; float16: weights; int8: all; int16x8: activations of 16 bits, weights of 8.",
+)
+flags.DEFINE_enum(
+    "output_type",
+    "logits",
+    ["logits", "softmax", "classes", "classes_uint8"],
+    "Scores or probabilities per class, or the class map in int32 or uint8.",
+)
+flags.DEFINE_enum(
+    "upsampling",
+    "full",
+    ["full", "half", "quarter", "eighth", "none"],
+    "Size of the output as a part of the input's; none: as small as the network makes it.",
+)
+flags.DEFINE_enum(
+    "input_type", "", ["", "float32", "uint8"], "Input of an int8 file: int8 by default; uint8 takes a picture's bytes."
+)
+flags.DEFINE_integer("batch_size", 1, "Images per inference.", lower_bound=1)
 flags.DEFINE_string("data", None, "Data set for calibration (train split) and the accuracy gate (--split).")
 flags.DEFINE_string("data_dir", None, "Folder of the data set.")
 flags.DEFINE_string("split", "val", "Split on which the file is measured.")
 flags.DEFINE_integer("calibration_images", 32, "Number of training images that set the int8 scales.", lower_bound=1)
+flags.DEFINE_enum(
+    "calibration_method",
+    "mse",
+    ["mse", "minmax", "percentile"],
+    "Range of an activation: least squared error, everything seen, or all but the largest 0.005 %.",
+)
+flags.DEFINE_bool("repair", True, "Equalize channel ranges and correct biases before calibration.")
+flags.DEFINE_integer(
+    "float_layers", 0, "Layers of an int8 file that stay in float: those that cost most, measured first.", lower_bound=0
+)
 flags.DEFINE_float("max_drop", 1.0, "Largest acceptable loss in points of mIoU against the Keras model.")
 flags.DEFINE_string("reference", None, "Keras model to compare with instead of --model: the float one, after QAT.")
+flags.DEFINE_integer("time_limit", 1800, "Seconds that the conversion may take.", lower_bound=1)
 flags.DEFINE_string("output", None, "The .tflite file to write.")
 
 
@@ -49,11 +80,18 @@ def main():
         input_size=size,
         quantization=FLAGS.quantization,
         output_type=FLAGS.output_type,
+        upsampling=FLAGS.upsampling,
+        input_type=FLAGS.input_type,
+        batch_size=FLAGS.batch_size,
         calibration=calibration,
         calibration_images=FLAGS.calibration_images,
+        calibration_method=FLAGS.calibration_method,
+        repair=FLAGS.repair,
+        float_layers=FLAGS.float_layers,
         validation=validation,
         reference=FLAGS.reference,
         max_drop=FLAGS.max_drop,
+        time_limit=FLAGS.time_limit,
     )
 
 

@@ -24,12 +24,14 @@ class Predictor:
         size: input (height, width) of the network.
         run: function from a normalized image, float32 (1, height, width, 3) as `prepare` makes it, to the network's
             output: float logits (height, width, classes), or integer classes (height, width).
+        output_scale: what one step of the output is worth in a quantized file; else 0.
     """
 
-    def __init__(self, metadata, size, run):
+    def __init__(self, metadata, size, run, output_scale=0.0):
         self.metadata = metadata
         self.size = size
         self.run = run
+        self.output_scale = output_scale
 
     def logits(self, image):
         """Return what the network gives for an image resized to its input: logits, or classes where it gives these."""
@@ -144,11 +146,13 @@ def _tflite_predictor(path, input_size, threads):
         )
 
     def run(images):
-        interpreter.set_tensor(source["index"], to_tensor(images, source))
+        # All of a larger batch the same, of which one is returned.
+        batch = images.repeat(source["shape"][0], axis=0)
+        interpreter.set_tensor(source["index"], to_tensor(batch, source))
         interpreter.invoke()
         return from_tensor(interpreter.get_tensor(result["index"])[0], result)
 
-    return Predictor(metadata, size, run)
+    return Predictor(metadata, size, run, result["quantization"][0])
 
 
 def to_tensor(values, details):

@@ -18,31 +18,37 @@ BN_MOMENTUM = 0.9
 
 @keras.saving.register_keras_serializable("keras_liteseg")
 class BilinearResize(layers.Layer):
-    """Bilinear resize to `scale` times the input's size, or to the size of a second input.
+    """Bilinear resize to `scale` times the input's size, to a fixed `size`, or to the size of a second input.
 
     Args:
-        scale: factor, or None when the layer is called with `like`. A length of n becomes int(n * scale).
+        scale: factor, or None. A length of n becomes int(n * scale).
         align_corners: the convention, see `keras_liteseg.ops.resize_bilinear`.
+        size: (height, width), or None. Without both, the layer is called with `like`.
 
     Call arguments:
         inputs: float tensor (batch, height, width, channels).
-        like: tensor (batch, target height, target width, any); used when `scale` is None.
+        like: tensor (batch, target height, target width, any).
     """
 
-    def __init__(self, scale=None, align_corners=True, **kwargs):
+    def __init__(self, scale=None, align_corners=True, size=None, **kwargs):
         super().__init__(**kwargs)
         self.scale = scale
         self.align_corners = align_corners
+        self.size = None if size is None else tuple(size)
 
     def call(self, inputs, like=None):
-        if self.scale is None:
+        if self.size is not None:
+            size = self.size
+        elif self.scale is None:
             size = keras.ops.shape(like)[1:3]
         else:
             size = [self._scaled(length) for length in keras.ops.shape(inputs)[1:3]]
         return ops.resize_bilinear(inputs, size, self.align_corners)
 
     def compute_output_shape(self, inputs_shape, like_shape=None):
-        if self.scale is None:
+        if self.size is not None:
+            size = self.size
+        elif self.scale is None:
             size = like_shape[1:3]
         else:
             size = [None if length is None else self._scaled(length) for length in inputs_shape[1:3]]
@@ -55,7 +61,7 @@ class BilinearResize(layers.Layer):
         return keras.ops.cast(keras.ops.floor(keras.ops.cast(length, "float64") * self.scale), "int32")
 
     def get_config(self):
-        return {**super().get_config(), "scale": self.scale, "align_corners": self.align_corners}
+        return {**super().get_config(), "scale": self.scale, "align_corners": self.align_corners, "size": self.size}
 
 
 @keras.saving.register_keras_serializable("keras_liteseg")

@@ -73,7 +73,10 @@ def ndnet_fcn8(name, config, input_shape, num_classes, aux_heads, adaptive_fusio
         scores8 = depthwise_conv(scores8, 1, "seg8w")
         scores16 = depthwise_conv(scores16, 1, "seg16w")
         scores32 = depthwise_conv(scores32, 1, "seg32w")
-    logits = upsample(layers.Add(name="seg_add")([scores8, scores16, scores32]), 8, "logits")
+    # Pairs, because a layer that adds three has a sum inside that gets no int8 scale.
+    x = layers.Add(name="seg_add16")([scores8, scores16])
+    x = layers.Add(name="seg_add32")([x, scores32])
+    logits = upsample(x, 8, "logits")
     if not aux_heads:
         return keras.Model(images, logits, name=name)
     aux = upsample(predict(block4, AUX_WIDTH, num_classes, "aux_seg"), 16, "aux_logits")

@@ -1,31 +1,39 @@
 """A tf_keras twin of a Keras 3 model, because tensorflow-model-optimization (tfmot) takes no other.
 
 Each layer is rebuilt from its configuration as the tf_keras layer of the same name and class, on the same graph, with
-the same weights.
+the same weights. Layers of our own that have nothing to train are called as they are.
 """
 
 import inspect
 
 import keras
+import tensorflow as tf
 import tf_keras
 
 from keras_liteseg.errors import UserError
-from keras_liteseg.models.layers import BilinearResize
-from keras_liteseg.ops import resize_bilinear
+from keras_liteseg.models.layers import GroupedConv2D
 
 
-class TwinResize(tf_keras.layers.Layer):
-    """`keras_liteseg.models.layers.BilinearResize` to a size known beforehand."""
+class TwinCall(tf_keras.layers.Layer):
+    """A Keras 3 layer without trained weights, as it is, inside a tf_keras model."""
 
-    def __init__(self, size, align_corners, **kwargs):
-        super().__init__(**kwargs)
-        self.size, self.align_corners = size, align_corners
+    def __init__(self, layer):
+        super().__init__(name=layer.name, trainable=False)
+        # Behind a function, because tf_keras would track the Keras 3 layer as a layer of its own.
+        self._call = lambda *inputs: layer(*inputs)
 
     def call(self, inputs):
-        return resize_bilinear(inputs, self.size, self.align_corners)
+        return self._call(*inputs) if isinstance(inputs, list) else self._call(inputs)
 
-    def get_config(self):
-        return {**super().get_config(), "size": self.size, "align_corners": self.align_corners}
+
+class TwinGroupedConv2D(tf_keras.layers.Conv2D):
+    """Convolution with groups one by one, because TensorFlow's grouped convolution has no gradient on a CPU."""
+
+    def call(self, inputs):
+        parts = zip(tf.split(inputs, self.groups, axis=-1), tf.split(self.kernel, self.groups, axis=-1))
+        options = dict(strides=self.strides, padding=self.padding.upper(), dilations=self.dilation_rate)
+        outputs = tf.concat([tf.nn.conv2d(x, kernel, **options) for x, kernel in parts], axis=-1)
+        return outputs + self.bias if self.use_bias else outputs
 
 
 def tf_keras_twin(model, wrap=lambda twin, layer: twin, make=tf_keras.Model):
@@ -47,10 +55,8 @@ def tf_keras_twin(model, wrap=lambda twin, layer: twin, make=tf_keras.Model):
             continue
         sources = layer.input if isinstance(layer.input, list) else [layer.input]
         inputs = [tensors[id(source)] for source in sources]
-        if isinstance(layer, BilinearResize):
-            inputs = inputs[:1]  # the second one only gave the size
         twin.build([x.shape for x in inputs] if len(inputs) > 1 else inputs[0].shape)
-        if layer.weights:
+        if twin.weights:
             twin.set_weights(layer.get_weights())
         tensors[id(layer.output)] = wrap(twin, layer)(inputs if len(inputs) > 1 else inputs[0])
     outputs = [tensors[id(x)] for x in model.outputs]
@@ -59,10 +65,10 @@ def tf_keras_twin(model, wrap=lambda twin, layer: twin, make=tf_keras.Model):
 
 def _twin_layer(layer):
     config = layer.get_config()
-    if isinstance(layer, BilinearResize):
-        return TwinResize(size=layer.output.shape[1:3], align_corners=layer.align_corners, name=layer.name)
     name = type(layer).__name__
-    kind = getattr(tf_keras.layers, name, None)
+    kind = TwinGroupedConv2D if isinstance(layer, GroupedConv2D) else getattr(tf_keras.layers, name, None)
+    if kind is None and not layer.trainable_weights:
+        return TwinCall(layer)
     if kind is None:
         raise UserError(f"Layer {layer.name} is a {name}, which tf_keras lacks; quantization-aware training needs it.")
     known = set(inspect.signature(kind.__init__).parameters) | {"name", "trainable"}
@@ -72,6 +78,8 @@ def _twin_layer(layer):
         for key, value in config.items()
         if key in known and not key.endswith(("initializer", "regularizer", "constraint")) and key != "dtype"
     }
+    if name == "LeakyReLU":
+        plain["alpha"] = config["negative_slope"]
     if name == "InputLayer":
         plain = {"input_shape": layer.batch_shape[1:], "name": layer.name}
     return kind(**plain)

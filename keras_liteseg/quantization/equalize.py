@@ -14,10 +14,22 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from keras_liteseg.models.layers import BilinearResize
+from keras_liteseg.models.backbones.shufflenet import ChannelShuffle
+from keras_liteseg.models.layers import BilinearResize, ExclusivePooling2D
+from keras_liteseg.models.sppm import AdaptiveAveragePooling2D
 
-# Layers whose output channel i is input channel i times any positive factor applied to the input.
-_HOMOGENEOUS = (layers.ReLU, layers.ZeroPadding2D, layers.MaxPooling2D, BilinearResize)
+# Layers whose output channel i is multiplied by what input channel i is multiplied by, if that is positive.
+_HOMOGENEOUS = (
+    layers.LeakyReLU,
+    layers.ZeroPadding2D,
+    layers.MaxPooling2D,
+    layers.AveragePooling2D,
+    layers.GlobalAveragePooling2D,
+    layers.GlobalMaxPooling2D,
+    BilinearResize,
+    ExclusivePooling2D,
+    AdaptiveAveragePooling2D,
+)
 
 # Where a dense convolution uses a channel: 1 equalizes the activations fully, 0 the kernel's input columns.
 BALANCE = 0.75
@@ -78,8 +90,10 @@ class _ChannelGroups:
                 self.convolutions.append(layer)
                 self.inputs[layer.name] = sources[0]
                 result = self._new(layer.output.shape[-1])
-            elif isinstance(layer, _HOMOGENEOUS):
+            elif isinstance(layer, _HOMOGENEOUS) or _is_plain_relu(layer):
                 result = sources[0]
+            elif isinstance(layer, ChannelShuffle):
+                result = sources[0].reshape(layer.groups, -1).T.ravel()
             elif isinstance(layer, layers.Add):
                 result = sources[0]
                 for other in sources[1:]:
@@ -127,7 +141,8 @@ def _factors(groups, ranges):
             numbers = groups.inputs[layer.name]
             kernel = np.abs(layer.kernel.numpy())
             # Each output channel has its own scale, so a column counts relative to the largest of its row.
-            columns = (kernel / np.maximum(kernel.max(axis=(0, 1, 2)), 1e-12)).max(axis=(0, 1, 3))
+            columns = (kernel / np.maximum(kernel.max(axis=(0, 1, 2)), 1e-12)).max(axis=(0, 1))
+            columns = columns.reshape(len(columns), layer.groups, -1).max(axis=2).T.ravel()
             balanced = relative[numbers] ** BALANCE / np.maximum(columns, 1e-6) ** (1 - BALANCE)
             balanced /= balanced.max()
             factors[numbers] = np.maximum(balanced, 1.0 / LARGEST_FACTOR)
@@ -140,11 +155,18 @@ def _rescale(layer, input_factors, output_factors):
     if isinstance(layer, layers.DepthwiseConv2D):
         kernel *= (input_factors / output_factors)[:, None]
     else:
-        kernel *= input_factors[:, None] / output_factors
+        # A group's filters lie together and see the channels of the group alone.
+        seen = input_factors.reshape(layer.groups, -1).T
+        kernel *= np.repeat(seen, layer.filters // layer.groups, axis=1) / output_factors
     weights = [kernel]
     if layer.use_bias:
         weights.append(layer.bias.numpy() / output_factors)
     layer.set_weights(weights)
+
+
+def _is_plain_relu(layer):
+    """A ReLU6 clips at 6, whatever the factor."""
+    return isinstance(layer, layers.ReLU) and layer.max_value is None and not layer.threshold
 
 
 def _input_tensors(layer):

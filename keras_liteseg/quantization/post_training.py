@@ -2,35 +2,40 @@
 
 from keras_liteseg.models.fold import fold_batch_norm
 from keras_liteseg.predictor import calibration_images
+from keras_liteseg.quantization.bias_correction import correct_biases
 from keras_liteseg.quantization.byte_input import byte_input
 from keras_liteseg.quantization.equalize import equalize
 from keras_liteseg.quantization.ranges import calibrate
 
 
-def quantize(network, metadata, dataset, count):
-    """Return (folded and equalized copy of `network`, metadata with activation ranges and the int8 input's mean).
+def quantize(network, metadata, dataset, count, method="mse", repair=True):
+    """Return (folded and repaired copy of `network`, metadata with activation ranges and the int8 input's mean).
 
     Args:
         network: a float Keras model of static size.
         metadata: its `Metadata`.
         dataset: `SegmentationDataset` of pictures of the kind that the network will see; labels are not used.
         count: how many of them calibrate, evenly spread.
+        method, repair: see `post_training`.
     """
     model, metadata, input_range = byte_input(fold_batch_norm(network), metadata)
     images = calibration_images(dataset, count, network.input.shape[1:3], metadata)
     print(f"int8 scales: calibrated on {len(images)} training images of {dataset.name}", flush=True)
-    model, ranges = post_training(model, images)
-    if input_range:
-        ranges[model.layers[0].name] = input_range
+    model, ranges = post_training(model, images, method, repair)
+    ranges[model.layers[0].name] = input_range
     return model, metadata.replace(ranges=ranges)
 
 
-def post_training(model, images):
-    """Return (equalized copy of `model`, activation ranges) for `simulate_int8`.
+def post_training(model, images, method="mse", repair=True):
+    """Return (copy of `model`, activation ranges) for `simulate_int8`.
 
     Args:
         model: a functional model without batch normalization.
         images: list of normalized images, float32 (1, height, width, 3), of the kind that the network will see.
+        method: how ranges follow from the values seen, see `calibrate`.
+        repair: whether channel ranges are equalized and biases corrected, which changes weights, but not what the
+            network is to compute.
     """
-    model = equalize(model, images)
-    return model, calibrate(model, images)
+    if repair:
+        model = correct_biases(equalize(model, images), images)
+    return model, calibrate(model, images, method)

@@ -9,14 +9,18 @@ from keras_liteseg.quantization.ranges import quantized_layers
 
 @keras.saving.register_keras_serializable("keras_liteseg")
 class FakeQuantize(layers.Layer):
-    """Rounds to 256 steps over [low, high]; the TFLite converter takes the range from here."""
+    """Rounds to 256 steps over [low, high], while `active`; the TFLite converter takes the range from here."""
 
     def __init__(self, low, high, **kwargs):
         super().__init__(**kwargs)
         self.low, self.high = low, high
+        self.active = True
 
     def call(self, inputs):
         import tensorflow as tf
+
+        if not self.active:
+            return inputs
 
         return tf.quantization.fake_quant_with_min_max_args(inputs, self.low, self.high, num_bits=8)
 
@@ -53,34 +57,45 @@ def native_dilation(model):
     return copy
 
 
-def simulate_int8(model, ranges):
+def simulate_int8(model, ranges, float_layers=()):
     """Return a copy of `model` that computes what its int8 file computes, and that converts to that file.
 
     Args:
         model: a functional model without batch normalization, of static size.
         ranges: {layer name: (smallest, largest)} for every layer of `quantized_layers(model)`.
+        float_layers: names of layers that compute in float; the layers that read their outputs do so too.
     """
-    quantized = {layer.name for layer in quantized_layers(model)}
+    quantized = {layer.name for layer in quantized_layers(model)} - set(float_layers)
+    inputs = {}
 
     def quantize(name, tensor):
         return FakeQuantize(*ranges[name], name=f"{name}_int8")(tensor) if name in quantized else tensor
 
+    def quantized_input(x):
+        # Input layers are not called, so their output is quantized where it is first used.
+        if not _is_input(x):
+            return x
+        if x.name not in inputs:
+            inputs[x.name] = quantize(x.name, x)
+        return inputs[x.name]
+
     def call(layer, *args, **kwargs):
-        # Input layers are not called, so their output is quantized where it is used.
-        args = [quantize(x.name, x) if _is_input(x) else x for x in args]
-        return quantize(layer.name, layer(*args, **kwargs))
+        return quantize(layer.name, layer(*map(quantized_input, args), **kwargs))
 
     copy = keras.models.clone_model(model, clone_function=_native_clone, call_function=call)
-    set_rounded_weights(copy, model)
+    set_rounded_weights(copy, model, {layer.name for layer in model.layers} - set(float_layers))
     return copy
 
 
-def set_rounded_weights(simulated, model):
-    """Give a result of `simulate_int8` the present weights of `model`, its kernels on the int8 grid."""
+def set_rounded_weights(simulated, model, names=None):
+    """Give a result of `simulate_int8` the present weights of `model`, the kernels of the layers `names` (None: of all)
+    on the int8 grid."""
     for layer in simulated.layers:
         if isinstance(layer, layers.Conv2D | layers.DepthwiseConv2D):
             kernel, *bias = model.get_layer(layer.name).get_weights()
-            layer.set_weights([rounded_kernel(kernel, isinstance(layer, layers.DepthwiseConv2D)), *bias])
+            if names is None or layer.name in names:
+                kernel = rounded_kernel(kernel, isinstance(layer, layers.DepthwiseConv2D))
+            layer.set_weights([kernel, *bias])
 
 
 def _native_clone(layer):

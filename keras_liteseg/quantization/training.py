@@ -12,7 +12,8 @@ from keras_liteseg.datasets.samples import CachedDataset
 from keras_liteseg.errors import UserError
 from keras_liteseg.evaluation import evaluate, require_same_classes
 from keras_liteseg.model_file import save_model
-from keras_liteseg.models import create_model, fold_batch_norm
+from keras_liteseg.models.registry import check_input_shape
+from keras_liteseg.models.size import at_size
 from keras_liteseg.predictor import keras_predictor, load_network
 from keras_liteseg.quantization.post_training import quantize
 from keras_liteseg.quantization.qat import quantization_aware_twin
@@ -57,6 +58,7 @@ def train(recipe, train_data, val_data, output_dir, init_from, resume=False):
     Raises:
         UserError: an option does not fit, or a file cannot be read or written.
     """
+    check_input_shape(recipe.model, (*recipe.crop_size, 3))
     output_dir = pathlib.Path(output_dir)
     if hosts() > 1:
         raise UserError("Quantization-aware training runs on the GPUs of one host; unset TF_CONFIG.")
@@ -66,8 +68,10 @@ def train(recipe, train_data, val_data, output_dir, init_from, resume=False):
         network, metadata = _float_network(recipe, init_from, train_data.classes)
         require_same_classes(metadata, train_data)
         reference = keras_predictor(network, metadata)
-        equalized, metadata = quantize(network, metadata, train_data, recipe.calibration_images)
-        student, variables = _student(recipe, equalized, metadata.ranges)
+        equalized, metadata = quantize(
+            network, metadata, train_data, recipe.calibration_images, recipe.calibration_method
+        )
+        student, variables = make_student(equalized, metadata.ranges, recipe.crop_size, recipe.label_weight)
 
     steps = epoch_steps(recipe, train_data)
     batches = training_pipeline(
@@ -182,13 +186,18 @@ def _float_network(recipe, init_from, classes):
     return network, metadata.replace(data=recipe.data)
 
 
-def _student(recipe, equalized, ranges):
-    """Return (student ready to train at the recipe's crop size, its kernels and biases by layer name)."""
-    network = create_model(recipe.model, (*recipe.crop_size, 3), equalized.output.shape[-1])
-    network = fold_batch_norm(network)
-    network.set_weights(equalized.get_weights())
+def make_student(equalized, ranges, size, label_weight):
+    """Return (`SelfDistillation` of a network prepared for int8, its kernels and biases by layer name).
+
+    Args:
+        equalized: functional Keras 3 model without batch normalization, its own teacher.
+        ranges: activation ranges of its `quantized_layers`.
+        size: (height, width) of the training images.
+        label_weight: see `SelfDistillation`.
+    """
+    network = at_size(equalized, size)
     features = [layer.output for layer in quantized_layers(network) if isinstance(layer, keras.layers.ReLU)]
     teacher = keras.Model(network.input, [*features, network.output])
     student, variables = quantization_aware_twin(teacher, ranges, SelfDistillation)
-    student.configure(teacher, recipe.label_weight)
+    student.configure(teacher, label_weight)
     return student, variables

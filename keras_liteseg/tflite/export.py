@@ -1,22 +1,27 @@
 """From a model to a `.tflite` file that has proven itself."""
 
+import dataclasses
 import os
 import pathlib
 
 import keras
 
-from keras_liteseg.datasets import load_dataset
+from keras_liteseg.datasets import SegmentationDataset, load_dataset
 from keras_liteseg.errors import UserError
 from keras_liteseg.evaluation import require_same_classes
 from keras_liteseg.files import atomic_path, require_writable
+from keras_liteseg.predictor import calibration_images as _normalized
 from keras_liteseg.predictor import load_network
 from keras_liteseg.quantization.post_training import quantize
+from keras_liteseg.quantization.sensitivity import sensitivities
 from keras_liteseg.quantization.simulate import native_dilation, simulate_int8
-from keras_liteseg.tflite.convert import convert
 from keras_liteseg.tflite.inspect import inspect
-from keras_liteseg.tflite.verify import verify
+from keras_liteseg.tflite.process import convert_apart
+from keras_liteseg.tflite.upsampling import with_upsampling
+from keras_liteseg.tflite.verify import require_agreement, verify
 
 RANDOM_WEIGHTS_SEED = 0
+SENSITIVITY_IMAGES = 4
 
 
 def export(
@@ -27,11 +32,18 @@ def export(
     input_size=None,
     quantization="none",
     output_type="logits",
+    upsampling="full",
+    input_type="",
+    batch_size=1,
     calibration=None,
     calibration_images=32,
+    calibration_method="mse",
+    repair=True,
+    float_layers=0,
     validation=None,
     reference=None,
     max_drop=1.0,
+    time_limit=1800,
 ):
     """Write a `.tflite` file, inspect it, and measure it on `validation`; a file that fails is not left behind.
 
@@ -40,15 +52,19 @@ def export(
         output: path of the file.
         checkpoint: weights for a registered name; random ones, seeded, without.
         input_size: (height, width), or None for that of the `.keras` file.
-        quantization: 'none', 'float16' or 'int8'.
-        output_type: 'logits' or 'classes'.
+        quantization, output_type, input_type, batch_size: see `keras_liteseg.tflite.convert.convert`.
+        upsampling: size of the output, see `keras_liteseg.tflite.upsampling`.
         calibration: data set that sets the int8 scales, unless the model had quantization-aware training; the built-in
             street scenes when None.
         calibration_images: how many of its images, evenly spread.
+        calibration_method, repair: see `keras_liteseg.quantization.post_training.post_training`.
+        float_layers: how many layers of an int8 file compute in float: those whose rounding costs most, see
+            `keras_liteseg.quantization.sensitivity`.
         validation: data set of the accuracy gate, or None to skip it.
         reference: `.keras` file of the network to compare with, such as the float network before quantization-aware
             training; the exported network itself when None.
         max_drop: largest acceptable loss against it, in points of mIoU.
+        time_limit: seconds that the conversion, in a process of its own, may take.
 
     Returns:
         A `Verification`, or None without `validation`.
@@ -68,19 +84,33 @@ def export(
     for dataset in (validation, calibration):
         if dataset is not None:
             require_same_classes(metadata, dataset)
-    if checkpoint is None and not str(model).endswith(".keras"):
+    trained = bool(checkpoint) or str(model).endswith(".keras")
+    if not trained:
         print(f"{model} has no checkpoint: exporting seeded random weights, good for latency only.")
 
     metadata = metadata.replace(quantization=quantization, output_type=output_type)
-    prepared, prepared_metadata = _prepared(network, metadata, calibration, calibration_images)
-    content = convert(prepared, prepared_metadata.replace(ranges={}))
+    target = with_upsampling(network, upsampling)
+    scales = _Scales(calibration, calibration_images, calibration_method, repair, float_layers)
+    prepared, prepared_metadata, images = _prepared(target, metadata, scales)
+    content = convert_apart(
+        prepared,
+        prepared_metadata.replace(ranges={}),
+        time_limit,
+        calibration=images if quantization == "int16x8" else None,
+        input_type=input_type,
+        batch_size=batch_size,
+    )
     with atomic_path(output) as temporary:
         temporary.write_bytes(content)
-        problems = inspect(temporary).problems(expect_int8=quantization == "int8")
+        int8 = quantization == "int8"
+        report = inspect(temporary)
+        problems = report.problems(expect_int8=int8 and not float_layers, max_partitions=1 if int8 else None)
         if problems:
             raise UserError(
                 f"The converted network is not fit for a device, so {output} was not written: {' '.join(problems)}"
             )
+        if int8 and trained:
+            require_agreement(temporary, prepared, prepared_metadata, images)
         verification = None
         if validation is None:
             print("The accuracy gate is skipped: no --data was given.")
@@ -92,14 +122,40 @@ def export(
     return verification
 
 
-def _prepared(network, metadata, calibration, calibration_images):
-    """Return (network to convert, its metadata)."""
-    if metadata.quantization != "int8":
-        return native_dilation(network), metadata
-    if metadata.ranges:
+@dataclasses.dataclass(frozen=True)
+class _Scales:
+    """Where the scales of a quantized file come from: the arguments of `export`."""
+
+    calibration: SegmentationDataset | None
+    images: int
+    method: str
+    repair: bool
+    float_layers: int
+
+
+def _prepared(network, metadata, scales):
+    """Return (network to convert, its metadata, calibration images or None)."""
+    if metadata.quantization not in ("int8", "int16x8"):
+        return native_dilation(network), metadata, None
+    size = network.input.shape[1:3]
+    calibration = scales.calibration
+    if calibration is None:
+        calibration = load_dataset("street_scenes", split="train", size=size)
+    if metadata.quantization == "int8" and metadata.ranges:
         print("int8 scales: from quantization-aware training")
     else:
-        if calibration is None:
-            calibration = load_dataset("street_scenes", split="train", size=network.input.shape[1:3])
-        network, metadata = quantize(network, metadata, calibration, calibration_images)
-    return simulate_int8(network, metadata.ranges), metadata
+        if metadata.ranges:
+            raise UserError("The network was trained for int8; export the float network to int16x8.")
+        network, metadata = quantize(network, metadata, calibration, scales.images, scales.method, scales.repair)
+    images = _normalized(calibration, scales.images, size, metadata)
+    if metadata.quantization == "int16x8":
+        return native_dilation(network), metadata, images
+    worst = []
+    if scales.float_layers:
+        errors = sensitivities(network, metadata.ranges, images[:SENSITIVITY_IMAGES])
+        worst = [name for name, _ in errors[: scales.float_layers]]
+        total = sum(error for _, error in errors)
+        print("In float, with their shares of the int8 error:")
+        for name, error in errors[: scales.float_layers]:
+            print(f"  {error / total:6.1%}  {name}")
+    return simulate_int8(network, metadata.ranges, worst), metadata, images

@@ -2,6 +2,8 @@
 
 import dataclasses
 
+import numpy as np
+
 from keras_liteseg.errors import UserError
 from keras_liteseg.evaluation import Evaluation, evaluate
 from keras_liteseg.predictor import keras_predictor, load_predictor
@@ -20,6 +22,41 @@ class Verification:
 
         Over the classes of the truth: on a few images, one pixel of another class would weigh as much as a class."""
         return 100 * (self.keras.miou_present - self.file.miou_present)
+
+
+# The two add in another order, so that a value half way between two steps may fall to either side; over a hundred layers
+# such a step grows to several in a few logits.
+EQUAL_LABELS, NEAR_STEPS, NEAR_LOGITS = 0.995, 2, 0.99
+
+
+def require_agreement(path, simulated, metadata, images):
+    """Run an int8 file beside the Keras model whose int8 arithmetic it should have.
+
+    Args:
+        path: the file, with any input type and batch size.
+        simulated: the model that it was converted from, see `keras_liteseg.quantization.simulate_int8`.
+        metadata: the model's `Metadata`.
+        images: list of normalized images, float32 (1, height, width, 3); the first four are used.
+
+    Raises:
+        UserError: fewer than 99.5 % of the labels are equal, or than 99 % of the logits within two steps of their scale.
+    """
+    file, keras_model = load_predictor(path), keras_predictor(simulated, metadata)
+    pairs = [(file.run(image), keras_model.run(image)) for image in images[:4]]
+    found, expected = (np.stack(outputs) for outputs in zip(*pairs))
+    labels = np.mean((found if found.ndim == 3 else found.argmax(-1)) == expected.argmax(-1))
+    print(f"File and int8 simulation: {100 * labels:.2f} % of the labels equal", end="")
+    near = 1.0
+    if metadata.output_type == "logits":
+        steps = np.abs(found - expected) / file.output_scale
+        near = np.mean(steps < NEAR_STEPS + 0.5)
+        print(f", {100 * near:.2f} % of the logits within {NEAR_STEPS} steps, all within {steps.max():.0f}", end="")
+    print(flush=True)
+    if labels < EQUAL_LABELS or near < NEAR_LOGITS:
+        raise UserError(
+            f"The int8 file does not compute what its simulation does; wanted are {100 * EQUAL_LABELS} % of the labels "
+            f"and {100 * NEAR_LOGITS:.0f} % of the logits. It was not written; export to float16 instead."
+        )
 
 
 def verify(path, network, metadata, dataset, max_drop):

@@ -147,18 +147,29 @@ _CHOICES = {
 }
 
 
+CALIBRATION_METHODS = ("mse", "minmax", "percentile")
+
+
 @dataclasses.dataclass(frozen=True)
 class QuantizationRecipe(DataRecipe):
     """Fine-tuning with simulated int8: Adam, cosine decay to 0, towards the float network's own outputs.
 
     `label_weight` is the weight of the cross-entropy with the labels beside the self-distillation;
-    `calibration_images` training images set the activation ranges beforehand.
+    `calibration_images` training images set the activation ranges beforehand, by `calibration_method` 'mse', 'minmax'
+    or 'percentile', see `keras_liteseg.quantization.ranges.calibrate`.
     """
 
     batch_size: int = 4
     learning_rate: float = 1e-4
     label_weight: float = 0.0
     calibration_images: int = 32
+    calibration_method: str = "mse"
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.calibration_method not in CALIBRATION_METHODS:
+            known = ", ".join(CALIBRATION_METHODS)
+            raise UserError(f"calibration_method is '{self.calibration_method}'; a recipe knows {known}.")
 
 
 def load_recipe(path, overrides=(), kind=Recipe):

@@ -52,8 +52,11 @@ def test_wrap_and_make():
 
 def test_unknown_layer_is_refused():
     class Mystery(keras.layers.Layer):
+        def build(self, inputs_shape):
+            self.factor = self.add_weight(shape=())
+
         def call(self, inputs):
-            return inputs
+            return self.factor * inputs
 
     images = keras.Input((8, 8, 3))
     with pytest.raises(UserError, match="riddle is a Mystery, which tf_keras lacks"):

@@ -3,6 +3,8 @@ import numpy as np
 import pytest
 from keras import layers
 
+from keras_liteseg.models.backbones.shufflenet import ChannelShuffle
+from keras_liteseg.models.layers import GroupedConv2D
 from keras_liteseg.quantization.equalize import channel_ranges, equalize
 
 CHANNELS = 8
@@ -42,8 +44,8 @@ def assert_same_function(found, expected, image):
     np.testing.assert_allclose(found.predict_on_batch(image), expected, rtol=0, atol=1e-4 * np.abs(expected).max())
 
 
-def test_network_computes_the_same(folded, calibrated, images):
-    equalized, _ = calibrated
+def test_network_computes_the_same(folded, images):
+    equalized = equalize(folded, images)
     assert [layer.name for layer in equalized.layers] == [layer.name for layer in folded.layers]
     for image in images:
         assert_same_function(equalized, folded, image)
@@ -99,3 +101,33 @@ def test_the_model_itself_is_not_changed(batches):
     equalize(model, batches)
     for found, expected in zip(model.get_weights(), before, strict=True):
         np.testing.assert_array_equal(found, expected)
+
+
+def grouped_network():
+    """A convolution with very unequal channels, a channel shuffle, a grouped convolution, a leaky ReLU."""
+    keras.utils.set_random_seed(0)
+    images = keras.Input((16, 16, 3))
+    x = layers.ReLU(name="middle")(layers.Conv2D(CHANNELS, 3, padding="same", name="first")(images))
+    x = layers.AveragePooling2D(2)(ChannelShuffle(2, name="shuffle")(x))
+    x = GroupedConv2D(6, 1, groups=2, name="grouped")(x)
+    x = layers.LeakyReLU(0.1)(x)
+    model = keras.Model(images, layers.Conv2D(4, 1, name="last")(x))
+    first = model.get_layer("first")
+    kernel = np.repeat(first.kernel.numpy()[..., :1], CHANNELS, -1)
+    first.set_weights([kernel * UNEQUAL, 0.1 * UNEQUAL])
+    return model
+
+
+def test_groups_shuffles_and_leaky_relus(batches):
+    model = grouped_network()
+    equalized = equalize(model, batches)
+    assert_same_function(equalized, model, batches[0])
+    assert spread(equalized, "middle", batches) < 0.5 * spread(model, "middle", batches)
+
+
+def test_relu6_keeps_its_channels(batches):
+    images = keras.Input((16, 16, 3))
+    x = layers.ReLU(6.0, name="middle")(layers.Conv2D(CHANNELS, 3, name="first")(images))
+    model = keras.Model(images, layers.Conv2D(4, 1, name="last")(x))
+    model.get_layer("first").set_weights([model.get_layer("first").kernel * UNEQUAL, 0.1 * UNEQUAL])
+    assert_same_function(equalize(model, batches), model, batches[0])

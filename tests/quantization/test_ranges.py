@@ -4,7 +4,7 @@ import pytest
 from keras import layers
 
 from keras_liteseg.models.layers import BilinearResize
-from keras_liteseg.quantization.ranges import best_range, calibrate, quantized_layers
+from keras_liteseg.quantization.ranges import best_range, calibrate, quantized_layers, share_ranges
 
 
 def small_network():
@@ -95,3 +95,20 @@ def test_no_other_candidate_has_a_clearly_smaller_error(kind):
     candidates = [error(shrink * edges[0], shrink * edges[-1]) for shrink in np.linspace(0.2, 1, 81)]
     # The histogram knows no value better than to a 2048th, and the rounding error only on average.
     assert error(*best_range(counts, edges)) <= 1.05 * min(candidates)
+
+
+def test_inputs_of_a_concatenation_share_its_range():
+    images = keras.Input((8, 8, 3), name="images")
+    first = layers.Conv2D(2, 3, padding="same", name="first")(images)
+    pooled = layers.MaxPooling2D(2, name="pooled")(layers.ZeroPadding2D(1)(first))
+    second = layers.Conv2D(2, 3, 2, padding="same", name="second")(layers.ZeroPadding2D(1)(images))
+    inner = layers.Concatenate(name="inner")([second, pooled])
+    both = layers.Concatenate(name="outer")([inner, layers.Conv2D(2, 1, name="third")(second)])
+    model = keras.Model(images, layers.Conv2D(2, 1, name="last")(both))
+    ranges = {name: (-1.0, 3.0) for name in ("images", "third", "last", "inner")}
+    ranges |= {"first": (-2.0, 2.0), "second": (0.0, 0.002), "outer": (-5.0, 5.0)}
+    shared = share_ranges(model, ranges)
+    assert [shared[name] for name in ("first", "inner", "third")] == [(-5.0, 5.0)] * 3
+    # Another layer takes it too: it keeps its range, but for XNNPACK's limit.
+    assert shared["second"] == pytest.approx((0, 0.1))
+    assert shared["images"] == shared["last"] == (-1.0, 3.0) and ranges["first"] == (-2.0, 2.0)

@@ -71,13 +71,15 @@ def shuffle_unit(x, channels, name, strides, compress_groups):
     if strides == 1:
         y = grouped_conv_bn(y, channels, GROUPS, f"{name}_g_conv_1x1_expand")
         y = layers.Add(name=f"{name}_add")([x, y])
-    else:
-        y = grouped_conv_bn(y, channels - x.shape[-1], GROUPS, f"{name}_g_conv_1x1_expand")
-        # The zeros of the padding count in the average.
-        x = layers.ZeroPadding2D(1, name=f"{name}_pool_pad")(x)
-        x = layers.AveragePooling2D(3, 2, "valid", name=f"{name}_pool")(x)
-        y = layers.Concatenate(name=f"{name}_concat")([x, y])
-    return layers.ReLU(name=f"{name}_relu")(y)
+        return layers.ReLU(name=f"{name}_relu")(y)
+    y = grouped_conv_bn(y, channels - x.shape[-1], GROUPS, f"{name}_g_conv_1x1_expand")
+    # The zeros of the padding count in the average.
+    x = layers.ZeroPadding2D(1, name=f"{name}_pool_pad")(x)
+    x = layers.AveragePooling2D(3, 2, "valid", name=f"{name}_pool")(x)
+    # Before the concatenation, not behind as in the authors' code, because TFLite can fuse it with a convolution only.
+    x = layers.ReLU(name=f"{name}_pool_relu")(x)
+    y = layers.ReLU(name=f"{name}_relu")(y)
+    return layers.Concatenate(name=f"{name}_concat")([x, y])
 
 
 def grouped_conv_bn(x, filters, groups, name):

@@ -1,0 +1,40 @@
+"""Bias correction: rounded kernels shift the mean of an output, and the bias can take that back.
+
+Nagel, van Baalen, Blankevoort, Welling: "Data-Free Quantization Through Weight Equalization and Bias Correction"
+(2019), section 4.2, arXiv 1906.04721; with the means of the inputs measured, not derived.
+"""
+
+import keras
+import numpy as np
+from keras import layers, ops
+
+from keras_liteseg.quantization.simulate import rounded_kernel
+
+
+def correct_biases(model, images):
+    """Return a copy of `model` whose biases make up for the mean error of its kernels on the int8 grid.
+
+    Args:
+        model: a functional model without batch normalization.
+        images: list of normalized images, float32 (N, height, width, 3), as calibration data.
+    """
+    copy = keras.models.clone_model(model)
+    copy.set_weights(model.get_weights())
+    convolutions = [
+        layer for layer in copy.layers if isinstance(layer, layers.Conv2D | layers.DepthwiseConv2D) and layer.use_bias
+    ]
+    means = keras.Model(copy.input, {layer.name: ops.mean(layer.input, axis=(0, 1, 2)) for layer in convolutions})
+    seen = [means.predict_on_batch(batch) for batch in images]
+    for layer in convolutions:
+        depthwise = isinstance(layer, layers.DepthwiseConv2D)
+        kernel, bias = layer.get_weights()
+        error = (kernel - rounded_kernel(kernel, depthwise)).sum(axis=(0, 1))
+        mean = np.mean([batch[layer.name] for batch in seen], axis=0)
+        if not depthwise:
+            # A group's filters lie together and see the channels of the group alone.
+            mean = np.repeat(mean.reshape(layer.groups, -1).T, layer.filters // layer.groups, axis=1)
+            shift = (mean * error).sum(axis=0)
+        else:
+            shift = (mean[:, None] * error).ravel()
+        layer.set_weights([kernel, bias + shift])
+    return copy

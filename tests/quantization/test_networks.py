@@ -1,0 +1,100 @@
+"""Every family through the whole of quantization: twin, ranges, training step, simulation, file."""
+
+import keras
+import numpy as np
+import pytest
+import tf_keras
+
+from keras_liteseg.model_file import Metadata
+from keras_liteseg.models import create_model, fold_batch_norm, list_models, model_entry
+from keras_liteseg.predictor import keras_predictor, load_predictor
+from keras_liteseg.quantization.bridge import tf_keras_twin
+from keras_liteseg.quantization.equalize import equalize
+from keras_liteseg.quantization.post_training import quantize
+from keras_liteseg.quantization.simulate import simulate_int8
+from keras_liteseg.quantization.training import make_student
+from keras_liteseg.tflite.convert import convert
+from keras_liteseg.tflite.inspect import inspect
+
+SIZE = (64, 128)
+# One network per kind of graph in every run, the others in `make test-all`.
+QUICK = ("lps_net_tiny", "lps_net_s", "ndnet29_fcn8", "liteseg_mobilenetv2", "liteseg_shufflenet", "pp_liteseg_t")
+NAMES = [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in list_models()]
+
+
+@pytest.fixture(scope="module", params=NAMES)
+def prepared(request, scenes):
+    """(Network with random weights and the statistics of the scenes, metadata)."""
+    keras.utils.set_random_seed(0)
+    entry = model_entry(request.param)
+    metadata = Metadata(request.param, scenes.name, scenes.classes, entry.mean, entry.std)
+    model = create_model(request.param, (*SIZE, 3), len(scenes.classes))
+    rng = np.random.default_rng(0)
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.momentum = 0.0
+            layer.gamma.assign(rng.uniform(0.5, 1.5, layer.gamma.shape))
+            layer.beta.assign(rng.normal(0, 0.2, layer.beta.shape))
+    model(normalized(scenes, metadata), training=True)
+    return model, metadata
+
+
+def normalized(scenes, metadata):
+    """Return the scenes as one batch of network inputs."""
+    pixels = np.stack([scenes.image(index) for index in range(len(scenes))]) / 255
+    return ((pixels - metadata.mean) / metadata.std).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def quantized(prepared, scenes):
+    return quantize(*prepared, scenes, len(scenes))
+
+
+def test_twin_equals_the_network(prepared, scenes):
+    model, metadata = prepared
+    folded = fold_batch_norm(model)
+    images = normalized(scenes, metadata)
+    expected = folded.predict_on_batch(images)
+    found = tf_keras_twin(folded).predict_on_batch(images)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
+
+
+def test_equalization_keeps_the_function(prepared, scenes):
+    model, metadata = prepared
+    folded, images = fold_batch_norm(model), normalized(scenes, metadata)
+    expected = folded.predict_on_batch(images)
+    found = equalize(folded, [images]).predict_on_batch(images)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-3 * np.abs(expected).max())
+
+
+def test_training_step(quantized, scenes):
+    model, metadata = quantized
+    student, variables = make_student(model, metadata.ranges, SIZE, label_weight=0.5)
+    student.compile(tf_keras.optimizers.Adam(1e-4))
+    before = {name: [variable.numpy() for variable in pair] for name, pair in variables.items()}
+    masks = np.stack([scenes.mask(index) for index in range(len(scenes))]).astype(np.int32)
+    logs = student.train_on_batch(normalized(scenes, metadata), masks, return_dict=True)
+    assert all(np.isfinite(value) for value in logs.values())
+    kernels = {layer.name: layer.get_weights() for layer in model.layers if layer.trainable_weights}
+    assert set(before) == set(kernels)
+    for name, pair in before.items():
+        for found, expected in zip(pair, kernels[name], strict=True):
+            np.testing.assert_array_equal(found, expected)
+    changed = [np.any(variables[name][0].numpy() != pair[0]) for name, pair in before.items()]
+    assert np.mean(changed) > 0.95
+
+
+def test_file_is_int8_throughout_in_one_partition(quantized, scenes, tmp_path):
+    model, metadata = quantized
+    simulated = simulate_int8(model, metadata.ranges)
+    path = tmp_path / "a.tflite"
+    request = metadata.replace(quantization="int8", output_type="logits", ranges={})
+    path.write_bytes(convert(simulated, request))
+    report = inspect(path)
+    assert report.problems(expect_int8=True, max_partitions=1) == []
+    assert not report.boundary_ops and report.delegation["other_ops"] == []
+    expected = keras_predictor(simulated, request).logits(scenes.image(0))
+    found = load_predictor(path).logits(scenes.image(0))
+    # Random networks amplify each rounding, so that only trained ones can be asked for equal labels. A wrong operation
+    # leaves no likeness at all.
+    assert np.corrcoef(found.ravel(), expected.ravel())[0, 1] > 0.5
