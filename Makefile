@@ -2,6 +2,8 @@
 # make test   the tests that take minutes at most;  make test-all  every test
 # make test-backends   networks and training on JAX and PyTorch, in .venv-backends; where pip would bring PyTorch's CUDA
 #                      libraries, point PIP_EXTRA_INDEX_URL to PyTorch's index of CPU wheels first
+# make test-mediapipe  exported files in MediaPipe's ImageSegmenter, in .venv-mediapipe; on Debian it needs the packages
+#                      libegl1 and libgles2
 # make venv   only prepare .venv
 
 PYTHON ?= python3
@@ -11,7 +13,7 @@ STAMP := .venv/installed
 # Two test files at a time; TensorFlow alone does not fill two cores.
 SPREAD := --numprocesses 2 --dist loadfile
 
-.PHONY: demo test test-all test-backends venv clean
+.PHONY: demo test test-all test-backends test-mediapipe venv clean
 
 demo: venv
 	$(RUN) demo.py --output_dir demo_output
@@ -25,12 +27,21 @@ test-all: venv
 test-backends: .venv-backends/installed
 	.venv-backends/bin/python -m pytest -rs tests/models/test_backends.py tests/training/test_backends.py
 
+test-mediapipe: venv .venv-mediapipe/installed
+	.venv-mediapipe/bin/python -m pytest -rs tests/tflite/test_mediapipe.py
+
 venv: $(STAMP)
 
 .venv-backends/installed: requirements.txt requirements-backends.txt
 	$(PYTHON) -m venv .venv-backends
 	.venv-backends/bin/python -m pip install --quiet --upgrade pip
 	.venv-backends/bin/python -m pip install --quiet -r requirements.txt -r requirements-backends.txt
+	@touch $@
+
+.venv-mediapipe/installed: requirements-mediapipe.txt
+	$(PYTHON) -m venv .venv-mediapipe
+	.venv-mediapipe/bin/python -m pip install --quiet --upgrade pip
+	.venv-mediapipe/bin/python -m pip install --quiet -r requirements-mediapipe.txt
 	@touch $@
 
 $(STAMP): requirements.txt
@@ -43,4 +54,4 @@ $(STAMP): requirements.txt
 	@touch $(STAMP)
 
 clean:
-	rm -rf .venv .venv-backends demo_output
+	rm -rf .venv .venv-backends .venv-mediapipe demo_output

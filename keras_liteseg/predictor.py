@@ -24,14 +24,12 @@ class Predictor:
         size: input (height, width) of the network.
         run: function from a normalized image, float32 (1, height, width, 3) as `prepare` makes it, to the network's
             output: float logits (height, width, classes), or integer classes (height, width).
-        output_scale: what one step of the output is worth in a quantized file; else 0.
     """
 
-    def __init__(self, metadata, size, run, output_scale=0.0):
+    def __init__(self, metadata, size, run):
         self.metadata = metadata
         self.size = size
         self.run = run
-        self.output_scale = output_scale
 
     def logits(self, image):
         """Return what the network gives for an image resized to its input: logits, or classes where it gives these."""
@@ -152,7 +150,7 @@ def _tflite_predictor(path, input_size, threads):
         interpreter.invoke()
         return from_tensor(interpreter.get_tensor(result["index"])[0], result)
 
-    return Predictor(metadata, size, run, result["quantization"][0])
+    return Predictor(metadata, size, run)
 
 
 def to_tensor(values, details):

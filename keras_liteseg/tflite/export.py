@@ -10,11 +10,13 @@ from keras_liteseg.datasets import SegmentationDataset, load_dataset
 from keras_liteseg.errors import UserError
 from keras_liteseg.evaluation import require_same_classes
 from keras_liteseg.files import atomic_path, require_writable
+from keras_liteseg.model_file import Metadata
 from keras_liteseg.predictor import calibration_images as _normalized
 from keras_liteseg.predictor import load_network
 from keras_liteseg.quantization.post_training import quantize
 from keras_liteseg.quantization.sensitivity import sensitivities
 from keras_liteseg.quantization.simulate import native_dilation, simulate_int8
+from keras_liteseg.tflite.card import write_card
 from keras_liteseg.tflite.inspect import inspect
 from keras_liteseg.tflite.process import convert_apart
 from keras_liteseg.tflite.upsampling import with_upsampling
@@ -46,6 +48,8 @@ def export(
     time_limit=1800,
 ):
     """Write a `.tflite` file, inspect it, and measure it on `validation`; a file that fails is not left behind.
+
+    Beside it, a `.json` file of the same name says all this about it, see `keras_liteseg.tflite.card`.
 
     Args:
         model: registered name or `.keras` file.
@@ -91,12 +95,12 @@ def export(
     metadata = metadata.replace(quantization=quantization, output_type=output_type)
     target = with_upsampling(network, upsampling)
     scales = _Scales(calibration, calibration_images, calibration_method, repair, float_layers)
-    prepared, prepared_metadata, images = _prepared(target, metadata, scales)
+    prepared = _prepare(target, metadata, scales)
     content = convert_apart(
-        prepared,
-        prepared_metadata.replace(ranges={}),
+        prepared.model,
+        prepared.metadata.replace(ranges={}),
         time_limit,
-        calibration=images if quantization == "int16x8" else None,
+        calibration=prepared.images if quantization == "int16x8" else None,
         input_type=input_type,
         batch_size=batch_size,
     )
@@ -109,8 +113,8 @@ def export(
             raise UserError(
                 f"The converted network is not fit for a device, so {output} was not written: {' '.join(problems)}"
             )
-        if int8 and trained:
-            require_agreement(temporary, prepared, prepared_metadata, images)
+        if int8 and trained:  # random networks amplify every rounding
+            require_agreement(temporary, prepared.model, prepared.unrounded, prepared.metadata, prepared.images)
         verification = None
         if validation is None:
             print("The accuracy gate is skipped: no --data was given.")
@@ -118,6 +122,18 @@ def export(
             # With the metadata of its own: quantization-aware training may have moved the mean of the normalization.
             compared = load_network(reference, None, network.input.shape[1:3]) if reference else (network, metadata)
             verification = verify(temporary, *compared, validation, max_drop)
+        write_card(
+            temporary,
+            output,
+            model=model,
+            checkpoint=checkpoint,
+            calibration=calibration,
+            calibration_images=calibration_images,
+            ranges=bool(metadata.ranges),
+            verification=verification,
+            validation=validation,
+            reference=reference,
+        )
     print(f"Wrote {output} ({os.path.getsize(output):,} bytes)")
     return verification
 
@@ -133,10 +149,19 @@ class _Scales:
     float_layers: int
 
 
-def _prepared(network, metadata, scales):
-    """Return (network to convert, its metadata, calibration images or None)."""
+@dataclasses.dataclass(frozen=True)
+class _Prepared:
+    """The `model` to convert, what it was before the rounding, its metadata, and the normalized calibration images."""
+
+    model: keras.Model
+    unrounded: keras.Model
+    metadata: Metadata
+    images: list
+
+
+def _prepare(network, metadata, scales):
     if metadata.quantization not in ("int8", "int16x8"):
-        return native_dilation(network), metadata, None
+        return _Prepared(native_dilation(network), network, metadata, [])
     size = network.input.shape[1:3]
     calibration = scales.calibration
     if calibration is None:
@@ -149,7 +174,7 @@ def _prepared(network, metadata, scales):
         network, metadata = quantize(network, metadata, calibration, scales.images, scales.method, scales.repair)
     images = _normalized(calibration, scales.images, size, metadata)
     if metadata.quantization == "int16x8":
-        return native_dilation(network), metadata, images
+        return _Prepared(native_dilation(network), network, metadata, images)
     worst = []
     if scales.float_layers:
         errors = sensitivities(network, metadata.ranges, images[:SENSITIVITY_IMAGES])
@@ -158,4 +183,4 @@ def _prepared(network, metadata, scales):
         print("In float, with their shares of the int8 error:")
         for name, error in errors[: scales.float_layers]:
             print(f"  {error / total:6.1%}  {name}")
-    return simulate_int8(network, metadata.ranges, worst), metadata, images
+    return _Prepared(simulate_int8(network, metadata.ranges, worst), network, metadata, images)

@@ -1,6 +1,10 @@
-"""What is inside a TFLite file: ops, number types, multiply-accumulates, and what XNNPACK takes of it.
+"""What is inside a TFLite file: ops, tensors, multiply-accumulates, and what XNNPACK and the GPU take of it.
 
     python -m keras_liteseg.tflite.inspect model.tflite
+    python -m keras_liteseg.tflite.inspect --tensors --gpu float.tflite int8.tflite
+
+`--tensors` lists every tensor with its scale. `--gpu` compiles the file for LiteRT's GPU accelerator too, in a process
+of its own; docs/files.md says what that needs.
 
 An accuracy check does not notice a float island in an int8 graph or a convolution between SPACE_TO_BATCH and
 BATCH_TO_SPACE; both cost time on the device. `TFLiteReport.problems` names them, and the export stops on them.
@@ -14,33 +18,24 @@ import math
 import pathlib
 import sys
 
-from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 
 from keras_liteseg.errors import UserError
+from keras_liteseg.tflite.delegation import xnnpack_left_out
+from keras_liteseg.tflite.flatbuffer import (
+    FLOATS,
+    Tensor,
+    describe,
+    dtype_of,
+    is_constant,
+    op_name,
+    parse,
+    read_bytes,
+    read_model,
+    shape_of,
+)
+from keras_liteseg.tflite.gpu import gpu
 from keras_liteseg.tflite.partitions import partitions
-
-_OP_NAMES = {code: name for name, code in vars(schema.BuiltinOperator).items() if not name.startswith("_")}
-_TYPE_NAMES = {code: name.lower() for name, code in vars(schema.TensorType).items() if not name.startswith("_")}
-_FLOATS = {"float16", "float32", "float64", "bfloat16"}
-
-
-@dataclasses.dataclass(frozen=True)
-class Tensor:
-    """An input or output. `shape` has -1 where it is dynamic; `scale` and `zero_point` are None without quantization.
-
-    A quantized value q stands for scale * (q - zero_point).
-    """
-
-    name: str
-    dtype: str
-    shape: tuple
-    scale: float | None
-    zero_point: int | None
-
-    def __str__(self):
-        quantization = "" if self.scale is None else f", scale {self.scale:.6g}, zero point {self.zero_point}"
-        return f"{self.name}: {self.dtype} {self.shape}{quantization}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,6 +47,8 @@ class TFLiteReport:
         size: bytes.
         sha256: hex digest of the file.
         inputs, outputs: `Tensor`s of the main graph.
+        tensors: all `Tensor`s of the main graph, in the order of the file.
+        weights: {number type: bytes} of the values stored in the file, the most bytes first.
         kinds: {kind: {op name: count}} over all graphs. The kind comes from the activations that the op reads and
             writes, not from its weights: 'float' when any of them is float, else 'int8', 'int16' or 'other';
             'boundary' for a QUANTIZE or DEQUANTIZE between float and integer at an input or output of the graph.
@@ -61,19 +58,23 @@ class TFLiteReport:
         macs: multiply-accumulates of one inference in convolutions and fully connected layers.
         delegation: what `keras_liteseg.tflite.partitions` found with XNNPACK; None when LiteRT refuses the model.
         refusal: LiteRT's reason for that, else None.
+        left_out: a `keras_liteseg.tflite.delegation.LeftOut` for each op of the main graph that XNNPACK does not take.
     """
 
     path: pathlib.Path
     size: int
     sha256: str
-    inputs: tuple
-    outputs: tuple
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
     kinds: dict
     custom_ops: dict
     dynamic_tensors: tuple
     macs: int
     delegation: dict | None
     refusal: str | None
+    tensors: tuple[Tensor, ...] = ()
+    weights: dict = dataclasses.field(default_factory=dict)
+    left_out: tuple = ()
 
     @property
     def ops(self):
@@ -144,6 +145,7 @@ class TFLiteReport:
         lines = [
             ("file", str(self.path)),
             ("size", f"{self.size:,} bytes, sha256 {self.sha256}"),
+            ("weights", ", ".join(f"{count:,} bytes {dtype}" for dtype, count in self.weights.items())),
             *(("input", str(tensor)) for tensor in self.inputs),
             *(("output", str(tensor)) for tensor in self.outputs),
             ("ops", f"{sum(self.ops.values())}"),
@@ -153,17 +155,9 @@ class TFLiteReport:
         if self.delegation:
             number = _count(self.delegation["partitions"], "partition")
             lines.append(("XNNPACK", f"{number}, outside: {_outside(self.delegation)}"))
+            lines += [("  outside", text) for text in _reasons(self.left_out)]
         lines += [("problem", problem) for problem in self.problems(expect_int8="int8" in self.kinds)]
-        return "\n".join(f"{label:<11}{text}" for label, text in lines)
-
-
-def read_model(path):
-    """Return the flatbuffer of a TFLite file as a `ModelT` of LiteRT's schema.
-
-    Raises:
-        UserError: no such file, or it is not a TFLite file or only a part of one.
-    """
-    return _parse(path, _read(path))
+        return _table(lines)
 
 
 def inspect(path):
@@ -172,75 +166,55 @@ def inspect(path):
     Raises:
         UserError: no such file, or it is not a TFLite file or only a part of one.
     """
-    data = _read(path)
-    model = _parse(path, data)
+    data = read_bytes(path)
+    model = parse(path, data)
     kinds = collections.defaultdict(collections.Counter)
     custom = collections.Counter()
+    weights = collections.Counter()
     dynamic = []
     macs = 0
     for graph in model.subgraphs:
-        dynamic += [tensor.name.decode() for tensor in graph.tensors if -1 in _shape(tensor)]
+        dynamic += [tensor.name.decode() for tensor in graph.tensors if -1 in shape_of(tensor)]
+        # Tensors may share a buffer, which is in the file once.
+        stored = {tensor.buffer: dtype_of(tensor) for tensor in graph.tensors if is_constant(tensor, model.buffers)}
+        for buffer, dtype in stored.items():
+            weights[dtype] += len(model.buffers[buffer].data)
         for op in graph.operators:
             code = model.operatorCodes[op.opcodeIndex]
-            name = _op_name(code)
+            name = op_name(code)
             kinds[_kind(name, op, graph, model.buffers)][name] += 1
             if code.customCode:
                 custom[name] += 1
             macs += _macs(name, op, graph)
 
-    delegation, refusal = _delegation(path)
+    delegation, left_out, refusal = _delegation(path, model)
     main = model.subgraphs[0]
+    tensors = tuple(describe(tensor, model.buffers) for tensor in main.tensors)
     return TFLiteReport(
         path=pathlib.Path(path),
         size=len(data),
         sha256=hashlib.sha256(data).hexdigest(),
-        inputs=tuple(_tensor(main.tensors[index]) for index in main.inputs),
-        outputs=tuple(_tensor(main.tensors[index]) for index in main.outputs),
+        inputs=tuple(tensors[index] for index in main.inputs),
+        outputs=tuple(tensors[index] for index in main.outputs),
         kinds={kind: dict(counts.most_common()) for kind, counts in kinds.items()},
         custom_ops=dict(custom),
         dynamic_tensors=tuple(dynamic),
         macs=macs,
         delegation=delegation,
         refusal=refusal,
+        tensors=tensors,
+        weights=dict(weights.most_common()),
+        left_out=left_out,
     )
 
 
-def _read(path):
-    try:
-        return pathlib.Path(path).read_bytes()
-    except OSError as error:
-        raise UserError(f"Cannot read {path}: {error.strerror or error}. Give the path of a .tflite file.") from error
-
-
-def _parse(path, data):
-    if data[4:8] != b"TFL3":
-        raise UserError(f"{path} is not a TFLite file: the mark 'TFL3' in its first bytes is missing.")
-    try:
-        return schema.ModelT.InitFromPackedBuf(data)
-    # The generated reader checks nothing, so a wrong offset surfaces as whatever it happens to hit.
-    except Exception as error:
-        raise UserError(f"{path} is a damaged or truncated TFLite file; convert or copy it again.") from error
-
-
-def _op_name(code):
-    if code.customCode:
-        return code.customCode.decode()
-    # Codes above 127 do not fit the older byte field, which then holds a placeholder.
-    number = max(code.builtinCode, code.deprecatedBuiltinCode)
-    return _OP_NAMES.get(number, f"BUILTIN_{number}")
-
-
 def _kind(name, op, graph, buffers):
-    def is_constant(index):
-        buffer = buffers[graph.tensors[index].buffer]
-        return buffer.data is not None and len(buffer.data) > 0
-
-    inputs = {index for index in op.inputs if index >= 0 and not is_constant(index)}
+    inputs = {index for index in op.inputs if index >= 0 and not is_constant(graph.tensors[index], buffers)}
     outputs = set(op.outputs)
-    dtypes = {_TYPE_NAMES[graph.tensors[index].type] for index in inputs | outputs}
+    dtypes = {dtype_of(graph.tensors[index]) for index in inputs | outputs}
     if not inputs:
         return "other"
-    if dtypes & _FLOATS:
+    if dtypes & FLOATS:
         at_border = inputs & set(graph.inputs) or outputs & set(graph.outputs)
         return "boundary" if name in ("QUANTIZE", "DEQUANTIZE") and at_border else "float"
     return next((dtype for dtype in ("int16", "int8") if dtype in dtypes), "other")
@@ -261,31 +235,14 @@ def _macs(name, op, graph):
     return 0
 
 
-def _delegation(path):
+def _delegation(path, model):
+    """Return (delegation, left_out, refusal) as in `TFLiteReport`."""
     try:
         interpreter = Interpreter(str(path), num_threads=1)
         interpreter.allocate_tensors()
     except (RuntimeError, ValueError) as error:
-        return None, str(error)
-    return partitions(interpreter), None
-
-
-def _tensor(tensor):
-    quantization = tensor.quantization
-    quantized = quantization is not None and quantization.scale is not None and len(quantization.scale) == 1
-    return Tensor(
-        name=tensor.name.decode(),
-        dtype=_TYPE_NAMES[tensor.type],
-        shape=_shape(tensor),
-        scale=float(quantization.scale[0]) if quantized else None,
-        zero_point=int(quantization.zeroPoint[0]) if quantized else None,
-    )
-
-
-def _shape(tensor):
-    # The signature is only stored where it differs from the shape, which then has 1 for an unknown size.
-    shape = tensor.shape if tensor.shapeSignature is None else tensor.shapeSignature
-    return () if shape is None else tuple(int(size) for size in shape)
+        return None, (), str(error)
+    return partitions(interpreter), xnnpack_left_out(interpreter, model), None
 
 
 def _sentence(counts, noun, where):
@@ -304,12 +261,53 @@ def _outside(delegation):
     return _listed({entry["op"]: entry["count"] for entry in delegation["other_ops"]}) or "nothing"
 
 
+def _reasons(left_out):
+    """Return a line for each kind of op and reason."""
+    counts = collections.Counter((op.op, op.reason) for op in left_out)
+    return [f"{count}x {op}: {reason}" for (op, reason), count in counts.items()]
+
+
+def _table(lines):
+    return "\n".join(f"{label:<11}{text}" for label, text in lines)
+
+
+def _gpu_text(report):
+    """Return a `keras_liteseg.tflite.gpu.GpuReport` as text."""
+    if report.failure:
+        return _table([("GPU", report.failure)])
+    left_out = len(report.left_out) + report.unexplained
+    inside = f"1 partition of {_count(report.delegated_ops, 'op')}" if report.delegated_ops else "no op"
+    lines = [("GPU", f"{inside} on {report.device}, {left_out or 'none'} left out")]
+    lines += [("  outside", text) for text in _reasons(report.left_out)]
+    if report.unexplained:
+        lines.append(("  outside", f"LiteRT counts {left_out} ops, and its log does not tell which"))
+    return _table(lines)
+
+
+def _tensors_text(report):
+    """Return the list of all tensors of a `TFLiteReport`, with sizes in bytes."""
+    lines = [("tensors", f"{len(report.tensors)} in the main graph")]
+    for number, tensor in enumerate(report.tensors):
+        size = "unknown size" if tensor.bytes is None else f"{tensor.bytes:,} bytes"
+        lines.append((f"  {number}", f"{tensor}, {size}{', constant' if tensor.constant else ''}"))
+    return _table(lines)
+
+
 def main(arguments=None):
     parser = argparse.ArgumentParser("python -m keras_liteseg.tflite.inspect", description="Describe TFLite files.")
     parser.add_argument("files", nargs="+", metavar="FILE")
+    parser.add_argument("--tensors", action="store_true", help="list every tensor with its scale")
+    parser.add_argument("--gpu", action="store_true", help="compile for LiteRT's GPU accelerator too")
+    values = parser.parse_args(arguments)
     try:
-        for file in parser.parse_args(arguments).files:
-            print(inspect(file), end="\n\n")
+        for file in values.files:
+            report = inspect(file)
+            print(report)
+            if values.gpu:
+                print(_gpu_text(gpu(file, read_model(file))))
+            if values.tensors:
+                print(_tensors_text(report))
+            print()
     except UserError as error:
         sys.exit(f"error: {error}")
 

@@ -1,4 +1,8 @@
-"""Our `Metadata` inside a TFLite file, as a named buffer that runtimes pass over."""
+"""What a TFLite file says about its network: our `Metadata`, and the TFLite ModelMetadata that MediaPipe reads.
+
+Both are named buffers that runtimes pass over; the lists of labels and colours that the second refers to follow the
+flatbuffer as a zip archive, so that `unzip` opens a `.tflite` file too.
+"""
 
 import flatbuffers
 import numpy as np
@@ -6,7 +10,8 @@ from ai_edge_litert import schema_py_generated as schema
 
 from keras_liteseg.errors import UserError
 from keras_liteseg.model_file import Metadata
-from keras_liteseg.tflite.inspect import read_model
+from keras_liteseg.tflite import model_metadata
+from keras_liteseg.tflite.flatbuffer import read_model
 
 _ENTRY = b"keras_liteseg.json"
 
@@ -19,15 +24,25 @@ def with_metadata(content, metadata):
     """
     model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
     model.signatureDefs = [_signature(model.subgraphs[0], b"images", metadata.output_type.encode())]
-    buffer = schema.BufferT()
-    buffer.data = np.frombuffer(metadata.to_json().encode(), np.uint8)
-    model.buffers.append(buffer)
-    entry = schema.MetadataT()
-    entry.name, entry.buffer = _ENTRY, len(model.buffers) - 1
-    model.metadata = [*(model.metadata or []), entry]
-    builder = flatbuffers.Builder(len(content) + 1024)
+    _add(model, _ENTRY, metadata.to_json().encode())
+    _add(model, model_metadata.ENTRY, model_metadata.model_metadata(metadata))
+    return pack(model, metadata)
+
+
+def pack(model, metadata):
+    """Return a `ModelT` that carries `metadata` as the bytes of a file."""
+    builder = flatbuffers.Builder(1024)
     builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
-    return bytes(builder.Output())
+    return model_metadata.append_files(bytes(builder.Output()), metadata.classes)
+
+
+def _add(model, name, data):
+    """Add a metadata entry to a `ModelT`."""
+    buffer, entry = schema.BufferT(), schema.MetadataT()
+    buffer.data = np.frombuffer(data, np.uint8)
+    model.buffers.append(buffer)
+    entry.name, entry.buffer = name, len(model.buffers) - 1
+    model.metadata = [*(model.metadata or []), entry]
 
 
 def _signature(graph, input_name, output_name):

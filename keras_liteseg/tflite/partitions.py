@@ -17,10 +17,18 @@ def partitions(interpreter):
         {"partitions": number of groups, "delegated_ops": number of ops inside them, "other_ops": ops left to the
         built-in kernels as [{"op": name, "count": number}, ...]}. No partition at all means that XNNPACK is not in use.
     """
-    # Private, but the only source: it lists the original nodes and one more node, DELEGATE, per partition.
-    details = interpreter._get_ops_details()
-    delegates = [node for node in details if node["op_name"] == "DELEGATE"]
-    nodes = [node for node in details if node["op_name"] != "DELEGATE"]
+    delegates, nodes = _nodes(interpreter)
+    outside = collections.Counter(name for _, name in left_out(interpreter))
+    return {
+        "partitions": len(delegates),
+        "delegated_ops": len(nodes) - outside.total(),
+        "other_ops": [{"op": op, "count": count} for op, count in outside.most_common()],
+    }
+
+
+def left_out(interpreter):
+    """Return [(number of the op in the main graph, its name), ...] of the ops that no delegate took, in order."""
+    delegates, nodes = _nodes(interpreter)
 
     # A node belongs to a partition if it is reached backwards from the partition's outputs before its inputs.
     producer = {tensor: node for node in nodes for tensor in node["outputs"]}
@@ -35,10 +43,11 @@ def partitions(interpreter):
                 continue
             inside.add(node["index"])
             pending.extend(node["inputs"])
+    return [(node["index"], node["op_name"]) for node in nodes if node["index"] not in inside]
 
-    outside = collections.Counter(node["op_name"] for node in nodes if node["index"] not in inside)
-    return {
-        "partitions": len(delegates),
-        "delegated_ops": len(inside),
-        "other_ops": [{"op": op, "count": count} for op, count in outside.most_common()],
-    }
+
+def _nodes(interpreter):
+    # Private, but the only source: it lists the original nodes and one more node, DELEGATE, per partition.
+    details = interpreter._get_ops_details()
+    delegates = [node for node in details if node["op_name"] == "DELEGATE"]
+    return delegates, [node for node in details if node["op_name"] != "DELEGATE"]

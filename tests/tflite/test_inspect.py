@@ -164,6 +164,17 @@ def test_macs_of_grouped_transposed_and_dense_layers(tmp_path):
     assert inspect(path).macs == 8 * 8 * 6 * 3 * 3 * 2 + 8 * 8 * 6 * 2 * 2 * 5 + 5 * 3
 
 
+def test_tensors_and_weights(files):
+    report = inspect(files["int8"])
+    # Kernels 3x3x3x8, 3x3x8 and 8x4; biases of 8 and 4, as the two of 8 are all zero and stored once.
+    assert report.weights == {"int8": 216 + 72 + 32, "int32": 4 * (8 + 4)}
+    kernel = next(tensor for tensor in report.tensors if tensor.shape == (8, 3, 3, 3))
+    assert kernel.constant and kernel.bytes == 216 and len(kernel.channel_scales) == 8 and kernel.scale is None
+    activations = [tensor for tensor in report.tensors if not tensor.constant]
+    assert len(activations) == 5 and all(tensor.scale > 0 and tensor.dtype == "int8" for tensor in activations)
+    assert inspect(files["dynamic"]).inputs[0].bytes is None
+
+
 def test_missing_file(tmp_path):
     with pytest.raises(UserError, match="No such file"):
         inspect(tmp_path / "none.tflite")
@@ -190,6 +201,13 @@ def test_command_line(files, tmp_path, capsys):
     printed = capsys.readouterr().out
     assert "3 float ops inside an int8 file" in printed
     assert "1 partition, outside: 1x ARG_MAX" in printed
+    assert "1x ARG_MAX: XNNPACK does not have this op" in printed
+    assert "GPU" not in printed and "tensors" not in printed
+
+    main(["--tensors", str(files["int8"])])
+    printed = capsys.readouterr().out
+    assert "tensors    11 in the main graph" in printed
+    assert "8 scales per channel from" in printed and "216 bytes, constant" in printed
 
     with pytest.raises(SystemExit, match="error: Cannot read"):
         main([str(tmp_path / "none.tflite")])

@@ -1,3 +1,5 @@
+import zipfile
+
 import keras
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ from keras_liteseg.datasets import ClassList
 from keras_liteseg.errors import UserError
 from keras_liteseg.model_file import Metadata
 from keras_liteseg.tflite.export import export
+from keras_liteseg.tflite.flatbuffer import read_model
 from keras_liteseg.tflite.metadata import read_metadata, with_metadata
 
 METADATA = Metadata(
@@ -41,6 +44,32 @@ def test_round_trip(plain, tmp_path):
     path = tmp_path / "a.tflite"
     path.write_bytes(with_metadata(plain, METADATA))
     assert read_metadata(path) == METADATA
+
+
+def test_labels_and_colors_are_in_a_zip_archive_behind_the_network(plain, tmp_path):
+    path = tmp_path / "a.tflite"
+    path.write_bytes(with_metadata(plain, METADATA))
+    with zipfile.ZipFile(path) as archive:
+        assert archive.read("labels.txt").decode() == "Straße\ncar"
+        assert archive.read("colors.csv").decode() == "class,red,green,blue\nStraße,128,64,128\ncar,0,0,142\n"
+        # MediaPipe reads no others.
+        assert all(member.compress_type == zipfile.ZIP_STORED for member in archive.infolist())
+
+
+@pytest.mark.parametrize("output_type", ["logits", "classes"])
+def test_model_metadata_is_a_flatbuffer_of_its_own(plain, tmp_path, output_type):
+    path = tmp_path / "a.tflite"
+    path.write_bytes(with_metadata(plain, METADATA.replace(output_type=output_type)))
+    model = read_model(path)
+    (data,) = [bytes(model.buffers[entry.buffer].data) for entry in model.metadata if entry.name == b"TFLITE_METADATA"]
+    assert data[4:8] == b"M001"
+    # In pixel values, per channel. A class map has none, so that MediaPipe refuses it.
+    for values in ([127.5, 127.5, 127.5], [63.75, 127.5, 255.0]):
+        assert (np.float32(values).tobytes() in data) == (output_type == "logits")
+
+
+def test_same_network_gives_the_same_bytes(plain):
+    assert with_metadata(plain, METADATA) == with_metadata(plain, METADATA)
 
 
 def test_network_stays_the_same(plain):
