@@ -4,6 +4,7 @@
 #                      libraries, point PIP_EXTRA_INDEX_URL to PyTorch's index of CPU wheels first
 # make test-mediapipe  exported files in MediaPipe's ImageSegmenter, in .venv-mediapipe; on Debian it needs the packages
 #                      libegl1 and libgles2
+# make bench-runtimes   time LiteRT against ONNX Runtime and OpenVINO, in .venv-runtimes; a quarter of an hour on an idle machine
 # make venv   only prepare .venv
 
 PYTHON ?= python3
@@ -13,7 +14,7 @@ STAMP := .venv/installed
 # Two test files at a time; TensorFlow alone does not fill two cores.
 SPREAD := --numprocesses 2 --dist loadfile
 
-.PHONY: demo test test-all test-backends test-mediapipe venv clean
+.PHONY: demo test test-all test-backends test-mediapipe bench-runtimes venv clean
 
 demo: venv
 	$(RUN) demo.py --output_dir demo_output
@@ -30,6 +31,9 @@ test-backends: .venv-backends/installed
 test-mediapipe: venv .venv-mediapipe/installed
 	.venv-mediapipe/bin/python -m pytest -rs tests/tflite/test_mediapipe.py
 
+bench-runtimes: .venv-runtimes/installed
+	.venv-runtimes/bin/python -m benchmarks.runtimes --output results/runtimes_512x1024.json
+
 venv: $(STAMP)
 
 .venv-backends/installed: requirements.txt requirements-backends.txt
@@ -44,6 +48,12 @@ venv: $(STAMP)
 	.venv-mediapipe/bin/python -m pip install --quiet -r requirements-mediapipe.txt
 	@touch $@
 
+.venv-runtimes/installed: requirements.txt requirements-runtimes.txt
+	$(PYTHON) -m venv .venv-runtimes
+	.venv-runtimes/bin/python -m pip install --quiet --upgrade pip
+	.venv-runtimes/bin/python -m pip install --quiet -r requirements.txt -r requirements-runtimes.txt
+	@touch $@
+
 $(STAMP): requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "error: $(PYTHON) is older than Python 3.11; name a newer one: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
@@ -54,4 +64,4 @@ $(STAMP): requirements.txt
 	@touch $(STAMP)
 
 clean:
-	rm -rf .venv .venv-backends .venv-mediapipe demo_output
+	rm -rf .venv .venv-backends .venv-mediapipe .venv-runtimes demo_output

@@ -142,8 +142,8 @@ def _original_pairs(root, split):
         frames = sorted(file.stem for file in (root / _FRAMES).glob("*.png") if _split_of(file) == split)
     if not frames:
         raise UserError(
-            f"{root / _FRAMES} has no frames of the split '{split}'; choose train, val, trainval or test, or list the frames in "
-            f"{path}."
+            f"{root / _FRAMES} has no frames of the split '{split}'; choose train, val, trainval or test, or list the "
+            f"frames in {path}."
         )
     return [(root / _FRAMES / f"{frame}.png", root / _LABELS / f"{frame}_L.png") for frame in frames]
 

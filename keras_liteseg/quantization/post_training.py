@@ -1,6 +1,7 @@
 """Post-training quantization: scales from calibration images, no training step."""
 
 from keras_liteseg.models.fold import fold_batch_norm
+from keras_liteseg.models.restructure import restructure_any_size
 from keras_liteseg.predictor import calibration_images
 from keras_liteseg.quantization.bias_correction import correct_biases
 from keras_liteseg.quantization.byte_input import byte_input
@@ -9,7 +10,8 @@ from keras_liteseg.quantization.ranges import calibrate
 
 
 def quantize(network, metadata, dataset, count, method="mse", repair=True):
-    """Return (folded and repaired copy of `network`, metadata with activation ranges and the int8 input's mean).
+    """Return (folded, restructured and repaired copy of `network`, its metadata with activation ranges and the mean and
+    deviation of an int8 input).
 
     Args:
         network: a float Keras model of static size.
@@ -18,7 +20,7 @@ def quantize(network, metadata, dataset, count, method="mse", repair=True):
         count: how many of them calibrate, evenly spread.
         method, repair: see `post_training`.
     """
-    model, metadata, input_range = byte_input(fold_batch_norm(network), metadata)
+    model, metadata, input_range = byte_input(restructure_any_size(fold_batch_norm(network)), metadata)
     images = calibration_images(dataset, count, network.input.shape[1:3], metadata)
     print(f"int8 scales: calibrated on {len(images)} training images of {dataset.name}", flush=True)
     model, ranges = post_training(model, images, method, repair)

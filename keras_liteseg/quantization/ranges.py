@@ -10,6 +10,8 @@ from keras_liteseg.models.layers import BilinearResize, ExclusivePooling2D
 # TFLite computes these on the integers as they come: the output has the scale of the input.
 SCALE_KEEPING = (
     layers.ZeroPadding2D,
+    layers.Cropping2D,
+    layers.Reshape,
     layers.MaxPooling2D,
     layers.AveragePooling2D,
     layers.GlobalMaxPooling2D,
@@ -41,6 +43,21 @@ def quantized_layers(model):
         if not fused and not isinstance(layer, SCALE_KEEPING):
             found.append(layer)
     return found
+
+
+def all_ranges(model, ranges):
+    """Return `ranges` with those of the layers that `keras_liteseg.models.restructure.restructure_at_size` added: each
+    has the range of its input."""
+    ranges, tensors = dict(ranges), {}
+    wanted = {layer.name for layer in quantized_layers(model)}
+    for layer in model.layers:
+        if layer.name in wanted and layer.name not in ranges:
+            ranges[layer.name] = tensors[id(layer._inbound_nodes[0].input_tensors[0])]
+        if layer.name in ranges:
+            tensors[id(layer.output)] = ranges[layer.name]
+        elif isinstance(layer, SCALE_KEEPING):
+            tensors[id(layer.output)] = tensors[id(layer._inbound_nodes[0].input_tensors[0])]
+    return ranges
 
 
 def _consumers(model):

@@ -11,9 +11,12 @@ from keras_liteseg.errors import UserError
 from keras_liteseg.evaluation import require_same_classes
 from keras_liteseg.files import atomic_path, require_writable
 from keras_liteseg.model_file import Metadata
+from keras_liteseg.models.fold import fold_batch_norm
+from keras_liteseg.models.restructure import paired_pixels, restructure, restructure_at_size
 from keras_liteseg.predictor import calibration_images as _normalized
 from keras_liteseg.predictor import load_network
 from keras_liteseg.quantization.post_training import quantize
+from keras_liteseg.quantization.ranges import all_ranges
 from keras_liteseg.quantization.sensitivity import sensitivities
 from keras_liteseg.quantization.simulate import native_dilation, simulate_int8
 from keras_liteseg.tflite.card import write_card
@@ -161,7 +164,7 @@ class _Prepared:
 
 def _prepare(network, metadata, scales):
     if metadata.quantization not in ("int8", "int16x8"):
-        return _Prepared(native_dilation(network), network, metadata, [])
+        return _Prepared(native_dilation(restructure(fold_batch_norm(network))), network, metadata, [])
     size = network.input.shape[1:3]
     calibration = scales.calibration
     if calibration is None:
@@ -174,7 +177,7 @@ def _prepare(network, metadata, scales):
         network, metadata = quantize(network, metadata, calibration, scales.images, scales.method, scales.repair)
     images = _normalized(calibration, scales.images, size, metadata)
     if metadata.quantization == "int16x8":
-        return _Prepared(native_dilation(network), network, metadata, images)
+        return _Prepared(native_dilation(restructure_at_size(network)), network, metadata, images)
     worst = []
     if scales.float_layers:
         errors = sensitivities(network, metadata.ranges, images[:SENSITIVITY_IMAGES])
@@ -183,4 +186,5 @@ def _prepare(network, metadata, scales):
         print("In float, with their shares of the int8 error:")
         for name, error in errors[: scales.float_layers]:
             print(f"  {error / total:6.1%}  {name}")
-    return _Prepared(simulate_int8(network, metadata.ranges, worst), network, metadata, images)
+    fast = paired_pixels(restructure_at_size(network))
+    return _Prepared(simulate_int8(fast, all_ranges(fast, metadata.ranges), worst), network, metadata, images)

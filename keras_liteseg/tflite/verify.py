@@ -43,12 +43,11 @@ def require_agreement(path, simulated, unrounded, metadata, images):
         images: list of normalized images, float32 (1, height, width, 3); the first four are used.
 
     Raises:
-        UserError: fewer than 99.5 % of the labels are equal (but for scores less than one step apart), or than 99 % of the logits within two steps of their scale.
+        UserError: fewer than 99.5 % of the labels are equal (but for scores less than one step apart), or than 99 % of
+            the logits within two steps of their scale.
     """
-    file, simulation, float_model = load_predictor(path), *(keras_predictor(m, metadata) for m in (simulated, unrounded))
-    found, expected, exact = (
-        np.stack([predictor.run(image) for image in images[:4]]) for predictor in (file, simulation, float_model)
-    )
+    predictors = load_predictor(path), keras_predictor(simulated, metadata), keras_predictor(unrounded, metadata)
+    found, expected, exact = (np.stack([predictor.run(image) for image in images[:4]]) for predictor in predictors)
     step = output_step(simulated)
     equal = _same_labels(found if found.ndim == 3 else found.argmax(-1), expected, step)
     failed = equal < min(EQUAL_LABELS, _same_labels(exact.argmax(-1), expected, step))
@@ -68,14 +67,15 @@ def require_agreement(path, simulated, unrounded, metadata, images):
 
 def output_step(simulated):
     """Return what one int8 step of the logits is worth, 0 where they are float."""
-    quantizers = [layer for layer in simulated.layers if isinstance(layer, FakeQuantize)]
-    scores = simulated.layers[-1].input if isinstance(simulated.layers[-1], BilinearResize) else simulated.output
-    last = quantizers[-1]
-    return (last.high - last.low) / 255 if last.output is scores else 0.0
+    producers = {id(layer.output): layer for layer in simulated.layers}
+    last = producers[id(simulated.output)]
+    if isinstance(last, BilinearResize):
+        last = producers[id(last._inbound_nodes[0].input_tensors[0])]
+    return (last.high - last.low) / 255 if isinstance(last, FakeQuantize) else 0.0
 
 
 def _same_labels(labels, scores, step):
-    """Return the share of pixels whose label has the highest of the `scores`, or one that int8 cannot tell from it."""
+    """Return the share of pixels whose label has the highest score, or one that int8 cannot tell from it."""
     chosen = np.take_along_axis(scores, labels[..., None], axis=-1)[..., 0]
     return np.mean(chosen >= scores.max(-1) - step)
 
@@ -102,7 +102,8 @@ def verify(path, network, metadata, dataset, max_drop):
     print(
         f"On {after.images} images of {dataset.name} ({dataset.split}): mIoU {before.miou_present:.4f} in Keras, "
         f"{after.miou_present:.4f} in the file ({result.drop:+.2f} points lost); pixel accuracy "
-        f"{before.pixel_accuracy:.4f} and {after.pixel_accuracy:.4f}; {100 * after.agreement:.2f} % of the labels equal."
+        f"{before.pixel_accuracy:.4f} and {after.pixel_accuracy:.4f}; {100 * after.agreement:.2f} % of the labels "
+        "equal."
     )
     if result.drop > max_drop:
         losses = sorted(

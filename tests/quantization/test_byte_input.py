@@ -9,7 +9,6 @@ from keras_liteseg.models import create_model, fold_batch_norm
 from keras_liteseg.predictor import prepare
 from keras_liteseg.quantization.byte_input import byte_input
 
-
 IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
 
 

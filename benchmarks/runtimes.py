@@ -1,0 +1,284 @@
+"""LiteRT against ONNX Runtime and OpenVINO on this machine's CPU, float and int8, one network of each family.
+
+  make bench-runtimes                                                     once, and measure
+  .venv-runtimes/bin/python -m benchmarks.runtimes --output results/runtimes_512x1024.json
+
+The networks have random weights and end before their last upsampling, in every runtime. All files of a network and all
+numbers of threads are loaded into one process and take turns, so that a slow spell of the machine meets all of them; a
+time is the median over all rounds of one run from input in memory to output in memory, batch 1. LiteRT computes in
+NHWC, the others get NCHW, their own layout. The int8 files of LiteRT and ONNX Runtime take and give 8-bit values, that
+of OpenVINO floats, as its tools make it.
+
+The files of a network are made first, which takes a minute or two. Every row says how many processors others used just
+before the runs (`busy_cores`): numbers from a busy machine are a trial run only. `error` is the difference of the
+file's scores from Keras's in standard deviations; a float32 file that is off fails, while rounding to 8 bits, or
+bfloat16, takes random networks far away, whatever the runtime.
+"""
+
+import gc
+import importlib.metadata
+import os
+import pathlib
+import tempfile
+import time
+
+import numpy as np
+from absl import flags
+
+from benchmarks.runtimes_sessions import RUNTIMES
+from keras_liteseg import cli
+from keras_liteseg.errors import UserError
+
+PACKAGES = ("onnxruntime", "openvino", "nncf", "onnx", "tf2onnx", "onnxslim")
+VARIANTS = (
+    ("LiteRT", "float32"),
+    ("LiteRT", "int8"),
+    ("ONNX Runtime", "float32"),
+    ("ONNX Runtime", "int8"),
+    ("OpenVINO", "float32"),
+    ("OpenVINO", "bfloat16"),
+    ("OpenVINO", "int8"),
+)
+ROUNDS = 10
+# Largest difference of a float32 file from Keras, in standard deviations of the scores.
+FLOAT_TOLERANCE = 0.01
+
+
+def main():
+    from keras_liteseg.files import require_writable, write_json
+    from keras_liteseg.models.registry import check_input_shape
+    from keras_liteseg.results import provenance
+
+    # Otherwise OpenVINO and NNCF report their use to their makers.
+    os.environ |= {"CI": "true", "NNCF_CI": "1"}
+    values = flags.FLAGS
+    require_writable(values.output)
+    versions = package_versions()
+    size = cli.parse_size(values.input_size)
+    threads = thread_counts(values.threads)
+    for name in values.models:
+        check_input_shape(name, (*size, 3))
+    rows = []
+    for name in values.models:
+        rows += measure(name, size, threads, values.runs, values.calibration_images)
+        gc.collect()
+    result = {
+        "kind": "runtimes",
+        "input_size": list(size),
+        "output": "scores before the last upsampling",
+        "runs": values.runs,
+        "results": rows,
+        "ratios": ratios(rows),
+        **provenance(),
+    }
+    result["versions"] |= versions
+    write_json(values.output, result)
+    print(table(result))
+    print(f"Wrote {values.output}")
+    failed = sum(row["status"] == "failed" for row in rows)
+    if failed:
+        raise UserError(f"{failed} of {len(rows)} measurements failed; the table gives the reasons.")
+
+
+def package_versions():
+    """Return {package: version} of what the other runtimes need.
+
+    Raises:
+        UserError: one is missing.
+    """
+    versions = {}
+    for package in PACKAGES:
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            raise UserError(
+                f"{package} is not installed; run `make bench-runtimes`, which makes .venv-runtimes and uses it."
+            ) from None
+    return versions
+
+
+def thread_counts(texts):
+    """Return numbers of threads as integers.
+
+    Raises:
+        UserError: one is no whole number of 1 or more.
+    """
+    if not texts or not all(text.isdigit() and int(text) > 0 for text in texts):
+        raise UserError(f"threads is '{','.join(texts)}'; give whole numbers from 1 on, such as 1,2.")
+    return [int(text) for text in texts]
+
+
+def measure(name, size, threads, runs, calibration_images):
+    """Return the rows of a network, one for each file and number of threads.
+
+    What cannot be made, loaded or run, or computes something else, gives a row with "status" "failed" and a "reason".
+
+    Args:
+        name: registered name.
+        size: (height, width) of the input.
+        threads: numbers of threads.
+        runs: timed runs of each file with each number of threads, at least `ROUNDS`.
+        calibration_images: number of street scenes that set the int8 scales.
+    """
+    from benchmarks.runtimes_files import make_files, random_network
+
+    network, metadata, dataset, images = random_network(name, size, calibration_images)
+    with tempfile.TemporaryDirectory() as folder:
+        paths = make_files(network, metadata, dataset, images, pathlib.Path(folder))
+        expected = network.predict_on_batch(images[0])
+        pairs = [_Pair(name, *variant, path, count) for variant, path in paths.items() for count in threads]
+        for pair in pairs:
+            pair.attempt(pair.load, images[0], expected)
+        busy = busy_cores()
+        for number, count in enumerate(shares(runs, ROUNDS), start=1):
+            for pair in pairs:
+                pair.attempt(pair.measure, count)
+            print(f"{name}: round {number} of {ROUNDS} timed", flush=True)
+        return [pair.row(busy) for pair in pairs]
+
+
+class _Pair:
+    """One file with one number of threads, and what has been measured of it. Its first failure ends it."""
+
+    def __init__(self, model, runtime, precision, path, threads):
+        self.name = {"model": model, "runtime": runtime, "precision": precision, "threads": threads}
+        self.path = path
+        self.reason = one_line(path) if isinstance(path, Exception) else None
+        self.rounds = []
+
+    def attempt(self, step, *arguments):
+        if self.reason is None:
+            try:
+                step(*arguments)
+            # Whatever another runtime raises: the others go on without it.
+            except Exception as error:
+                self.reason = one_line(error)
+
+    def load(self, image, expected):
+        """Load the file and compare what it computes with `expected`."""
+        runtime, precision, threads = (self.name[key] for key in ("runtime", "precision", "threads"))
+        self.session = RUNTIMES[runtime](self.path, precision, threads)
+        self.error = relative_error(self.session.scores(image), expected)
+        if precision == "float32" and self.error > FLOAT_TOLERANCE:
+            raise ValueError(f"its scores are {self.error:.3g} standard deviations away from those of Keras")
+
+    def measure(self, count):
+        self.session.run()  # the other sessions have emptied the caches
+        times = []
+        for _ in range(count):
+            start = time.perf_counter()
+            self.session.run()
+            times.append(1e3 * (time.perf_counter() - start))
+        self.rounds.append(times)
+
+    def row(self, busy):
+        if self.reason is not None:
+            return {**self.name, "status": "failed", "reason": self.reason}
+        times = [time for times in self.rounds for time in times]
+        p50, p90 = np.percentile(times, [50, 90])
+        return {
+            **self.name,
+            "status": "ok",
+            "bytes": self.path.stat().st_size,
+            "error": round(self.error, 5),
+            "busy_cores": busy,
+            "latency_ms": {"p50": round(p50, 3), "p90": round(p90, 3), "min": round(min(times), 3)},
+            "round_p50_ms": [round(float(np.median(times)), 3) for times in self.rounds],
+        }
+
+
+def one_line(error):
+    return " ".join(f"{type(error).__name__}: {error}".split())
+
+
+def relative_error(scores, expected):
+    """Return the root mean square of the difference in standard deviations of `expected`."""
+    if scores.shape != expected.shape:
+        raise ValueError(f"its scores have shape {scores.shape}, those of Keras {expected.shape}")
+    return float(np.sqrt(np.mean((scores - expected) ** 2)) / expected.std())
+
+
+def shares(runs, rounds):
+    """Split `runs` into `rounds` numbers that differ by 1 at most."""
+    return [runs // rounds + (number < runs % rounds) for number in range(rounds)]
+
+
+def busy_cores(seconds=5):
+    """Return how many processors the others used while this process slept, or None where that cannot be known."""
+
+    def used():
+        with open("/proc/stat") as file:
+            user, nice, system, _idle, _waiting, *others = map(int, file.readline().split()[1:9])
+        return (user + nice + system + sum(others)) / os.sysconf("SC_CLK_TCK")
+
+    if not os.path.exists("/proc/stat"):
+        return None
+    before, start = used(), time.perf_counter()
+    time.sleep(seconds)
+    return round((used() - before) / (time.perf_counter() - start), 2)
+
+
+def ratios(rows):
+    """Return, for each network and number of threads, how many times as fast LiteRT's int8 file is as the fastest file
+    of another runtime.
+
+    The ratio is the median over the rounds of the ratio of the two medians: neighbours in time met the same machine.
+    """
+    found = []
+    ok = [row for row in rows if row["status"] == "ok"]
+    for ours in ok:
+        if (ours["runtime"], ours["precision"]) != ("LiteRT", "int8"):
+            continue
+        others = [
+            row
+            for row in ok
+            if row["runtime"] != "LiteRT" and (row["model"], row["threads"]) == (ours["model"], ours["threads"])
+        ]
+        if not others:
+            continue
+        best = min(others, key=lambda row: row["latency_ms"]["p50"])
+        ratio = float(np.median(np.divide(best["round_p50_ms"], ours["round_p50_ms"])))
+        found.append(
+            {
+                "model": ours["model"],
+                "threads": ours["threads"],
+                "best_other": f"{best['runtime']} {best['precision']}",
+                "ratio": round(ratio, 3),
+            }
+        )
+    return found
+
+
+def table(result):
+    """Return a result as text: ms per run, and the ratios."""
+    lines = [f"{'model':<22}{'threads':>8}  " + "".join(f"{' '.join(variant):>22}" for variant in VARIANTS)]
+    rows = result["results"]
+    for model, threads in dict.fromkeys((row["model"], row["threads"]) for row in rows):
+        cells = {
+            (row["runtime"], row["precision"]): f"{row['latency_ms']['p50']:.2f}" if row["status"] == "ok" else "failed"
+            for row in rows
+            if (row["model"], row["threads"]) == (model, threads)
+        }
+        lines.append(f"{model:<22}{threads:>8}  " + "".join(f"{cells.get(variant, '-'):>22}" for variant in VARIANTS))
+    for each in result["ratios"]:
+        lines.append(
+            f"{each['model']}, threads {each['threads']}: LiteRT int8 is {each['ratio']:.2f} times as fast as "
+            f"{each['best_other']}, the best of the others"
+        )
+    lines += [
+        f"failed: {row['model']}, {row['runtime']} {row['precision']}, threads {row['threads']}: {row['reason']}"
+        for row in rows
+        if row["status"] == "failed"
+    ]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    families = ["ndnet45", "lps_net_s", "liteseg_mobilenetv2", "pp_liteseg_t"]
+    flags.DEFINE_list("models", families, "Networks, separated by commas.")
+    flags.DEFINE_string("input_size", "512x1024", "HEIGHTxWIDTH of the networks' input.")
+    flags.DEFINE_list("threads", ["1", "2"], "Numbers of threads, separated by commas.")
+    flags.DEFINE_integer("runs", 50, "Timed runs of each file with each number of threads.", lower_bound=ROUNDS)
+    flags.DEFINE_integer("calibration_images", 8, "Street scenes that set the int8 scales.", lower_bound=2)
+    flags.DEFINE_string("output", None, "JSON file for the result.")
+    cli.run(main, required=["output"])

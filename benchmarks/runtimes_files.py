@@ -1,0 +1,168 @@
+"""One network as a file for LiteRT, ONNX Runtime and OpenVINO, in float and in int8: for `benchmarks.runtimes`.
+
+Every function takes the network and writes one file. The int8 files are made as each runtime's own documentation
+recommends for this kind of processor, all calibrated on the same images.
+"""
+
+import json
+
+import keras
+import numpy as np
+
+from keras_liteseg.datasets import load_dataset
+from keras_liteseg.model_file import Metadata, save_model
+from keras_liteseg.models import create_model, model_entry
+from keras_liteseg.predictor import calibration_images
+from keras_liteseg.quantization.simulate import native_dilation
+from keras_liteseg.tflite.export import export
+
+OPSET = 18  # the highest of tf2onnx
+
+
+def random_network(name, size, count):
+    """Return (network, its `Metadata`, data set of `count` street scenes, these as normalized images).
+
+    The weights are seeded random numbers, which changes no latency. The network ends before its last upsampling. Batch
+    normalization has the statistics of two scenes, because values that grow or vanish from layer to layer end in
+    denormal numbers, which are slow; one scene alone would have no variance where a map is one pixel.
+    """
+    entry = model_entry(name)
+    dataset = load_dataset("street_scenes", split="train", length=count, size=size)
+    metadata = Metadata(name, "", dataset.classes, entry.mean, entry.std)
+    images = calibration_images(dataset, count, size, metadata)
+    keras.utils.set_random_seed(0)
+    model = create_model(name, (*size, 3), 19)
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.momentum = 0.0
+    model(np.concatenate(images[:2]), training=True)
+    return before_last_upsampling(model), metadata, dataset, images
+
+
+def make_files(network, metadata, dataset, images, folder):
+    """Write all files of a network and return {(runtime, precision): path, or the exception that prevented it}."""
+    float_onnx, int8_onnx = folder / "float32.onnx", folder / "int8.onnx"
+    steps = {
+        ("LiteRT", "float32"): (litert, (network, metadata, dataset, len(images), "none"), folder / "float32.tflite"),
+        ("LiteRT", "int8"): (litert, (network, metadata, dataset, len(images), "int8"), folder / "int8.tflite"),
+        ("ONNX Runtime", "float32"): (onnx_float32, (network,), float_onnx),
+        ("ONNX Runtime", "int8"): (onnx_int8, (float_onnx, images), int8_onnx),
+        ("OpenVINO", "int8"): (openvino_int8, (float_onnx, images), folder / "int8.xml"),
+    }
+    paths = {}
+    for (runtime, precision), (make, arguments, path) in steps.items():
+        print(f"{network.name}: making the {precision} file for {runtime}", flush=True)
+        try:
+            make(*arguments, path)
+            paths[runtime, precision] = path
+        # Whatever another tool raises: the others go on without it.
+        except Exception as error:
+            paths[runtime, precision] = error
+    # OpenVINO reads the ONNX file itself, and computes in the precision that it is told.
+    paths["OpenVINO", "float32"] = paths["OpenVINO", "bfloat16"] = paths["ONNX Runtime", "float32"]
+    return paths
+
+
+def before_last_upsampling(model):
+    """Return the part of a network that ends with the scores which its layer `logits` resizes."""
+    scores = model.get_layer("logits").input
+    # A resize to the size of another tensor has that as second input.
+    return keras.Model(model.input, scores[0] if isinstance(scores, list) else scores, name=model.name)
+
+
+def litert(network, metadata, dataset, count, quantization, path):
+    """The file that export_tflite.py makes of the network; in int8, input and scores are int8 too."""
+    archive = path.with_suffix(".keras")
+    save_model(network, archive, metadata)
+    export(archive, path, quantization=quantization, calibration=dataset, calibration_images=count)
+
+
+def onnx_float32(network, path):
+    """Input and scores are float32 (1, channels, height, width), the layout of both runtimes that read ONNX."""
+    import onnx
+    import onnxslim
+    import tensorflow as tf
+    import tf2onnx
+
+    model = native_dilation(network)
+    signature = [tf.TensorSpec((1, *model.input.shape[1:]), tf.float32, name="images")]
+    function = tf.function(lambda images: {"logits": model(images, training=False)}, input_signature=signature)
+    content, _ = tf2onnx.convert.from_function(
+        function, signature, opset=OPSET, inputs_as_nchw=["images"], outputs_as_nchw=["logits"]
+    )
+    onnx.save(onnxslim.slim(content), path)
+
+
+def onnx_int8(float_path, images, path):
+    """ONNX Runtime's static quantization: QDQ, activations uint8, weights int8 per channel, which its documentation
+    advises for x86 with VNNI. Input and scores are uint8 too, where the first and the last operation are quantized."""
+    import onnx
+    from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+
+    class Reader(CalibrationDataReader):
+        def __init__(self):
+            self.inputs = iter([{"images": nchw(image)} for image in images])
+
+        def get_next(self):
+            return next(self.inputs, None)
+
+    prepared = path.with_suffix(".prepared.onnx")
+    # Without symbolic shape inference, which is for transformers: every shape is static here.
+    quant_pre_process(str(float_path), str(prepared), skip_symbolic_shape=True)
+    quantize_static(
+        str(prepared),
+        str(path),
+        Reader(),
+        quant_format=QuantFormat.QDQ,
+        per_channel=True,
+        activation_type=QuantType.QUInt8,
+        weight_type=QuantType.QInt8,
+    )
+    prepared.unlink()
+    model = onnx.load(path)
+    onnx.helper.set_model_props(model, {end: json.dumps(scale) for end, scale in quantized_ends(model.graph).items()})
+    onnx.save(model, path)
+
+
+def quantized_ends(graph):
+    """Take the quantization of the input and the dequantization of the output off an ONNX graph, in place, where they
+    come first and last, as the int8 file of LiteRT has neither. Returns {"input" or "output": (scale, zero point)}."""
+    from onnx import TensorProto, numpy_helper
+
+    (image,), (scores,) = graph.input, graph.output
+    values = {constant.name: numpy_helper.to_array(constant) for constant in graph.initializer}
+    first = [node for node in graph.node if image.name in node.input]
+    (last,) = [node for node in graph.node if scores.name in node.output]
+    found = {}
+    if all(node.op_type == "QuantizeLinear" for node in first):
+        quantized = {node.output[0] for node in first}
+        for node in graph.node:
+            node.input[:] = [image.name if name in quantized else name for name in node.input]
+        found["input"] = image, first
+    if last.op_type == "DequantizeLinear":
+        scores.name = last.input[0]
+        found["output"] = scores, [last]
+    for end, nodes in found.values():
+        end.type.tensor_type.elem_type = TensorProto.UINT8
+        for node in nodes:
+            graph.node.remove(node)
+    return {name: tuple(values[key].item() for key in nodes[0].input[1:3]) for name, (_, nodes) in found.items()}
+
+
+def openvino_int8(float_path, images, path):
+    """NNCF's post-training quantization with its preset for speed. Input and scores are float32."""
+    import nncf
+    import openvino
+
+    model = openvino.Core().read_model(float_path)
+    data = nncf.Dataset([nchw(image) for image in images])
+    quantized = nncf.quantize(
+        model, data, preset=nncf.QuantizationPreset.PERFORMANCE, target_device=nncf.TargetDevice.CPU,
+        subset_size=len(images),
+    )  # fmt: skip
+    openvino.save_model(quantized, path, compress_to_fp16=False)
+
+
+def nchw(image):
+    return np.ascontiguousarray(image.transpose(0, 3, 1, 2))
