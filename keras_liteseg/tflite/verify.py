@@ -37,8 +37,8 @@ def require_agreement(path, simulated, unrounded, metadata, images):
     Args:
         path: the file, with any input type and batch size.
         simulated: the model that it was converted from, see `keras_liteseg.quantization.simulate_int8`.
-        unrounded: the model that was simulated. Where int8 itself changes more labels than the file may, as in a network
-            with random weights, the file may differ from its simulation as much as that does from `unrounded`.
+        unrounded: the model that was simulated. Where int8 itself changes more labels than the file may, the file may
+            differ from its simulation as much as that does from `unrounded`.
         metadata: the models' `Metadata`.
         images: list of normalized images, float32 (1, height, width, 3); the first four are used.
 

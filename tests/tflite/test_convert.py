@@ -4,7 +4,10 @@ import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
 
-from keras_liteseg.predictor import from_tensor, to_tensor
+from keras_liteseg.errors import UserError
+from keras_liteseg.models import fold_batch_norm
+from keras_liteseg.predictor import from_tensor, load_predictor, to_tensor
+from keras_liteseg.quantization.post_training import quantize
 from keras_liteseg.quantization.simulate import native_dilation, simulate_int8
 from keras_liteseg.tflite.convert import convert
 from keras_liteseg.tflite.inspect import inspect
@@ -89,3 +92,75 @@ def test_metadata_is_in_the_file(converted, metadata):
     expected = metadata.replace(quantization="int8", output_type="classes")
     found = read_metadata(converted("int8", "classes"))
     assert (found.classes, found.quantization, found.output_type) == (expected.classes, "int8", "classes")
+
+
+@pytest.fixture(scope="module")
+def int8(calibrated, metadata, tmp_path_factory):
+    """Function of options of `convert` and the output type: path of an int8 file."""
+    folder = tmp_path_factory.mktemp("int8")
+    simulated = simulate_int8(*calibrated)
+
+    @functools.cache
+    def make(output_type="logits", **options):
+        path = folder / f"{output_type}{'_'.join(map(str, options.values()))}.tflite"
+        path.write_bytes(convert(simulated, metadata.replace(quantization="int8", output_type=output_type), **options))
+        return path
+
+    return make
+
+
+def test_float_input_changes_nothing_behind_it(int8, images):
+    path = int8(input_type="float32")
+    (source,) = inspect(path).inputs
+    assert source.dtype == "float32" and inspect(path).problems(expect_int8=True) == []
+    np.testing.assert_array_equal(run(path, images[0]), run(int8(), images[0]))
+
+
+def test_uint8_takes_pixels_where_the_scale_is_theirs(network, metadata, scenes, tmp_path):
+    model, prepared = quantize(network, metadata, scenes, 4)
+    path = tmp_path / "a.tflite"
+    request = prepared.replace(quantization="int8", output_type="logits", ranges={})
+    path.write_bytes(convert(simulate_int8(model, prepared.ranges), request, input_type="uint8"))
+    assert inspect(path).inputs[0].dtype == "uint8" and inspect(path).problems(expect_int8=True) == []
+    interpreter = Interpreter(str(path))
+    interpreter.allocate_tensors()
+    (source,), (result,) = interpreter.get_input_details(), interpreter.get_output_details()
+    interpreter.set_tensor(source["index"], scenes.image(0)[None])
+    interpreter.invoke()
+    found = from_tensor(interpreter.get_tensor(result["index"]), result)[0]
+    np.testing.assert_array_equal(found, load_predictor(path).logits(scenes.image(0)))
+
+
+def test_batch(int8, images):
+    path = int8(batch_size=2)
+    assert inspect(path).inputs[0].shape == (2, 64, 128, 3)
+    pair = np.concatenate(images[:2])
+    expected = np.concatenate([run(int8(), image) for image in images[:2]])
+    np.testing.assert_array_equal(run(path, pair), expected)
+
+
+def test_probabilities_and_small_class_maps(int8, images):
+    logits = run(int8(), images[0])
+    probabilities = run(int8("softmax"), images[0])
+    exponents = np.exp(logits - logits.max(-1, keepdims=True))
+    np.testing.assert_allclose(probabilities, exponents / exponents.sum(-1, keepdims=True), atol=1.5 / 256)
+    classes = run(int8("classes_uint8"), images[0])
+    assert classes.dtype == np.uint8
+    np.testing.assert_array_equal(classes, logits.argmax(-1))
+
+
+def test_16_bit_activations_are_closer_to_float(network, metadata, images, int8, tmp_path):
+    path = tmp_path / "a.tflite"
+    request = metadata.replace(quantization="int16x8", output_type="logits")
+    path.write_bytes(convert(native_dilation(fold_batch_norm(network)), request, calibration=images))
+    report = inspect(path)
+    assert report.inputs[0].dtype == report.outputs[0].dtype == "int16" and not report.float_ops
+    expected = network.predict_on_batch(images[0])
+    errors = [np.abs(run(file, images[0]) - expected).mean() for file in (path, int8())]
+    assert errors[0] < errors[1]
+
+
+def test_bytes_are_for_int8_files(network, metadata):
+    request = metadata.replace(quantization="float16", output_type="logits")
+    with pytest.raises(UserError, match="'uint8' with quantization 'float16'; only int8 files can take bytes"):
+        convert(network, request, input_type="uint8")
