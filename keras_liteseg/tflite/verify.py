@@ -43,15 +43,15 @@ def require_agreement(path, simulated, unrounded, metadata, images):
         images: list of normalized images, float32 (1, height, width, 3); the first four are used.
 
     Raises:
-        UserError: fewer than 99.5 % of the labels are equal (but for scores less than one step apart), or than 99 % of
-            the logits within two steps of their scale.
+        UserError: fewer than 99.5 % of the labels are equal or tied (scores less than one step apart), or than 99 %
+            of the logits within two steps of their scale.
     """
     predictors = load_predictor(path), keras_predictor(simulated, metadata), keras_predictor(unrounded, metadata)
     found, expected, exact = (np.stack([predictor.run(image) for image in images[:4]]) for predictor in predictors)
     step = output_step(simulated)
     equal = _same_labels(found if found.ndim == 3 else found.argmax(-1), expected, step)
     failed = equal < min(EQUAL_LABELS, _same_labels(exact.argmax(-1), expected, step))
-    print(f"File and int8 simulation: {100 * equal:.2f} % of the labels equal", end="")
+    print(f"File and int8 simulation: {100 * equal:.2f} % of the labels equal or tied", end="")
     if metadata.output_type == "logits" and step:
         near = np.mean(np.abs(found - expected) < (NEAR_STEPS + 0.5) * step)
         failed = failed or near < min(NEAR_LOGITS, np.mean(np.abs(exact - expected) < (NEAR_STEPS + 0.5) * step))
