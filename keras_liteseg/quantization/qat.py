@@ -45,6 +45,9 @@ class Int8Config(tfmot.quantization.keras.QuantizeConfig):
         self.output_range = output_range
 
     def get_weights_and_quantizers(self, layer):
+        if not layer.trainable:
+            # The wrapper would train the kernel. That of an average is on the grid anyway.
+            return []
         if hasattr(layer, "depthwise_kernel"):
             return [(layer.depthwise_kernel, ChannelQuantizer(depthwise=True))]
         if hasattr(layer, "kernel"):
