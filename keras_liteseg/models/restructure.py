@@ -32,7 +32,7 @@ _MOST_CONCATENATED = 5
 
 
 def restructure(model):
-    """Return `model` after all the steps below but `paired_pixels`."""
+    """Return `model` after all steps that help float and int8 files alike; `paired_pixels` is for int8 files alone."""
     return restructure_at_size(restructure_any_size(model))
 
 
@@ -44,6 +44,7 @@ def restructure_any_size(model):
         short_concatenations,
         relu_before_concatenation,
         merge_pointwise,
+        merge_shuffles,
         resize_after_pointwise,
         depthwise_average_pools,
     )

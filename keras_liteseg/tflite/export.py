@@ -165,6 +165,7 @@ class _Prepared:
 
 
 def _prepare(network, metadata, scales):
+    """Return the `_Prepared` for what `metadata` asks for."""
     if metadata.quantization not in ("int8", "int16x8"):
         return _Prepared(native_dilation(restructure(fold_batch_norm(network))), network, metadata, [])
     size = network.input.shape[1:3]
