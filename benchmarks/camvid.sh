@@ -1,20 +1,32 @@
-# NDNet45 fine-tuned on CamVid from the official weights: float, post-training int8, quantization-aware int8, on the test split.
+# Trainings on CamVid: float, post-training int8 and 16x8, quantization-aware int8, all on the test split. Without
+# arguments all of them; or name those wanted, such as lps_net_s_camvid_scratch.
 set -eu
-: "${CAMVID:?folder of CamVid}" "${WEIGHTS:?folder of ndnet45_cityscapes.pth}"
+: "${CAMVID:?folder of CamVid}"
 run=.venv/bin/python
 data="--data camvid --data_dir $CAMVID"
-out=runs/camvid_files
-mkdir -p $out
+[ $# -gt 0 ] || set -- ndnet45_camvid_finetuned ndnet45_camvid_scratch lps_net_s_camvid_scratch \
+    pp_liteseg_t_camvid_scratch liteseg_mobilenetv2_camvid_scratch
+for name in "$@"; do
+    float=runs/$name/best.keras
+    files=runs/files/$name
+    mkdir -p runs/files
+    start=
+    case $name in *_finetuned) start="--init_from ${WEIGHTS:?folder of ndnet45_cityscapes.pth}/ndnet45_cityscapes.pth" ;; esac
+    [ -e $float ] || $run train.py --config configs/$name.yaml --data_dir "$CAMVID" $start --output_dir runs/$name
+    [ -e runs/${name}_qat/qat.keras ] || $run train.py --quantization_aware --config configs/${name}_qat.yaml \
+        --data_dir "$CAMVID" --init_from $float --output_dir runs/${name}_qat
 
-[ -e runs/camvid/best.keras ] || $run train.py --config configs/ndnet45_camvid.yaml --data_dir "$CAMVID" \
-    --init_from "$WEIGHTS/ndnet45_cityscapes.pth" --output_dir runs/camvid
-[ -e runs/camvid_qat/qat.keras ] || $run train.py --quantization_aware --config configs/ndnet45_camvid_qat.yaml \
-    --data_dir "$CAMVID" --init_from runs/camvid/best.keras --output_dir runs/camvid_qat
-$run export_tflite.py --model runs/camvid/best.keras $data --quantization int8 --calibration_images 64 --output $out/ndnet45_int8.tflite
-$run export_tflite.py --model runs/camvid_qat/qat.keras --reference runs/camvid/best.keras $data --quantization int8 \
-    --output $out/ndnet45_int8_qat.tflite
-$run evaluate.py --model runs/camvid/best.keras $data --split test --output results/camvid_ndnet45_float.json
-for kind in int8 int8_qat; do
-    $run evaluate.py --model $out/ndnet45_$kind.tflite --compare_with runs/camvid/best.keras $data --split test \
-        --output results/camvid_ndnet45_$kind.json
+    # No gate (--max_drop 100): this measures what is lost.
+    for kind in int8 int16x8; do
+        $run export_tflite.py --model $float $data --quantization $kind --calibration_images 64 --max_drop 100 \
+            --output ${files}_$kind.tflite
+    done
+    $run export_tflite.py --model runs/${name}_qat/qat.keras --reference $float $data --quantization int8 --max_drop 100 \
+        --output ${files}_int8_qat.tflite
+    $run -m benchmarks.record_training --run runs/$name --output results/${name}_training.json
+    $run evaluate.py --model $float $data --split test --output results/${name}_float.json
+    for kind in int8 int8_qat int16x8; do
+        $run evaluate.py --model ${files}_$kind.tflite --compare_with $float $data --split test \
+            --output results/${name}_$kind.json
+    done
 done

@@ -1,7 +1,7 @@
-"""Write the tables of README.md from the measurements in results/.
+"""Write the tables of README.md and docs/accuracy.md from the measurements in results/.
 
-  python -m benchmarks.tables            rewrites README.md
-  python -m benchmarks.tables --check    fails when README.md is not what the results say
+  python -m benchmarks.tables            rewrites them
+  python -m benchmarks.tables --check    fails when one is not what the results say
 """
 
 import json
@@ -16,20 +16,33 @@ from keras_liteseg.files import atomic_path
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 FLAGS = flags.FLAGS
-flags.DEFINE_bool("check", False, "Compare only; exit status 1 when README.md is out of date.")
+flags.DEFINE_bool("check", False, "Compare only; exit status 1 when a page is out of date.")
+
+
+EXPERIMENTS = {
+    "ndnet45_cityscapes": "NDNet45, official weights, 2 Cityscapes val frames (1024x2048)",
+    "ndnet45_camvid_finetuned": "NDNet45, CamVid test, from the official Cityscapes weights",
+    "ndnet45_camvid_scratch": "NDNet45, CamVid test, from scratch",
+    "lps_net_s_camvid_scratch": "LPS-Net-S, CamVid test, from scratch",
+    "pp_liteseg_t_camvid_scratch": "PP-LiteSeg-T, CamVid test, from scratch",
+    "liteseg_mobilenetv2_camvid_scratch": "LiteSeg-MobileNetV2, CamVid test, from scratch",
+}
+KINDS = {"int8": "int8, post-training", "int8_qat": "int8, quantization-aware", "int16x8": "16x8, post-training"}
 
 
 def main():
-    readme = ROOT / "README.md"
-    text = readme.read_text()
-    updated = with_tables(text, load_results(ROOT / "results"))
-    if FLAGS.check:
-        if updated != text:
-            raise UserError("The tables in README.md are not those of results/; run python -m benchmarks.tables.")
-    elif updated != text:
-        with atomic_path(readme) as temporary:
-            temporary.write_text(updated)
-        print(f"Wrote {readme.name}")
+    results = load_results(ROOT / "results")
+    for name, tables in PAGES.items():
+        page = ROOT / name
+        text = page.read_text()
+        updated = with_tables(text, tables, results)
+        if FLAGS.check:
+            if updated != text:
+                raise UserError(f"The tables in {name} are not those of results/; run python -m benchmarks.tables.")
+        elif updated != text:
+            with atomic_path(page) as temporary:
+                temporary.write_text(updated)
+            print(f"Wrote {name}")
 
 
 def load_results(folder):
@@ -37,26 +50,24 @@ def load_results(folder):
     return {path.stem: json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))}
 
 
-def with_tables(text, results):
-    """Return a README with each part between <!-- table: NAME --> and <!-- end --> replaced."""
-    for name, make in TABLES.items():
+def with_tables(text, tables, results):
+    """Return a page with each part between <!-- table: NAME --> and <!-- end --> replaced."""
+    for name, make in tables.items():
         begin = f"<!-- table: {name} -->\n"
         head, found, rest = text.partition(begin)
         if not found:
-            raise UserError(f"README.md has no line '{begin.strip()}'; put it where the table belongs.")
+            raise UserError(f"The page has no line '{begin.strip()}'; put it where the table belongs.")
         text = head + begin + make(results) + "<!-- end -->" + rest.partition("<!-- end -->")[2]
     return text
 
 
 def accuracy_table(results):
-    """Float, float16 and int8 side by side for each data set that was measured."""
-    lines = ["| network, data | float | int8, post-training | int8, quantization-aware |", "|---|---|---|---|"]
-    for prefix, label in (
-        ("camvid_ndnet45", "NDNet45, CamVid test (233 frames, 360x480)"),
-        ("cityscapes_ndnet45", "NDNet45, official weights, 2 Cityscapes val frames (1024x2048)"),
-    ):
-        cells = [accuracy_cell(results.get(f"{prefix}_{kind}")) for kind in ("float", "int8", "int8_qat")]
-        lines.append(f"| {label} | {' | '.join(cells)} |")
+    """Float and quantized side by side for each training and data set that was measured."""
+    lines = [f"| network, data | float | {' | '.join(KINDS.values())} |", "|---|" + "---|" * (1 + len(KINDS))]
+    for name, label in EXPERIMENTS.items():
+        if f"{name}_float" in results:
+            cells = [accuracy_cell(results.get(f"{name}_{kind}")) for kind in ("float", *KINDS)]
+            lines.append(f"| {label} | {' | '.join(cells)} |")
     demo = results.get("demo")
     if demo:
         files = demo["files"]
@@ -67,7 +78,55 @@ def accuracy_table(results):
                 for name in ("int8 (post-training)", "int8 (quantization-aware)")
             ),
         ]
-        lines.append(f"| NDNet45, street scenes ({demo['images']} held out, 256x512) | {' | '.join(cells)} |")
+        lines.append(f"| NDNet45, street scenes ({demo['images']} held out, 256x512) | {' | '.join(cells)} | |")
+    return "\n".join(lines) + "\n"
+
+
+def drops_table(results):
+    """IoU of each class in float, and what each file lost of it, in points."""
+    lines = []
+    for name, label in EXPERIMENTS.items():
+        before = results.get(f"{name}_float")
+        if before is None:
+            continue
+        files = {kind: results[f"{name}_{kind}"] for kind in KINDS if f"{name}_{kind}" in results}
+        lines += ["", f"### {label}", ""]
+        lines.append(f"| class | float | {' | '.join(KINDS[kind] for kind in files)} |")
+        lines.append("|---|" + "---|" * (1 + len(files)))
+        rows = {**before["iou"], "**mIoU**": before.get("miou_present", before["miou"])}
+        for cls, value in rows.items():
+            if value is None:
+                continue
+            after = [
+                {**file["iou"], "**mIoU**": file.get("miou_present", file["miou"])}[cls] for file in files.values()
+            ]
+            cells = [f"{100 * (found - value):+.2f}" for found in after]
+            lines.append(f"| {cls} | {100 * value:.2f} | {' | '.join(cells)} |")
+        cells = [f"{100 * file['agreement']:.2f} %" for file in files.values()]
+        lines.append(f"| labels equal to float's | | {' | '.join(cells)} |")
+    return "\n".join(lines[1:]) + "\n"
+
+
+def trainings_table(results):
+    """What each training on CamVid took, and its float accuracy."""
+    lines = [
+        "| training | start | epochs | minutes | best val mIoU | test mIoU | test pixel accuracy |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name in EXPERIMENTS:
+        training, test = results.get(f"{name}_training"), results.get(f"{name}_float")
+        if training and test:
+            start = "Cityscapes" if name.endswith("finetuned") else "scratch"
+            cells = [
+                f"[{training['recipe']['model']}](../configs/{name}.yaml)",
+                start,
+                str(training["epochs"]),
+                f"{training['minutes']:.0f}",
+                f"{100 * training['best_val_miou']:.1f}",
+                f"{100 * test['miou']:.2f}",
+                f"{100 * test['pixel_accuracy']:.2f}",
+            ]
+            lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 
@@ -109,7 +168,7 @@ def networks_table(results):
     for row in results.get("latency_networks_512x1024", {}).get("results", []):
         times.setdefault(row["model"], {})[row["threads"]] = row["latency_ms"]["run"]["p50"]
     for name, size in results.get("networks", {}).get("networks", {}).items():
-        accuracy = results.get(f"camvid_{name}_float")
+        accuracy = results.get(f"{name}_camvid_scratch_float")
         threads = times.get(f"{name}.tflite", {})
         cells = [
             f"{size['parameters'] / 1e6:.3g} M",
@@ -131,7 +190,10 @@ def published_cells(entry):
     return miou, f"{entry['fps']} ({entry['fps_of']})"
 
 
-TABLES = {"accuracy": accuracy_table, "latency": latency_table, "networks": networks_table}
+PAGES = {
+    "README.md": {"accuracy": accuracy_table, "latency": latency_table, "networks": networks_table},
+    "docs/accuracy.md": {"trainings": trainings_table, "drops": drops_table},
+}
 
 if __name__ == "__main__":
     cli.run(main, tensorflow=False)

@@ -10,6 +10,7 @@ import keras
 from keras import layers
 
 from keras_liteseg import ops
+from keras_liteseg.models.batch_normalization import BatchNormalization
 
 # PyTorch's batch-normalization defaults. The epsilon matters: official weights hold running variances below it.
 BN_EPSILON = 1e-5
@@ -176,7 +177,7 @@ def depthwise_conv(x, kernel_size, name, strides=1, dilation=1, use_bias=False, 
 
 
 def batch_norm(x, name, momentum=BN_MOMENTUM):
-    return layers.BatchNormalization(epsilon=BN_EPSILON, momentum=momentum, name=name)(x)
+    return BatchNormalization(epsilon=BN_EPSILON, momentum=momentum, name=name)(x)
 
 
 def max_pool(x, kernel_size, strides, name):

@@ -33,16 +33,21 @@ def quantized_layers(model):
     Not quantized are outputs that go into one ReLU alone which TFLite fuses into the operation, and the outputs of
     `SCALE_KEEPING` layers.
     """
-    consumers = _consumers(model)
-    found = []
+    ends = fused_operations(model)
+    return [layer for layer in model.layers if ends.get(layer.name) == layer.name]
+
+
+def fused_operations(model):
+    """Return {layer name: name of the layer that its operation in TFLite ends with}: of the ReLU that is fused into
+    it, or its own. Layers that keep their input's scale are left out."""
+    consumers, ends = _consumers(model), {}
     for layer in model.layers:
         following = consumers.get(id(layer.output), [])
-        fused = (
-            isinstance(layer, _FUSED_WITH_RELU) and len(following) == 1 and isinstance(following[0], layers.ReLU)
-        )
-        if not fused and not isinstance(layer, SCALE_KEEPING):
-            found.append(layer)
-    return found
+        if isinstance(layer, _FUSED_WITH_RELU) and len(following) == 1 and isinstance(following[0], layers.ReLU):
+            ends[layer.name] = following[0].name
+        elif not isinstance(layer, SCALE_KEEPING):
+            ends[layer.name] = layer.name
+    return ends
 
 
 def all_ranges(model, ranges):

@@ -1,9 +1,9 @@
-"""What int8 costs layer by layer: the error of the network's output when one layer alone computes in int8."""
+"""What int8 costs layer by layer: the error of the network's output when one operation alone computes in int8."""
 
 import numpy as np
 from tqdm import tqdm
 
-from keras_liteseg.quantization.ranges import quantized_layers
+from keras_liteseg.quantization.ranges import fused_operations
 from keras_liteseg.quantization.simulate import FakeQuantize, set_rounded_weights, simulate_int8
 
 
@@ -11,7 +11,8 @@ def sensitivities(model, ranges, images, progress=True):
     """Return [(layer name, error)], the worst layer first.
 
     The error is KL(float || layer in int8) of the class probabilities, averaged over all pixels: what the rounding of
-    the layer's kernel and output does to the result, through all layers behind it.
+    the layer's kernel and output does to the result, through all layers behind it. A convolution and the ReLU that
+    TFLite fuses into it count as one, under the name of the convolution.
 
     Args:
         model: a functional model without batch normalization, of static size, whose output is logits.
@@ -21,21 +22,23 @@ def sensitivities(model, ranges, images, progress=True):
     """
     simulated = simulate_int8(model, ranges)
     switches = {layer.name: layer for layer in simulated.layers if isinstance(layer, FakeQuantize)}
-    names = [layer.name for layer in model.layers if layer.weights or layer in quantized_layers(model)]
+    operations = {}
+    for name, end in fused_operations(model).items():
+        operations.setdefault(end, []).append(name)
 
-    def activate(name):
+    def activate(end):
         for switch in switches.values():
-            switch.active = switch.name == f"{name}_int8"
-        set_rounded_weights(simulated, model, [name])
+            switch.active = switch.name == f"{end}_int8"
+        set_rounded_weights(simulated, model, operations.get(end, []))
 
     activate(None)
     expected = [_log_probabilities(simulated, image) for image in images]
     errors = {}
-    for name in tqdm(names, "sensitivity", disable=None if progress else True):
-        activate(name)
+    for end, names in tqdm(operations.items(), "sensitivity", disable=None if progress else True):
+        activate(end)
         found = [_log_probabilities(simulated, image) for image in images]
         pairs = zip(expected, found, strict=True)
-        errors[name] = float(np.mean([(np.exp(a) * (a - b)).sum(-1).mean() for a, b in pairs]))
+        errors[names[0]] = float(np.mean([(np.exp(a) * (a - b)).sum(-1).mean() for a, b in pairs]))
     return sorted(errors.items(), key=lambda item: -item[1])
 
 

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from keras_liteseg.quantization.ranges import quantized_layers
+from keras_liteseg.quantization.ranges import fused_operations
 
 
 @keras.saving.register_keras_serializable("keras_liteseg")
@@ -63,13 +63,16 @@ def simulate_int8(model, ranges, float_layers=()):
     Args:
         model: a functional model without batch normalization, of static size.
         ranges: {layer name: (smallest, largest)} for every layer of `quantized_layers(model)`.
-        float_layers: names of layers that compute in float; the layers that read their outputs do so too.
+        float_layers: names of layers that compute in float, see `floating`.
     """
-    quantized = {layer.name for layer in quantized_layers(model)} - set(float_layers)
+    ends = fused_operations(model)
+    unquantized = {ends[name] for name in float_layers}
     inputs = {}
 
     def quantize(name, tensor):
-        return FakeQuantize(*ranges[name], name=f"{name}_int8")(tensor) if name in quantized else tensor
+        if ends.get(name) != name or name in unquantized:
+            return tensor
+        return FakeQuantize(*ranges[name], name=f"{name}_int8")(tensor)
 
     def quantized_input(x):
         # Input layers are not called, so their output is quantized where it is first used.
@@ -83,8 +86,28 @@ def simulate_int8(model, ranges, float_layers=()):
         return quantize(layer.name, layer(*map(quantized_input, args), **kwargs))
 
     copy = keras.models.clone_model(model, clone_function=_native_clone, call_function=call)
-    set_rounded_weights(copy, model, {layer.name for layer in model.layers} - set(float_layers))
+    set_rounded_weights(copy, model, {layer.name for layer in model.layers} - floating(model, float_layers))
     return copy
+
+
+def floating(model, float_layers):
+    """Return the names of all layers that compute in float when those named do.
+
+    A convolution and its ReLU are one operation. A layer that reads what a float one gives computes in float too, as a
+    TFLite operation has either int8 or float inputs; what it gives is quantized again.
+    """
+    ends = fused_operations(model)
+    unquantized = {ends[name] for name in float_layers}
+    found, tensors = set(), set()
+    for layer in model.layers:
+        read = any(id(tensor) in tensors for node in layer._inbound_nodes[:1] for tensor in node.input_tensors)
+        end = ends.get(layer.name)
+        if read or end in unquantized:
+            found.add(layer.name)
+        # The tensor stays in float: before a fused ReLU, behind an unquantized operation, or where the scale is kept.
+        if end in unquantized or (read and end != layer.name):
+            tensors.add(id(layer.output))
+    return found
 
 
 def set_rounded_weights(simulated, model, names=None):

@@ -18,7 +18,7 @@ from keras_liteseg.predictor import load_network
 from keras_liteseg.quantization.post_training import quantize
 from keras_liteseg.quantization.ranges import all_ranges
 from keras_liteseg.quantization.sensitivity import sensitivities
-from keras_liteseg.quantization.simulate import native_dilation, simulate_int8
+from keras_liteseg.quantization.simulate import floating, native_dilation, simulate_int8
 from keras_liteseg.tflite.card import write_card
 from keras_liteseg.tflite.inspect import inspect
 from keras_liteseg.tflite.process import convert_apart
@@ -113,7 +113,7 @@ def export(
         # Random weights bring scales that lie too far apart for XNNPACK, and amplify every rounding.
         gated = int8 and trained
         report = inspect(temporary)
-        problems = report.problems(expect_int8=int8 and not float_layers, max_partitions=1 if gated else None)
+        problems = report.problems(int8, 1 if gated else None, prepared.floating)
         if problems:
             raise UserError(
                 f"The converted network is not fit for a device, so {output} was not written: {' '.join(problems)}"
@@ -156,12 +156,14 @@ class _Scales:
 
 @dataclasses.dataclass(frozen=True)
 class _Prepared:
-    """The `model` to convert, what it was before the rounding, its metadata, and the normalized calibration images."""
+    """The `model` to convert, what it was before the rounding, its metadata, the normalized calibration images, and the
+    names of the layers of an int8 file that compute in float."""
 
     model: keras.Model
     unrounded: keras.Model
     metadata: Metadata
     images: list
+    floating: tuple = ()
 
 
 def _prepare(network, metadata, scales):
@@ -181,13 +183,15 @@ def _prepare(network, metadata, scales):
     images = _normalized(calibration, scales.images, size, metadata)
     if metadata.quantization == "int16x8":
         return _Prepared(native_dilation(restructure_at_size(network)), network, metadata, images)
+    fast = paired_pixels(restructure_at_size(network))
+    ranges = all_ranges(fast, metadata.ranges)
     worst = []
     if scales.float_layers:
-        errors = sensitivities(network, metadata.ranges, images[:SENSITIVITY_IMAGES])
+        errors = sensitivities(fast, ranges, images[:SENSITIVITY_IMAGES])
         worst = [name for name, _ in errors[: scales.float_layers]]
         total = sum(error for _, error in errors)
         print("In float, with their shares of the int8 error:")
         for name, error in errors[: scales.float_layers]:
             print(f"  {error / total:6.1%}  {name}")
-    fast = paired_pixels(restructure_at_size(network))
-    return _Prepared(simulate_int8(fast, all_ranges(fast, metadata.ranges), worst), network, metadata, images)
+    simulated = simulate_int8(fast, ranges, worst)
+    return _Prepared(simulated, network, metadata, images, tuple(sorted(floating(fast, worst))))

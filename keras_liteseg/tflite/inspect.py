@@ -16,6 +16,7 @@ import dataclasses
 import hashlib
 import math
 import pathlib
+import re
 import sys
 
 from ai_edge_litert.interpreter import Interpreter
@@ -53,6 +54,7 @@ class TFLiteReport:
             writes, not from its weights: 'float' when any of them is float, else 'int8', 'int16' or 'other';
             'boundary' for a QUANTIZE or DEQUANTIZE between float and integer at an input or output of the graph.
             What only unpacks stored weights, such as DEQUANTIZE in a float16 file, is 'other'.
+        float_outputs: (op name, name of its first output) of each op of kind 'float'.
         custom_ops: {name: count} of ops outside the TFLite builtin set.
         dynamic_tensors: names of tensors with a dimension that is not known in the file.
         macs: multiply-accumulates of one inference in convolutions and fully connected layers.
@@ -75,6 +77,7 @@ class TFLiteReport:
     tensors: tuple[Tensor, ...] = ()
     weights: dict = dataclasses.field(default_factory=dict)
     left_out: tuple = ()
+    float_outputs: tuple = ()
 
     @property
     def ops(self):
@@ -109,17 +112,18 @@ class TFLiteReport:
         """Whether every op that computes does so on int8; inputs and outputs may be float."""
         return "int8" in self.kinds and not (self.float_ops or self.kinds.get("int16") or self.custom_ops)
 
-    def problems(self, expect_int8, max_partitions=None):
+    def problems(self, expect_int8, max_partitions=None, float_layers=()):
         """Return a sentence for each thing that a file meant for a device should not contain.
 
         Args:
             expect_int8: whether the file is meant to compute in int8 throughout.
             max_partitions: the most XNNPACK partitions that are acceptable, or None for any number.
+            float_layers: names of Keras layers whose ops may be float all the same, with what converts to them and back.
         """
         found = []
         custom = {name: count for name, count in self.custom_ops.items() if name not in self.flex_ops}
         if expect_int8:
-            found += _sentence(self.float_ops, "float op", "inside an int8 file")
+            found += _sentence(self._float_ops_besides(float_layers), "float op", "inside an int8 file")
             found += _sentence(self.kinds.get("int16", {}), "int16 op", "inside an int8 file")
             if "int8" not in self.kinds:
                 found.append("no int8 op in a file that was to be int8")
@@ -140,6 +144,19 @@ class TFLiteReport:
                 f"{_outside(self.delegation)}"
             )
         return found
+
+    def _float_ops_besides(self, layers):
+        if not layers:
+            return self.float_ops
+        # The converter joins the names of what it fused with ';'; Keras numbers the calls of a layer.
+        allowed = re.compile(rf"(?:^|[/;])(?:{'|'.join(map(re.escape, layers))})(?:_\d+)?(?:$|[/;])")
+        # The output of the graph has a name of its own.
+        exempt = {tensor.name for tensor in self.outputs}
+        return collections.Counter(
+            op
+            for op, output in self.float_outputs
+            if op not in ("QUANTIZE", "DEQUANTIZE") and output not in exempt and not allowed.search(output)
+        )
 
     def __str__(self):
         lines = [
@@ -171,7 +188,7 @@ def inspect(path):
     kinds = collections.defaultdict(collections.Counter)
     custom = collections.Counter()
     weights = collections.Counter()
-    dynamic = []
+    dynamic, floats = [], []
     macs = 0
     for graph in model.subgraphs:
         dynamic += [tensor.name.decode() for tensor in graph.tensors if -1 in shape_of(tensor)]
@@ -182,7 +199,10 @@ def inspect(path):
         for op in graph.operators:
             code = model.operatorCodes[op.opcodeIndex]
             name = op_name(code)
-            kinds[_kind(name, op, graph, model.buffers)][name] += 1
+            kind = _kind(name, op, graph, model.buffers)
+            kinds[kind][name] += 1
+            if kind == "float":
+                floats.append((name, graph.tensors[op.outputs[0]].name.decode()))
             if code.customCode:
                 custom[name] += 1
             macs += _macs(name, op, graph)
@@ -205,6 +225,7 @@ def inspect(path):
         tensors=tensors,
         weights=dict(weights.most_common()),
         left_out=left_out,
+        float_outputs=tuple(floats),
     )
 
 

@@ -64,9 +64,18 @@ def test_twin_equals_the_network(prepared, scenes):
 def test_equalization_keeps_the_function(prepared, scenes):
     model, metadata = prepared
     folded, images = fold_batch_norm(model), normalized(scenes, metadata)
-    expected = folded.predict_on_batch(images)
-    found = equalize(folded, [images]).predict_on_batch(images)
-    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-3 * np.abs(expected).max())
+    # In float64, because a deep network of random weights makes up to a thousandth of float32's own rounding.
+    expected = in_float64(folded, images)
+    found = in_float64(equalize(folded, [images]), images)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=3e-4 * np.abs(expected).max())
+
+
+def in_float64(model, images):
+    copy = keras.models.clone_model(
+        model, clone_function=lambda layer: type(layer).from_config({**layer.get_config(), "dtype": "float64"})
+    )
+    copy.set_weights(model.get_weights())
+    return np.asarray(copy(images.astype(np.float64), training=False))
 
 
 def test_training_step(quantized, scenes):

@@ -3,7 +3,6 @@ import pytest
 
 from keras_liteseg.models import fold_batch_norm
 from keras_liteseg.quantization.post_training import post_training
-from keras_liteseg.quantization.ranges import quantized_layers
 from keras_liteseg.quantization.sensitivity import sensitivities
 from tests.tiny import tiny
 
@@ -16,7 +15,7 @@ def ready():
 
 def test_a_wide_range_is_found(ready):
     model, ranges, images = ready
-    victim = next(layer.name for layer in quantized_layers(model)[1:])
+    victim = "features_dwconv"
     low, high = ranges[victim]
     errors = sensitivities(model, ranges | {victim: (20 * low, 20 * high)}, images, progress=False)
     assert errors[0][0] == victim
@@ -24,7 +23,9 @@ def test_a_wide_range_is_found(ready):
     assert dict(errors)[victim] > 10 * dict(sensitivities(model, ranges, images, progress=False))[victim]
 
 
-def test_every_kernel_and_every_scale_is_measured(ready):
+def test_every_operation_is_measured_once(ready):
     model, ranges, images = ready
-    names = {layer.name for layer in model.layers if layer.weights} | set(ranges)
-    assert {name for name, _ in sensitivities(model, ranges, images[:1], progress=False)} == names
+    names = [name for name, _ in sensitivities(model, ranges, images[:1], progress=False)]
+    assert len(names) == len(set(names)) == len(ranges)
+    assert {layer.name for layer in model.layers if layer.weights} < set(names)
+    assert "features_conv1_relu" in ranges and "features_conv1_relu" not in names

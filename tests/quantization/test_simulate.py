@@ -7,6 +7,7 @@ from keras_liteseg.predictor import keras_predictor, load_predictor
 from keras_liteseg.quantization.simulate import (
     FakeQuantize,
     NativeDepthwiseConv2D,
+    floating,
     native_dilation,
     rounded_kernel,
     set_rounded_weights,
@@ -120,3 +121,40 @@ def test_dilated_block_equals_that_of_the_file(scenes, metadata, tmp_path):
     image = scenes.image(0)
     steps = (predictor.logits(image) - keras_predicts.logits(image)) / inspect(path).outputs[0].scale
     assert (np.abs(steps) < 0.1).mean() > 0.99 and np.abs(steps).max() < 1.1
+
+
+@pytest.mark.parametrize(
+    "named, floats",
+    [
+        ("first", {"first", "relu", "pad", "second"}),  # with its ReLU, and what reads it through the padding
+        ("second", {"second", "score"}),
+        ("score", {"score"}),
+    ],
+)
+def test_float_layer_computes_in_float_in_the_file_too(named, floats, scenes, metadata, tmp_path):
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((*scenes.size, 3), name="images")
+    x = layers.ReLU(name="relu")(layers.Conv2D(8, 3, strides=4, padding="same", name="first")(inputs))
+    x = layers.DepthwiseConv2D(3, name="second")(layers.ZeroPadding2D(1, name="pad")(x))
+    model = keras.Model(inputs, layers.Conv2D(4, 1, name="score")(x))
+    ranges = {"images": (-128 / 127, 1.0), "relu": (0.0, 2.0), "second": (-2.0, 2.0), "score": (-2.0, 2.0)}
+    assert floating(model, [named]) == floats
+
+    simulated = simulate_int8(model, ranges, [named])
+    path = tmp_path / "mixed.tflite"
+    path.write_bytes(convert(simulated, metadata.replace(quantization="int8", output_type="logits")))
+    report = inspect(path)
+    assert sum(count for op, count in report.float_ops.items() if "CONV" in op) == len(floats - {"relu", "pad"})
+    assert report.problems(expect_int8=True, float_layers=floats) == []
+    if named == "first":
+        (problem,) = report.problems(expect_int8=True, float_layers=["firs"])
+        assert "float op" in problem and "1x CONV_2D" in problem
+
+    for layer in (model.get_layer(name) for name in ("first", "second", "score")):
+        kernel, depthwise = layer.get_weights()[0], isinstance(layer, layers.DepthwiseConv2D)
+        expected = kernel if layer.name in floats else rounded_kernel(kernel, depthwise)
+        np.testing.assert_array_equal(simulated.get_layer(layer.name).get_weights()[0], expected)
+    image = scenes.image(0)
+    found = load_predictor(path, threads=1).logits(image)
+    steps = (found - keras_predictor(simulated, metadata).logits(image)) / (4 / 255)
+    assert (np.abs(steps) < 0.1).mean() > 0.98 and np.abs(steps).max() < 1.1

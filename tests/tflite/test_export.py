@@ -59,6 +59,17 @@ def test_gate_passes(quantization, tiny_file, scenes, tmp_path, capsys):
     assert (metadata.model, metadata.data, metadata.quantization) == ("tiny", "street_scenes", quantization)
 
 
+def test_float_layers_are_the_worst_ones_and_no_others(tiny_file, scenes, tmp_path, capsys):
+    output = tmp_path / "a.tflite"
+    export(tiny_file, output, quantization="int8", calibration=scenes, validation=scenes, float_layers=1)
+    _, _, listed = capsys.readouterr().out.partition("In float, with their shares of the int8 error:\n")
+    share, name = listed.splitlines()[0].split()
+    report = inspect(output)
+    assert 0 < float(share.rstrip("%")) < 100
+    assert report.float_ops and any(name in tensor for _, tensor in report.float_outputs)
+    assert report.kinds["int8"]
+
+
 def test_gate_fails_and_an_older_file_stays(tiny_file, scenes, tmp_path):
     (tmp_path / "a.tflite").write_text("older")
     with pytest.raises(UserError, match=r"lost .* more than --max_drop -200") as error:

@@ -5,7 +5,7 @@ import numpy as np
 from keras import ops
 
 from keras_liteseg.errors import UserError
-from keras_liteseg.training.losses.base import PixelLoss, divide
+from keras_liteseg.training.losses.base import PixelLoss, divide, one_pass
 
 
 @keras.saving.register_keras_serializable("keras_liteseg")
@@ -143,6 +143,7 @@ class BoundaryCrossEntropy(CrossEntropy):
         return {**super().get_config(), "width": self.width}
 
 
+@one_pass
 def negative_log_likelihood(labels, logits):
     """Return -log of the probability of the label, float32 (N, height, width)."""
     return ops.sparse_categorical_crossentropy(labels, logits, from_logits=True)

@@ -1,0 +1,20 @@
+# What the outputs that export_tflite.py offers cost and do to the accuracy: int8 files of NDNet45, fine-tuned on CamVid
+# (sh benchmarks/camvid.sh ndnet45_camvid_finetuned), on the validation split.
+set -eu
+: "${CAMVID:?folder of CamVid}"
+run=.venv/bin/python
+data="--data camvid --data_dir $CAMVID"
+float=runs/ndnet45_camvid_finetuned/best.keras
+out=runs/outputs
+mkdir -p $out
+files=
+for variant in full_logits full_softmax full_classes full_classes_uint8 half_logits half_classes_uint8 \
+    quarter_logits quarter_classes_uint8 eighth_logits eighth_classes_uint8; do
+    file=$out/$variant.tflite
+    $run export_tflite.py --model $float $data --quantization int8 --calibration_images 64 --max_drop 100 \
+        --upsampling ${variant%%_*} --output_type ${variant#*_} --output $file
+    $run evaluate.py --model $file --compare_with $float $data --output results/outputs_$variant.json
+    files=$files,$file
+done
+sleep 60  # the load of the exports should not count
+$run -m edge.benchmark --model ${files#,} --threads 1,2 --runs 100 --output results/latency_outputs_360x480.json
