@@ -43,19 +43,20 @@ def record(run):
         log = read_log(run)
     except OSError as error:
         raise UserError(f"{run} holds no training ({error}); name the --output_dir of train.py.") from error
-    if len(log) != recipe["epochs"]:
+    done = 1 + int(log[-1]["epoch"]) if log else 0
+    if done != recipe["epochs"]:
         raise UserError(
-            f"{run / LOG_FILE} has {len(log)} of {recipe['epochs']} epochs; finish it with train.py --resume first."
+            f"{run / LOG_FILE} has {done} of {recipe['epochs']} epochs; finish it with train.py --resume first."
         )
-    best = max(range(len(log)), key=lambda epoch: log[epoch]["val_miou"])
+    best = max(log, key=lambda row: row["val_miou"])
     return {
         "kind": "training",
         "recipe": recipe,
-        "epochs": len(log),
-        "best_epoch": best,
-        "best_val_miou": log[best]["val_miou"],
-        "minutes": len(log) * statistics.median(epoch_seconds(run / "tensorboard" / "validation")) / 60,
-        "curve": {key: [round(row[key], 5) for row in log] for key in ("loss", "val_loss", "val_miou")},
+        "epochs": done,
+        "best_epoch": int(best["epoch"]),
+        "best_val_miou": best["val_miou"],
+        "minutes": done * statistics.median(epoch_seconds(run / "tensorboard" / "validation")) / 60,
+        "curve": {key: [round(row[key], 5) for row in log] for key in ("epoch", "loss", "val_loss", "val_miou")},
     }
 
 

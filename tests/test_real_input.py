@@ -60,8 +60,8 @@ def test_float_accuracy(official, frames):
 
 def test_int8_file_keeps_the_labels(official, int8, frames):
     result = evaluate(int8[0], frames, official[2])
-    # 0.9809, 0.5522 and 0.9232 were measured. The mIoU of two frames moves by a point between equally good settings (0.552
-    # to 0.564 with and without bias correction and restructuring), the labels do not.
+    # 0.9809, 0.5522 and 0.9232 were measured. The mIoU of two frames moves by a point between equally good settings
+    # (0.552 to 0.564 with and without bias correction and restructuring), the labels do not.
     assert result.agreement >= 0.98
     assert result.miou_present > 0.54 and result.pixel_accuracy > 0.92
 

@@ -8,9 +8,9 @@ from keras import layers
 class BatchNormalization(layers.BatchNormalization):
     """Keras's layer with the same results; training on TensorFlow runs it as one fused operation.
 
-    Keras adds it up from a dozen operations, each of which reads and writes the whole tensor, in bfloat16 with two casts
-    more: it cost a fifth of a training step on a CPU. Statistics that go over several devices (`synchronized`) are
-    Keras's own.
+    Keras adds it up from a dozen operations, each of which reads and writes the whole tensor, in bfloat16 with two
+    casts more: it cost a fifth of a training step on a CPU. Statistics that go over several devices (`synchronized`)
+    are Keras's own.
     """
 
     def call(self, inputs, training=None, mask=None):

@@ -118,7 +118,8 @@ class TFLiteReport:
         Args:
             expect_int8: whether the file is meant to compute in int8 throughout.
             max_partitions: the most XNNPACK partitions that are acceptable, or None for any number.
-            float_layers: names of Keras layers whose ops may be float all the same, with what converts to them and back.
+            float_layers: names of Keras layers whose ops may be float all the same, with what converts to them and
+                back.
         """
         found = []
         custom = {name: count for name, count in self.custom_ops.items() if name not in self.flex_ops}

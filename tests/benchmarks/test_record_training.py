@@ -1,0 +1,31 @@
+"""A recorded training is the one in the folder."""
+
+import pytest
+
+from benchmarks.record_training import record
+from keras_liteseg.errors import UserError
+from keras_liteseg.training.recipe import Recipe
+from keras_liteseg.training.trainer import read_log, train
+from tests.training.test_train import Noise
+from tests.training.tiny_training import SIZES
+
+
+def test_record_tells_what_the_log_does(tiny_network, tmp_path):
+    recipe = Recipe(model=tiny_network, epochs=3, **SIZES)
+    train(recipe, Noise(9), Noise(5), tmp_path / "run")
+    result = record(tmp_path / "run")
+    log = read_log(tmp_path / "run")
+    assert result["epochs"] == 3 and result["recipe"]["model"] == tiny_network
+    assert result["best_val_miou"] == max(row["val_miou"] for row in log)
+    assert log[result["best_epoch"]]["val_miou"] == result["best_val_miou"]
+    assert result["curve"]["loss"] == pytest.approx([row["loss"] for row in log], abs=1e-5)
+    assert result["minutes"] > 0
+
+    (tmp_path / "run" / "log.csv").write_text("epoch,val_miou\n0,0.5\n1,0.25\n")
+    with pytest.raises(UserError, match="has 2 of 3 epochs; finish it with train.py --resume"):
+        record(tmp_path / "run")
+
+
+def test_folder_without_a_training_is_refused(tmp_path):
+    with pytest.raises(UserError, match="holds no training"):
+        record(tmp_path)
