@@ -12,8 +12,10 @@ mkdir -p runs/files
     --data_dir "$CITYSCAPES" --init_from "$WEIGHTS/ndnet45_cityscapes.pth" --output_dir $qat
 $run export_tflite.py $official $data --quantization none --output ${files}_float32.tflite
 # No gate (--max_drop 100): this measures what is lost.
-for kind in int8 int16x8; do
-    $run export_tflite.py $official $data --quantization $kind --max_drop 100 --output ${files}_$kind.tflite
+# Without the last upsampling in 16 bits, see camvid.sh.
+for kind in "int8 full" "int16x8 none"; do
+    $run export_tflite.py $official $data --quantization ${kind% *} --upsampling ${kind#* } --max_drop 100 \
+        --output ${files}_${kind% *}.tflite
 done
 $run export_tflite.py --model $qat/qat.keras $data --quantization int8 --max_drop 100 --output ${files}_int8_qat.tflite
 $run evaluate.py $official $data --output results/ndnet45_cityscapes_float.json

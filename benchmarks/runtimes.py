@@ -3,7 +3,9 @@
   make bench-runtimes                                                     once, and measure
   .venv-runtimes/bin/python -m benchmarks.runtimes --output results/runtimes_512x1024.json
 
-The networks have random weights and end before their last upsampling, in every runtime. All files of a network and all
+The networks have random weights and give scores of full size, or with `--upsampling none` those before their last
+upsampling, in every runtime. 'TFLite converter' is LiteRT too, with the file that the converter makes of our Keras model
+when nothing is done to the graph before. All files of a network and all
 numbers of threads are loaded into one process and take turns, so that a slow spell of the machine meets all of them; a
 time is the median over all rounds of one run from input in memory to output in memory, batch 1. LiteRT computes in
 NHWC, the others get NCHW, their own layout. The int8 files of LiteRT and ONNX Runtime take and give 8-bit values, that
@@ -33,6 +35,8 @@ PACKAGES = ("onnxruntime", "openvino", "nncf", "onnx", "tf2onnx", "onnxslim")
 VARIANTS = (
     ("LiteRT", "float32"),
     ("LiteRT", "int8"),
+    ("TFLite converter", "float32"),
+    ("TFLite converter", "int8"),
     ("ONNX Runtime", "float32"),
     ("ONNX Runtime", "int8"),
     ("OpenVINO", "float32"),
@@ -60,15 +64,16 @@ def main():
         check_input_shape(name, (*size, 3))
     rows = []
     for name in values.models:
-        rows += measure(name, size, threads, values.runs, values.calibration_images)
+        rows += measure(name, size, threads, values.runs, values.calibration_images, values.upsampling)
         gc.collect()
     result = {
         "kind": "runtimes",
         "input_size": list(size),
-        "output": "scores before the last upsampling",
+        "upsampling": values.upsampling,
         "runs": values.runs,
         "results": rows,
         "ratios": ratios(rows),
+        "restructured": restructured(rows),
         **provenance(),
     }
     result["versions"] |= versions
@@ -108,7 +113,7 @@ def thread_counts(texts):
     return [int(text) for text in texts]
 
 
-def measure(name, size, threads, runs, calibration_images):
+def measure(name, size, threads, runs, calibration_images, upsampling="none"):
     """Return the rows of a network, one for each file and number of threads.
 
     What cannot be made, loaded or run, or computes something else, gives a row with "status" "failed" and a "reason".
@@ -119,10 +124,11 @@ def measure(name, size, threads, runs, calibration_images):
         threads: numbers of threads.
         runs: timed runs of each file with each number of threads, at least `ROUNDS`.
         calibration_images: number of street scenes that set the int8 scales.
+        upsampling: 'full' for scores of the input's size, 'none' for those of the network's own.
     """
     from benchmarks.runtimes_files import make_files, random_network
 
-    network, metadata, dataset, images = random_network(name, size, calibration_images)
+    network, metadata, dataset, images = random_network(name, size, calibration_images, upsampling)
     with tempfile.TemporaryDirectory() as folder:
         paths = make_files(network, metadata, dataset, images, pathlib.Path(folder))
         expected = network.predict_on_batch(images[0])
@@ -222,7 +228,7 @@ def ratios(rows):
     """Return, for each network and number of threads, how many times as fast LiteRT's int8 file is as the fastest file
     of another runtime.
 
-    The ratio is the median over the rounds of the ratio of the two medians: neighbours in time met the same machine.
+    The files of the TFLite converter alone do not count as others.
     """
     found = []
     ok = [row for row in rows if row["status"] == "ok"]
@@ -232,21 +238,39 @@ def ratios(rows):
         others = [
             row
             for row in ok
-            if row["runtime"] != "LiteRT" and (row["model"], row["threads"]) == (ours["model"], ours["threads"])
+            if row["runtime"] not in ("LiteRT", "TFLite converter") and (row["model"], row["threads"]) == (ours["model"], ours["threads"])
         ]
         if not others:
             continue
         best = min(others, key=lambda row: row["latency_ms"]["p50"])
-        ratio = float(np.median(np.divide(best["round_p50_ms"], ours["round_p50_ms"])))
         found.append(
             {
                 "model": ours["model"],
                 "threads": ours["threads"],
                 "best_other": f"{best['runtime']} {best['precision']}",
-                "ratio": round(ratio, 3),
+                "ratio": ratio(best, ours),
             }
         )
     return found
+
+
+def restructured(rows):
+    """Return, for each network, precision and number of threads, how many times as fast our file is as that of the
+    converter alone."""
+    key = ("model", "precision", "threads")
+    before = {tuple(row[name] for name in key): row for row in rows if row["runtime"] == "TFLite converter"}
+    found = []
+    for ours in rows:
+        plain = before.get(tuple(ours[name] for name in key))
+        if ours["runtime"] == "LiteRT" and plain and ours["status"] == plain["status"] == "ok":
+            found.append({name: ours[name] for name in key} | {"ratio": ratio(plain, ours)})
+    return found
+
+
+def ratio(slow, fast):
+    """Return how many times as long one row took as the other: the median over the rounds of the ratio of the two
+    medians, because neighbours in time met the same machine."""
+    return round(float(np.median(np.divide(slow["round_p50_ms"], fast["round_p50_ms"]))), 3)
 
 
 def table(result):
@@ -265,6 +289,11 @@ def table(result):
             f"{each['model']}, threads {each['threads']}: LiteRT int8 is {each['ratio']:.2f} times as fast as "
             f"{each['best_other']}, the best of the others"
         )
+    for each in result["restructured"]:
+        lines.append(
+            f"{each['model']}, threads {each['threads']}, {each['precision']}: {each['ratio']:.2f} times as fast as the "
+            "converter's own file"
+        )
     lines += [
         f"failed: {row['model']}, {row['runtime']} {row['precision']}, threads {row['threads']}: {row['reason']}"
         for row in rows
@@ -277,6 +306,7 @@ if __name__ == "__main__":
     families = ["ndnet45", "lps_net_s", "liteseg_mobilenetv2", "pp_liteseg_t"]
     flags.DEFINE_list("models", families, "Networks, separated by commas.")
     flags.DEFINE_string("input_size", "512x1024", "HEIGHTxWIDTH of the networks' input.")
+    flags.DEFINE_enum("upsampling", "full", ["full", "none"], "Size of the scores: the input's, or the network's own.")
     flags.DEFINE_list("threads", ["1", "2"], "Numbers of threads, separated by commas.")
     flags.DEFINE_integer("runs", 50, "Timed runs of each file with each number of threads.", lower_bound=ROUNDS)
     flags.DEFINE_integer("calibration_images", 8, "Street scenes that set the int8 scales.", lower_bound=2)

@@ -19,12 +19,13 @@ from keras_liteseg.tflite.export import export
 OPSET = 18  # the highest of tf2onnx
 
 
-def random_network(name, size, count):
+def random_network(name, size, count, upsampling="none"):
     """Return (network, its `Metadata`, data set of `count` street scenes, these as normalized images).
 
-    The weights are seeded random numbers, which changes no latency. The network ends before its last upsampling. Batch
-    normalization has the statistics of two scenes, because values that grow or vanish from layer to layer end in
-    denormal numbers, which are slow; one scene alone would have no variance where a map is one pixel.
+    The weights are seeded random numbers, which changes no latency. The network ends before its last upsampling unless
+    `upsampling` is 'full'. Batch normalization has the statistics of two scenes, because values that grow or vanish
+    from layer to layer end in denormal numbers, which are slow; one scene alone would have no variance where a map is
+    one pixel.
     """
     entry = model_entry(name)
     dataset = load_dataset("street_scenes", split="train", length=count, size=size)
@@ -36,7 +37,7 @@ def random_network(name, size, count):
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.momentum = 0.0
     model(np.concatenate(images[:2]), training=True)
-    return before_last_upsampling(model), metadata, dataset, images
+    return model if upsampling == "full" else before_last_upsampling(model), metadata, dataset, images
 
 
 def make_files(network, metadata, dataset, images, folder):
@@ -45,6 +46,8 @@ def make_files(network, metadata, dataset, images, folder):
     steps = {
         ("LiteRT", "float32"): (litert, (network, metadata, dataset, len(images), "none"), folder / "float32.tflite"),
         ("LiteRT", "int8"): (litert, (network, metadata, dataset, len(images), "int8"), folder / "int8.tflite"),
+        ("TFLite converter", "float32"): (converter_alone, (network,), folder / "plain_float32.tflite"),
+        ("TFLite converter", "int8"): (converter_alone, (network, images), folder / "plain_int8.tflite"),
         ("ONNX Runtime", "float32"): (onnx_float32, (network,), float_onnx),
         ("ONNX Runtime", "int8"): (onnx_int8, (float_onnx, images), int8_onnx),
         ("OpenVINO", "int8"): (openvino_int8, (float_onnx, images), folder / "int8.xml"),
@@ -75,6 +78,27 @@ def litert(network, metadata, dataset, count, quantization, path):
     archive = path.with_suffix(".keras")
     save_model(network, archive, metadata)
     export(archive, path, quantization=quantization, calibration=dataset, calibration_images=count)
+
+
+def converter_alone(network, *images_and_path):
+    """The file that TensorFlow's converter makes of the same Keras model, in int8 by its own calibration on `images`:
+    what our restructuring is compared with."""
+    import tensorflow as tf
+
+    *images, path = images_and_path
+    converter = tf.lite.TFLiteConverter.from_keras_model(with_batch_of_one(network))
+    if images:
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.representative_dataset = lambda: ([image] for image in images[0])
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+        converter.inference_input_type = converter.inference_output_type = tf.int8
+    path.write_bytes(converter.convert())
+
+
+def with_batch_of_one(network):
+    """Return the same network for one image, as a file with a batch of any size would have dynamic shapes."""
+    image = keras.Input(batch_shape=(1, *network.input.shape[1:]), name="images")
+    return keras.Model(image, network(image, training=False))
 
 
 def onnx_float32(network, path):

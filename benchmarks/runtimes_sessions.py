@@ -82,4 +82,4 @@ class OpenVINO:
         return self._request.output_tensors[0].data.transpose(0, 2, 3, 1).copy()
 
 
-RUNTIMES = {"LiteRT": LiteRT, "ONNX Runtime": ONNXRuntime, "OpenVINO": OpenVINO}
+RUNTIMES = {"LiteRT": LiteRT, "TFLite converter": LiteRT, "ONNX Runtime": ONNXRuntime, "OpenVINO": OpenVINO}

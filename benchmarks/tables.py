@@ -190,9 +190,65 @@ def published_cells(entry):
     return miou, f"{entry['fps']} ({entry['fps_of']})"
 
 
+def outputs_table(results):
+    """mIoU and latency of each output that an int8 file can have."""
+    lines = [
+        "| `--upsampling` | `--output_type` | output | mIoU | labels equal to float's | 1 thread | 2 threads |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    rows = results.get("latency_outputs_360x480", {}).get("results", [])
+    for model in dict.fromkeys(row["model"] for row in rows):
+        variant = model.removesuffix(".tflite")
+        accuracy = results[f"outputs_{variant}"]
+        ours = {row["threads"]: row for row in rows if row["model"] == model}
+        (output,) = ours[1]["outputs"]
+        upsampling, _, kind = variant.partition("_")
+        cells = [
+            f"`{upsampling}`",
+            f"`{kind}`",
+            f"{output['dtype']} {'x'.join(map(str, output['shape'][1:]))}",
+            accuracy_cell(accuracy | {"agreement": None}),
+            f"{100 * accuracy['agreement']:.2f} %",
+            *(f"{ours[threads]['latency_ms']['run']['p50']:.2f} ms" for threads in (1, 2)),
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def runtimes_table(results):
+    """Latency of one network of each family in every runtime."""
+    result = results.get("runtimes_512x1024", {"results": [], "ratios": []})
+    rows = result["results"]
+    kinds = list(dict.fromkeys((row["runtime"], row["precision"]) for row in rows))
+    lines = [
+        f"| network | threads | {' | '.join(map(' '.join, kinds))} | our int8 against the best other |",
+        "|---|---|" + "---|" * (len(kinds) + 1),
+    ]
+    ratios = {(each["model"], each["threads"]): each for each in result["ratios"]}
+    for model, threads in dict.fromkeys((row["model"], row["threads"]) for row in rows):
+        times = {
+            (row["runtime"], row["precision"]): f"{row['latency_ms']['p50']:.1f} ms" if row["status"] == "ok" else "failed"
+            for row in rows
+            if (row["model"], row["threads"]) == (model, threads)
+        }
+        best = ratios[model, threads]
+        cells = [f"`{model}`", str(threads), *(times[kind] for kind in kinds)]
+        lines.append(f"| {' | '.join(cells)} | {best['ratio']:.2f} x ({best['best_other']}) |")
+    return "\n".join(lines) + "\n"
+
+
+def training_speed_table(results):
+    """Images per second of a training step."""
+    lines = ["| | images/s |", "|---|---|"]
+    for name, speed in results.get("training_speed", {}).get("images_per_second", {}).items():
+        lines.append(f"| {name} | {speed:.1f} |")
+    return "\n".join(lines) + "\n"
+
+
 PAGES = {
     "README.md": {"accuracy": accuracy_table, "latency": latency_table, "networks": networks_table},
-    "docs/accuracy.md": {"trainings": trainings_table, "drops": drops_table},
+    "docs/accuracy.md": {"trainings": trainings_table, "drops": drops_table, "outputs": outputs_table},
+    "docs/speed.md": {"runtimes": runtimes_table, "training_speed": training_speed_table},
 }
 
 if __name__ == "__main__":

@@ -25,6 +25,8 @@ class Metadata:
         ranges: after quantization-aware training, {layer name: (smallest, largest) activation}; else empty.
         quantization: 'none', 'float16' or 'int8' in a `.tflite` file; '' in a `.keras` archive.
         output_type: 'logits' or 'classes' in a `.tflite` file; '' in a `.keras` archive.
+        align_corners: of an output smaller than the input: whether the centres of its corner pixels lie on those of the
+            input, see `keras_liteseg.ops.resize_bilinear`.
     """
 
     model: str
@@ -35,6 +37,7 @@ class Metadata:
     ranges: dict = dataclasses.field(default_factory=dict)
     quantization: str = ""
     output_type: str = ""
+    align_corners: bool = False
 
     def replace(self, **changes):
         """Return a copy with other values."""

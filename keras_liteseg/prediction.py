@@ -37,7 +37,7 @@ class Painter:
         output = self._predictor.run(batch)
         self._network_seconds += time.perf_counter() - start
         self._images += 1
-        labels = labels_at(output, image.shape[:2])
+        labels = labels_at(self._predictor.aligned(output), image.shape[:2])
         return labels, overlay(image, labels, metadata.classes, self._opacity)
 
     def speed(self):

@@ -33,11 +33,15 @@ class Predictor:
 
     def logits(self, image):
         """Return what the network gives for an image resized to its input: logits, or classes where it gives these."""
-        return self.run(prepare(image, self.size, self.metadata))
+        return self.aligned(self.run(prepare(image, self.size, self.metadata)))
 
     def labels(self, image):
         """Return the label map of an RGB image, both uint8: (height, width, 3) to (height, width)."""
         return labels_at(self.logits(image), image.shape[:2])
+
+    def aligned(self, output):
+        """Return what `run` gave, at the input's size where only this keeps its corners in place; see `Metadata`."""
+        return align_corners(output, self.size) if self.metadata.align_corners else output
 
 
 def labels_at(output, size):
@@ -55,6 +59,24 @@ def logits_at(logits, size):
     if logits.shape[:2] == tuple(size):
         return logits
     return cv2.resize(logits, size[::-1], interpolation=cv2.INTER_LINEAR)
+
+
+def align_corners(output, size):
+    """Return a network's output at `size` (height, width), its corner pixels still in the corners: logits bilinear, a
+    class map by nearest neighbour. OpenCV knows only the other convention."""
+    if output.shape[:2] == tuple(size):
+        return output
+    for axis, length in enumerate(size):
+        last = output.shape[axis] - 1
+        position = np.arange(length) * (last / max(length - 1, 1))
+        if output.ndim == 2:
+            output = output.take((position + 0.5).astype(int), axis)
+            continue
+        lower = position.astype(int)
+        weight = np.float32(position - lower).reshape([-1 if other == axis else 1 for other in range(3)])
+        upper = output.take(np.minimum(lower + 1, last), axis)
+        output = output.take(lower, axis) * (1 - weight) + upper * weight
+    return output
 
 
 def prepare(image, size, metadata):

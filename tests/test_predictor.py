@@ -5,8 +5,10 @@ import pytest
 from keras_liteseg.errors import UserError
 from keras_liteseg.model_file import Metadata, save_model
 from keras_liteseg.models import create_model
+from keras_liteseg.ops import resize_bilinear
 from keras_liteseg.predictor import (
     Predictor,
+    align_corners,
     calibration_images,
     from_tensor,
     keras_predictor,
@@ -17,6 +19,7 @@ from keras_liteseg.predictor import (
 )
 from keras_liteseg.quantization.simulate import native_dilation
 from keras_liteseg.tflite.convert import convert
+from keras_liteseg.tflite.export import export
 
 
 @pytest.fixture(scope="module")
@@ -141,3 +144,28 @@ def test_registered_name(tiny_network, scenes):
 def test_mistakes(arguments, match):
     with pytest.raises(UserError, match=match):
         load_predictor(*arguments)
+
+
+@pytest.mark.parametrize("size", [(16, 24), (19, 50), (9, 7)])
+def test_align_corners_is_that_of_the_networks(size):
+    scores = np.random.default_rng(0).normal(size=(7, 9, 4)).astype(np.float32)
+    expected = np.asarray(resize_bilinear(scores[None], size, align_corners=True))[0]
+    np.testing.assert_allclose(align_corners(scores, size), expected, atol=1e-5)
+
+
+def test_align_corners_of_a_class_map_repeats_classes():
+    classes = np.array([[0, 1, 2], [3, 4, 5]], np.int32)
+    expected = [[0, 1, 1, 2, 2], [0, 1, 1, 2, 2], [3, 4, 4, 5, 5], [3, 4, 4, 5, 5]]
+    np.testing.assert_array_equal(align_corners(classes, (4, 5)), expected)
+    assert align_corners(classes, (2, 3)) is classes
+
+
+def test_small_output_of_a_file_is_enlarged_as_the_network_would(network_file, scenes, tmp_path):
+    full, none = tmp_path / "full.tflite", tmp_path / "none.tflite"
+    export(network_file, full)
+    export(network_file, none, upsampling="none")
+    assert load_predictor(none).metadata.align_corners
+    image = scenes.image(0)
+    expected, found = (load_predictor(path).logits(image) for path in (full, none))
+    np.testing.assert_allclose(found, expected, atol=1e-4 * np.abs(expected).max())
+    np.testing.assert_array_equal(load_predictor(none).labels(image), found.argmax(-1))

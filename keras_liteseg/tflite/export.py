@@ -97,6 +97,8 @@ def export(
 
     metadata = metadata.replace(quantization=quantization, output_type=output_type)
     target = with_upsampling(network, upsampling)
+    if upsampling != "full":
+        metadata = metadata.replace(align_corners=network.get_layer(network.output_names[0]).align_corners)
     scales = _Scales(calibration, calibration_images, calibration_method, repair, float_layers)
     prepared = _prepare(target, metadata, scales)
     content = convert_apart(

@@ -57,16 +57,18 @@ def test_litert_is_measured_where_the_others_fail(tiny_network):
     assert {(row["runtime"], row["precision"]) for row in rows} == set(runtimes.VARIANTS)
     assert [row["threads"] for row in rows] == [1, 2] * len(runtimes.VARIANTS)
     for each in rows:
-        if each["runtime"] == "LiteRT":
+        if each["runtime"] in ("LiteRT", "TFLite converter"):
             assert each["status"] == "ok" and len(each["round_p50_ms"]) == runtimes.ROUNDS
             assert 0 < each["latency_ms"]["min"] <= each["latency_ms"]["p50"] <= each["latency_ms"]["p90"]
             assert each["bytes"] > 1000
         else:
             assert each["status"] == "failed" and "Error: " in each["reason"]
     assert runtimes.ratios(rows) == []
-    assert "failed: tiny, OpenVINO int8, threads 2: ModuleNotFoundError" in runtimes.table(
-        {"results": rows, "ratios": []}
-    )
+    faster = runtimes.restructured(rows)
+    assert {(each["precision"], each["threads"]) for each in faster} == {(p, t) for p in ("float32", "int8") for t in (1, 2)}
+    text = runtimes.table({"results": rows, "ratios": [], "restructured": faster})
+    assert "failed: tiny, OpenVINO int8, threads 2: ModuleNotFoundError" in text
+    assert "tiny, threads 2, int8: " in text
 
 
 @without_others
@@ -79,6 +81,7 @@ def test_ratio_is_to_the_fastest_of_the_others():
     rows = [
         row("LiteRT", "int8", [10.0, 20.0, 11.0]),
         row("LiteRT", "float32", [1.0, 1.0, 1.0]),
+        row("TFLite converter", "int8", [12.0, 22.0, 16.5]),
         row("OpenVINO", "int8", [20.0, 38.0, 22.0]),
         row("OpenVINO", "bfloat16", [30.0, 30.0, 30.0]),
         row("ONNX Runtime", "int8", [5.0], threads=2),
@@ -89,6 +92,7 @@ def test_ratio_is_to_the_fastest_of_the_others():
     assert runtimes.ratios(rows) == [
         {"model": "ndnet45", "threads": 1, "best_other": "OpenVINO int8", "ratio": 2.0}
     ]
+    assert runtimes.restructured(rows) == [{"model": "ndnet45", "precision": "int8", "threads": 1, "ratio": 1.2}]
 
 
 def test_scores_of_another_shape_are_refused():
