@@ -4,7 +4,7 @@
 #                      libraries, point PIP_EXTRA_INDEX_URL to PyTorch's index of CPU wheels first
 # make test-mediapipe  exported files in MediaPipe's ImageSegmenter, in .venv-mediapipe; on Debian it needs the packages
 #                      libegl1 and libgles2
-# make bench-runtimes   time LiteRT against ONNX Runtime and OpenVINO, in .venv-runtimes; a quarter of an hour on an idle machine
+# make bench-runtimes   time LiteRT against ONNX Runtime and OpenVINO, in .venv-runtimes; twenty minutes on an idle machine
 # make venv   only prepare .venv
 
 PYTHON ?= python3

@@ -4,8 +4,8 @@
   .venv-runtimes/bin/python -m benchmarks.runtimes --output results/runtimes_512x1024.json
 
 The networks have random weights and give scores of full size, or with `--upsampling none` those before their last
-upsampling, in every runtime. 'TFLite converter' is LiteRT too, with the file that the converter makes of our Keras model
-when nothing is done to the graph before. All files of a network and all
+upsampling, in every runtime. 'TFLite converter' is LiteRT too, with the file that the converter makes of our Keras
+model when nothing is done to the graph before. All files of a network and all
 numbers of threads are loaded into one process and take turns, so that a slow spell of the machine meets all of them; a
 time is the median over all rounds of one run from input in memory to output in memory, batch 1. LiteRT computes in
 NHWC, the others get NCHW, their own layout. The int8 files of LiteRT and ONNX Runtime take and give 8-bit values, that
@@ -238,7 +238,8 @@ def ratios(rows):
         others = [
             row
             for row in ok
-            if row["runtime"] not in ("LiteRT", "TFLite converter") and (row["model"], row["threads"]) == (ours["model"], ours["threads"])
+            if row["runtime"] not in ("LiteRT", "TFLite converter")
+            and (row["model"], row["threads"]) == (ours["model"], ours["threads"])
         ]
         if not others:
             continue
@@ -291,8 +292,8 @@ def table(result):
         )
     for each in result["restructured"]:
         lines.append(
-            f"{each['model']}, threads {each['threads']}, {each['precision']}: {each['ratio']:.2f} times as fast as the "
-            "converter's own file"
+            f"{each['model']}, threads {each['threads']}, {each['precision']}: {each['ratio']:.2f} times as fast as "
+            "the converter's own file"
         )
     lines += [
         f"failed: {row['model']}, {row['runtime']} {row['precision']}, threads {row['threads']}: {row['reason']}"
@@ -306,7 +307,7 @@ if __name__ == "__main__":
     families = ["ndnet45", "lps_net_s", "liteseg_mobilenetv2", "pp_liteseg_t"]
     flags.DEFINE_list("models", families, "Networks, separated by commas.")
     flags.DEFINE_string("input_size", "512x1024", "HEIGHTxWIDTH of the networks' input.")
-    flags.DEFINE_enum("upsampling", "full", ["full", "none"], "Size of the scores: the input's, or the network's own.")
+    flags.DEFINE_enum("upsampling", "full", ["full", "none"], "Scores of the input's size, or of the network's own.")
     flags.DEFINE_list("threads", ["1", "2"], "Numbers of threads, separated by commas.")
     flags.DEFINE_integer("runs", 50, "Timed runs of each file with each number of threads.", lower_bound=ROUNDS)
     flags.DEFINE_integer("calibration_images", 8, "Street scenes that set the int8 scales.", lower_bound=2)

@@ -226,10 +226,12 @@ def runtimes_table(results):
     ]
     ratios = {(each["model"], each["threads"]): each for each in result["ratios"]}
     for model, threads in dict.fromkeys((row["model"], row["threads"]) for row in rows):
+        ours = [row for row in rows if (row["model"], row["threads"]) == (model, threads)]
         times = {
-            (row["runtime"], row["precision"]): f"{row['latency_ms']['p50']:.1f} ms" if row["status"] == "ok" else "failed"
-            for row in rows
-            if (row["model"], row["threads"]) == (model, threads)
+            (row["runtime"], row["precision"]): (
+                f"{row['latency_ms']['p50']:.1f} ms" if row["status"] == "ok" else "failed"
+            )
+            for row in ours
         }
         best = ratios[model, threads]
         cells = [f"`{model}`", str(threads), *(times[kind] for kind in kinds)]

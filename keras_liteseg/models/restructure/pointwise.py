@@ -1,0 +1,116 @@
+"""Channel-wise operations and upsamplings that change places with convolutions or become part of them."""
+
+import functools
+import math
+
+import numpy as np
+from keras import layers
+
+from keras_liteseg.models.backbones.shufflenet import ChannelShuffle
+from keras_liteseg.models.layers import BilinearResize
+from keras_liteseg.models.restructure.graph import (
+    Graph,
+    convolve,
+    input_tensors,
+    is_dense,
+    is_linear,
+    is_pointwise,
+    kernel_and_bias,
+    layers_of,
+    made_from,
+    rebuild,
+    renamed,
+)
+from keras_liteseg.models.restructure.sums import add_in_pairs
+
+
+def merge_pointwise(model):
+    """Make a 1x1 depthwise convolution part of the 1x1 convolution after it, or of the convolution before it where
+    nothing but resizes stands between: it only scales channels."""
+    graph = Graph(model)
+    rules = {}
+    for layer in layers_of(model, layers.DepthwiseConv2D):
+        if layer.kernel_size != (1, 1) or layer.strides != (1, 1) or layer.depth_multiplier != 1:
+            continue
+        if not is_linear(layer):
+            continue
+        kernel, bias = kernel_and_bias(layer)
+        scale = kernel[0, 0, :, 0]
+        after, before = graph.only_reader(layer), graph.producer(layer.input)
+        while isinstance(before, BilinearResize):
+            before = graph.producer(input_tensors(before)[0])
+        if after is not None and is_pointwise(after):
+            changed, (own_kernel, own_bias) = after, kernel_and_bias(after)
+            weights = own_kernel * scale[:, None], own_bias + bias @ own_kernel[0, 0]
+        elif is_dense(before) and is_linear(before) and graph.leads_only_to(before, layer):
+            changed, (own_kernel, own_bias) = before, kernel_and_bias(before)
+            weights = own_kernel * scale, own_bias * scale + bias
+        else:
+            continue
+        if changed.name not in rules:  # one change at a time
+            rules[layer.name] = lambda x: x
+            rules[changed.name] = functools.partial(_merged, changed, *weights)
+    return rebuild(model, rules)
+
+
+def _merged(layer, kernel, bias, x):
+    return convolve(x, layer, kernel, bias, layer.name)
+
+
+def merge_shuffles(model):
+    """Let a convolution without groups make its channels in the order into which a shuffle would bring them."""
+    graph = Graph(model)
+    rules = {}
+    for shuffle in layers_of(model, ChannelShuffle):
+        source = graph.producer(shuffle.input)
+        convolution = graph.producer(source.input) if isinstance(source, layers.ReLU) else source
+        if is_dense(convolution) and graph.leads_only_to(convolution, shuffle):
+            order = np.arange(convolution.filters).reshape(shuffle.groups, -1).T.ravel()
+            kernel, bias = kernel_and_bias(convolution)
+            rules[convolution.name] = functools.partial(_merged, convolution, kernel[..., order], bias[order])
+            rules[shuffle.name] = lambda x: x
+    return rebuild(model, rules)
+
+
+def resize_after_pointwise(model):
+    """Where a 1x1 convolution reads a concatenation with upsampled maps, convolve each map at its own size and add up.
+
+    Both operations are linear and the weights of a bilinear resize sum to 1, so they may change places; the convolution
+    then reads fewer pixels.
+    """
+    graph = Graph(model)
+    rules = {}
+    for convolution in layers_of(model, layers.Conv2D):
+        source = graph.producer(convolution.input)
+        if not is_pointwise(convolution) or not is_linear(convolution) or not isinstance(source, layers.Concatenate):
+            continue
+        upsampled = [
+            _enlarges(graph.producer(tensor)) and convolution.filters <= tensor.shape[-1] for tensor in source.input
+        ]
+        if any(upsampled) and not all(upsampled) and graph.only_reader(source) is convolution:
+            rules[convolution.name] = functools.partial(_convolve_apart, convolution, upsampled)
+    return rebuild(model, rules)
+
+
+def _enlarges(layer):
+    return isinstance(layer, BilinearResize) and math.prod(layer.output.shape[1:3]) > math.prod(
+        input_tensors(layer)[0].shape[1:3]
+    )
+
+
+def _convolve_apart(convolution, upsampled, concatenated):
+    """Return what `convolution` makes of a concatenation, the `upsampled` parts of which it convolves before that."""
+    _, parts = made_from(concatenated)
+    kernel, bias = kernel_and_bias(convolution)
+    kernels = np.split(kernel, np.cumsum([part.shape[-1] for part in parts])[:-1], axis=2)
+    name = convolution.name
+    rest = [part for part, moved in zip(parts, upsampled) if not moved]
+    rest_kernel = np.concatenate([part for part, moved in zip(kernels, upsampled) if not moved], axis=2)
+    x = rest[0] if len(rest) == 1 else layers.Concatenate(name=f"{name}_rest_concat")(rest)
+    terms = [convolve(x, convolution, rest_kernel, bias, f"{name}_rest")]
+    for part, part_kernel, moved in zip(parts, kernels, upsampled):
+        if moved:
+            resize, (x, *target) = made_from(part)
+            x = convolve(x, convolution, part_kernel, None, f"{name}_{resize.name}")
+            terms.append(renamed(resize, f"{resize.name}_after")(x, *target))
+    return add_in_pairs(terms, name)
