@@ -42,7 +42,7 @@ def int8(official, shared, tmp_path_factory):
     metadata = metadata.replace(quantization="int8", output_type="logits")
     training = load_dataset("cityscapes", shared / "data" / "cityscapes", "train")
     simulated = simulate_int8(
-        *post_training(fold_batch_norm(network), calibration_images(training, 8, SIZE, metadata))
+        *post_training(fold_batch_norm(network), calibration_images(training, 8, SIZE, metadata))[:2]
     )
     path = tmp_path_factory.mktemp("official") / "int8.tflite"
     path.write_bytes(convert(simulated, metadata))

@@ -11,7 +11,9 @@ from keras_liteseg.quantization.ranges import calibrate
 
 def quantize(network, metadata, dataset, count, method="mse", repair=True):
     """Return (folded, restructured and repaired copy of `network`, its metadata with activation ranges and the mean and
-    deviation of an int8 input).
+    deviation of an int8 input, the same copy before its biases were corrected).
+
+    The last one computes in float what `network` does. The first one does so only in int8.
 
     Args:
         network: a float Keras model of static size.
@@ -23,21 +25,22 @@ def quantize(network, metadata, dataset, count, method="mse", repair=True):
     model, metadata, input_range = byte_input(restructure_any_size(fold_batch_norm(network)), metadata)
     images = calibration_images(dataset, count, network.input.shape[1:3], metadata)
     print(f"int8 scales: calibrated on {len(images)} training images of {dataset.name}", flush=True)
-    model, ranges = post_training(model, images, method, repair)
+    model, ranges, exact = post_training(model, images, method, repair)
     ranges[model.layers[0].name] = input_range
-    return model, metadata.replace(ranges=ranges)
+    return model, metadata.replace(ranges=ranges), exact
 
 
 def post_training(model, images, method="mse", repair=True):
-    """Return (copy of `model`, activation ranges) for `simulate_int8`.
+    """Return (repaired copy of `model`, activation ranges, the copy before its biases were corrected), the first two
+    for `simulate_int8`.
 
     Args:
         model: a functional model without batch normalization.
         images: list of normalized images, float32 (1, height, width, 3), of the kind that the network will see.
         method: how ranges follow from the values seen, see `calibrate`.
-        repair: whether channel ranges are equalized and biases corrected, which changes weights, but not what the
-            network is to compute.
+        repair: whether channel ranges are equalized, which changes weights, but not what the network computes, and
+            biases corrected, which makes up for the error of rounded kernels alone.
     """
-    if repair:
-        model = correct_biases(equalize(model, images), images)
-    return model, calibrate(model, images, method)
+    exact = equalize(model, images) if repair else model
+    model = correct_biases(exact, images) if repair else model
+    return model, calibrate(model, images, method), exact

@@ -68,10 +68,10 @@ def train(recipe, train_data, val_data, output_dir, init_from, resume=False):
         network, metadata = _float_network(recipe, init_from, train_data.classes)
         require_same_classes(metadata, train_data)
         reference = keras_predictor(network, metadata)
-        equalized, metadata = quantize(
+        network, metadata, exact = quantize(
             network, metadata, train_data, recipe.calibration_images, recipe.calibration_method
         )
-        student, variables = make_student(equalized, metadata.ranges, recipe.crop_size, recipe.label_weight)
+        student, variables = make_student(network, exact, metadata.ranges, recipe.crop_size, recipe.label_weight)
 
     steps = epoch_steps(recipe, train_data)
     batches = training_pipeline(
@@ -91,7 +91,7 @@ def train(recipe, train_data, val_data, output_dir, init_from, resume=False):
         epochs=recipe.epochs,
         verbose=progress(),
         callbacks=[
-            _Validation(equalized, variables, metadata, reference, val_data, output_dir / QAT_FILE),
+            _Validation(network, variables, metadata, reference, val_data, output_dir / QAT_FILE),
             tf_keras.callbacks.CSVLogger(str(output_dir / LOG_FILE), append=resume),
             tf_keras.callbacks.TensorBoard(str(output_dir / "tensorboard"), write_graph=False),
             # Last, so that an epoch counts as finished only when its network is saved.
@@ -186,18 +186,23 @@ def _float_network(recipe, init_from, classes):
     return network, metadata.replace(data=recipe.data)
 
 
-def make_student(equalized, ranges, size, label_weight):
+def make_student(network, exact, ranges, size, label_weight):
     """Return (`SelfDistillation` of a network prepared for int8, its kernels and biases by layer name).
 
     Args:
-        equalized: functional Keras 3 model without batch normalization, its own teacher.
-        ranges: activation ranges of its `quantized_layers`.
+        network: functional Keras 3 model without batch normalization, where the training starts.
+        exact: the same one with the weights of the float network, its teacher; see `quantize`.
+        ranges: activation ranges of the `quantized_layers` of both.
         size: (height, width) of the training images.
         label_weight: see `SelfDistillation`.
     """
-    network = at_size(equalized, size)
-    features = [layer.output for layer in quantized_layers(network) if isinstance(layer, keras.layers.ReLU)]
-    teacher = keras.Model(network.input, [*features, network.output])
-    student, variables = quantization_aware_twin(teacher, ranges, SelfDistillation)
+    start, teacher = _with_features(at_size(network, size)), _with_features(at_size(exact, size))
+    student, variables = quantization_aware_twin(start, ranges, SelfDistillation)
     student.configure(teacher, label_weight)
     return student, variables
+
+
+def _with_features(network):
+    """Return a network with its ReLU outputs before its logits."""
+    features = [layer.output for layer in quantized_layers(network) if isinstance(layer, keras.layers.ReLU)]
+    return keras.Model(network.input, [*features, network.output])

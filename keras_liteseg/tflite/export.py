@@ -181,7 +181,7 @@ def _prepare(network, metadata, scales):
     else:
         if metadata.ranges:
             raise UserError("The network was trained for int8; export the float network to int16x8.")
-        network, metadata = quantize(network, metadata, calibration, scales.images, scales.method, scales.repair)
+        network, metadata, _ = quantize(network, metadata, calibration, scales.images, scales.method, scales.repair)
     images = _normalized(calibration, scales.images, size, metadata)
     if metadata.quantization == "int16x8":
         return _Prepared(native_dilation(restructure_at_size(network)), network, metadata, images)

@@ -79,8 +79,8 @@ def in_float64(model, images):
 
 
 def test_training_step(quantized, scenes):
-    model, metadata = quantized
-    student, variables = make_student(model, metadata.ranges, SIZE, label_weight=0.5)
+    model, metadata, exact = quantized
+    student, variables = make_student(model, exact, metadata.ranges, SIZE, label_weight=0.5)
     student.compile(tf_keras.optimizers.Adam(1e-4))
     before = {name: [variable.numpy() for variable in pair] for name, pair in variables.items()}
     masks = np.stack([scenes.mask(index) for index in range(len(scenes))]).astype(np.int32)
@@ -97,7 +97,7 @@ def test_training_step(quantized, scenes):
 
 
 def test_file_is_int8_throughout_in_one_partition(quantized, scenes, tmp_path):
-    model, metadata = quantized
+    model, metadata, _ = quantized
     model = restructure_at_size(model)
     simulated = simulate_int8(model, all_ranges(model, metadata.ranges))
     path = tmp_path / "a.tflite"

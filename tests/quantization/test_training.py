@@ -10,9 +10,10 @@ from keras_liteseg.datasets.base import IGNORE_LABEL
 from keras_liteseg.errors import UserError
 from keras_liteseg.evaluation import evaluate
 from keras_liteseg.model_file import load_model, read_metadata
-from keras_liteseg.predictor import keras_predictor
+from keras_liteseg.predictor import keras_predictor, prepare
+from keras_liteseg.quantization.post_training import quantize
 from keras_liteseg.quantization.ranges import quantized_layers
-from keras_liteseg.quantization.training import cross_entropy, kl_divergence, relative_error, train
+from keras_liteseg.quantization.training import cross_entropy, kl_divergence, make_student, relative_error, train
 from keras_liteseg.tflite.export import export
 from keras_liteseg.tflite.inspect import inspect
 from keras_liteseg.training.recipe import QuantizationRecipe, load_recipe
@@ -50,6 +51,20 @@ def test_cross_entropy_leaves_void_pixels_out():
     labels = tf.constant([[[1, IGNORE_LABEL]]])
     assert float(cross_entropy(labels, logits)) == pytest.approx(-np.log(0.75), rel=1e-5)
     assert cross_entropy(tf.fill((1, 1, 2), IGNORE_LABEL), logits) == 0
+
+
+def test_teacher_computes_what_the_float_network_does(network, metadata, scenes):
+    started, prepared, exact = quantize(network, metadata, scenes, len(scenes))
+    student, _ = make_student(started, exact, prepared.ranges, scenes.size, 0.0)
+    image = prepare(scenes.image(0), scenes.size, prepared)
+    expected = keras_predictor(network, metadata).logits(scenes.image(0))
+    *features, found = student.teacher_call(image)
+    # The mean of the int8 input, 128 instead of 127.5, changes the border a little.
+    assert np.abs(found[0] - expected).mean() < 1e-3 * expected.std()
+    assert features
+    # The biases of the network that is trained are right for rounded kernels alone.
+    changed = keras_predictor(started, prepared).logits(scenes.image(0))
+    assert np.abs(changed - expected).mean() > 1e-2 * expected.std()
 
 
 @pytest.fixture(scope="module")

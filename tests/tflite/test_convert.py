@@ -117,7 +117,7 @@ def test_float_input_changes_nothing_behind_it(int8, images):
 
 
 def test_uint8_takes_pixels_where_the_scale_is_theirs(network, metadata, scenes, tmp_path):
-    model, prepared = quantize(network, metadata, scenes, 4)
+    model, prepared, _ = quantize(network, metadata, scenes, 4)
     path = tmp_path / "a.tflite"
     request = prepared.replace(quantization="int8", output_type="logits", ranges={})
     path.write_bytes(convert(simulate_int8(model, prepared.ranges), request, input_type="uint8"))
