@@ -95,11 +95,11 @@ def drops_table(results):
         lines.append("|---|" + "---|" * (1 + len(files)))
         rows = {**before["iou"], "**mIoU**": before.get("miou_present", before["miou"])}
         for cls, value in rows.items():
-            if value is None:
-                continue
             after = [
                 {**file["iou"], "**mIoU**": file.get("miou_present", file["miou"])}[cls] for file in files.values()
             ]
+            if not any((value, *after)):
+                continue  # a class that the truth lacks, or that nothing finds
             cells = [f"{100 * (found - value):+.2f}" for found in after]
             lines.append(f"| {cls} | {100 * value:.2f} | {' | '.join(cells)} |")
         cells = [f"{100 * file['agreement']:.2f} %" for file in files.values()]

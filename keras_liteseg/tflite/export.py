@@ -91,7 +91,7 @@ def export(
     for dataset in (validation, calibration):
         if dataset is not None:
             require_same_classes(metadata, dataset)
-    trained = bool(checkpoint) or str(model).endswith(".keras")
+    trained = bool(checkpoint or metadata.data)
     if not trained:
         print(f"{model} has no checkpoint: exporting seeded random weights, good for latency only.")
 
