@@ -23,7 +23,7 @@ from keras_liteseg import cli
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("model", None, "A .tflite file, a .keras file, or a registered name such as ndnet45.")
-flags.DEFINE_string("checkpoint", None, "Weights for a registered name.")
+flags.DEFINE_string("checkpoint", None, "Weights for a registered name: an official file, or ours such as camvid.")
 flags.DEFINE_string("data", None, "Data set: street_scenes, cityscapes, camvid or folder.")
 flags.DEFINE_string("data_dir", None, "Folder of the data set; street_scenes needs none.")
 flags.DEFINE_string("split", "val", "Split of the data set.")

@@ -18,7 +18,7 @@ from keras_liteseg import cli
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("model", None, "Registered name, such as ndnet45, or a .keras file.")
-flags.DEFINE_string("checkpoint", None, "Weights for a registered name, such as an official .pth file.")
+flags.DEFINE_string("checkpoint", None, "Weights for a registered name: an official file, or ours such as camvid.")
 flags.DEFINE_string("input_size", None, "HEIGHTxWIDTH of the network's input; a .keras file's own size by default.")
 flags.DEFINE_enum(
     "quantization",

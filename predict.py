@@ -20,7 +20,7 @@ from keras_liteseg import cli
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("model", None, "A .tflite file, a .keras file, or a registered name such as ndnet45.")
-flags.DEFINE_string("checkpoint", None, "Weights for a registered name; its classes are those of Cityscapes.")
+flags.DEFINE_string("checkpoint", None, "Weights for a registered name: an official file, or ours such as camvid.")
 flags.DEFINE_string("input_size", None, "HEIGHTxWIDTH that pictures are resized to; the file's own size by default.")
 flags.DEFINE_string("input", None, "A picture, a folder that is searched for pictures, a video, or camera:NUMBER.")
 flags.DEFINE_string("output", None, "Folder for the results.")

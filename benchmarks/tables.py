@@ -1,4 +1,4 @@
-"""Write the tables of README.md and docs/accuracy.md from the measurements in results/.
+"""Write the tables of README.md and docs/ from the measurements in results/ and the cards in pretrained/.
 
   python -m benchmarks.tables            rewrites them
   python -m benchmarks.tables --check    fails when one is not what the results say
@@ -247,9 +247,26 @@ def training_speed_table(results):
     return "\n".join(lines) + "\n"
 
 
+def pretrained_table(results):
+    """Published weights with the accuracy of their cards."""
+    lines = ["| weights | input size | file | val mIoU | test mIoU |", "|---|---|---|---|---|"]
+    for card in sorted((ROOT / "pretrained").glob("*.json")):
+        model, data = card.stem.rsplit("-", 1)
+        card = json.loads(card.read_text())
+        cells = [
+            f'`create_model("{model}", weights="{data}")`',
+            "x".join(map(str, card["input_size"])),
+            f"{card['bytes'] / 1e6:.1f} MB",
+            *(f"{100 * card['accuracy'][split]['miou']:.1f}" for split in ("val", "test")),
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
 PAGES = {
     "README.md": {"accuracy": accuracy_table, "latency": latency_table, "networks": networks_table},
     "docs/accuracy.md": {"trainings": trainings_table, "drops": drops_table, "outputs": outputs_table},
+    "docs/checkpoints.md": {"pretrained": pretrained_table},
     "docs/speed.md": {"runtimes": runtimes_table, "training_speed": training_speed_table},
 }
 

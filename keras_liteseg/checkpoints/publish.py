@@ -1,10 +1,9 @@
-"""Publish a trained network in `pretrained/`, then measure what was published.
+"""Publish a trained network in `pretrained/`, with a card that holds the accuracy of what was published.
 
-  python -m keras_liteseg.checkpoints.publish --model runs/lps/best.keras --recipe runs/lps/recipe.yaml
-  python evaluate.py --model lps_net_s --checkpoint camvid --data camvid --data_dir DIR --split test \\
-      --output results/camvid_lps_net_s_float.json
+  python -m keras_liteseg.checkpoints.publish --model runs/lps/best.keras --recipe runs/lps/recipe.yaml --data_dir DIR
 """
 
+import dataclasses
 import hashlib
 import json
 import pathlib
@@ -16,23 +15,27 @@ from absl import flags
 from safetensors.numpy import save_file
 
 from keras_liteseg import cli
-from keras_liteseg.checkpoints.assign import wanted_entries
+from keras_liteseg.checkpoints.assign import assign_state_dict, wanted_entries
 from keras_liteseg.checkpoints.pretrained import FOLDER
+from keras_liteseg.datasets import load_dataset
 from keras_liteseg.errors import UserError
+from keras_liteseg.evaluation import evaluate
 from keras_liteseg.files import atomic_path, write_json
 from keras_liteseg.model_file import load_model
+from keras_liteseg.predictor import keras_predictor
 from keras_liteseg.results import provenance
 
 
-def publish(path, recipe, folder=FOLDER):
+def publish(path, recipe, datasets, folder=FOLDER):
     """Write a trained network to `folder` as weights, kernels in float16, with a card, and return the weight file.
 
     Args:
         path: `.keras` file of the training.
         recipe: the recipe file that the training wrote.
+        datasets: `SegmentationDataset`s that the published weights are measured on.
 
     Raises:
-        UserError: a file cannot be read or written.
+        UserError: a file cannot be read or written, or a data set has other classes.
     """
     model, metadata = load_model(path)
     try:
@@ -45,11 +48,15 @@ def publish(path, recipe, folder=FOLDER):
         # Statistics and biases take little space, and a small variance would lose digits.
         arrays[entry] = np.ascontiguousarray(value.astype(np.float16 if value.ndim > 1 else np.float32))
     target = folder / f"{metadata.model}-{metadata.data}.safetensors"
+    assign_state_dict(model, {name: array.astype(np.float32) for name, array in arrays.items()}, str(target))
+    predictor = keras_predictor(model, metadata)
+    accuracy = {dataset.split: dataclasses.asdict(evaluate(predictor, dataset)) for dataset in datasets}
     with atomic_path(target) as temporary:
         save_file(arrays, temporary)
     card = {
         "metadata": json.loads(metadata.to_json()),
         "input_size": list(model.input.shape[1:3]),
+        "accuracy": accuracy,
         "recipe": recipe,
         "bytes": target.stat().st_size,
         "sha256": hashlib.sha256(target.read_bytes()).hexdigest(),
@@ -60,10 +67,15 @@ def publish(path, recipe, folder=FOLDER):
 
 
 def main():
-    print(f"Wrote {publish(flags.FLAGS.model, flags.FLAGS.recipe)} and its card")
+    options = flags.FLAGS
+    _, metadata = load_model(options.model)
+    datasets = [load_dataset(metadata.data, options.data_dir, split) for split in options.splits]
+    print(f"Wrote {publish(options.model, options.recipe, datasets)} and its card")
 
 
 if __name__ == "__main__":
     flags.DEFINE_string("model", None, "The .keras file of a training.")
     flags.DEFINE_string("recipe", None, "The recipe.yaml of that training.")
+    flags.DEFINE_string("data_dir", None, "Folder of its data set.")
+    flags.DEFINE_list("splits", ["val", "test"], "Splits that the published weights are measured on.")
     cli.run(main, required=["model", "recipe"])

@@ -1,5 +1,6 @@
 """Publishing weights and loading what was published."""
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -11,12 +12,31 @@ import yaml
 from keras_liteseg import UserError, create_model, save_model
 from keras_liteseg.checkpoints import list_pretrained, pretrained, read_card
 from keras_liteseg.checkpoints.publish import publish
-from keras_liteseg.datasets import ClassList
+from keras_liteseg.datasets import ClassList, SegmentationDataset
+from keras_liteseg.evaluation import evaluate
 from keras_liteseg.model_file import Metadata
 from keras_liteseg.predictor import load_predictor
 
 CLASSES = ClassList(("road", "car", "sky"), ((1, 2, 3), (4, 5, 6), (7, 8, 9)))
 NAME = "lps_net_tiny"
+
+
+class Noise(SegmentationDataset):
+    """Three images of noise with labels of noise, some of them void."""
+
+    name, split, classes = "noise", "val", CLASSES
+
+    def __len__(self):
+        return 3
+
+    def sample_id(self, index):
+        return str(index)
+
+    def image(self, index):
+        return np.random.default_rng(index).integers(0, 256, (64, 96, 3), np.uint8)
+
+    def mask(self, index):
+        return np.random.default_rng(index).choice(np.uint8([0, 1, 2, 255]), (64, 96))
 
 
 @pytest.fixture
@@ -29,7 +49,7 @@ def published(tmp_path, monkeypatch):
         layer.set_weights([rng.uniform(1e-5, 1.5, value.shape) for value in layer.get_weights()])
     save_model(model, tmp_path / "best.keras", Metadata(NAME, "noise", CLASSES, (0.1, 0.2, 0.3), (1.0, 2.0, 3.0)))
     (tmp_path / "recipe.yaml").write_text(yaml.safe_dump({"epochs": 3}))
-    publish(tmp_path / "best.keras", tmp_path / "recipe.yaml", pretrained.FOLDER)
+    publish(tmp_path / "best.keras", tmp_path / "recipe.yaml", [Noise()], pretrained.FOLDER)
     return model
 
 
@@ -47,6 +67,8 @@ def test_card_says_where_the_weights_come_from(published):
     assert card.metadata.classes == CLASSES and card.input_size == (64, 96)
     text = json.loads((pretrained.FOLDER / f"{NAME}-noise.json").read_text())
     assert text["recipe"] == {"epochs": 3} and text["bytes"] == card.path.stat().st_size
+    measured = dataclasses.asdict(evaluate(load_predictor(NAME, "noise"), Noise()))
+    assert measured["images"] == 3 and text["accuracy"] == {"val": measured}
     assert {"command", "date", "device", "versions", "sha256"} <= set(text)
 
 
