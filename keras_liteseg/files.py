@@ -1,6 +1,7 @@
 """Writing files so that a reader never sees half of one."""
 
 import contextlib
+import errno
 import json
 import os
 import pathlib
@@ -31,7 +32,7 @@ def atomic_path(path):
         temporary = None
     except OSError as error:
         raise UserError(
-            f"Cannot write {path}: {error.strerror or error}. Free some space or choose a folder that you may write to."
+            f"Cannot write {path}: {_reason(error)}. Free some space or choose a folder that you may write to."
         ) from error
     finally:
         if temporary is not None:
@@ -53,7 +54,7 @@ def require_writable(path):
         tempfile.TemporaryFile(dir=path.parent).close()
     except OSError as error:
         raise UserError(
-            f"Cannot write {path}: {error.strerror or error}. Free some space or choose a folder that you may write to."
+            f"Cannot write {path}: {_reason(error)}. Free some space or choose a folder that you may write to."
         ) from error
 
 
@@ -61,6 +62,12 @@ def write_json(path, value):
     """Write `value` as indented JSON, atomically."""
     with atomic_path(path) as temporary:
         temporary.write_text(json.dumps(value, indent=2) + "\n")
+
+
+def _reason(error):
+    """Return the system's words for an OSError. That of h5py has them inside of a report of several lines."""
+    full = os.strerror(errno.ENOSPC)
+    return full if full in str(error) else error.strerror or str(error)
 
 
 def _umask():

@@ -1,4 +1,4 @@
-"""What happens at the end of an epoch: validate, keep the best, save the state to resume from."""
+"""What happens at the end of an epoch: validate and keep the best, save the state to resume from."""
 
 import contextlib
 import math
@@ -8,67 +8,72 @@ import keras
 
 from keras_liteseg.errors import UserError
 from keras_liteseg.files import atomic_path
+from keras_liteseg.training.statistics import statistics
 
 
 @contextlib.contextmanager
-def averaged_weights(model):
+def averaged_weights(model, measure_statistics):
     """Give the trainable variables their moving averages, if the optimizer keeps them, and take these back at the end.
 
-    The statistics of batch normalization, which are moving averages anyway, stay.
+    Args:
+        model: compiled model with a built optimizer.
+        measure_statistics: function that measures the statistics of batch normalization with the averages. Those that
+            training gathered belong to weights that have not settled: with them, an average of a deep plain network
+            can predict next to nothing (Izmailov et al. 2018, arXiv 1803.05407, section 3.2, did the same).
     """
     optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)  # inside of float16's loss scaling
     if not optimizer.use_ema:
         yield
         return
-    trained = [keras.ops.convert_to_numpy(variable) for variable in model.trainable_variables]
+    variables = [*model.trainable_variables, *statistics(model)]
+    trained = [keras.ops.convert_to_numpy(variable) for variable in variables]
     optimizer.finalize_variable_values(model.trainable_variables)
     for variable in model.trainable_variables:
         # On JAX they now hold the optimizer's own arrays, and `evaluate` uses up those it is given.
         variable.assign(keras.ops.copy(variable))
     try:
+        measure_statistics()
         yield
     finally:
-        for variable, value in zip(model.trainable_variables, trained, strict=True):
+        for variable, value in zip(variables, trained, strict=True):
             variable.assign(value)
 
 
 class Validation(keras.callbacks.Callback):
-    """Evaluates `inference`, a compiled model on the trained variables, and adds `val_loss` and `val_miou` to the logs.
+    """Evaluates the network at the end of each epoch and keeps the best, both with averaged weights if there are any.
 
-    `fit`'s own validation would also run the auxiliary heads, which need other input sizes than whole frames have.
+    Adds `val_loss` and `val_miou` to the logs. `fit`'s own validation would also run the auxiliary heads, which need
+    other input sizes than whole frames have.
+
+    Args:
+        inference: compiled model on the trained variables.
+        batches: what to evaluate it on.
+        measure_statistics: see `averaged_weights`.
+        state: `LastState` that holds the best mIoU.
+        save: function that is called whenever `val_miou` rises above that.
     """
 
-    def __init__(self, inference, batches):
+    def __init__(self, inference, batches, measure_statistics, state, save):
         super().__init__()
         self.inference = inference
         self.batches = batches
+        self.measure_statistics = measure_statistics
+        self.state = state
+        self.save = save
 
     def on_epoch_end(self, epoch, logs):
-        with averaged_weights(self.model):
-            values = self.inference.evaluate(self.batches, return_dict=True, verbose=0)
-        logs.update({f"val_{name}": value for name, value in values.items()})
-        logs["learning_rate"] = float(self.model.optimizer.learning_rate)
         if not math.isfinite(logs["loss"]):
             raise UserError(
                 f"The loss became {logs['loss']} in epoch {epoch + 1}. Lower learning_rate or lengthen warmup_epochs; "
                 "the best and the last state before this epoch are kept."
             )
-
-
-class KeepBest(keras.callbacks.Callback):
-    """Calls `save(path)` whenever `val_miou` rises above `state.best`."""
-
-    def __init__(self, path, save, state):
-        super().__init__()
-        self.path = path
-        self.save = save
-        self.state = state
-
-    def on_epoch_end(self, epoch, logs):
-        if logs["val_miou"] > self.state.best:
-            with averaged_weights(self.model):
-                self.save(self.path)
-            self.state.best = logs["val_miou"]
+        with averaged_weights(self.model, self.measure_statistics):
+            values = self.inference.evaluate(self.batches, return_dict=True, verbose=0)
+            if values["miou"] > self.state.best:
+                self.save()
+                self.state.best = values["miou"]
+        logs.update({f"val_{name}": value for name, value in values.items()})
+        logs["learning_rate"] = float(self.model.optimizer.learning_rate)
 
 
 class LastState(keras.callbacks.Callback):

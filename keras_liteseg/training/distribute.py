@@ -147,28 +147,6 @@ def clip_whole_gradient(optimizer):
     optimizer._clip_gradients = clip_sum
 
 
-class AverageStatistics(keras.callbacks.Callback):
-    """Gives all devices the mean of their moving statistics of batch normalization at the end of each epoch.
-
-    Without `sync_batch_norm` each device gathers its own, and one set is saved. With their own, the others would
-    validate another network than the saved one, and would not go on with it after a resume.
-    """
-
-    def on_epoch_end(self, epoch, logs):
-        import tensorflow as tf
-
-        strategy = self.model.distribute_strategy
-        layers = [layer for layer in self.model.layers if isinstance(layer, keras.layers.BatchNormalization)]
-        variables = [variable for layer in layers for variable in (layer.moving_mean, layer.moving_variance)]
-
-        @tf.function
-        def read():
-            return strategy.run(lambda: [variable.value.read_value() for variable in variables])
-
-        for variable, value in zip(variables, read(), strict=True):
-            variable.assign(strategy.reduce("MEAN", value, axis=None))
-
-
 def _cluster():
     """Return (addresses of the hosts, the chief first; own address) of TF_CONFIG, ([], None) without it."""
     text = os.environ.get("TF_CONFIG")

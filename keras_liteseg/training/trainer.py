@@ -20,10 +20,9 @@ from keras_liteseg.model_file import Metadata, save_model
 from keras_liteseg.models import create_model, model_entry
 from keras_liteseg.models.registry import check_input_shape
 from keras_liteseg.models.size import at_size
-from keras_liteseg.training.callbacks import KeepBest, LastState, Validation
+from keras_liteseg.training.callbacks import LastState, Validation
 from keras_liteseg.training.distillation import Student, load_teacher
 from keras_liteseg.training.distribute import (
-    AverageStatistics,
     choose_strategy,
     clip_whole_gradient,
     distributable,
@@ -37,6 +36,7 @@ from keras_liteseg.training.feed import evaluation_batches, training_batches
 from keras_liteseg.training.losses import CrossEntropy, SegmentationLoss
 from keras_liteseg.training.metrics import MeanIoU
 from keras_liteseg.training.optimizers import SGD, CosineSchedule, PolySchedule, StepSchedule, adamw
+from keras_liteseg.training.statistics import AverageStatistics, measure_statistics
 
 CACHE_BYTES = 2 * 2**30
 
@@ -97,32 +97,33 @@ def train(recipe, train_data, val_data, output_dir, init_from=None, resume=False
 
     entry = model_entry(recipe.model)
     norm = dict(mean=entry.mean, std=entry.std)
+    samples = CachedDataset(train_data, CACHE_BYTES)
+    options = dict(seed=recipe.seed, heads=len(model.outputs), **norm)
     with strategy.scope():
-        batches = training_batches(
-            CachedDataset(train_data, CACHE_BYTES),
-            augmentation(recipe),
-            recipe.batch_size,
-            seed=recipe.seed,
-            first_step=first_epoch * steps,
-            heads=len(model.outputs),
-            **norm,
+        first_batches, batches = (
+            training_batches(samples, augmentation(recipe), recipe.batch_size, first_step=step, **options)
+            for step in (0, first_epoch * steps)
         )
         validation = evaluation_batches(
             CachedDataset(val_data, CACHE_BYTES), recipe.eval_size, min(recipe.batch_size, len(val_data)), **norm
         )
     metadata = Metadata(recipe.model, train_data.name, train_data.classes, entry.mean, entry.std)
 
-    def save_best(path):
+    def save_best():
         # Files hold a network of one definite size, of Keras's own class.
         network = keras.Model(inference.input, inference.output, name=inference.name)
-        save_model(at_size(network, recipe.eval_size), path, metadata)
+        if is_chief():
+            save_model(at_size(network, recipe.eval_size), output_dir / BEST_FILE, metadata)
 
-    callbacks = [Validation(inference, validation)]
+    def measure():
+        # Always over the same batches, so that a resumed training gets the same statistics.
+        measure_statistics(inference, first_batches)
+
+    callbacks = [Validation(inference, validation, measure, last, save_best)]
     if strategy.num_replicas_in_sync > 1:
         callbacks.insert(0, AverageStatistics())
     if is_chief():
         callbacks += [
-            KeepBest(output_dir / BEST_FILE, save_best, last),
             keras.callbacks.CSVLogger(output_dir / LOG_FILE, append=resume),
             *tensorboard(output_dir),
             last,

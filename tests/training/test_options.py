@@ -9,8 +9,10 @@ import pytest
 import keras_liteseg
 from keras_liteseg.errors import UserError
 from keras_liteseg.models import create_model, registry
+from keras_liteseg.models.layers import batch_norm
 from keras_liteseg.training.callbacks import averaged_weights
 from keras_liteseg.training.recipe import Recipe
+from keras_liteseg.training.statistics import measure_statistics
 from keras_liteseg.training.trainer import build, read_log, train
 from tests.training.test_train import Noise
 
@@ -112,9 +114,26 @@ def test_trained_weights_come_back_after_validation(recipe):
     kernel = model.get_layer("seg_score").kernel
     kernel.assign(kernel + 1.0)
     trained = kernel.numpy()
-    with averaged_weights(model):
+    norm = next(layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization))
+    mean = norm.moving_mean.numpy()
+    with averaged_weights(model, lambda: norm.moving_mean.assign(mean + 1.0)):
         assert np.abs(kernel.numpy() - trained).max() > 0.5
+        assert norm.moving_mean.numpy() == pytest.approx(mean + 1.0)
     np.testing.assert_array_equal(kernel.numpy(), trained)
+    np.testing.assert_array_equal(norm.moving_mean.numpy(), mean)
+
+
+def test_statistics_are_measured_as_mean_over_batches():
+    images = keras.Input((None, None, 3))
+    model = keras.Model(images, batch_norm(images, "norm"))
+    layer = model.get_layer("norm")
+    momentum = layer.momentum
+    batches = [np.random.default_rng(k).normal(k, 1 + k, (2, 5, 4, 3)).astype(np.float32) for k in range(4)]
+    measure_statistics(model, [(batch, None) for batch in batches], steps=3)
+    means, variances = ([f(batch, axis=(0, 1, 2)) for batch in batches[:3]] for f in (np.mean, np.var))
+    np.testing.assert_allclose(layer.moving_mean, np.mean(means, 0), rtol=1e-5)
+    np.testing.assert_allclose(layer.moving_variance, np.mean(variances, 0), rtol=1e-5)
+    assert layer.momentum == momentum
 
 
 @pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
