@@ -28,6 +28,7 @@ from keras_liteseg.training.trainer import (
     epoch_steps,
     prepare_output,
     progress,
+    read_log,
 )
 
 QAT_FILE = "qat.keras"
@@ -40,9 +41,10 @@ def train(recipe, train_data, val_data, output_dir, init_from, resume=False):
     Batch normalization is folded, channel ranges are equalized and activation ranges calibrated first, so that the
     training starts where post-training quantization ends.
 
-    Writes into `output_dir` after each epoch: `qat.keras` (the folded network with its activation ranges, from which
-    export_tflite.py makes the int8 file), `log.csv` with the accuracy of the simulated int8 network, TensorBoard logs,
-    and the state to resume from.
+    Writes into `output_dir` after each epoch: `log.csv` with the accuracy of the simulated int8 network, TensorBoard
+    logs, the state to resume from, and, if it is the best so far, `qat.keras`: the folded network with its activation
+    ranges, from which export_tflite.py makes the int8 file. Best is the network with the largest share of validation
+    labels equal to the float network's, with `label_weight` the one with the highest mIoU.
 
     Args:
         recipe: a `QuantizationRecipe`.
@@ -84,6 +86,8 @@ def train(recipe, train_data, val_data, output_dir, init_from, resume=False):
     )
     rate = tf_keras.optimizers.schedules.CosineDecay(recipe.learning_rate, recipe.epochs * steps)
     student.compile(tf_keras.optimizers.Adam(rate))
+    aim = "val_miou" if recipe.label_weight else "val_agreement"
+    best = max((row[aim] for row in read_log(output_dir)), default=-1.0) if resume else -1.0
     print(f"Quantization-aware training of {metadata.model} on {train_data.name}, into {output_dir}", flush=True)
     student.fit(
         batches,
@@ -91,7 +95,7 @@ def train(recipe, train_data, val_data, output_dir, init_from, resume=False):
         epochs=recipe.epochs,
         verbose=progress(),
         callbacks=[
-            _Validation(network, variables, metadata, reference, val_data, output_dir / QAT_FILE),
+            _Validation(network, variables, metadata, reference, val_data, output_dir / QAT_FILE, aim, best),
             tf_keras.callbacks.CSVLogger(str(output_dir / LOG_FILE), append=resume),
             tf_keras.callbacks.TensorBoard(str(output_dir / "tensorboard"), write_graph=False),
             # Last, so that an epoch counts as finished only when its network is saved.
@@ -153,10 +157,11 @@ def cross_entropy(labels, logits):
 
 
 class _Validation(tf_keras.callbacks.Callback):
-    """Copies the trained weights into the Keras 3 network, measures its simulated int8 form, and saves it."""
+    """Copies the trained weights into the Keras 3 network, measures its simulated int8 form, and saves the best."""
 
-    def __init__(self, network, variables, metadata, reference, val_data, path):
+    def __init__(self, network, variables, metadata, reference, val_data, path, aim, best):
         super().__init__()
+        self.aim, self.best = aim, best
         self.network, self.variables, self.val_data, self.path = network, variables, val_data, path
         self.metadata = metadata
         self.simulated = simulate_int8(network, metadata.ranges)
@@ -171,7 +176,9 @@ class _Validation(tf_keras.callbacks.Callback):
         )
         logs.update(val_miou=result.miou, val_agreement=result.agreement)
         print(f"\nint8 (simulated): val_miou {result.miou:.4f}, labels equal to float {100 * result.agreement:.2f} %")
-        save_model(self.network, self.path, self.metadata)
+        if logs[self.aim] > self.best:
+            save_model(self.network, self.path, self.metadata)
+            self.best = logs[self.aim]
 
 
 def _float_network(recipe, init_from, classes):

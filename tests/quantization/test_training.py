@@ -89,8 +89,7 @@ def test_command_writes_a_network_with_ranges(trained, network):
     model, metadata = load_model(folder / "qat.keras")
     assert list(metadata.ranges) == [layer.name for layer in quantized_layers(model)]
     assert model.output.shape == network.output.shape
-    with open(folder / "log.csv", newline="") as file:
-        (row,) = csv.DictReader(file)
+    (row,) = logged(folder)
     assert 0 <= float(row["val_miou"]) <= 1 and 0.5 < float(row["val_agreement"]) <= 1
     assert float(row["loss"]) > 0
 
@@ -149,14 +148,25 @@ def test_command_needs_a_trained_network(run_script, tmp_path):
     assert "--init_from" in process.stderr and "Traceback" not in process.stderr
 
 
+def logged(folder):
+    with open(folder / "log.csv", newline="") as file:
+        return list(csv.DictReader(file))
+
+
 @pytest.mark.slow
-def test_resume_goes_on_after_the_last_epoch(trained, network_file, data, tmp_path):
+@pytest.mark.parametrize("best_before", [0.0, 1.0])
+def test_resume_goes_on_after_the_last_epoch_and_keeps_the_best(trained, network_file, data, tmp_path, best_before):
     folder = shutil.copytree(trained[0], tmp_path / "run")
+    (row,) = logged(folder)
+    log = folder / "log.csv"
+    log.write_text(log.read_text().replace(row["val_agreement"], str(best_before)))
     recipe = load_recipe(folder / "recipe.yaml", ["epochs=2"], QuantizationRecipe)
     before = load_model(folder / "qat.keras")[0].get_weights()
     train(recipe, *data, folder, network_file, resume=True)
-    with open(folder / "log.csv", newline="") as file:
-        assert [row["epoch"] for row in csv.DictReader(file)] == ["0", "1"]
+    assert [row["epoch"] for row in logged(folder)] == ["0", "1"]
     after = load_model(folder / "qat.keras")[0].get_weights()
     change = max(np.abs(new - old).max() for new, old in zip(after, before, strict=True))
-    assert 0 < change < 0.01  # steps of 1e-4: it started from where the first epoch ended
+    if best_before == 1.0:
+        assert change == 0
+    else:
+        assert 0 < change < 0.01  # steps of 1e-4: it started from where the first epoch ended
