@@ -23,3 +23,4 @@ for kind in int8 int8_qat int16x8; do
     $run evaluate.py --model ${files}_$kind.tflite --compare_with ${files}_float32.tflite $data \
         --output results/ndnet45_cityscapes_$kind.json
 done
+$run -m benchmarks.sensitivity --model $qat/qat.keras $data --output results/ndnet45_cityscapes_sensitivity.json

@@ -215,6 +215,16 @@ def outputs_table(results):
     return "\n".join(lines) + "\n"
 
 
+def sensitivity_table(results):
+    """The layers of the Cityscapes network that int8 costs most in, with the share of the sum over all layers."""
+    errors = results["ndnet45_cityscapes_sensitivity"]["kl"]
+    total = sum(errors.values())
+    lines = ["| layer | KL(float \\|\\| layer in int8) | share |", "|---|---|---|"]
+    for name, error in list(errors.items())[:8]:
+        lines.append(f"| `{name}` | {error:.1e} | {100 * error / total:.0f} % |")
+    return "\n".join(lines) + "\n"
+
+
 def runtimes_table(results):
     """Latency of one network of each family in every runtime."""
     result = results.get("runtimes_512x1024", {"results": [], "ratios": []})
@@ -265,7 +275,12 @@ def pretrained_table(results):
 
 PAGES = {
     "README.md": {"accuracy": accuracy_table, "latency": latency_table, "networks": networks_table},
-    "docs/accuracy.md": {"trainings": trainings_table, "drops": drops_table, "outputs": outputs_table},
+    "docs/accuracy.md": {
+        "trainings": trainings_table,
+        "drops": drops_table,
+        "sensitivity": sensitivity_table,
+        "outputs": outputs_table,
+    },
     "docs/checkpoints.md": {"pretrained": pretrained_table},
     "docs/speed.md": {"runtimes": runtimes_table, "training_speed": training_speed_table},
 }
