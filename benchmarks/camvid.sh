@@ -1,11 +1,10 @@
 # Trainings on CamVid: float, post-training int8 and 16x8, quantization-aware int8, all on the test split. Without
-# arguments all of them; or name those wanted, such as lps_net_s_camvid_scratch.
+# arguments all of them; or name those wanted, such as ndnet45_camvid_scratch.
 set -eu
 : "${CAMVID:?folder of CamVid}"
 run=.venv/bin/python
 data="--data camvid --data_dir $CAMVID"
-[ $# -gt 0 ] || set -- ndnet45_camvid_finetuned ndnet45_camvid_scratch lps_net_s_camvid_scratch \
-    pp_liteseg_t_camvid_scratch liteseg_mobilenetv2_camvid_scratch
+[ $# -gt 0 ] || set -- ndnet45_camvid_finetuned ndnet45_camvid_scratch
 for name in "$@"; do
     float=runs/$name/best.keras
     files=runs/files/$name
