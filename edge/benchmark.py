@@ -6,6 +6,7 @@ edge/README.md says how the numbers are taken and how to read them.
 """
 
 import contextlib
+import functools
 import hashlib
 import pathlib
 
@@ -13,7 +14,9 @@ import numpy as np
 from absl import flags
 
 from edge import targets
+from edge.correctness import Reference
 from keras_liteseg import cli
+from keras_liteseg.datasets.pictures import find_pictures
 from keras_liteseg.errors import UserError
 from keras_liteseg.files import require_writable, write_json
 from keras_liteseg.results import provenance
@@ -22,11 +25,14 @@ from keras_liteseg.tflite.inspect import read_model
 ROUNDS = 10
 
 
-def benchmark(models, target="host:cpu", threads=(1, 2), runs=50, warmup=5, timeout_s=300):
+def benchmark(
+    models, target="host:cpu", threads=(1, 2), runs=50, warmup=5, timeout_s=300, images=None, options=targets.Options()
+):
     """Measure each model with each number of threads and return one row (a dict) for each pair, in that order.
 
     All pairs are loaded first, each in a process of its own, and then take turns, `ROUNDS` times over, so that a slow
-    spell of the machine meets all of them. Only one computes at a time.
+    spell of the machine meets all of them. Only one computes at a time. A row counts only if the device's outputs are
+    those of this machine's CPU, see `edge.correctness`.
 
     Args:
         models: paths of .tflite files.
@@ -36,10 +42,13 @@ def benchmark(models, target="host:cpu", threads=(1, 2), runs=50, warmup=5, time
         warmup: untimed runs before the first round. Every later round starts with one untimed run if this is not 0,
             as the other pairs have emptied the caches.
         timeout_s: seconds after which a step (loading, or the runs of one round) counts as failed.
+        images: folder of pictures to compare the outputs on; scenes that the program draws by default.
+        options: `edge.targets.Options`.
 
     Returns:
-        A list of dicts as described in edge/README.md. A model that fails, crashes or hangs gives a row with "status"
-        "failed" and a "reason", and the others go on.
+        A list of dicts as described in edge/README.md. A model that fails, crashes, hangs or gives a wrong result gives
+        a row with "status" "failed" and a "reason", and the others go on; so do all rows of a device that cannot be
+        reached.
 
     Raises:
         UserError: a bad argument or file, found before anything is measured.
@@ -52,22 +61,33 @@ def benchmark(models, target="host:cpu", threads=(1, 2), runs=50, warmup=5, time
         raise UserError(f"runs is {runs}; give 1 or more.")
     if warmup < 0:
         raise UserError(f"warmup is {warmup}; give 0 or more.")
+    targets.check(target)
+    if images is not None:
+        find_pictures(images)
     for model in models:
         _check_model(model)
-    device = targets.connect(target)
-
     pairs = [_Pair(pathlib.Path(model), count) for model in models for count in threads]
+    reference = functools.cache(lambda model: Reference(model, images, timeout_s))
     with contextlib.ExitStack() as stack:
+        try:
+            device = targets.connect(target, options)
+        except targets.MeasurementFailed as failure:
+            for pair in pairs:
+                pair.reason = str(failure)
+            return [pair.row(pairs[0], target, warmup, runs) for pair in pairs]
+        stack.callback(device.close)
         for pair in pairs:
-            pair.session = device.start(pair.model, pair.threads, timeout_s)
-            stack.callback(pair.session.close)
+            pair.start(device, timeout_s)
+            stack.callback(pair.close)
             pair.loaded = pair.ask("load")
         for number, count in enumerate(_shares(runs, ROUNDS)):
             for pair in pairs:
                 pair.ask(f"warmup {warmup if number == 0 else min(warmup, 1)}")
                 pair.measure(count)
         for pair in pairs:
+            # Last, because the tensors that are sent would count as memory of the model.
             pair.report = pair.ask("report")
+            pair.check(reference)
     return [pair.row(pairs[0], target, warmup, runs) for pair in pairs]
 
 
@@ -82,11 +102,25 @@ class _Pair:
         self.loaded = None
         self.rounds = []
         self.report = None
+        self.correctness = None
+
+    def start(self, device, timeout_s):
+        self.session = self._try(lambda: device.start(self.model, self.threads, timeout_s))
+
+    def close(self):
+        if self.session is not None:
+            self.session.close()
 
     def ask(self, line):
+        return self._try(lambda: self.session.ask(line))
+
+    def check(self, reference):
+        self.correctness = self._try(lambda: reference(self.model).compare(self.session))
+
+    def _try(self, step):
         if self.reason is None:
             try:
-                return self.session.ask(line)
+                return step()
             except targets.MeasurementFailed as failure:
                 self.reason = " ".join(str(failure).split())
         return None
@@ -113,6 +147,7 @@ class _Pair:
             **row,
             "status": "ok",
             **self.report,
+            "correctness": self.correctness,
             "load_average": self.loaded["load_average"],
             "init_ms": round(self.loaded["init_ms"], 3),
             "first_run_ms": round(self.loaded["first_run_ms"], 3),
@@ -209,11 +244,24 @@ def main():
     values = flags.FLAGS
     output = pathlib.Path(values.output)
     require_writable(output)
-    rows = benchmark(
-        values.model, values.target, _numbers(values.threads), values.runs, values.warmup, timeout_s=values.timeout
-    )
+    options = targets.Options(values.ssh_config, values.wheels, values.clean)
+    for target in values.target:
+        targets.check(target)
+    rows = []
+    for target in values.target:
+        rows += benchmark(
+            values.model,
+            target,
+            _numbers(values.threads),
+            values.runs,
+            values.warmup,
+            values.timeout,
+            values.images,
+            options,
+        )
     write_json(output, {**provenance(), "results": rows})
-    print(table(rows))
+    for target in dict.fromkeys(values.target):
+        print(f"{target}\n{table([row for row in rows if row['target'] == target])}\n")
     print(f"Wrote {output}")
     failed = sum(row["status"] == "failed" for row in rows)
     if failed:
@@ -229,10 +277,14 @@ def _numbers(texts):
 
 if __name__ == "__main__":
     flags.DEFINE_list("model", None, "the .tflite files, separated by commas")
-    flags.DEFINE_string("target", "host:cpu", "where to measure")
+    flags.DEFINE_list("target", ["host:cpu"], "where to measure, separated by commas: host:cpu, ssh://user@host:port")
     flags.DEFINE_list("threads", ["1", "2"], "numbers of threads, separated by commas")
     flags.DEFINE_integer("runs", 50, "timed runs of each model with each number of threads")
     flags.DEFINE_integer("warmup", 5, "untimed runs before them")
     flags.DEFINE_float("timeout", 300, "seconds after which loading, or one round of runs, counts as failed")
+    flags.DEFINE_string("images", None, "folder of pictures to compare outputs on; drawn street scenes by default")
+    flags.DEFINE_string("ssh_config", None, "file in place of ~/.ssh/config")
+    flags.DEFINE_string("wheels", None, "folder of wheels of LiteRT for devices without internet")
+    flags.DEFINE_bool("clean", False, "remove LiteRT from the devices afterwards")
     flags.DEFINE_string("output", None, "the JSON file to write")
     cli.run(main, required=("model", "output"), tensorflow=False)

@@ -2,30 +2,38 @@
 
     python runner.py MODEL.tflite THREADS
 
-It needs Python, numpy, ai-edge-litert and the file partitions.py (from `keras_liteseg/tflite`) in its own folder, and
-nothing else of this project, so that it can be copied to a device. Every line it reads is answered by one line of JSON
-on stdout:
+It needs Python, numpy, ai-edge-litert and in its own folder the files tensors.py and partitions.py (from
+`keras_liteseg/tflite`), nothing else of this project, so that it can be copied to a device. Every line it reads is
+answered by one line of JSON on stdout:
 
     load       {"init_ms": ms to load and allocate, "first_run_ms": ms of the first write + invoke + read,
                 "load_average": of the machine over the last minute, before this}
     warmup N   {}
     run N      {"run": [ms of invoke, N of them], "end_to_end": [ms of write + invoke + read, N of them]}
     report     what ran, on what, with how much memory: see `Runner.report`
+    infer X    {"outputs": the output tensors for the input tensors X}, both as `tensors.pack` writes them
 
 When something fails the answer is {"error": reason} and the exit status is 1. Inputs are seeded random numbers: floats
 in [-1, 1], integers over the full range of their type.
 """
 
+import glob
 import importlib.metadata
 import json
 import os
 import platform
+import shutil
+import subprocess
 import sys
 import time
 
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 from partitions import partitions
+from tensors import pack, random_input, unpack
+
+THERMAL = "/sys/class/thermal/thermal_zone"
+CPUS = "/sys/devices/system/cpu"
 
 
 class Runner:
@@ -33,6 +41,7 @@ class Runner:
 
     def __init__(self, model, threads):
         self.load_average = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
+        self.state_before = state()
         rng = np.random.default_rng(0)
         self.memory_before = peak_memory_mb()
         start = time.perf_counter()
@@ -61,6 +70,12 @@ class Runner:
         times = [self.infer() for _ in range(count)]
         return {"run": [time[0] for time in times], "end_to_end": [time[1] for time in times]}
 
+    def outputs_for(self, data):
+        for tensor, values in zip(self.inputs, data):
+            self.interpreter.set_tensor(tensor["index"], values)
+        self.interpreter.invoke()
+        return [self.interpreter.get_tensor(tensor["index"]) for tensor in self.outputs]
+
     def report(self):
         peak = peak_memory_mb()
         delegation = partitions(self.interpreter)
@@ -73,24 +88,18 @@ class Runner:
             "outputs": [describe(tensor) for tensor in self.outputs],
             "peak_memory_mb": {"process": round(peak, 1), "model": round(peak - self.memory_before, 1)},
             "delegation": delegation,
+            "state": {"before": self.state_before, "after": state()},
         }
 
 
-def random_input(rng, shape, dtype):
-    if np.issubdtype(dtype, np.floating):
-        # In place and never in float64: temporary arrays would count as memory of the model.
-        data = rng.random(shape, dtype=np.float32)
-        data *= 2
-        data -= 1
-        return data.astype(dtype, copy=False)
-    if dtype == bool:
-        return rng.integers(0, 2, shape).astype(bool)
-    limits = np.iinfo(dtype)
-    return rng.integers(limits.min, limits.max, shape, dtype=dtype, endpoint=True)
-
-
 def describe(tensor):
-    return {"name": tensor["name"], "dtype": np.dtype(tensor["dtype"]).name, "shape": tensor["shape"].tolist()}
+    scale, zero_point = tensor["quantization"]
+    return {
+        "name": tensor["name"],
+        "dtype": np.dtype(tensor["dtype"]).name,
+        "shape": tensor["shape"].tolist(),
+        "quantization": [float(scale), int(zero_point)],
+    }
 
 
 def device():
@@ -110,6 +119,39 @@ def cpu_name():
                 if line.startswith("model name"):
                     return line.split(":", 1)[1].strip()
     return platform.processor() or platform.machine()
+
+
+def state():
+    """Return what the device tells of its temperatures, clocks and power mode; what it does not tell is left out."""
+    found = {
+        "temperature_c": {read(f"{zone}/type"): number(f"{zone}/temp", 1e3) for zone in glob.glob(f"{THERMAL}*")},
+        "cpu_mhz": [number(path, 1e3) for path in sorted(glob.glob(f"{CPUS}/cpu[0-9]*/cpufreq/scaling_cur_freq"))],
+        "governor": read(f"{CPUS}/cpu0/cpufreq/scaling_governor"),
+        "power_mode": power_mode(),
+    }
+    return {name: value for name, value in found.items() if value}
+
+
+def power_mode():
+    """Return a Jetson's power mode, such as 'MAXN', or None elsewhere."""
+    if shutil.which("nvpmodel") is None:
+        return None
+    done = subprocess.run(["nvpmodel", "-q"], capture_output=True, text=True, timeout=10)
+    modes = [line.split(":", 1)[1].strip() for line in done.stdout.splitlines() if line.startswith("NV Power Mode:")]
+    return modes[0] if modes else None
+
+
+def read(path):
+    try:
+        with open(path) as file:
+            return file.read().strip()
+    except OSError:  # some sensors cannot be read at the moment
+        return None
+
+
+def number(path, unit):
+    text = read(path)
+    return round(int(text) / unit, 1) if text else None
 
 
 def peak_memory_mb():
@@ -148,6 +190,8 @@ def main(model, threads):
                 answer({})
             elif command == "run":
                 answer(runner.run(int(*count)))
+            elif command == "infer":
+                answer({"outputs": pack(runner.outputs_for(unpack(*count)))})
             elif command == "report":
                 answer(runner.report())
             else:

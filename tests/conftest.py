@@ -125,3 +125,16 @@ def run_script():
         return subprocess.run([sys.executable, root / script, *map(str, arguments)], capture_output=True, text=True)
 
     return run
+
+
+@pytest.fixture
+def disk(tmp_path):
+    """A folder of one MiB."""
+    path = tmp_path / "disk"
+    path.mkdir()
+    mount = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", path], capture_output=True, text=True)
+    if mount.returncode:
+        pytest.skip(f"a full disk needs the right to mount a small one: {mount.stderr.strip()}")
+    yield path
+    # Lazily, because a training that failed may leave TensorBoard's file open.
+    subprocess.run(["umount", "--lazy", path], check=True)

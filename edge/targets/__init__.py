@@ -1,14 +1,18 @@
 """Where a model can be measured.
 
-A target is written SCHEME:ADDRESS, such as host:cpu. Each scheme is one module here, with one function:
+A target is written SCHEME:ADDRESS, such as host:cpu. Each scheme is one module here, with two functions:
 
-    connect(address) -> device
-        Checks the address, before anything is measured. Raises `UserError` when it makes no sense or does not answer.
+    check(address)
+        Raises `UserError` when the address makes no sense or a program is missing here.
+    connect(address, options) -> device
+        Raises `MeasurementFailed` when the device does not answer or lacks something.
 
-and the two things it leads to:
+and what they lead to:
 
     device.start(model, threads, timeout_s) -> session
-        Starts a fresh process on the device for the file `model`.
+        Starts a fresh process on the device for the file `model`, a `pathlib.Path`.
+    device.close()
+        Takes away what was put there.
     session.ask(line) -> dict
         Sends one line of the protocol of `edge/runner.py` and returns the answer. Raises `MeasurementFailed` when the
         model fails, the process dies or no answer comes within `timeout_s` seconds; the session is then over.
@@ -18,27 +22,67 @@ and the two things it leads to:
 The benchmark asks one session at a time, but keeps all of them loaded to the end.
 """
 
+import dataclasses
 import importlib
+import pathlib
 
 from keras_liteseg.errors import UserError
 
-TARGETS = {"host": ("edge.targets.host_cpu", "host:cpu")}
+TARGETS = {
+    "host": ("edge.targets.host_cpu", "host:cpu"),
+    "ssh": ("edge.targets.ssh", "ssh://user@host"),
+}
 """Scheme: (module, how such a target is written)."""
+
+_ROOT = pathlib.Path(__file__).parents[2]
+RUNNER_FILES = tuple(
+    _ROOT / path for path in ("edge/runner.py", "edge/tensors.py", "keras_liteseg/tflite/partitions.py")
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """How to reach devices.
+
+    Attributes:
+        ssh_config: file in place of ~/.ssh/config.
+        wheels: folder of wheels for devices without internet.
+        clean: whether to remove from the devices also what later benchmarks would use again.
+    """
+
+    ssh_config: str | None = None
+    wheels: str | None = None
+    clean: bool = False
 
 
 class MeasurementFailed(Exception):
-    """One model could not be measured; the message is the reason. Others may go on."""
+    """Something could not be measured; the message is the reason. Others may go on."""
 
 
-def connect(target):
-    """Return the device that `target` names.
+def check(target):
+    """Find out before anything is measured whether `target` can be meant.
 
     Raises:
         UserError: there is no such target.
     """
+    module, address = _find(target)
+    module.check(address)
+
+
+def connect(target, options=Options()):
+    """Return the device that a checked `target` names.
+
+    Raises:
+        MeasurementFailed: the device does not answer, or lacks something.
+    """
+    module, address = _find(target)
+    return module.connect(address, options)
+
+
+def _find(target):
     scheme, _, address = target.partition(":")
     if scheme not in TARGETS:
         forms = ", ".join(form for _, form in TARGETS.values())
         raise UserError(f"Unknown target '{target}'; choose from {forms}.")
     module, _ = TARGETS[scheme]
-    return importlib.import_module(module).connect(address)
+    return importlib.import_module(module), address

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from edge import benchmark
-from edge.targets import MeasurementFailed, host_cpu
+from edge import benchmark, targets
+from edge.targets import MeasurementFailed
+from edge.tensors import pack, random_input, unpack
 from keras_liteseg.errors import UserError
-from keras_liteseg.tflite import partitions
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -71,6 +71,7 @@ def test_rows(good):
     assert [(tensor["dtype"], tensor["shape"]) for tensor in first["outputs"]] == [("int32", [1, 14, 14])]
     assert set(first["device"]) == {"cpu", "cores", "os"}
     assert first["ratio_to_first"] == 1
+    assert first["correctness"] == {"frames": 2, "max_difference": 0.0, "equal_labels": 1.0}
     assert len(first["round_p50_ms"]) == benchmark.ROUNDS
     for row in rows:
         run, end_to_end = row["latency_ms"]["run"], row["latency_ms"]["end_to_end"]
@@ -108,7 +109,7 @@ def test_timeout_gives_a_failed_row(good):
 
 
 def test_crash_is_a_failed_measurement(good):
-    session = host_cpu.connect("cpu").start(good, threads=1, timeout_s=60)
+    session = targets.connect("host:cpu").start(good, threads=1, timeout_s=60)
     session.ask("load")
     os.kill(session.process.pid, signal.SIGKILL)
     with pytest.raises(MeasurementFailed, match="killed by SIGKILL"):
@@ -117,7 +118,7 @@ def test_crash_is_a_failed_measurement(good):
 
 
 def test_session_that_cannot_start_says_why(good):
-    session = host_cpu.connect("cpu").start(good, threads="many", timeout_s=60)
+    session = targets.connect("host:cpu").start(good, threads="many", timeout_s=60)
     with pytest.raises(MeasurementFailed, match="ValueError.*many"):
         session.ask("load")
     session.close()
@@ -126,7 +127,8 @@ def test_session_that_cannot_start_says_why(good):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"target": "jetson:orin"}, "Unknown target 'jetson:orin'; choose from host:cpu"),
+        ({"target": "jetson:orin"}, "Unknown target 'jetson:orin'; choose from host:cpu, ssh://user@host"),
+        ({"images": "no/such/folder"}, "There is no picture or folder no/such/folder"),
         ({"target": "host:gpu"}, "only host:cpu"),
         ({"threads": [0]}, "threads is 0; give whole numbers from 1 on"),
         ({"threads": []}, "threads is empty"),
@@ -184,14 +186,20 @@ def test_statistics():
         ("bool", 0, 1),
     ],
 )
-def test_random_input_fills_the_range_of_its_type(monkeypatch, dtype, low, high):
-    monkeypatch.setitem(sys.modules, "partitions", partitions)
-    from edge.runner import random_input
-
+def test_random_input_fills_the_range_of_its_type(dtype, low, high):
     data = random_input(np.random.default_rng(0), (1, 512, 512, 3), np.dtype(dtype))
     assert data.dtype == dtype and data.shape == (1, 512, 512, 3)
     assert float(data.min()) == pytest.approx(low, rel=1e-3)
     assert float(data.max()) == pytest.approx(high, rel=1e-3)
+
+
+def test_packed_tensors_come_back():
+    rng = np.random.default_rng(0)
+    arrays = [random_input(rng, (2, 3, 5), np.dtype(dtype)) for dtype in ("float32", "int8", "uint8", "bool")]
+    line = pack(arrays)
+    assert "\n" not in line
+    for ours, theirs in zip(arrays, unpack(line), strict=True):
+        np.testing.assert_array_equal(ours, theirs, strict=True)
 
 
 def run(*arguments):

@@ -2,7 +2,6 @@
 
 import dataclasses
 import signal
-import subprocess
 import time
 
 import numpy as np
@@ -80,19 +79,6 @@ def test_kills_at_random_moments_lose_nothing_but_time(tmp_path):
     assert_same_state(tmp_path / "killed", tmp_path / "whole")
     assert [row["epoch"] for row in read_log(tmp_path / "killed")] == list(range(60))
     assert not list((tmp_path / "killed").glob(".partial-*"))
-
-
-@pytest.fixture
-def disk(tmp_path):
-    """A folder of one MiB."""
-    path = tmp_path / "disk"
-    path.mkdir()
-    mount = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", path], capture_output=True, text=True)
-    if mount.returncode:
-        pytest.skip(f"a full disk needs the right to mount a small one: {mount.stderr.strip()}")
-    yield path
-    # Lazily, because a training that failed may leave TensorBoard's file open.
-    subprocess.run(["umount", "--lazy", path], check=True)
 
 
 def fill(disk):

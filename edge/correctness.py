@@ -1,0 +1,110 @@
+"""Whether a device computes what the file says: its outputs beside those of this machine's CPU, on the same frames."""
+
+import numpy as np
+
+from edge.targets import MeasurementFailed, connect
+from edge.tensors import pack, random_input, unpack
+from keras_liteseg.datasets.pictures import find_pictures, read_rgb
+from keras_liteseg.errors import UserError
+
+FRAMES = 2
+EQUAL_LABELS = 0.995
+# Scores that are no further apart than this count as tied: in steps of an integer output, and as a share of the range
+# of a float one, where a device may compute in 16 bits.
+TIED_STEPS, TIED_SHARE = 2, 0.005
+
+
+class Reference:
+    """The frames of one model, and what it gives for them on this machine's CPU: LiteRT with XNNPACK, whose int8
+    results other processors match to the bit.
+
+    Attributes:
+        frames: list of lists of input tensors.
+        outputs: list of lists of output tensors.
+    """
+
+    def __init__(self, model, images=None, timeout_s=300):
+        session = connect("host:cpu").start(model, 2, timeout_s)
+        try:
+            session.ask("load")
+            self.frames = _frames(model, session.ask("report")["inputs"], images)
+            self.outputs = [unpack(session.ask(f"infer {pack(frame)}")["outputs"]) for frame in self.frames]
+        finally:
+            session.close()
+
+    def compare(self, session):
+        """Return how the outputs of a session on a device differ from the reference.
+
+        Returns:
+            {"frames": number, "max_difference": largest difference of a value, in steps for integer outputs,
+            "equal_labels": share of the pixels whose label is the reference's or tied with it, or None where the output
+            is neither scores nor classes}.
+
+        Raises:
+            MeasurementFailed: the device fails, or differs by more than rounding.
+        """
+        differences, shares = [], []
+        for frame, expected in zip(self.frames, self.outputs, strict=True):
+            found = unpack(session.ask(f"infer {pack(frame)}")["outputs"])
+            for ours, theirs in zip(expected, found, strict=True):
+                if ours.shape != theirs.shape or ours.dtype != theirs.dtype:
+                    raise MeasurementFailed(
+                        f"wrong result: {theirs.dtype} {list(theirs.shape)} instead of {ours.dtype} {list(ours.shape)}"
+                    )
+                differences.append(float(np.abs(ours.astype(np.float64) - theirs.astype(np.float64)).max(initial=0)))
+                shares.append(_equal_labels(ours, theirs))
+        measured = [share for share in shares if share is not None]
+        result = {
+            "frames": len(self.frames),
+            "max_difference": max(differences),
+            "equal_labels": round(min(measured), 6) if measured else None,
+        }
+        if not np.isfinite(result["max_difference"]) or measured and min(measured) < EQUAL_LABELS:
+            raise MeasurementFailed(
+                f"wrong result: {100 * min(measured, default=0):.2f} % of the labels are those of this machine's CPU "
+                f"(wanted: {100 * EQUAL_LABELS} %), values differ by up to {result['max_difference']:.4g}"
+            )
+        return result
+
+
+def _equal_labels(expected, found):
+    if expected.ndim == 3:  # a class map
+        return float(np.mean(expected == found))
+    if expected.ndim != 4 or expected.shape[-1] < 2:
+        return None
+    scores = expected.astype(np.float64)
+    tied = TIED_STEPS if np.issubdtype(expected.dtype, np.integer) else TIED_SHARE * np.ptp(scores)
+    chosen = np.take_along_axis(scores, found.argmax(-1)[..., None], axis=-1)[..., 0]
+    return float(np.mean(chosen >= scores.max(-1) - tied))
+
+
+def _frames(model, inputs, images):
+    """Return the input tensors of `FRAMES` frames: pictures of `images`, else scenes that the program draws, and for a
+    file that does not say how it takes pictures, seeded random numbers."""
+    # Here, because they load TensorFlow, and a bad argument should be told at once.
+    from keras_liteseg.predictor import prepare, to_tensor
+    from keras_liteseg.tflite.metadata import read_metadata
+
+    try:
+        metadata = read_metadata(model)
+    except UserError:
+        rng = np.random.default_rng(0)
+        return [
+            [random_input(rng, tensor["shape"], np.dtype(tensor["dtype"])) for tensor in inputs] for _ in range(FRAMES)
+        ]
+    (tensor,) = inputs
+    tensor = tensor | {"dtype": np.dtype(tensor["dtype"])}
+    batch, height, width, _ = tensor["shape"]
+    return [
+        [to_tensor(prepare(picture, (height, width), metadata).repeat(batch, axis=0), tensor)]
+        for picture in _pictures(images, (height, width))
+    ]
+
+
+def _pictures(images, size):
+    if images is None:
+        from keras_liteseg.datasets import load_dataset
+
+        scenes = load_dataset("street_scenes", split="val", length=FRAMES, size=size)
+        return [scenes.image(index) for index in range(FRAMES)]
+    return [read_rgb(path) for path in list(find_pictures(images).values())[:FRAMES]]

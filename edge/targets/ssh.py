@@ -1,0 +1,203 @@
+"""ssh://user@host:port, any Linux machine with Python: a Jetson, a Raspberry Pi, a server.
+
+Goes through the OpenSSH client, so that keys, agents, jump hosts and names of ~/.ssh/config work as they do by hand.
+On the device everything lies in ~/.cache/keras_liteseg: an environment with LiteRT, made on first use, and for the time
+of a benchmark a folder with the runner and the models.
+"""
+
+import hashlib
+import importlib.metadata
+import pathlib
+import shlex
+import shutil
+import subprocess
+import tempfile
+import urllib.parse
+
+from edge.targets import RUNNER_FILES, MeasurementFailed
+from edge.targets.session import Session
+from keras_liteseg.errors import UserError
+
+HOME = ".cache/keras_liteseg"
+CONNECT_S = 10
+INSTALL_S = 900
+
+# Which Python to use there: LiteRT has wheels from 3.10 on.
+_FIND_PYTHON = """
+for name in python3.13 python3.12 python3.11 python3.10 python3; do
+  "$name" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' 2>/dev/null && command -v "$name" && exit
+done
+exit 3
+"""
+
+
+def check(address):
+    """Raise a `UserError` unless `address` is '//user@host:port', user and port optional, and there is an ssh here."""
+    _parse(address)
+    if shutil.which("ssh") is None:
+        raise UserError("There is no ssh here; install the OpenSSH client (on Debian: apt install openssh-client).")
+
+
+def connect(address, options):
+    """Return the device at `address`.
+
+    Raises:
+        MeasurementFailed: it cannot be reached or lacks something.
+    """
+    return Device(*_parse(address), options)
+
+
+def _parse(address):
+    """Return (user@host or host, port or None)."""
+    try:
+        url = urllib.parse.urlsplit(f"ssh:{address}")
+        host, user, port = url.hostname, url.username, url.port
+    except ValueError:
+        host = None
+    if not address.startswith("//") or not host or url.path or url.query or url.fragment or url.password:
+        raise UserError(f"'ssh:{address}' names no device; write it like ssh://user@host or ssh://user@host:2222.")
+    return f"{user}@{host}" if user else host, port
+
+
+class Device:
+    """A connected machine with the runner in place; see `edge.targets`."""
+
+    def __init__(self, name, port, options):
+        self._name = name
+        self._options = options
+        self._sockets = tempfile.TemporaryDirectory(prefix="ssh-")
+        self._ssh = [
+            "ssh",
+            *(["-F", options.ssh_config] if options.ssh_config else []),
+            *(["-p", str(port)] if port else []),
+            # Never a question on the terminal; one connection for everything.
+            *("-o", "BatchMode=yes", "-o", f"ConnectTimeout={CONNECT_S}", "-o", "ServerAliveInterval=15"),
+            *("-o", "ControlMaster=auto", "-o", f"ControlPath={self._sockets.name}/%C", "-o", "ControlPersist=60"),
+            "--",
+            name,
+        ]
+        self._folder = None
+        self._models = {}
+        try:
+            self._python = self._environment()
+            self._folder = self._sh(f'mkdir -p {HOME} && mktemp -d "$HOME/{HOME}/run-XXXXXXXX"').strip()
+            for file in RUNNER_FILES:
+                self._push(file, file.name)
+        except BaseException:
+            self.close()
+            raise
+
+    def start(self, model, threads, timeout_s):
+        """Return a `Session` with `model` loaded; see `edge.targets`."""
+        # Named by its content, so that no name of a user's reaches a shell.
+        name = hashlib.sha256(model.read_bytes()).hexdigest()[:16] + ".tflite"
+        if name not in self._models:
+            self._push(model, name)
+            self._models[name] = model
+        words = [self._python, f"{self._folder}/runner.py", f"{self._folder}/{name}", str(threads)]
+        return Session([*self._ssh, "exec " + shlex.join(words)], timeout_s, lambda: None)
+
+    def close(self):
+        """Remove what was pushed, and on request everything, and end the connection."""
+        try:
+            if self._options.clean:
+                self._sh(f'rm -rf "$HOME/{HOME}"')
+            elif self._folder:
+                self._sh(f"rm -rf {shlex.quote(self._folder)}")
+        except MeasurementFailed:
+            pass  # it is gone
+        subprocess.run([*self._ssh[:-2], "-O", "exit", *self._ssh[-2:]], capture_output=True)
+        self._sockets.cleanup()
+
+    def _environment(self):
+        """Return the path of a Python on the device that has LiteRT, installed on first use."""
+        version = importlib.metadata.version("ai-edge-litert")
+        ready = self._sh(f'f="$HOME/{HOME}/litert-{version}"; [ -e "$f/ready" ] && echo "$f/bin/python" || :').strip()
+        if ready:
+            return ready
+        try:
+            found = self._sh(_FIND_PYTHON).strip()
+        except MeasurementFailed as failure:
+            if "exit status 3" not in str(failure):
+                raise
+            raise MeasurementFailed(
+                f"{self._name} has no Python 3.10 to 3.13; install one there (Debian: apt install python3 python3-venv)"
+            ) from None
+        print(f"{self._name}: installing LiteRT {version} into ~/{HOME}, once", flush=True)
+        folder = self._sh(f'echo "$HOME/{HOME}/litert-{version}"').strip()
+        quoted = shlex.quote(folder)
+        try:
+            self._sh(f"rm -rf {quoted} && mkdir -p {HOME} && {shlex.quote(found)} -m venv {quoted}", INSTALL_S)
+        except MeasurementFailed as failure:
+            if "ensurepip" not in str(failure):
+                raise
+            raise MeasurementFailed(
+                f"{self._name} has no venv for its Python; install it there: apt install python3-venv"
+            ) from None
+        pip = f"{quoted}/bin/python -m pip install --quiet --disable-pip-version-check"
+        if self._options.wheels:
+            self._sh(f"mkdir {quoted}/wheels")
+            for wheel in sorted(pathlib.Path(self._options.wheels).glob("*.whl")):
+                self._push(wheel, wheel.name, f"{folder}/wheels")
+            pip += f" --no-index --find-links {quoted}/wheels"
+        try:
+            self._sh(f"{pip} ai-edge-litert=={version} && rm -rf {quoted}/wheels && touch {quoted}/ready", INSTALL_S)
+        except MeasurementFailed as failure:
+            if self._full(str(failure)):
+                raise
+            raise MeasurementFailed(
+                f"LiteRT {version} cannot be installed on {self._name} ({failure}); if it has no internet, give "
+                "--wheels FOLDER with the wheels of ai-edge-litert and what it needs for that device"
+            ) from None
+        return f"{folder}/bin/python"
+
+    def _push(self, path, name, folder=None):
+        # Not scp, which wants the server's sftp subsystem.
+        target = shlex.quote(f"{folder or self._folder}/{name}")
+        with open(path, "rb") as file:
+            self._sh(f"cat > {target}.part && mv {target}.part {target}", INSTALL_S, stdin=file)
+
+    def _sh(self, script, timeout_s=60, stdin=subprocess.DEVNULL):
+        """Run a script on the device and return what it prints.
+
+        Raises:
+            MeasurementFailed: it fails, or the device cannot be reached.
+        """
+        try:
+            done = subprocess.run([*self._ssh, script], stdin=stdin, capture_output=True, text=True, timeout=timeout_s)
+        except subprocess.TimeoutExpired:
+            raise MeasurementFailed(f"{self._name} gave no answer within {timeout_s} s") from None
+        if done.returncode == 255:
+            raise MeasurementFailed(self._unreachable(done.stderr))
+        if done.returncode:
+            said = (done.stderr.strip() or done.stdout.strip()).splitlines()
+            if self._full(done.stderr + done.stdout):
+                raise MeasurementFailed(f"{self._name}: No space left on device; free some there")
+            raise MeasurementFailed(
+                f"{self._name}: exit status {done.returncode}" + (f", {' '.join(said[-3:])}" if said else "")
+            )
+        return done.stdout
+
+    @staticmethod
+    def _full(text):
+        return "No space left on device" in text or "Disk quota exceeded" in text
+
+    def _unreachable(self, said):
+        name = self._name
+        known = {
+            "Could not resolve hostname": f"the name in {name} is not known; check it, or give the address",
+            "Connection refused": f"{name} refuses connections; is sshd running there, and on that port?",
+            "No route to host": f"{name} cannot be reached; is it on, and in this network?",
+            "timed out": f"{name} did not answer within {CONNECT_S} s; is it on, and in this network?",
+            "Permission denied": f"{name} refuses the login; give it your public key with ssh-copy-id {name}",
+            "IDENTIFICATION HAS CHANGED": (
+                f"{name} has another host key than before; if it was set up anew, forget the old key with "
+                "ssh-keygen -R, else find out who answers there"
+            ),
+            "Host key verification failed": f"the host key of {name} is not known yet; log in once by hand: ssh {name}",
+        }
+        for pattern, sentence in known.items():
+            if pattern in said:
+                return sentence
+        lines = said.strip().splitlines()
+        return f"{name} cannot be reached: {lines[-1] if lines else 'ssh gave no reason'}"

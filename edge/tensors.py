@@ -1,0 +1,34 @@
+"""Tensors on their way to and from a device. Needs nothing but numpy: it goes onto the device with the runner."""
+
+import base64
+import io
+import zlib
+
+import numpy as np
+
+
+def pack(arrays):
+    """Return a list of arrays as one line of text."""
+    data = io.BytesIO()
+    np.savez(data, *arrays)
+    return base64.b64encode(zlib.compress(data.getvalue(), 1)).decode()
+
+
+def unpack(text):
+    """Return the list of arrays of `pack`."""
+    arrays = np.load(io.BytesIO(zlib.decompress(base64.b64decode(text))))
+    return [arrays[name] for name in arrays.files]
+
+
+def random_input(rng, shape, dtype):
+    """Return random numbers: floats in [-1, 1], integers over the full range of their type."""
+    if np.issubdtype(dtype, np.floating):
+        # In place and never in float64: temporary arrays would count as memory of the model.
+        data = rng.random(shape, dtype=np.float32)
+        data *= 2
+        data -= 1
+        return data.astype(dtype, copy=False)
+    if dtype == np.bool_:
+        return rng.integers(0, 2, shape).astype(bool)
+    limits = np.iinfo(dtype)
+    return rng.integers(limits.min, limits.max, shape, dtype=dtype, endpoint=True)

@@ -1,0 +1,76 @@
+"""Whether a device's outputs count as right."""
+
+import numpy as np
+import pytest
+
+from edge.correctness import Reference
+from edge.targets import MeasurementFailed
+from edge.tensors import pack
+from keras_liteseg.predictor import load_predictor
+
+
+class Changed:
+    """A session on a device that changes what the reference gives."""
+
+    def __init__(self, reference, change):
+        self.answers = {pack(frame): out for frame, out in zip(reference.frames, reference.outputs, strict=True)}
+        self.change = change
+
+    def ask(self, line):
+        command, frame = line.split()
+        assert command == "infer"
+        return {"outputs": pack([self.change(output) for output in self.answers[frame]])}
+
+
+@pytest.fixture(scope="module")
+def reference(int8_file):
+    return Reference(int8_file)
+
+
+def test_frames_are_pictures_as_the_network_takes_them(reference, int8_file, scenes):
+    (frame,), (output,) = reference.frames[0], reference.outputs[0]
+    predictor = load_predictor(int8_file)
+    assert frame.dtype == np.int8 and frame.shape == (1, 64, 128, 3)
+    first = scenes.image(0)
+    np.testing.assert_array_equal(output[0].argmax(-1), predictor.logits(first).argmax(-1))
+
+
+def test_pictures_of_a_folder_are_taken(int8_file, tmp_path, scenes):
+    from PIL import Image
+
+    Image.fromarray(255 - scenes.image(0)).save(tmp_path / "negative.png")
+    reference = Reference(int8_file, tmp_path)
+    assert len(reference.frames) == 1
+    assert np.abs(reference.frames[0][0].astype(int) - Reference(int8_file).frames[0][0]).mean() > 10
+
+
+def test_one_step_is_rounding(reference):
+    def up(output):
+        return np.clip(output.astype(int) + 1, -128, 127).astype("int8")
+
+    found = reference.compare(Changed(reference, up))
+    assert found == {"frames": 2, "max_difference": 1.0, "equal_labels": 1.0}
+
+
+def test_other_labels_are_wrong(reference):
+    with pytest.raises(MeasurementFailed, match="wrong result: .* of the labels"):
+        reference.compare(Changed(reference, np.invert))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda output: output[:, 1:], r"int8 \[1, 63, 128, 9\] instead of int8 \[1, 64, 128, 9\]"),
+        (lambda output: output.astype("float32"), "float32 .* instead of int8"),
+    ],
+)
+def test_other_tensors_are_wrong(reference, change, message):
+    with pytest.raises(MeasurementFailed, match=message):
+        reference.compare(Changed(reference, change))
+
+
+def test_result_that_is_no_number_is_wrong():
+    reference = object.__new__(Reference)
+    reference.frames, reference.outputs = [[np.zeros(1)]], [[np.ones((1, 4, 4, 2), "float32")]]
+    with pytest.raises(MeasurementFailed, match="wrong result"):
+        reference.compare(Changed(reference, lambda output: output * np.nan))
