@@ -66,6 +66,8 @@ def benchmark(
         find_pictures(images)
     for model in models:
         _check_model(model)
+    if not targets.uses_threads(target):
+        threads = threads[:1]
     pairs = [_Pair(pathlib.Path(model), count) for model in models for count in threads]
     reference = functools.cache(lambda model: Reference(model, images, timeout_s))
     with contextlib.ExitStack() as stack:
@@ -203,8 +205,13 @@ def _listed(values):
     return ",".join(str(value) for value in values) or "empty"
 
 
+def is_software(row):
+    """Return whether a row was measured on a GPU that is a program on the CPU."""
+    return "adapter" in row and "CPU" in row["adapter"]["type"]
+
+
 _LINE = "{:<{width}}  {:>7} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9} {:>8} {:>6}  {}"
-_HEAD = ("threads", "invoke", "p50", "p90", "p99", "init", "first", "MB", "ratio", "XNNPACK")
+_HEAD = ("threads", "invoke", "p50", "p90", "p99", "init", "first", "MB", "ratio", "where")
 
 
 def table(rows):
@@ -220,6 +227,9 @@ def table(rows):
         times += [row["init_ms"], row["first_run_ms"]]
         ratio = "-" if row["ratio_to_first"] is None else f"{row['ratio_to_first']:.2f}"
         outside = ", ".join(f"{entry['count']}x {entry['op']}" for entry in row["delegation"]["other_ops"])
+        where = f"partitions: {row['delegation']['partitions']}, outside: {outside or 'nothing'}"
+        if "adapter" in row:
+            where = row["adapter"]["name"] + ", a software GPU: no device's speed" * is_software(row)
         lines.append(
             _LINE.format(
                 row["model"],
@@ -227,7 +237,7 @@ def table(rows):
                 *(f"{time:.2f}" for time in times),
                 f"{row['peak_memory_mb']['model']:.1f}",
                 ratio,
-                f"partitions: {row['delegation']['partitions']}, outside: {outside or 'nothing'}",
+                where,
                 width=width,
             )
         )
@@ -247,6 +257,7 @@ def main():
     options = targets.Options(values.ssh_config, values.wheels, values.clean)
     for target in values.target:
         targets.check(target)
+    cli.start_tensorflow()  # for the frames; quietly, and not before the arguments are right
     rows = []
     for target in values.target:
         rows += benchmark(

@@ -1,8 +1,8 @@
 """Measures one TFLite file on the machine where it runs, driven by lines on stdin.
 
-    python runner.py MODEL.tflite THREADS
+    python runner.py MODEL.tflite THREADS cpu|gpu
 
-It needs Python, numpy, ai-edge-litert and in its own folder the files tensors.py and partitions.py (from
+It needs Python, numpy, ai-edge-litert and in its own folder the files gpu_runner.py, tensors.py and partitions.py (from
 `keras_liteseg/tflite`), nothing else of this project, so that it can be copied to a device. Every line it reads is
 answered by one line of JSON on stdout:
 
@@ -39,30 +39,46 @@ CPUS = "/sys/devices/system/cpu"
 class Runner:
     """A loaded model with its inputs, after the first run."""
 
+    accelerator = "xnnpack"
+
     def __init__(self, model, threads):
         self.load_average = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
         self.state_before = state()
         rng = np.random.default_rng(0)
         self.memory_before = peak_memory_mb()
         start = time.perf_counter()
-        self.interpreter = Interpreter(model, num_threads=threads)
-        self.interpreter.allocate_tensors()
+        self.load(model, threads)
         self.init_ms = (time.perf_counter() - start) * 1e3
         self.inputs = self.interpreter.get_input_details()
         self.outputs = self.interpreter.get_output_details()
         self.data = [random_input(rng, tensor["shape"], np.dtype(tensor["dtype"])) for tensor in self.inputs]
         _, self.first_run_ms = self.infer()
 
+    def load(self, model, threads):
+        self.interpreter = Interpreter(model, num_threads=threads)
+        self.interpreter.allocate_tensors()
+
+    def write(self, data):
+        for tensor, values in zip(self.inputs, data):
+            self.interpreter.set_tensor(tensor["index"], values)
+
+    def invoke(self):
+        self.interpreter.invoke()
+
+    def read(self):
+        return [self.interpreter.get_tensor(tensor["index"]) for tensor in self.outputs]
+
+    def delegation(self):
+        return partitions(self.interpreter)
+
     def infer(self):
         """Run once and return (ms of invoke, ms of write + invoke + read)."""
         start = time.perf_counter()
-        for tensor, data in zip(self.inputs, self.data):
-            self.interpreter.set_tensor(tensor["index"], data)
+        self.write(self.data)
         invoke = time.perf_counter()
-        self.interpreter.invoke()
+        self.invoke()
         invoked = time.perf_counter()
-        for tensor in self.outputs:
-            self.interpreter.get_tensor(tensor["index"])
+        self.read()
         end = time.perf_counter()
         return (invoked - invoke) * 1e3, (end - start) * 1e3
 
@@ -71,19 +87,18 @@ class Runner:
         return {"run": [time[0] for time in times], "end_to_end": [time[1] for time in times]}
 
     def outputs_for(self, data):
-        for tensor, values in zip(self.inputs, data):
-            self.interpreter.set_tensor(tensor["index"], values)
-        self.interpreter.invoke()
-        return [self.interpreter.get_tensor(tensor["index"]) for tensor in self.outputs]
+        self.write(data)
+        self.invoke()
+        return self.read()
 
     def report(self):
         peak = peak_memory_mb()
-        delegation = partitions(self.interpreter)
+        delegation = self.delegation()
         return {
             "device": device(),
             "runtime": {"name": "ai-edge-litert", "version": importlib.metadata.version("ai-edge-litert")},
             # LiteRT goes on without a word when XNNPACK cannot start, for example where /sys is missing.
-            "accelerator": "xnnpack" if delegation["partitions"] else "none",
+            "accelerator": self.accelerator if delegation["partitions"] else "none",
             "inputs": [describe(tensor) for tensor in self.inputs],
             "outputs": [describe(tensor) for tensor in self.outputs],
             "peak_memory_mb": {"process": round(peak, 1), "model": round(peak - self.memory_before, 1)},
@@ -119,6 +134,14 @@ def cpu_name():
                 if line.startswith("model name"):
                     return line.split(":", 1)[1].strip()
     return platform.processor() or platform.machine()
+
+
+def runner_class(accelerator):
+    if accelerator == "cpu":
+        return Runner
+    from gpu_runner import gpu_runner
+
+    return gpu_runner(Runner)
 
 
 def state():
@@ -165,7 +188,7 @@ def peak_memory_mb():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
-def main(model, threads):
+def main(model, threads, accelerator="cpu"):
     # The C libraries may print; what they print must not get between the answers.
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
@@ -177,7 +200,7 @@ def main(model, threads):
         for line in sys.stdin:
             command, *count = line.split()
             if command == "load":
-                runner = Runner(model, int(threads))
+                runner = runner_class(accelerator)(model, int(threads))
                 answer(
                     {
                         "init_ms": runner.init_ms,

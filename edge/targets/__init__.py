@@ -29,14 +29,17 @@ import pathlib
 from keras_liteseg.errors import UserError
 
 TARGETS = {
-    "host": ("edge.targets.host_cpu", "host:cpu"),
+    "host": ("edge.targets.host", "host:cpu, host:gpu"),
     "ssh": ("edge.targets.ssh", "ssh://user@host"),
 }
 """Scheme: (module, how such a target is written)."""
 
 _ROOT = pathlib.Path(__file__).parents[2]
-RUNNER_FILES = tuple(
-    _ROOT / path for path in ("edge/runner.py", "edge/tensors.py", "keras_liteseg/tflite/partitions.py")
+RUNNER_FILES = (
+    _ROOT / "edge" / "runner.py",
+    _ROOT / "edge" / "gpu_runner.py",
+    _ROOT / "edge" / "tensors.py",
+    _ROOT / "keras_liteseg" / "tflite" / "partitions.py",
 )
 
 
@@ -77,6 +80,11 @@ def connect(target, options=Options()):
     """
     module, address = _find(target)
     return module.connect(address, options)
+
+
+def uses_threads(target):
+    """Return whether the number of CPU threads changes what is measured."""
+    return target != "host:gpu"
 
 
 def _find(target):

@@ -16,14 +16,20 @@ class Session:
         command: list of words that starts the runner, or a program that connects to it.
         timeout_s: seconds after which a question counts as not answered.
         cleanup: function that is called once when the session is over.
+        environment: environment variables of the process; those of this one by default.
     """
 
-    def __init__(self, command, timeout_s, cleanup):
+    def __init__(self, command, timeout_s, cleanup, environment=None):
         self._timeout_s = timeout_s
         self._cleanup = cleanup
         self._errors = tempfile.TemporaryFile()
         self.process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, text=True
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            text=True,
+            env=environment,
         )
 
     def ask(self, line):

@@ -19,7 +19,7 @@ import flatbuffers
 from keras_liteseg.tflite.delegation import LeftOut
 from keras_liteseg.tflite.flatbuffer import op_name, shape_of
 
-_SWIFTSHADER = pathlib.Path("/usr/lib/chromium/vk_swiftshader_icd.json")
+SWIFTSHADER = pathlib.Path("/usr/lib/chromium/vk_swiftshader_icd.json")
 _FULLY = "fully accelerated: True"
 # A process of its own: a driver may crash, and LiteRT logs to the process's stderr.
 _CHILD = """
@@ -64,8 +64,8 @@ def gpu(path, model, timeout_s=600):
     """
     variables = {}
     log, failure = _compile(path, variables, timeout_s)
-    if "No adapters found" in log and _SWIFTSHADER.exists():
-        variables = _swiftshader()
+    if "No adapters found" in log and SWIFTSHADER.exists():
+        variables = swiftshader_variables()
         log, failure = _compile(path, variables, timeout_s)
     if failure and failure.startswith(_CRASH):
         failure += _crashing_op(model, variables, timeout_s)
@@ -85,7 +85,7 @@ def read_log(log, failure, model):
     if "No adapters found" in log:
         failure = (
             "The GPU accelerator cannot start, because no Vulkan driver was found; install one of your GPU, or on "
-            f"Debian the package chromium, whose SwiftShader ({_SWIFTSHADER}) does without a GPU."
+            f"Debian the package chromium, whose SwiftShader ({SWIFTSHADER}) does without a GPU."
         )
     elif failure is None and device is None:
         failure = "LiteRT did not start its GPU accelerator; this build of ai-edge-litert may come without it."
@@ -109,12 +109,13 @@ def read_log(log, failure, model):
     return GpuReport(device, len(names) - on_cpu, found, on_cpu - len(found))
 
 
-def _swiftshader():
+def swiftshader_variables():
+    """Return the environment variables with which Vulkan runs on SwiftShader."""
     # Its folder holds a Vulkan loader too, so that the system needs none.
-    libraries = [str(_SWIFTSHADER.parent), os.environ.get("LD_LIBRARY_PATH", "")]
+    libraries = [str(SWIFTSHADER.parent), os.environ.get("LD_LIBRARY_PATH", "")]
     return {
-        "VK_ICD_FILENAMES": str(_SWIFTSHADER),
-        "VK_DRIVER_FILES": str(_SWIFTSHADER),
+        "VK_ICD_FILENAMES": str(SWIFTSHADER),
+        "VK_DRIVER_FILES": str(SWIFTSHADER),
         "LD_LIBRARY_PATH": os.pathsep.join(filter(None, libraries)),
     }
 

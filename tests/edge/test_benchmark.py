@@ -1,3 +1,4 @@
+import glob
 import json
 import os
 import pathlib
@@ -11,7 +12,7 @@ import pytest
 import tensorflow as tf
 
 from edge import benchmark, targets
-from edge.targets import MeasurementFailed
+from edge.targets import MeasurementFailed, host
 from edge.tensors import pack, random_input, unpack
 from keras_liteseg.errors import UserError
 
@@ -45,7 +46,11 @@ def folder(tmp_path_factory):
     def builtin(x):
         return tf.argmax(x, -1, output_type=tf.int32)
 
+    def int64(x):
+        return tf.cast(tf.cast(x, tf.int64) + 1, tf.float32)
+
     (folder / "good.tflite").write_bytes(to_tflite(builtin))
+    (folder / "int64.tflite").write_bytes(to_tflite(int64))
     (folder / "any_size.tflite").write_bytes(to_tflite(builtin, size=None))
     (folder / "flex.tflite").write_bytes(to_tflite(lambda x: keras.ops.argmax(x, -1)))
     return folder
@@ -103,6 +108,41 @@ def test_a_failing_model_does_not_stop_the_others(folder, good):
     assert ok["ratio_to_first"] is None
 
 
+needs_gpu = pytest.mark.skipif(
+    not (host.SWIFTSHADER.exists() or any(map(glob.glob, host._DRIVERS))),
+    reason="no Vulkan driver here; on Debian the package chromium holds SwiftShader",
+)
+
+
+@needs_gpu
+def test_gpu(good):
+    (row,) = benchmark.benchmark([good], "host:gpu", threads=(1, 2), runs=2, warmup=0)
+    assert row["status"] == "ok", row
+    assert (row["accelerator"], row["delegation"]["other_ops"]) == ("gpu", [])
+    assert set(row["adapter"]) == {"name", "backend", "type"}
+    assert row["correctness"]["equal_labels"] >= 0.995
+    assert 0 < row["latency_ms"]["run"]["p50"] <= row["latency_ms"]["end_to_end"]["p50"]
+    assert benchmark.is_software(row) == ("no device's speed" in benchmark.table([row]))
+    if "SwiftShader" in row["adapter"]["name"]:
+        assert benchmark.is_software(row)
+
+
+@needs_gpu
+def test_gpu_row_fails_when_an_op_falls_off(folder):
+    (row,) = benchmark.benchmark([folder / "int64.tflite"], "host:gpu", threads=[1], runs=1)
+    assert row["status"] == "failed"
+    assert "not all of it runs on the GPU: " in row["reason"] and "CAST: Tensor type(INT64)" in row["reason"]
+
+
+def test_gpu_without_a_driver(good, monkeypatch, tmp_path):
+    for name in ("VK_ICD_FILENAMES", "VK_DRIVER_FILES"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(host, "_DRIVERS", ())
+    monkeypatch.setattr(host, "SWIFTSHADER", tmp_path / "none.json")
+    (row,) = benchmark.benchmark([good], "host:gpu")
+    assert row["status"] == "failed" and row["reason"].startswith("no Vulkan driver was found; install one")
+
+
 def test_timeout_gives_a_failed_row(good):
     (row,) = benchmark.benchmark([good], threads=[1], timeout_s=0.001)
     assert (row["status"], row["reason"]) == ("failed", "no answer to 'load' within 0.001 s")
@@ -127,9 +167,9 @@ def test_session_that_cannot_start_says_why(good):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"target": "jetson:orin"}, "Unknown target 'jetson:orin'; choose from host:cpu, ssh://user@host"),
+        ({"target": "jetson:orin"}, "Unknown target 'jetson:orin'; choose from host:cpu, host:gpu, ssh://user@host"),
         ({"images": "no/such/folder"}, "There is no picture or folder no/such/folder"),
-        ({"target": "host:gpu"}, "only host:cpu"),
+        ({"target": "host:npu"}, "of this machine there are host:cpu and host:gpu"),
         ({"threads": [0]}, "threads is 0; give whole numbers from 1 on"),
         ({"threads": []}, "threads is empty"),
         ({"runs": 0}, "runs is 0"),

@@ -129,7 +129,7 @@ def file(tmp_path):
 def test_machine_without_vulkan(monkeypatch, tmp_path, file, capsys):
     monkeypatch.setenv("VK_ICD_FILENAMES", str(tmp_path / "none.json"))
     monkeypatch.setenv("VK_DRIVER_FILES", str(tmp_path / "none.json"))
-    monkeypatch.setattr(gpu_module, "_SWIFTSHADER", tmp_path / "none.json")
+    monkeypatch.setattr(gpu_module, "SWIFTSHADER", tmp_path / "none.json")
     report = gpu(file, read_model(file))
     assert "no Vulkan driver was found; install one of your GPU, or on Debian the package chromium" in report.failure
     assert report.device is None and report.left_out == ()

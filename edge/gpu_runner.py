@@ -1,0 +1,92 @@
+"""The runner on LiteRT's GPU accelerator. Goes onto the device with `edge/runner.py`."""
+
+import contextlib
+import os
+import re
+import tempfile
+
+import numpy as np
+from ai_edge_litert.compiled_model import CompiledModel
+from ai_edge_litert.hardware_accelerator import HardwareAccelerator
+from ai_edge_litert.interpreter import Interpreter
+from ai_edge_litert.options import CpuOptions, GpuOptions, Options
+
+_ADAPTER = re.compile(r"Selected adapter: (.*?), arch=.*?backend=(\w+), adapterType=(.*)")
+
+
+def gpu_runner(base):
+    """Return the subclass of `edge.runner.Runner` for the GPU."""
+
+    class GpuRunner(base):
+        accelerator = "gpu"
+
+        def load(self, model, threads):
+            # The GPU alone: with the CPU allowed too, ops fall back to it without a word.
+            options = Options(
+                hardware_accelerators=HardwareAccelerator.GPU,
+                cpu_options=CpuOptions(num_threads=threads),
+                # Else a run returns before the GPU has finished.
+                gpu_options=GpuOptions(benchmark_mode=True),
+            )
+            with captured_stderr() as log:
+                try:
+                    self.model = CompiledModel.from_file(model, options=options)
+                except Exception as error:
+                    raise RuntimeError(refusal(log()) or str(error)) from error
+                found = _ADAPTER.search(log())
+            if found is None:
+                raise RuntimeError("LiteRT did not start its GPU accelerator; this build may come without it")
+            self.adapter = {"name": found[1], "backend": found[2], "type": found[3].strip()}
+            self.interpreter = Interpreter(model)  # never run: it knows shapes and scales
+            self.input_buffers = self.model.create_input_buffers(0)
+            self.output_buffers = self.model.create_output_buffers(0)
+
+        def write(self, data):
+            for buffer, values in zip(self.input_buffers, data):
+                buffer.write(np.ascontiguousarray(values))
+
+        def invoke(self):
+            self.model.run_by_index(0, self.input_buffers, self.output_buffers)
+
+        def read(self):
+            return [
+                buffer.read(int(np.prod(tensor["shape"])), np.dtype(tensor["dtype"])).reshape(tensor["shape"])
+                for buffer, tensor in zip(self.output_buffers, self.outputs)
+            ]
+
+        def delegation(self):
+            return {"partitions": 1, "delegated_ops": len(self.interpreter._get_ops_details()), "other_ops": []}
+
+        def report(self):
+            return {**super().report(), "adapter": self.adapter}
+
+    return GpuRunner
+
+
+def refusal(log):
+    """Return the sentence about the ops that the accelerator did not take, or None."""
+    found = re.search(r"operations are not supported by GPU delegate:\n(.*?)\n[^\n]*operations will", log, re.DOTALL)
+    if not found:
+        return None
+    kinds = sorted(set(line.strip().rstrip(".") for line in found[1].splitlines()))
+    return f"not all of it runs on the GPU: {'; '.join(kinds)}"
+
+
+@contextlib.contextmanager
+def captured_stderr():
+    """Yield a function that returns what this process, C libraries included, has written to stderr inside."""
+    with tempfile.TemporaryFile() as file:
+        before = os.dup(2)
+        os.dup2(file.fileno(), 2)
+
+        def text():
+            file.seek(0)
+            data = file.read()
+            return data.decode(errors="replace")
+
+        try:
+            yield text
+        finally:
+            os.dup2(before, 2)
+            os.close(before)
+            os.write(2, text().encode())

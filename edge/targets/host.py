@@ -1,0 +1,64 @@
+"""host:cpu and host:gpu, this machine through LiteRT: its processor with XNNPACK, its GPU with the GPU accelerator."""
+
+import glob
+import os
+import pathlib
+import shutil
+import sys
+import tempfile
+
+from edge.targets import RUNNER_FILES, MeasurementFailed
+from edge.targets.session import Session
+from keras_liteseg.errors import UserError
+from keras_liteseg.tflite.gpu import SWIFTSHADER, swiftshader_variables
+
+_DRIVERS = ("/usr/share/vulkan/icd.d/*.json", "/etc/vulkan/icd.d/*.json")
+
+
+def check(address):
+    """Raise a `UserError` unless `address` is 'cpu' or 'gpu'."""
+    if address not in ("cpu", "gpu"):
+        raise UserError(f"Unknown target 'host:{address}'; of this machine there are host:cpu and host:gpu.")
+
+
+def connect(address, options):
+    """Return the host.
+
+    Raises:
+        MeasurementFailed: the GPU is asked for and there is no Vulkan driver.
+    """
+    return Host(address, _vulkan() if address == "gpu" else {})
+
+
+class Host:
+    """This machine."""
+
+    def __init__(self, accelerator, variables):
+        self._accelerator = accelerator
+        self._environment = {**os.environ, **variables}
+
+    def start(self, model, threads, timeout_s):
+        """Return a `Session` with `model` loaded; see `edge.targets`."""
+        # The runner is copied, as to any device, so that it cannot come to depend on the rest of the project.
+        folder = tempfile.TemporaryDirectory()
+        for file in RUNNER_FILES:
+            shutil.copy(file, folder.name)
+        runner = pathlib.Path(folder.name) / "runner.py"
+        command = [sys.executable, runner, model, str(threads), self._accelerator]
+        return Session(command, timeout_s, folder.cleanup, self._environment)
+
+    def close(self):
+        """Nothing is left behind."""
+
+
+def _vulkan():
+    """Return the environment variables that Vulkan needs: none where a driver is installed, else those of SwiftShader,
+    a Vulkan on the CPU; rows say so."""
+    if os.environ.get("VK_ICD_FILENAMES") or os.environ.get("VK_DRIVER_FILES") or any(map(glob.glob, _DRIVERS)):
+        return {}
+    if SWIFTSHADER.exists():
+        return swiftshader_variables()
+    raise MeasurementFailed(
+        "no Vulkan driver was found; install one of your GPU, or on Debian the package chromium, whose SwiftShader "
+        "does without a GPU"
+    )
