@@ -77,7 +77,7 @@ class Device:
             name,
         ]
         self._folder = None
-        self._models = {}
+        self._pushed = set()
         try:
             self._python = self._environment()
             self._folder = self._sh(f'mkdir -p {HOME} && mktemp -d "$HOME/{HOME}/run-XXXXXXXX"').strip()
@@ -91,9 +91,9 @@ class Device:
         """Return a `Session` with `model` loaded; see `edge.targets`."""
         # Named by its content, so that no name of a user's reaches a shell.
         name = hashlib.sha256(model.read_bytes()).hexdigest()[:16] + ".tflite"
-        if name not in self._models:
+        if name not in self._pushed:
             self._push(model, name)
-            self._models[name] = model
+            self._pushed.add(name)
         words = [self._python, f"{self._folder}/runner.py", f"{self._folder}/{name}", str(threads)]
         return Session([*self._ssh, "exec " + shlex.join(words)], timeout_s, lambda: None)
 
