@@ -288,7 +288,7 @@ def _numbers(texts):
 
 if __name__ == "__main__":
     flags.DEFINE_list("model", None, "the .tflite files, separated by commas")
-    flags.DEFINE_list("target", ["host:cpu"], "where to measure, separated by commas: host:cpu, ssh://user@host:port")
+    flags.DEFINE_list("target", ["host:cpu"], "where to measure, separated by commas; see edge/README.md")
     flags.DEFINE_list("threads", ["1", "2"], "numbers of threads, separated by commas")
     flags.DEFINE_integer("runs", 50, "timed runs of each model with each number of threads")
     flags.DEFINE_integer("warmup", 5, "untimed runs before them")
