@@ -42,7 +42,8 @@ VARIANTS = {
 
 
 def main():
-    from edge.benchmark import benchmark, table
+    from edge.benchmark import benchmark
+    from edge.table import table
     from keras_liteseg.datasets import load_dataset
     from keras_liteseg.files import write_json
     from keras_liteseg.quantization.training import BACKUP_FOLDER

@@ -1,4 +1,4 @@
-"""Latency, memory and delegation of .tflite files on a device.
+"""Latency, memory, delegation and correctness of .tflite files on devices.
 
     python -m edge.benchmark --model a.tflite,b.tflite --target host:cpu --threads 1,2 --runs 100 --output result.json
 
@@ -7,26 +7,34 @@ edge/README.md says how the numbers are taken and how to read them.
 
 import contextlib
 import functools
-import hashlib
 import pathlib
+import sys
 
-import numpy as np
 from absl import flags
+from tqdm import tqdm
 
-from edge import targets
+from edge import model_files, results, targets
 from edge.correctness import Reference
+from edge.latency import Latency
+from edge.table import table
 from keras_liteseg import cli
 from keras_liteseg.datasets.pictures import find_pictures
 from keras_liteseg.errors import UserError
-from keras_liteseg.files import require_writable, write_json
-from keras_liteseg.results import provenance
-from keras_liteseg.tflite.inspect import read_model
 
 ROUNDS = 10
+PROFILE_RUNS = 20
 
 
 def benchmark(
-    models, target="host:cpu", threads=(1, 2), runs=50, warmup=5, timeout_s=300, images=None, options=targets.Options()
+    models,
+    target="host:cpu",
+    threads=(1, 2),
+    runs=50,
+    warmup=5,
+    timeout_s=300,
+    images=None,
+    profile=False,
+    options=targets.Options(),
 ):
     """Measure each model with each number of threads and return one row (a dict) for each pair, in that order.
 
@@ -43,6 +51,7 @@ def benchmark(
             as the other pairs have emptied the caches.
         timeout_s: seconds after which a step (loading, or the runs of one round) counts as failed.
         images: folder of pictures to compare the outputs on; scenes that the program draws by default.
+        profile: whether to time each op too, in a second pass after the measuring.
         options: `edge.targets.Options`.
 
     Returns:
@@ -56,7 +65,8 @@ def benchmark(
     if not models:
         raise UserError("No model to measure; give at least one .tflite file.")
     if not threads or any(count < 1 for count in threads):
-        raise UserError(f"threads is {_listed(threads)}; give whole numbers from 1 on, such as 1,2.")
+        given = ",".join(map(str, threads)) or "empty"
+        raise UserError(f"threads is {given}; give whole numbers from 1 on, such as 1,2.")
     if runs < 1:
         raise UserError(f"runs is {runs}; give 1 or more.")
     if warmup < 0:
@@ -65,7 +75,7 @@ def benchmark(
     if images is not None:
         find_pictures(images)
     for model in models:
-        _check_model(model)
+        model_files.check(model)
     if not targets.uses_threads(target):
         threads = threads[:1]
     pairs = [_Pair(pathlib.Path(model), count) for model in models for count in threads]
@@ -78,19 +88,28 @@ def benchmark(
                 pair.reason = str(failure)
             return [pair.row(pairs[0], target, warmup, runs) for pair in pairs]
         stack.callback(device.close)
-        for pair in pairs:
+        for pair in _shown(pairs, f"{target}: loading"):
             pair.start(device, timeout_s)
             stack.callback(pair.close)
             pair.loaded = pair.ask("load")
-        for number, count in enumerate(_shares(runs, ROUNDS)):
+        for number, count in enumerate(_shown(_shares(runs, ROUNDS), f"{target}: timing")):
             for pair in pairs:
                 pair.ask(f"warmup {warmup if number == 0 else min(warmup, 1)}")
                 pair.measure(count)
-        for pair in pairs:
+        for pair in _shown(pairs, f"{target}: comparing"):
             # Last, because the tensors that are sent would count as memory of the model.
             pair.report = pair.ask("report")
+            if pair.report:
+                pair.report["stand_in"] = pair.report["stand_in"] or device.stand_in
             pair.check(reference)
+            if profile:
+                pair.measure_ops(device, timeout_s)
     return [pair.row(pairs[0], target, warmup, runs) for pair in pairs]
+
+
+def _shown(items, what):
+    """Return `items`, with a progress bar on a terminal."""
+    return tqdm(items, what, disable=None, file=sys.stderr, leave=False)
 
 
 class _Pair:
@@ -102,9 +121,10 @@ class _Pair:
         self.session = None
         self.reason = None
         self.loaded = None
-        self.rounds = []
+        self.latency = Latency()
         self.report = None
         self.correctness = None
+        self.profile = None
 
     def start(self, device, timeout_s):
         self.session = self._try(lambda: device.start(self.model, self.threads, timeout_s))
@@ -117,7 +137,31 @@ class _Pair:
         return self._try(lambda: self.session.ask(line))
 
     def check(self, reference):
-        self.correctness = self._try(lambda: reference(self.model).compare(self.session))
+        def compare():
+            try:
+                return reference(self.model).compare(self.session)
+            except targets.Unsupported as reason:
+                return {"unsupported": str(reason)}
+
+        self.correctness = self._try(compare)
+
+    def measure_ops(self, device, timeout_s):
+        if self.reason is not None:
+            return
+        # In a process of its own: whatever becomes of the profile, the latencies stand.
+        try:
+            session = device.start(self.model, self.threads, timeout_s)
+            try:
+                self.profile = session.ask(f"profile {PROFILE_RUNS}")
+            finally:
+                session.close()
+        except (targets.Unsupported, targets.MeasurementFailed) as reason:
+            self.profile = {"unsupported": " ".join(str(reason).split())}
+
+    def measure(self, count):
+        answer = self.ask(f"run {count}")
+        if answer is not None:
+            self.latency.add(answer)
 
     def _try(self, step):
         if self.reason is None:
@@ -127,17 +171,9 @@ class _Pair:
                 self.reason = " ".join(str(failure).split())
         return None
 
-    def measure(self, count):
-        times = self.ask(f"run {count}")
-        if times is not None:
-            self.rounds.append(times)
-
     def row(self, first, target, warmup, runs):
-        data = self.model.read_bytes()
         row = {
-            "model": self.model.name,
-            "sha256": hashlib.sha256(data).hexdigest(),
-            "bytes": len(data),
+            **model_files.describe(self.model),
             "target": target,
             "threads": self.threads,
             "warmup": warmup,
@@ -150,37 +186,17 @@ class _Pair:
             "status": "ok",
             **self.report,
             "correctness": self.correctness,
+            **({} if self.profile is None else {"profile": self.profile}),
             "load_average": self.loaded["load_average"],
-            "init_ms": round(self.loaded["init_ms"], 3),
-            "first_run_ms": round(self.loaded["first_run_ms"], 3),
-            "latency_ms": {
-                name: _statistics([time for times in self.rounds for time in times[name]])
-                for name in ("run", "end_to_end")
-            },
-            "round_p50_ms": [round(median, 4) for median in self.medians()],
-            "ratio_to_first": None if first.reason is not None else self.ratio_to(first),
+            **{name: _rounded(self.loaded[name]) for name in ("init_ms", "compile_ms", "first_run_ms")},
+            "latency_ms": self.latency.summary(),
+            "round_p50_ms": [round(median, 4) for median in self.latency.medians()],
+            "ratio_to_first": None if first.reason is not None else self.latency.ratio_to(first.latency),
         }
 
-    def medians(self):
-        return [float(np.median(times["end_to_end"])) for times in self.rounds]
 
-    def ratio_to(self, other):
-        # Round by round, because neighbours in time met the same machine.
-        return round(float(np.median(np.divide(self.medians(), other.medians()))), 3)
-
-
-def _statistics(times):
-    p50, p90, p99 = np.percentile(times, [50, 90, 99])
-    values = {
-        "p50": p50,
-        "p90": p90,
-        "p99": p99,
-        "mean": np.mean(times),
-        "std": np.std(times),
-        "min": np.min(times),
-        "max": np.max(times),
-    }
-    return {name: round(float(value), 4) for name, value in values.items()}
+def _rounded(milliseconds):
+    return None if milliseconds is None else round(milliseconds, 3)
 
 
 def _shares(runs, rounds):
@@ -189,78 +205,17 @@ def _shares(runs, rounds):
     return [runs // rounds + (number < runs % rounds) for number in range(rounds)]
 
 
-def _check_model(path):
-    graph = read_model(path).subgraphs[0]
-    for index in graph.inputs:
-        tensor = graph.tensors[index]
-        # An unknown batch is measured as 1; an unknown height or width would be measured as 1 pixel.
-        if tensor.shapeSignature is not None and -1 in list(tensor.shapeSignature)[1:]:
-            raise UserError(
-                f"{path} takes inputs of any size ({_listed(tensor.shapeSignature)}); convert it with a fixed height "
-                "and width to measure it."
-            )
-
-
-def _listed(values):
-    return ",".join(str(value) for value in values) or "empty"
-
-
-def is_software(row):
-    """Return whether a row was measured on a GPU that is a program on the CPU."""
-    return "adapter" in row and "CPU" in row["adapter"]["type"]
-
-
-_LINE = "{:<{width}}  {:>7} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9} {:>8} {:>6}  {}"
-_HEAD = ("threads", "invoke", "p50", "p90", "p99", "init", "first", "MB", "ratio", "where")
-
-
-def table(rows):
-    """Return rows of `benchmark` as a text table: ms from input to output except 'invoke', MB of the model alone."""
-    width = max(len(row["model"]) for row in rows)
-    lines = [_LINE.format("model", *_HEAD, width=width)]
-    for row in rows:
-        if row["status"] == "failed":
-            lines.append(f"{row['model']:<{width}}  {row['threads']:>7} failed: {row['reason']}")
-            continue
-        latency = row["latency_ms"]["end_to_end"]
-        times = [row["latency_ms"]["run"]["p50"], latency["p50"], latency["p90"], latency["p99"]]
-        times += [row["init_ms"], row["first_run_ms"]]
-        ratio = "-" if row["ratio_to_first"] is None else f"{row['ratio_to_first']:.2f}"
-        outside = ", ".join(f"{entry['count']}x {entry['op']}" for entry in row["delegation"]["other_ops"])
-        where = f"partitions: {row['delegation']['partitions']}, outside: {outside or 'nothing'}"
-        if "adapter" in row:
-            where = row["adapter"]["name"] + ", a software GPU: no device's speed" * is_software(row)
-        lines.append(
-            _LINE.format(
-                row["model"],
-                row["threads"],
-                *(f"{time:.2f}" for time in times),
-                f"{row['peak_memory_mb']['model']:.1f}",
-                ratio,
-                where,
-                width=width,
-            )
-        )
-    busy = [row for row in rows if row.get("load_average") and row["load_average"] > 0.5 * row["device"]["cores"]]
-    if busy:
-        lines.append(
-            f"The machine was busy before the measuring (load average {busy[0]['load_average']:.1f} on "
-            f"{busy[0]['device']['cores']} cores): repeat it when idle before you rely on the numbers."
-        )
-    return "\n".join(lines)
-
-
 def main():
     values = flags.FLAGS
     output = pathlib.Path(values.output)
-    require_writable(output)
+    results.check(output)
     options = targets.Options(values.ssh_config, values.wheels, values.clean)
     for target in values.target:
         targets.check(target)
     cli.start_tensorflow()  # for the frames; quietly, and not before the arguments are right
     rows = []
-    for target in values.target:
-        rows += benchmark(
+    for target in dict.fromkeys(values.target):
+        found = benchmark(
             values.model,
             target,
             _numbers(values.threads),
@@ -268,11 +223,13 @@ def main():
             values.warmup,
             values.timeout,
             values.images,
+            values.profile,
             options,
         )
-    write_json(output, {**provenance(), "results": rows})
-    for target in dict.fromkeys(values.target):
-        print(f"{target}\n{table([row for row in rows if row['target'] == target])}\n")
+        # After each target, so that an interrupted benchmark keeps what it has.
+        results.write(output, rows, found)
+        rows += found
+        print(f"{target}\n{table(found)}\n", flush=True)
     print(f"Wrote {output}")
     failed = sum(row["status"] == "failed" for row in rows)
     if failed:
@@ -297,5 +254,6 @@ if __name__ == "__main__":
     flags.DEFINE_string("ssh_config", None, "file in place of ~/.ssh/config")
     flags.DEFINE_string("wheels", None, "folder of wheels of LiteRT for devices without internet")
     flags.DEFINE_bool("clean", False, "remove LiteRT from the devices afterwards")
-    flags.DEFINE_string("output", None, "the JSON file to write")
+    flags.DEFINE_bool("profile", False, "time each op too, in a second pass")
+    flags.DEFINE_string("output", None, "the file to write: .json, or .jsonl to add a line for each row to a history")
     cli.run(main, required=("model", "output"), tensorflow=False)

@@ -4,6 +4,7 @@ import contextlib
 import os
 import re
 import tempfile
+import time
 
 import numpy as np
 from ai_edge_litert.compiled_model import CompiledModel
@@ -28,6 +29,7 @@ def gpu_runner(base):
                 # Else a run returns before the GPU has finished.
                 gpu_options=GpuOptions(benchmark_mode=True),
             )
+            start = time.perf_counter()
             with captured_stderr() as log:
                 try:
                     self.model = CompiledModel.from_file(model, options=options)
@@ -40,6 +42,7 @@ def gpu_runner(base):
             self.interpreter = Interpreter(model)  # never run: it knows shapes and scales
             self.input_buffers = self.model.create_input_buffers(0)
             self.output_buffers = self.model.create_output_buffers(0)
+            return start
 
         def write(self, data):
             for buffer, values in zip(self.input_buffers, data):
@@ -58,7 +61,9 @@ def gpu_runner(base):
             return {"partitions": 1, "delegated_ops": len(self.interpreter._get_ops_details()), "other_ops": []}
 
         def report(self):
-            return {**super().report(), "adapter": self.adapter}
+            software = "software GPU" if "CPU" in self.adapter["type"] else None
+            report = super().report()
+            return report | {"adapter": self.adapter, "stand_in": report["stand_in"] or software}
 
     return GpuRunner
 

@@ -2,15 +2,18 @@
 
     python runner.py MODEL.tflite THREADS cpu|gpu
 
-It needs Python, numpy, ai-edge-litert and in its own folder the files gpu_runner.py, tensors.py and partitions.py (from
+It needs Python, numpy, ai-edge-litert and beside it gpu_runner.py, op_profile.py, tensors.py and partitions.py (from
 `keras_liteseg/tflite`), nothing else of this project, so that it can be copied to a device. Every line it reads is
 answered by one line of JSON on stdout:
 
-    load       {"init_ms": ms to load and allocate, "first_run_ms": ms of the first write + invoke + read,
-                "load_average": of the machine over the last minute, before this}
+    load       {"init_ms": ms until the first run can begin, "compile_ms": of these the ms in which the accelerator
+                prepares the graph, "first_run_ms": ms of the first write + invoke + read, "load_average": of the
+                machine over the last minute, before this}
     warmup N   {}
     run N      {"run": [ms of invoke, N of them], "end_to_end": [ms of write + invoke + read, N of them]}
     report     what ran, on what, with how much memory: see `Runner.report`
+    profile N  {"ops": ms of each op over N runs of their own, see `op_profile.profile`}; the process must not have been
+               asked to load; {"unsupported": reason} where the runtime cannot tell
     infer X    {"outputs": the output tensors for the input tensors X}, both as `tensors.pack` writes them
 
 When something fails the answer is {"error": reason} and the exit status is 1. Inputs are seeded random numbers: floats
@@ -22,6 +25,7 @@ import importlib.metadata
 import json
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -29,6 +33,7 @@ import time
 
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
+from op_profile import profile
 from partitions import partitions
 from tensors import pack, random_input, unpack
 
@@ -47,16 +52,20 @@ class Runner:
         rng = np.random.default_rng(0)
         self.memory_before = peak_memory_mb()
         start = time.perf_counter()
-        self.load(model, threads)
-        self.init_ms = (time.perf_counter() - start) * 1e3
+        compiling = self.load(model, threads)
+        end = time.perf_counter()
+        self.init_ms, self.compile_ms = (end - start) * 1e3, (end - compiling) * 1e3
         self.inputs = self.interpreter.get_input_details()
         self.outputs = self.interpreter.get_output_details()
         self.data = [random_input(rng, tensor["shape"], np.dtype(tensor["dtype"])) for tensor in self.inputs]
         _, self.first_run_ms = self.infer()
 
     def load(self, model, threads):
+        """Get ready for the first run, and return the time at which the accelerator began with the graph."""
         self.interpreter = Interpreter(model, num_threads=threads)
-        self.interpreter.allocate_tensors()
+        start = time.perf_counter()
+        self.interpreter.allocate_tensors()  # XNNPACK takes its ops and packs their weights
+        return start
 
     def write(self, data):
         for tensor, values in zip(self.inputs, data):
@@ -96,6 +105,7 @@ class Runner:
         delegation = self.delegation()
         return {
             "device": device(),
+            "stand_in": stand_in(),
             "runtime": {"name": "ai-edge-litert", "version": importlib.metadata.version("ai-edge-litert")},
             # LiteRT goes on without a word when XNNPACK cannot start, for example where /sys is missing.
             "accelerator": self.accelerator if delegation["partitions"] else "none",
@@ -118,9 +128,31 @@ def describe(tensor):
 
 
 def device():
-    """Return {"cpu": name of the board or processor, "cores": usable by this process, "os"}."""
+    """Return {"cpu": name of the board or processor, "soc": such as 'brcm,bcm2712', "cores": usable by this process,
+    "os"}."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return {"cpu": cpu_name(), "cores": cores, "os": f"{platform.system()} {platform.machine()}"}
+    try:
+        distribution = platform.freedesktop_os_release()["PRETTY_NAME"]
+    except (OSError, KeyError):
+        distribution = platform.release()
+    # The device tree names the board first and the system on a chip last.
+    compatible = (read("/proc/device-tree/compatible") or "").strip("\0").split("\0")
+    system = f"{platform.system()} {platform.machine()}, {distribution}"
+    return {"cpu": cpu_name(), "soc": compatible[-1] or None, "cores": cores, "os": system}
+
+
+def stand_in():
+    """Return 'emulator' where this process does not run on the processor that it sees, else None."""
+    # An emulator of user programs, such as qemu-aarch64, passes on what the kernel says of itself.
+    kernel = read("/proc/sys/kernel/arch")
+    return "emulator" if kernel and _family(kernel) != _family(platform.machine()) else None
+
+
+def _family(machine):
+    # A 32-bit system on a 64-bit kernel, as on many a Raspberry Pi, is no emulator.
+    return (
+        "arm" if machine.startswith(("arm", "aarch")) else "x86" if re.match(r"x86|i\d86|amd64", machine) else machine
+    )
 
 
 def cpu_name():
@@ -204,6 +236,7 @@ def main(model, threads, accelerator="cpu"):
                 answer(
                     {
                         "init_ms": runner.init_ms,
+                        "compile_ms": runner.compile_ms,
                         "first_run_ms": runner.first_run_ms,
                         "load_average": runner.load_average,
                     }
@@ -215,6 +248,8 @@ def main(model, threads, accelerator="cpu"):
                 answer(runner.run(int(*count)))
             elif command == "infer":
                 answer({"outputs": pack(runner.outputs_for(unpack(*count)))})
+            elif command == "profile":
+                answer(profile(model, int(threads), accelerator, int(*count)))
             elif command == "report":
                 answer(runner.report())
             else:

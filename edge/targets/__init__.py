@@ -1,9 +1,11 @@
 """Where a model can be measured.
 
-A target is written SCHEME:ADDRESS, such as host:cpu. Each scheme is one module here, with two functions:
+A target is written SCHEME:ADDRESS, such as host:cpu. Each scheme is one module here, with three functions:
 
     check(address)
         Raises `UserError` when the address makes no sense or a program is missing here.
+    uses_threads(address)
+        Returns whether the number of CPU threads changes what is measured.
     connect(address, options) -> device
         Raises `MeasurementFailed` when the device does not answer or lacks something.
 
@@ -11,13 +13,19 @@ and what they lead to:
 
     device.start(model, threads, timeout_s) -> session
         Starts a fresh process on the device for the file `model`, a `pathlib.Path`.
+    device.stand_in
+        What stands in for a device where none is measured, such as 'loopback' or 'emulator'; None for a real one.
     device.close()
         Takes away what was put there.
     session.ask(line) -> dict
         Sends one line of the protocol of `edge/runner.py` and returns the answer. Raises `MeasurementFailed` when the
-        model fails, the process dies or no answer comes within `timeout_s` seconds; the session is then over.
+        model fails, the process dies or no answer comes within `timeout_s` seconds; the session is then over. Raises
+        `Unsupported` when the tool there cannot do it.
     session.close()
         Ends the process; may be called twice.
+
+A target that drives a tool of its own, and not `edge/runner.py`, may know less: see `Unsupported` and the statistics
+that `edge.latency` takes in place of single times.
 
 The benchmark asks one session at a time, but keeps all of them loaded to the end.
 """
@@ -38,6 +46,7 @@ _ROOT = pathlib.Path(__file__).parents[2]
 RUNNER_FILES = (
     _ROOT / "edge" / "runner.py",
     _ROOT / "edge" / "gpu_runner.py",
+    _ROOT / "edge" / "op_profile.py",
     _ROOT / "edge" / "tensors.py",
     _ROOT / "keras_liteseg" / "tflite" / "partitions.py",
 )
@@ -56,6 +65,11 @@ class Options:
     ssh_config: str | None = None
     wheels: str | None = None
     clean: bool = False
+
+
+class Unsupported(Exception):
+    """The tool on the device cannot do what was asked, whatever the model; the message says why. The session goes on,
+    and the row counts without it."""
 
 
 class MeasurementFailed(Exception):
@@ -84,7 +98,8 @@ def connect(target, options=Options()):
 
 def uses_threads(target):
     """Return whether the number of CPU threads changes what is measured."""
-    return target != "host:gpu"
+    module, address = _find(target)
+    return module.uses_threads(address)
 
 
 def _find(target):

@@ -21,6 +21,11 @@ def check(address):
         raise UserError(f"Unknown target 'host:{address}'; of this machine there are host:cpu and host:gpu.")
 
 
+def uses_threads(address):
+    """Return whether the number of CPU threads changes what is measured."""
+    return address == "cpu"
+
+
 def connect(address, options):
     """Return the host.
 
@@ -32,6 +37,8 @@ def connect(address, options):
 
 class Host:
     """This machine."""
+
+    stand_in = None
 
     def __init__(self, accelerator, variables):
         self._accelerator = accelerator

@@ -6,7 +6,7 @@ import subprocess
 import tempfile
 import threading
 
-from edge.targets import MeasurementFailed
+from edge.targets import MeasurementFailed, Unsupported
 
 
 class Session:
@@ -61,6 +61,8 @@ class Session:
         except ValueError:
             self.close()
             raise MeasurementFailed(f"the answer to '{line}' is not JSON: {answer.strip()[:200]}") from None
+        if "unsupported" in answer:
+            raise Unsupported(answer["unsupported"])
         if "error" in answer:
             self.close()
             raise MeasurementFailed(answer["error"])

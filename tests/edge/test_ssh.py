@@ -59,15 +59,16 @@ def port(server):
 
 @needs_sshd
 def test_row_is_that_of_the_host_and_nothing_is_left_behind(ready, int8_file):
-    name = int8_file.parent / "it's a \"model\"; touch oops & $(touch oops).tflite"
+    name = int8_file.parent / 'it\'s a "model"; touch oops & $(touch oops).tflite'
     shutil.copy(int8_file, name)
     (there,) = measure(ready, name)
     (here,) = benchmark.benchmark([name], threads=[1], runs=2, warmup=0)
     assert there["status"] == "ok", there
     assert there.keys() == here.keys()
     assert (there["target"], there["model"]) == (ready.target, name.name)
-    for key in ("sha256", "runtime", "accelerator", "delegation", "inputs", "outputs", "device"):
+    for key in ("sha256", "precision", "runtime", "accelerator", "delegation", "inputs", "outputs", "device"):
         assert there[key] == here[key]
+    assert (there["stand_in"], here["stand_in"]) == ("loopback", None)
     assert there["correctness"] == {"frames": 2, "max_difference": 0.0, "equal_labels": 1.0}
     assert ready.leftovers() == [] and not list(ready.folder.rglob("oops")) and not pathlib.Path("oops").exists()
 

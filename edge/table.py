@@ -1,0 +1,53 @@
+"""Rows of the benchmark as a text table."""
+
+_LINE = "{:<{width}}  {:>7} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9} {:>8} {:>6}  {}"
+_HEAD = ("threads", "run", "p50", "p90", "p99", "init", "first", "MB", "ratio", "where")
+
+
+def table(rows):
+    """Return rows of `edge.benchmark.benchmark` as a text table: ms from input to output except 'run', MB of the model
+    alone; '-' where the tool on the device does not tell."""
+    width = max(len(row["model"]) for row in rows)
+    lines = [_LINE.format("model", *_HEAD, width=width)]
+    for row in rows:
+        if row["status"] == "failed":
+            lines.append(f"{row['model']:<{width}}  {row['threads']:>7} failed: {row['reason']}")
+            continue
+        end_to_end = row["latency_ms"]["end_to_end"] or {}
+        times = [_typical(row["latency_ms"]["run"]), *(end_to_end.get(name) for name in ("p50", "p90", "p99"))]
+        times += [row["init_ms"], row["first_run_ms"]]
+        cells = [_number(time, 2) for time in times]
+        cells += [_number(row["peak_memory_mb"].get("model"), 1), _number(row["ratio_to_first"], 2)]
+        lines.append(_LINE.format(row["model"], row["threads"], *cells, _where(row), width=width))
+    return "\n".join(lines + _remarks(rows))
+
+
+def _typical(statistics):
+    return statistics.get("p50", statistics["mean"])
+
+
+def _number(value, digits):
+    return "-" if value is None else f"{value:.{digits}f}"
+
+
+def _where(row):
+    outside = ", ".join(f"{entry['count']}x {entry['op']}" for entry in row["delegation"]["other_ops"])
+    where = f"{row['accelerator']}, partitions: {row['delegation']['partitions']}, outside: {outside or 'nothing'}"
+    if row.get("adapter"):
+        where = f"{row['accelerator']}: {row['adapter']['name']}"
+    if row["stand_in"]:
+        where += f" ({row['stand_in']}: no device's speed)"
+    if "unsupported" in row["correctness"]:
+        where += "; outputs not compared"
+    return where
+
+
+def _remarks(rows):
+    measured = [row for row in rows if row["status"] == "ok"]
+    busy = [row for row in measured if row["load_average"] and row["load_average"] > 0.5 * row["device"]["cores"]]
+    if not busy:
+        return []
+    return [
+        f"The machine was busy before the measuring (load average {busy[0]['load_average']:.1f} on "
+        f"{busy[0]['device']['cores']} cores): repeat it when idle before you rely on the numbers."
+    ]
