@@ -209,7 +209,7 @@ def main():
     values = flags.FLAGS
     output = pathlib.Path(values.output)
     results.check(output)
-    options = targets.Options(values.ssh_config, values.wheels, values.clean)
+    options = targets.Options(values.ssh_config, values.wheels, values.clean, values.benchmark_model)
     for target in values.target:
         targets.check(target)
     cli.start_tensorflow()  # for the frames; quietly, and not before the arguments are right
@@ -253,6 +253,7 @@ if __name__ == "__main__":
     flags.DEFINE_string("images", None, "folder of pictures to compare outputs on; drawn street scenes by default")
     flags.DEFINE_string("ssh_config", None, "file in place of ~/.ssh/config")
     flags.DEFINE_string("wheels", None, "folder of wheels of LiteRT for devices without internet")
+    flags.DEFINE_string("benchmark_model", None, "LiteRT's program of that name for an Android phone")
     flags.DEFINE_bool("clean", False, "remove LiteRT from the devices afterwards")
     flags.DEFINE_bool("profile", False, "time each op too, in a second pass")
     flags.DEFINE_string("output", None, "the file to write: .json, or .jsonl to add a line for each row to a history")

@@ -27,6 +27,8 @@ _RESULTS = {
     "Inference (std)": "std",
 }
 _RUNS = re.compile(r"\((\d+) runs\)")
+# Type, three times of which the last is the mean, two shares, memory, number of calls, name.
+_ROW = re.compile(r"\s*(\S.*?)\s+[\d.]+\s+[\d.]+\s+([\d.]+)\s+[\d.]+%\s+[\d.]+%\s+[\d.]+\s+\d+\s+(\S.*)")
 
 
 def parse(text):
@@ -42,7 +44,10 @@ def parse(text):
     """
     # A line without an end was cut off, perhaps in the middle of a number.
     lines = [_bare(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
-    found = _compiled_model(lines) if any("BENCHMARK RESULTS" in line for line in lines) else _classic(lines)
+    try:
+        found = _compiled_model(lines) if any("BENCHMARK RESULTS" in line for line in lines) else _classic(lines)
+    except (ValueError, KeyError) as error:
+        raise MeasurementFailed(f"benchmark_model wrote a result that cannot be read ({error})") from None
     if found is None:
         raise MeasurementFailed(_why(text.splitlines(), lines))
     return found | {"memory_mb": _memory(lines), "delegation": delegation(lines), "ops": operations(lines)}
@@ -56,21 +61,34 @@ def _bare(line):
     return line
 
 
-def _classic(lines):
+def _counts(lines):
+    """Return the pairs of each line that counts runs; that of a warm-up of no runs is left out."""
     counts = [dict(_PAIR.findall(line)) for line in lines if line.startswith("count=")]
+    return [count for count in counts if int(float(count["count"]))]
+
+
+def _statistics(count):
+    values = {name: float(value) / 1e3 for name, value in count.items()}
+    latency = {ours: round(values[theirs], 6) for theirs, ours in _STATISTICS.items() if theirs in values}
+    if "mean" not in latency:  # a single run, or all alike
+        latency |= dict.fromkeys(("mean", "min", "max"), values["curr"]) | {"std": 0.0}
+    return latency
+
+
+def _first_run(counts):
+    return float(counts[0]["first"] if "first" in counts[0] else counts[0]["curr"]) / 1e3
+
+
+def _classic(lines):
+    counts = _counts(lines)
     # The last line of the result; without it, the runs counted last may be those of the warm-up.
     if not counts or not any(line.startswith("Inference timings in us:") for line in lines):
         return None
-    values = {name: float(value) / 1e3 for name, value in counts[-1].items()}
-    runs = int(float(counts[-1]["count"]))
-    latency = {ours: round(values[theirs], 6) for theirs, ours in _STATISTICS.items() if theirs in values}
-    if "mean" not in latency:  # a single run
-        latency |= dict.fromkeys(("mean", "min", "max"), values["curr"]) | {"std": 0.0}
     return {
         "init_ms": _first(rf"Initialized session in {_NUMBER}ms", lines),
-        "first_run_ms": float(counts[0].get("first", counts[0]["curr"])) / 1e3,
-        "runs": runs,
-        "latency_ms": latency,
+        "first_run_ms": _first_run(counts),
+        "runs": int(float(counts[-1]["count"])),
+        "latency_ms": _statistics(counts[-1]),
     }
 
 
@@ -82,13 +100,18 @@ def _compiled_model(lines):
             values[_RESULTS[name]] = float(number[1])
             if name == "Inference (avg)" and (count := _RUNS.search(rest)):
                 runs = int(count[1])
-    if not {"mean", "min", "max"} <= values.keys():
+    if not {"mean", "min", "max", "std"} <= values.keys():
         return None
+    latency = {name: values[name] for name in ("mean", "std", "min", "max")}
+    counts = _counts(lines)
+    if counts and int(float(counts[-1]["count"])) == runs:
+        # The lines that both programs have tell the same more exactly, and the median.
+        latency = _statistics(counts[-1])
     return {
         "init_ms": values.get("init"),
-        "first_run_ms": values.get("first"),
+        "first_run_ms": values.get("first") or (_first_run(counts) if counts else None),  # 0 without a warm-up
         "runs": runs,
-        "latency_ms": {name: values[name] for name in ("mean", "std", "min", "max") if name in values},
+        "latency_ms": latency,
     }
 
 
@@ -114,17 +137,20 @@ def delegation(lines):
     """
     found = dict(delegate=None, complete=None, partitions=None, delegated_ops=None, all_ops=None, refused=[])
     replacing = re.compile(r"Replacing (\d+) out of (\d+) node\(s\) with delegate \((\w+)\).*yielding (\d+) partition")
-    refusing = False
+    refusing = explicit = False
     for line in lines:
-        if match := replacing.search(line):
+        # What a delegate that was asked for leaves, XNNPACK takes unasked, and says so in the same words.
+        if (match := replacing.search(line)) and not explicit:
             taken, nodes, partitions = int(match[1]), int(match[2]), int(match[4])
             found |= dict(delegate=match[3], delegated_ops=taken, all_ops=nodes, partitions=partitions)
             found["complete"] = taken == nodes and partitions == 1
         elif match := re.search(r"Explicitly applied (\w+) delegate, and the model graph will be (\w+) executed", line):
+            explicit = True
             found |= dict(delegate=match[1], complete=match[2] == "completely")
             if match := re.search(r"w/ (\d+) delegate kernels", line):
                 found["partitions"] = int(match[1])
         elif match := re.search(r"Though (\w+) delegate is explicitly applied, the model graph will not be", line):
+            explicit = True
             found |= dict(delegate=match[1], complete=False, partitions=0)
         elif match := re.search(r"(\d+) operations will run on the GPU, and the remaining (\d+) operations", line):
             taken, left = int(match[1]), int(match[2])
@@ -138,21 +164,41 @@ def delegation(lines):
 
 
 def operations(lines):
-    """Return the rows of the profile in the order of the graph: [{"op": type, "ms": mean, "name": tensor}, ...].
+    """Return the rows of the profile in the order of the graph.
 
     Only of the runs that were measured, not of the warm-up or the initialization, which have such tables too.
+
+    Returns:
+        [{"op": type, "ms": mean, "name": tensor or number, "delegate": None for a built-in kernel, 'xnnpack', or the
+        name of another delegate}, ...]. In place of a delegate stand its own operators if the program times them.
     """
+    orders = [index for index, line in enumerate(lines) if "= Run Order =" in line]
     begins = [index for index, line in enumerate(lines) if line.startswith("Operator-wise Profiling Info for Regular")]
-    if not begins:
+    if not orders:
         return []
-    rows = []
-    for line in lines[begins[-1] + 1 :]:
-        if "Summary by node type" in line or "Top by Computation Time" in line:
-            break
-        cells = [cell.strip() for cell in line.split("\t")]
-        if len(cells) == 10 and re.fullmatch(r"[\d.]+", cells[4]):
-            rows.append({"op": cells[1], "ms": float(cells[4]), "name": cells[9]})
-    return rows
+    graph, internal, rows, inside = [], [], None, False
+    for line in lines[begins[-1] if begins else orders[0] :]:
+        inside = inside or line.startswith("Delegate internal:")
+        if "= Run Order =" in line:
+            rows = internal if inside else [] if graph else graph
+        elif line.startswith("===="):
+            rows = None  # the same rows in another order
+        elif rows is not None and (match := _ROW.match(line)):
+            rows.append(_operation(match[1], float(match[2]), match[3], inside))
+    delegates = [index for index, row in enumerate(graph) if row["delegate"]]
+    if not internal or not delegates:
+        return graph
+    first = delegates[0]
+    return graph[:first] + internal + [row for row in graph[first:] if not row["delegate"]]
+
+
+def _operation(kind, ms, name, inside):
+    delegate = None
+    if inside or kind.startswith("Delegate/") or "XNNPack" in kind:
+        delegate = "xnnpack"
+    elif re.search("delegate|^LITERT_|dispatch", kind, re.IGNORECASE):
+        delegate = kind
+    return {"op": kind.removeprefix("Delegate/"), "ms": ms, "name": name, "delegate": delegate}
 
 
 def _first(pattern, lines):
@@ -169,3 +215,9 @@ def _why(raw, lines):
         return f"benchmark_model failed: {'; '.join(errors[:3])}"
     last = next((line.strip() for line in reversed(lines) if line.strip()), None)
     return f"benchmark_model ended without a result; it last wrote: {last}" if last else "benchmark_model wrote nothing"
+
+
+def last_line(text):
+    """Return the last line of a text that is not empty, for a message."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1][:300] if lines else "nothing"
