@@ -1,0 +1,96 @@
+"""Show result files of `edge.benchmark` as a table and as one HTML page.
+
+    python -m edge.report results/*.json [more.jsonl ...] [--output report.html] [--baseline old.json]
+
+edge/README.md says how to read them.
+"""
+
+import argparse
+import pathlib
+import sys
+
+from edge.report import rows
+from edge.report.comparison import compare
+from edge.report.page import write_page
+from edge.table import table
+from keras_liteseg.errors import UserError
+from keras_liteseg.files import require_writable
+
+
+def report(files, output, baseline=None):
+    """Print the rows of result files by device, and write the page.
+
+    Args:
+        files: paths of `.json` and `.jsonl` files of the benchmark; others among them are passed over.
+        output: the HTML file.
+        baseline: file of an earlier run to compare with, or None.
+
+    Raises:
+        UserError: a file cannot be read or is damaged, none is a result, nothing is in common with the baseline, or
+            the page cannot be written.
+    """
+    output = pathlib.Path(output)
+    if output.suffix.lower() not in (".html", ".htm"):
+        raise UserError(f"The output {output} is no HTML file; give a name that ends in .html.")
+    require_writable(output)
+    runs, passed_over, left_out = rows.load(files)
+    comparison = compare(runs, rows.load([baseline])[0]) if baseline else None
+    write_page(output, runs, passed_over, left_out, comparison)
+    print(_text(runs))
+    if left_out:
+        print(f"{left_out} older rows of the same files were left out.\n")
+    if passed_over:
+        print(f"Passed over, being no results of edge.benchmark: {', '.join(map(str, passed_over))}\n")
+    if comparison:
+        print(_comparison_text(comparison, baseline))
+    print(f"Wrote {output}")
+
+
+def _text(runs):
+    """Return the table of each device, with a part for each run, as only the rows of one run can be compared."""
+    blocks = []
+    for found in rows.groups(runs).values():
+        blocks.append(f"{found[0].target} on {found[-1].place}")
+        for run in runs:
+            those = [row.data for row in found if row.run is run]
+            if those:
+                blocks.append(f"{run.path}, {run.date}\n{table(those)}\n")
+    return "\n".join(blocks)
+
+
+def _comparison_text(comparison, baseline):
+    lines = [f"Compared with {baseline}, by the median:"]
+    lines += [f"  Mind: {warning}." for warning in comparison.warnings]
+    if comparison.warnings:
+        lines.append("  The ratios say little where this holds.")
+    width = max(len(change.new.label) for change in comparison.changes)
+    place = max(len(change.new.target) for change in comparison.changes)
+    for change in comparison.changes:
+        times = " " * 25
+        if change.ratio is not None:
+            times = f"{change.old_ms:>10.2f} ->{change.new_ms:>9.2f} ms"
+        spread = f" (rounds: {change.spread[0]:.2f} to {change.spread[1]:.2f})" if change.spread else ""
+        lines.append(
+            f"  {change.new.label:<{width}}  {change.new.target:<{place}}  threads {change.new.threads:<2}{times}  "
+            f"{change.sentence}{spread}"
+        )
+    for what, those in (("Not in the baseline", comparison.only_new), ("Only in the baseline", comparison.only_old)):
+        if those:
+            lines.append(f"  {what}: {', '.join(f'{row.label} on {row.target}, {row.threads} threads' for row in those)}")
+    return "\n".join(lines) + "\n"
+
+
+def main(arguments=None):
+    parser = argparse.ArgumentParser("python -m edge.report", description="Show results of edge.benchmark.")
+    parser.add_argument("files", nargs="+", metavar="FILE", help="result files, .json or .jsonl")
+    parser.add_argument("--output", default="report.html", help="the HTML page (default: %(default)s)")
+    parser.add_argument("--baseline", help="result file of an earlier run to compare with")
+    values = parser.parse_args(arguments)
+    try:
+        report(values.files, values.output, values.baseline)
+    except UserError as error:
+        sys.exit(f"error: {error}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,464 @@
+"""The report as one HTML page that loads nothing from elsewhere."""
+
+import dataclasses
+import itertools
+import json
+
+import jinja2
+from markupsafe import Markup
+
+from edge.report.rows import PRECISIONS, device_text, groups
+from edge.report.scatter import GUIDES, Mark, pareto, scatter, shape
+from keras_liteseg.files import atomic_path
+from keras_liteseg.visualization.charts import ticks
+from keras_liteseg.visualization.report import UNKNOWN, megabytes, milliseconds, percent
+
+# Widths in pixels of the picture for a desk, for paper and for a phone.
+WIDTHS = {"wide": 1120, "middle": 690, "narrow": 330}
+REAL_TIME = GUIDES[0]
+FEW_IMAGES = 30
+# A bar that is this many times as long as the median one would leave nothing of the others, and is cut.
+LONGEST_BAR = 8
+MOST_KINDS, MOST_OPS = 6, 10
+UNKNOWN_PRECISION = "precision unknown"
+
+
+def write_page(path, runs, passed_over, left_out, comparison=None):
+    """Write the page.
+
+    Args:
+        path: the HTML file.
+        runs, passed_over, left_out: from `edge.report.rows.load`.
+        comparison: an `edge.report.comparison.Comparison`, or None.
+
+    Raises:
+        UserError: the file cannot be written.
+    """
+    # Autoescaping by hand: the style sheet goes into the page as it is.
+    environment = jinja2.Environment(
+        loader=jinja2.ChoiceLoader(
+            [jinja2.PackageLoader("edge.report", "."), jinja2.PackageLoader("keras_liteseg", "visualization")]
+        ),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        megabytes=megabytes, milliseconds=milliseconds, percent=percent, number=number, device=device_text, times=times
+    )
+    devices = [Device(rows) for rows in groups(runs).values()]
+    rows = [row for device in devices for row in device.rows]
+    families = _families(rows)
+    page = environment.get_template("page.html.j2").render(
+        runs=runs,
+        devices=devices,
+        rows=rows,
+        measured=[row for row in rows if row.ok],
+        failed=[row for row in rows if not row.ok],
+        files=len({row.label for row in rows}),
+        warnings=_warnings(devices),
+        tiles=_tiles(devices),
+        families=families,
+        precisions=[name for name in (*PRECISIONS, None) if any(row.ok and row.precision == name for row in rows)],
+        icon=icon,
+        pictures=_pictures(devices, families),
+        unplaced=_unplaced(rows),
+        bars=_bars(devices, families),
+        profiles=_profiles(devices),
+        no_profiles=_no_profiles(devices),
+        coverage=[(device, _coverage(device)) for device in devices if device.measured],
+        comparison=comparison,
+        passed_over=passed_over,
+        left_out=left_out,
+        few_images=FEW_IMAGES,
+        real_time=REAL_TIME,
+        unknown=UNKNOWN,
+    )
+    with atomic_path(path) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+
+
+class Device:
+    """All rows of one target on one device."""
+
+    def __init__(self, rows):
+        self.rows = rows
+        self.measured = [row for row in rows if row.ok]
+        first = rows[-1]  # of the newest run, which says most of the device
+        self.target, self.stand_in, self.place = first.target, first.stand_in, first.place
+        self.adapter, self.data = first.adapter, first.device
+        self.name = f"{self.target} on {self.place}"
+
+    @property
+    def runtimes(self):
+        return sorted({f"{row.runtime.get('name')} {row.runtime.get('version')}" for row in self.measured})
+
+    @property
+    def accelerators(self):
+        return sorted({row.accelerator for row in self.measured if row.accelerator})
+
+    @property
+    def loads(self):
+        """The lowest and the highest load average before the rows, or None."""
+        found = [row.load_average for row in self.measured if row.load_average is not None]
+        return (min(found), max(found)) if found else None
+
+    @property
+    def states(self):
+        """What the device told of itself over all rows: {what: text}."""
+        return {
+            "temperature": _range(self._told(lambda state: (state.get("temperature_c") or {}).values()), "°C"),
+            "clocks": _range(self._told(lambda state: state.get("cpu_mhz") or ()), "MHz"),
+            "governor": _listed(self._told(lambda state: [state.get("governor")])),
+            "power mode": _listed(self._told(lambda state: [state.get("power_mode")])),
+        }
+
+    def _told(self, pick):
+        states = [state for row in self.measured for state in row.state.values() if state]
+        return [value for state in states for value in pick(state) if value is not None]
+
+
+def _range(values, unit):
+    if not values:
+        return None
+    low, high = f"{min(values):g}", f"{max(values):g}"
+    return f"{low} {unit}" if low == high else f"{low} to {high} {unit}"
+
+
+def _listed(values):
+    return ", ".join(sorted(set(values))) or None
+
+
+def number(value, digits=2):
+    """Return a number with a fixed number of digits, to stand in a column."""
+    return UNKNOWN if value is None else f"{value:,.{digits}f}"
+
+
+def times(text):
+    """Return a text with the sign for 'times' in place of the terminal's x."""
+    return text.replace("x slower", "× slower").replace("x faster", "× faster")
+
+
+def icon(precision, style=""):
+    """Return the mark of a precision as a small picture."""
+    return Markup('<svg class="icon {}" width="16" height="16" viewBox="0 0 16 16" aria-hidden="true">{}</svg>').format(
+        style, shape(precision, 8, 8, 5.2)
+    )
+
+
+def _families(rows):
+    """Return {family: CSS class}, in the order of their first row."""
+    found = dict.fromkeys(row.family for row in rows if row.ok)
+    known = [family for family in found if family is not None]
+    classes = {family: f"family-{index % 6}" for index, family in enumerate(known)}
+    return classes | ({None: "family-none"} if None in found else {})
+
+
+def _warnings(devices):
+    found = []
+    for device in devices:
+        if device.stand_in and device.measured:
+            found.append(
+                f"{device.name} is no device: the times are those of a stand-in ({device.stand_in}) and say nothing about "
+                "the speed of any device. They are hatched, and kept out of the devices’ pictures."
+            )
+        busy = [row for row in device.measured if row.busy]
+        if busy:
+            found.append(
+                f"{device.name} was busy before the measuring of {len(busy)} of {len(device.measured)} rows (load average up "
+                f"to {max(row.load_average for row in busy):.1f} on {busy[0].device['cores']} cores): repeat it when idle "
+                "before you rely on the numbers."
+            )
+        runs = {id(row.run): row.run for row in device.measured}.values()
+        if len(runs) > 1:
+            versions = "" if len(device.runtimes) == 1 else f" with {' and '.join(device.runtimes)}"
+            found.append(
+                f"The rows of {device.name} come from {len(runs)} runs of the benchmark{versions}; only rows of one run met "
+                "the same machine, so small differences between runs mean nothing."
+            )
+        if any(not row.is_end_to_end for row in device.measured):
+            found.append(f"The tool on {device.name} times the run alone, without writing the input and reading the output.")
+    return found
+
+
+def _tiles(devices):
+    """Return [(what, value, explanation), ...] of the real devices."""
+    real = [device for device in devices if device.measured and not device.stand_in]
+    tiles = []
+    for device in real[:3]:
+        row = min(device.measured, key=lambda row: row.p50)
+        tiles.append(
+            (
+                f"fastest on {device.target}",
+                milliseconds(row.p50),
+                f"{row.label}, {_threads(row.threads)}: {1e3 / row.p50:.3g} frames/s",
+            )
+        )
+    for basis, those in list(_by_accuracy(row for device in real for row in device.measured).items())[:2]:
+        fast = [row for row in those if row.p50 <= 1e3 / REAL_TIME]
+        if fast:
+            row = max(fast, key=lambda row: (row.accuracy["miou"], -row.p50))
+            tiles.append(
+                (
+                    f"best mIoU on {basis[0]} at {REAL_TIME} frames/s",
+                    percent(row.accuracy["miou"], 2),
+                    f"{row.label}, {milliseconds(row.p50)} on {row.target}",
+                )
+            )
+    compared = [row for device in devices for row in device.measured if row.correctness.get("equal_labels") is not None]
+    if compared:
+        worst = min(compared, key=lambda row: row.correctness["equal_labels"])
+        share = worst.correctness["equal_labels"]
+        tiles.append(
+            (
+                "labels equal to the reference",
+                percent(share, 2),
+                f"the lowest of {len(compared)} rows compared"
+                + ("" if share == 1 else f": {worst.label} on {worst.target}"),
+            )
+        )
+    return tiles
+
+
+def _threads(count):
+    return f"{count} thread{'' if count == 1 else 's'}"
+
+
+def _by_accuracy(rows):
+    """Return {(data, split, images): [rows]}: only accuracies on the same images can be compared."""
+    found = {}
+    for row in rows:
+        if row.ok and row.accuracy:
+            found.setdefault(tuple(row.accuracy[name] for name in ("data", "split", "images")), []).append(row)
+    return found
+
+
+@dataclasses.dataclass(frozen=True)
+class Picture:
+    """Latency against accuracy on one device.
+
+    Attributes:
+        device: the `Device`.
+        svgs: {name of a width: SVG}.
+        lines: [(number, row with the shortest latency, {threads: ms}, whether it is on the Pareto line), ...].
+        threads: all numbers of threads.
+    """
+
+    device: Device
+    svgs: dict
+    lines: list
+    threads: list
+
+
+def _pictures(devices, families):
+    """Return [((data, split, images), [`Picture`, ...]), ...]."""
+    found = {}
+    for device in devices:
+        for basis, rows in _by_accuracy(device.rows).items():
+            found.setdefault(basis, []).append(_picture(device, rows, basis, families))
+    return list(found.items())
+
+
+def _picture(device, rows, basis, families):
+    by_file = {}
+    for row in rows:
+        by_file.setdefault(row.label, []).append(row)
+    files = sorted(by_file.values(), key=lambda those: (-those[0].accuracy["miou"], those[0].label))
+    marks = [
+        Mark(
+            label=those[0].label,
+            miou=those[0].accuracy["miou"],
+            times={row.threads: row.p50 for row in those},
+            style=families[those[0].family],
+            precision=those[0].precision,
+        )
+        for those in files
+    ]
+    front = pareto(marks)
+    lines = [
+        (index, min(those, key=lambda row: row.p50), mark.times, mark in front)
+        for index, (those, mark) in enumerate(zip(files, marks), start=1)
+    ]
+    title = f"Latency on {device.name} against mIoU on {basis[0]} {basis[1]}"
+    svgs = {name: scatter(marks, width, title, device.stand_in) for name, width in WIDTHS.items()}
+    return Picture(device, svgs, lines, sorted({row.threads for row in rows}))
+
+
+def _unplaced(rows):
+    """Return the names of files that were measured, but have no accuracy."""
+    return list(dict.fromkeys(row.label for row in rows if row.ok and not row.accuracy))
+
+
+@dataclasses.dataclass(frozen=True)
+class Bars:
+    """Bars of one network with one scale.
+
+    Attributes:
+        network, size: name and input size, either may be None.
+        stand_in: whether these are times of stand-ins.
+        style: CSS class of the family's colour.
+        files: [(label, precision, [(name of the place, row, bar as SVG), ...]), ...].
+        axis: SVG.
+        cut: whether a bar is longer than the scale.
+    """
+
+    network: str | None
+    size: str | None
+    stand_in: bool
+    style: str
+    files: list
+    axis: Markup
+    cut: bool
+
+
+def _bars(devices, families):
+    targets = [device.target for device in devices if device.measured]
+    found = {}
+    for device in devices:
+        name = device.target if targets.count(device.target) == 1 else device.name
+        if device.stand_in:
+            name += f" ({device.stand_in})"
+        for row in device.measured:
+            found.setdefault((row.network, row.size, device.stand_in is not None), []).append((name, row))
+    blocks = sorted(found.items(), key=lambda item: (item[0][0] is None, item[0][0] or "", item[0][1] or "", item[0][2]))
+    return [_block(*key, entries, families) for key, entries in blocks]
+
+
+def _block(network, size, stand_in, entries, families):
+    end = _scale([row for _, row in entries])
+    marks = ticks(end, 4)
+    if marks[-1] > 1.25 * end:
+        marks = ticks(end, 8)
+    rank = {name: index for index, name in enumerate((*PRECISIONS, None))}
+    entries.sort(key=lambda entry: (rank.get(entry[1].precision, 9), entry[1].label))
+    files = [
+        (label, precision, [(name, row, _bar(row, marks[-1])) for name, row in those])
+        for (precision, label), those in itertools.groupby(
+            entries, key=lambda entry: (entry[1].precision, entry[1].label)
+        )
+    ]
+    cut = any(row.p50 > marks[-1] for _, row in entries)
+    return Bars(network, size, stand_in, families[entries[0][1].family], files, _axis(marks), cut)
+
+
+def _scale(rows):
+    """Return the ms at which the axis may end."""
+    middle = sorted(row.p50 for row in rows)[(len(rows) - 1) // 2]
+    usual = [row for row in rows if row.p50 <= LONGEST_BAR * middle]
+    # A few slow runs must not make all bars short either.
+    return min(max(row.times.get("p90", row.p50) for row in usual), 2 * max(row.p50 for row in usual))
+
+
+def _bar(row, end):
+    def share(ms):
+        return f"{min(100 * ms / end, 100):.2f}%"
+
+    p90 = row.times.get("p90")
+    parts = [Markup('<rect class="bar" x="0" y="2" width="{}" height="14" rx="2"/>').format(share(row.p50))]
+    if p90 is not None and row.p50 <= end:
+        parts.append(
+            Markup('<line class="whisker" x1="{}" x2="{}" y1="9" y2="9"/>').format(share(row.p50), share(p90))
+        )
+        if p90 <= end:
+            parts.append(Markup('<line class="whisker" x1="{0}" x2="{0}" y1="4.5" y2="13.5"/>').format(share(p90)))
+    return Markup('<svg class="track" width="100%" height="18" aria-hidden="true">{}</svg>').format(
+        Markup("").join(parts)
+    )
+
+
+def _axis(marks):
+    parts = []
+    for value in marks:
+        share = f"{100 * value / marks[-1]:.2f}%"
+        anchor = "start" if value == 0 else "end" if value == marks[-1] else "middle"
+        text = f"{value:g} ms" if value == marks[-1] else f"{value:g}"
+        parts.append(Markup('<line x1="{0}" x2="{0}" y1="0" y2="4"/>').format(share))
+        parts.append(Markup('<text x="{}" y="16" text-anchor="{}">{}</text>').format(share, anchor, text))
+    return Markup('<svg class="axis" width="100%" height="20" aria-hidden="true">{}</svg>').format(
+        Markup("").join(parts)
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Kind:
+    """All ops of one type in a profile; `where` is the delegate, or None for a built-in kernel."""
+
+    op: str
+    where: str | None
+    count: int
+    ms: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Profile:
+    """The op profile of a row.
+
+    Attributes:
+        row: the `Row`.
+        total_ms: of a run with the profiler on.
+        delegated_ms, builtin_ms, rest_ms: what of it the delegate, the built-in kernels, and neither took.
+        kinds: `Kind`s, the slowest first, as many as are shown.
+        others: (number of further ops, ms of all of them).
+        slowest: the slowest single ops, as the benchmark wrote them.
+    """
+
+    row: object
+    total_ms: float
+    delegated_ms: float
+    builtin_ms: float
+    rest_ms: float
+    kinds: list
+    others: tuple
+    slowest: list
+
+
+def _profiles(devices):
+    """Return [(`Device`, [`Profile`, ...]), ...]."""
+    found = []
+    for device in devices:
+        profiles = [_profile(row) for row in device.measured if row.profile and "ops" in row.profile]
+        if profiles:
+            found.append((device, profiles))
+    return found
+
+
+def _profile(row):
+    ops, total_ms = row.profile["ops"], row.profile["total_ms"]
+    sums = {}
+    for op in ops:
+        count, ms = sums.get((op["op"], op["delegate"]), (0, 0.0))
+        sums[op["op"], op["delegate"]] = (count + 1, ms + op["ms"])
+    kinds = sorted((Kind(*key, *value) for key, value in sums.items()), key=lambda kind: (-kind.ms, kind.op))
+    rest = kinds[MOST_KINDS:]
+    delegated_ms = sum(op["ms"] for op in ops if op["delegate"])
+    builtin_ms = sum(op["ms"] for op in ops if not op["delegate"])
+    return Profile(
+        row=row,
+        total_ms=total_ms,
+        delegated_ms=delegated_ms,
+        builtin_ms=builtin_ms,
+        rest_ms=max(total_ms - delegated_ms - builtin_ms, 0.0),
+        kinds=kinds[:MOST_KINDS],
+        others=(sum(kind.count for kind in rest), sum(kind.ms for kind in rest)),
+        slowest=sorted(ops, key=lambda op: -op["ms"])[:MOST_OPS],
+    )
+
+
+def _no_profiles(devices):
+    """Return {reason: [(`Device`, number of rows), ...]} of the profiles that were asked for and not given."""
+    found = {}
+    for device in devices:
+        reasons = [row.profile["unsupported"] for row in device.measured if row.profile and "ops" not in row.profile]
+        for reason in dict.fromkeys(reasons):
+            found.setdefault(reason, []).append((device, reasons.count(reason)))
+    return found
+
+
+def _coverage(device):
+    """Return [(row, [threads]), ...]: one entry for the rows that differ in the number of threads alone."""
+    found = {}
+    for row in device.measured:
+        same = json.dumps([row.label, row.accelerator, row.delegation, row.correctness], sort_keys=True)
+        found.setdefault(same, (row, []))[1].append(row.threads)
+    return list(found.values())
