@@ -209,7 +209,7 @@ def main():
     values = flags.FLAGS
     output = pathlib.Path(values.output)
     results.check(output)
-    options = targets.Options(values.ssh_config, values.wheels, values.clean, values.benchmark_model)
+    options = targets.Options(values.ssh_config, values.wheels, values.clean, values.benchmark_model, values.chromium)
     for target in values.target:
         targets.check(target)
     cli.start_tensorflow()  # for the frames; quietly, and not before the arguments are right
@@ -255,6 +255,7 @@ if __name__ == "__main__":
     flags.DEFINE_string("wheels", None, "folder of wheels of LiteRT for devices without internet")
     flags.DEFINE_string("benchmark_model", None, "LiteRT's program of that name for an Android phone")
     flags.DEFINE_bool("clean", False, "remove LiteRT from the devices afterwards")
+    flags.DEFINE_string("chromium", None, "Chromium or Chrome for browser:wasm and browser:webgpu")
     flags.DEFINE_bool("profile", False, "time each op too, in a second pass")
     flags.DEFINE_string("output", None, "the file to write: .json, or .jsonl to add a line for each row to a history")
     cli.run(main, required=("model", "output"), tensorflow=False)

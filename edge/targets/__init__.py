@@ -39,6 +39,7 @@ from keras_liteseg.errors import UserError
 TARGETS = {
     "host": ("edge.targets.host", "host:cpu, host:gpu"),
     "ssh": ("edge.targets.ssh", "ssh://user@host"),
+    "browser": ("edge.targets.browser", "browser:wasm, browser:webgpu"),
     "adb": ("edge.targets.adb", "adb://serial/cpu, /gpu, /npu"),
 }
 """Scheme: (module, how such a target is written)."""
@@ -62,12 +63,14 @@ class Options:
         wheels: folder of wheels for devices without internet.
         clean: whether to remove from the devices also what later benchmarks would use again.
         benchmark_model: LiteRT's program of that name for an Android phone.
+        chromium: path of Chromium or Chrome; the one that is installed by default.
     """
 
     ssh_config: str | None = None
     wheels: str | None = None
     clean: bool = False
     benchmark_model: str | None = None
+    chromium: str | None = None
 
 
 class Unsupported(Exception):
