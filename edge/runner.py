@@ -1,10 +1,10 @@
 """Measures one TFLite file on the machine where it runs, driven by lines on stdin.
 
-    python runner.py MODEL.tflite THREADS cpu|gpu
+    python runner.py MODEL.tflite THREADS cpu|gpu|tensorrt
 
 It needs Python, numpy, ai-edge-litert and beside it gpu_runner.py, op_profile.py, tensors.py and partitions.py (from
-`keras_liteseg/tflite`), nothing else of this project, so that it can be copied to a device. Every line it reads is
-answered by one line of JSON on stdout:
+`keras_liteseg/tflite`), for TensorRT trtexec.py and MODEL.onnx, nothing else of this project, so that it can be copied
+to a device. Every line it reads is answered by one line of JSON on stdout:
 
     load       {"init_ms": ms until the first run can begin, "compile_ms": of these the ms in which the accelerator
                 prepares the graph, "first_run_ms": ms of the first write + invoke + read, "load_average": of the
@@ -35,10 +35,11 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 from op_profile import profile
 from partitions import partitions
-from tensors import pack, random_input, unpack
+from tensors import UnsupportedType, pack, random_input, unpack
 
 THERMAL = "/sys/class/thermal/thermal_zone"
 CPUS = "/sys/devices/system/cpu"
+DEVFREQ = "/sys/class/devfreq"
 
 
 class Runner:
@@ -90,6 +91,9 @@ class Runner:
         self.read()
         end = time.perf_counter()
         return (invoked - invoke) * 1e3, (end - start) * 1e3
+
+    def warm_up(self, count):
+        self.run(count)
 
     def run(self, count):
         times = [self.infer() for _ in range(count)]
@@ -171,9 +175,21 @@ def cpu_name():
 def runner_class(accelerator):
     if accelerator == "cpu":
         return Runner
+    if accelerator == "tensorrt":
+        from trtexec import trtexec_runner
+
+        return trtexec_runner(Runner)
     from gpu_runner import gpu_runner
 
     return gpu_runner(Runner)
+
+
+def profiler(accelerator):
+    if accelerator == "tensorrt":
+        import trtexec
+
+        return trtexec.profile
+    return profile
 
 
 def state():
@@ -181,17 +197,40 @@ def state():
     found = {
         "temperature_c": {read(f"{zone}/type"): number(f"{zone}/temp", 1e3) for zone in glob.glob(f"{THERMAL}*")},
         "cpu_mhz": [number(path, 1e3) for path in sorted(glob.glob(f"{CPUS}/cpu[0-9]*/cpufreq/scaling_cur_freq"))],
+        "gpu_mhz": [number(f"{folder}/cur_freq", 1e6) for folder in gpus()],
         "governor": read(f"{CPUS}/cpu0/cpufreq/scaling_governor"),
         "power_mode": power_mode(),
+        "clocks_fixed": clocks_fixed(),
     }
     return {name: value for name, value in found.items() if value}
 
 
+def gpus():
+    """Return the folders in which Linux tells the clocks of GPUs, such as 17000000.gpu on a Jetson Orin."""
+    # Up to JetPack 5 the folder has the name of the chip: gp10b in TX2, gv11b in Xavier, ga10b in Orin.
+    pattern = re.compile(r"gpu|g[apv]1\db")
+    return [folder for folder in sorted(glob.glob(f"{DEVFREQ}/*")) if pattern.search(os.path.basename(folder))]
+
+
+def clocks_fixed():
+    """Return {"cpu": whether, "gpu": whether} the clocks are held at one speed, as `jetson_clocks` does; only what is
+    told. `jetson_clocks --show` itself wants root."""
+    cpus = glob.glob(f"{CPUS}/cpu[0-9]*/cpufreq")
+    limits = {
+        "cpu": [(read(f"{folder}/scaling_min_freq"), read(f"{folder}/scaling_max_freq")) for folder in cpus],
+        "gpu": [(read(f"{folder}/min_freq"), read(f"{folder}/max_freq")) for folder in gpus()],
+    }
+    return {kind: all(low == high for low, high in pairs) for kind, pairs in limits.items() if pairs}
+
+
 def power_mode():
     """Return a Jetson's power mode, such as 'MAXN', or None elsewhere."""
-    if shutil.which("nvpmodel") is None:
+    # Not always on the PATH of a user without root's rights.
+    program = shutil.which("nvpmodel") or shutil.which("/usr/sbin/nvpmodel")
+    if program is None:
         return None
-    done = subprocess.run(["nvpmodel", "-q"], capture_output=True, text=True, timeout=10)
+    # It tells everyone the mode, and whoever is not root errors about other files too.
+    done = subprocess.run([program, "-q"], capture_output=True, text=True, timeout=10)
     modes = [line.split(":", 1)[1].strip() for line in done.stdout.splitlines() if line.startswith("NV Power Mode:")]
     return modes[0] if modes else None
 
@@ -242,18 +281,21 @@ def main(model, threads, accelerator="cpu"):
                     }
                 )
             elif command == "warmup":
-                runner.run(int(*count))
+                runner.warm_up(int(*count))
                 answer({})
             elif command == "run":
                 answer(runner.run(int(*count)))
             elif command == "infer":
                 answer({"outputs": pack(runner.outputs_for(unpack(*count)))})
             elif command == "profile":
-                answer(profile(model, int(threads), accelerator, int(*count)))
+                answer(profiler(accelerator)(model, int(threads), accelerator, int(*count)))
             elif command == "report":
                 answer(runner.report())
             else:
                 raise ValueError(f"unknown command {command!r}")
+    except UnsupportedType as error:
+        answer({"error": str(error)})
+        sys.exit(1)
     except Exception as error:
         answer({"error": f"{type(error).__name__}: {error}"})
         sys.exit(1)

@@ -7,6 +7,10 @@ import zlib
 import numpy as np
 
 
+class UnsupportedType(Exception):
+    """A model takes tensors that cannot be made up; the message says which."""
+
+
 def pack(arrays):
     """Return a list of arrays as one line of text."""
     data = io.BytesIO()
@@ -21,7 +25,11 @@ def unpack(text):
 
 
 def random_input(rng, shape, dtype):
-    """Return random numbers: floats in [-1, 1], integers over the full range of their type."""
+    """Return random numbers: floats in [-1, 1], integers over the full range of their type.
+
+    Raises:
+        UnsupportedType: `dtype` is neither these nor bool.
+    """
     if np.issubdtype(dtype, np.floating):
         # In place and never in float64: temporary arrays would count as memory of the model.
         data = rng.random(shape, dtype=np.float32)
@@ -30,5 +38,8 @@ def random_input(rng, shape, dtype):
         return data.astype(dtype, copy=False)
     if dtype == np.bool_:
         return rng.integers(0, 2, shape).astype(bool)
+    if not np.issubdtype(dtype, np.integer):
+        name = "string" if dtype.kind in "OSU" else dtype.name
+        raise UnsupportedType(f"the model takes an input of type {name}; supported are floats, integers and bool")
     limits = np.iinfo(dtype)
     return rng.integers(limits.min, limits.max, shape, dtype=dtype, endpoint=True)

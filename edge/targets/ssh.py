@@ -1,5 +1,9 @@
 """ssh://user@host:port, any Linux machine with Python: a Jetson, a Raspberry Pi, a server.
 
+    ssh://user@host             its processor, LiteRT with XNNPACK
+    ssh://user@host/gpu         its GPU, LiteRT's GPU accelerator on its Vulkan driver
+    ssh://user@host/tensorrt    its NVIDIA GPU, TensorRT in 16 bits on what `edge.to_onnx` makes of the file
+
 Goes through the OpenSSH client, so that keys, agents, jump hosts and names of ~/.ssh/config work as they do by hand.
 On the device everything lies in ~/.cache/keras_liteseg: an environment with LiteRT, made on first use, and for the time
 of a benchmark a folder with the runner and the models.
@@ -7,6 +11,7 @@ of a benchmark a folder with the runner and the models.
 
 import hashlib
 import importlib.metadata
+import json
 import pathlib
 import shlex
 import shutil
@@ -14,6 +19,7 @@ import subprocess
 import tempfile
 import urllib.parse
 
+from edge import to_onnx, trtexec
 from edge.targets import RUNNER_FILES, MeasurementFailed
 from edge.targets.session import Session
 from keras_liteseg.errors import UserError
@@ -21,6 +27,8 @@ from keras_liteseg.errors import UserError
 HOME = ".cache/keras_liteseg"
 CONNECT_S = 10
 INSTALL_S = 900
+ACCELERATORS = {"": "cpu", "/gpu": "gpu", "/tensorrt": "tensorrt"}
+"""Path of an address: what `edge/runner.py` calls it."""
 
 # Which Python to use there: LiteRT has wheels from 3.10 on.
 _FIND_PYTHON = """
@@ -32,15 +40,19 @@ exit 3
 
 
 def check(address):
-    """Raise a `UserError` unless `address` is '//user@host:port', user and port optional, and there is an ssh here."""
-    _parse(address)
+    """Raise a `UserError` unless `address` is '//user@host:port' with a path of `ACCELERATORS`, user and port optional,
+    and what it takes is here."""
+    _, _, accelerator = _parse(address)
     if shutil.which("ssh") is None:
         raise UserError("There is no ssh here; install the OpenSSH client (on Debian: apt install openssh-client).")
+    if accelerator == "tensorrt":
+        to_onnx.check()
 
 
 def uses_threads(address):
-    """Return whether the number of CPU threads changes what is measured: it does."""
-    return True
+    """Return whether the number of CPU threads changes what is measured."""
+    _, _, accelerator = _parse(address)
+    return accelerator == "cpu"
 
 
 def connect(address, options):
@@ -53,22 +65,27 @@ def connect(address, options):
 
 
 def _parse(address):
-    """Return (user@host or host, port or None)."""
+    """Return (user@host or host, port or None, value of `ACCELERATORS`)."""
     try:
         url = urllib.parse.urlsplit(f"ssh:{address}")
         host, user, port = url.hostname, url.username, url.port
     except ValueError:
         host = None
-    if not address.startswith("//") or not host or url.path or url.query or url.fragment or url.password:
-        raise UserError(f"'ssh:{address}' names no device; write it like ssh://user@host or ssh://user@host:2222.")
-    return f"{user}@{host}" if user else host, port
+    wrong = not address.startswith("//") or not host or url.query or url.fragment or url.password
+    if wrong or url.path not in ACCELERATORS:
+        raise UserError(
+            f"'ssh:{address}' names no device; write it like ssh://user@host or ssh://user@host:2222, and for its GPU "
+            "with /gpu or /tensorrt behind."
+        )
+    return f"{user}@{host}" if user else host, port, ACCELERATORS[url.path]
 
 
 class Device:
     """A connected machine with the runner in place; see `edge.targets`."""
 
-    def __init__(self, name, port, options):
+    def __init__(self, name, port, accelerator, options):
         self._name = name
+        self._accelerator = accelerator
         self._options = options
         self._sockets = tempfile.TemporaryDirectory(prefix="ssh-")
         self._ssh = [
@@ -83,6 +100,8 @@ class Device:
         ]
         self._folder = None
         self._pushed = set()
+        self._started = 0
+        self._lost = False
         try:
             self._python = self._environment()
             # Address and port of the client, then of the server.
@@ -91,6 +110,8 @@ class Device:
             self._folder = self._sh(f'mkdir -p {HOME} && mktemp -d "$HOME/{HOME}/run-XXXXXXXX"').strip()
             for file in RUNNER_FILES:
                 self._push(file, file.name)
+            if accelerator == "tensorrt":
+                self._half = self._prepare_tensorrt()
         except BaseException:
             self.close()
             raise
@@ -98,12 +119,33 @@ class Device:
     def start(self, model, threads, timeout_s):
         """Return a `Session` with `model` loaded; see `edge.targets`."""
         # Named by its content, so that no name of a user's reaches a shell.
-        name = hashlib.sha256(model.read_bytes()).hexdigest()[:16] + ".tflite"
+        name = hashlib.sha256(model.read_bytes()).hexdigest()[:16]
         if name not in self._pushed:
-            self._push(model, name)
+            if self._accelerator == "tensorrt":
+                with tempfile.NamedTemporaryFile(suffix=".onnx") as file:
+                    to_onnx.convert(model, file.name, self._half)
+                    self._push(file.name, f"{name}.onnx")
+            self._push(model, f"{name}.tflite")
             self._pushed.add(name)
-        words = [self._python, f"{self._folder}/runner.py", f"{self._folder}/{name}", str(threads)]
-        return Session([*self._ssh, "exec " + shlex.join(words)], timeout_s, lambda: None)
+        self._started += 1
+        number = f"{self._folder}/{self._started}.pid"
+        words = [self._python, f"{self._folder}/runner.py", f"{self._folder}/{name}.tflite", str(threads)]
+        words.append(self._accelerator)
+        script = f"echo $$ > {shlex.quote(number)}; exec {shlex.join(words)}"
+        return Session([*self._ssh, script], timeout_s, lambda: self._end(number))
+
+    def _end(self, number):
+        """End the process whose number is in a file there, and those that it has started: one that hangs would not
+        notice that nobody listens any more."""
+        if self._lost:
+            return
+        try:
+            # sshd makes every command a process group of its own.
+            self._sh(
+                f'n=$(cat {shlex.quote(number)}) && {{ kill -KILL -- "-$n" || kill -KILL "$n"; }} 2>/dev/null || :'
+            )
+        except MeasurementFailed:
+            self._lost = True  # ask no more for each of them
 
     def close(self):
         """Remove what was pushed, and on request everything, and end the connection."""
@@ -116,6 +158,14 @@ class Device:
             pass  # it is gone
         subprocess.run([*self._ssh[:-2], "-O", "exit", *self._ssh[-2:]], capture_output=True)
         self._sockets.cleanup()
+
+    def _prepare_tensorrt(self):
+        """Return whether the TensorRT there wants ONNX files in 16 bits."""
+        self._push(trtexec.__file__, "trtexec.py")
+        found = json.loads(self._sh(shlex.join([self._python, f"{self._folder}/trtexec.py"])))
+        if "error" in found:
+            raise MeasurementFailed(f"{self._name}: {found['error']}")
+        return trtexec.needs_half(found["version"])
 
     def _environment(self):
         """Return the path of a Python on the device that has LiteRT, installed on first use."""
