@@ -24,9 +24,11 @@ from keras_liteseg.tflite.inspect import inspect
 from keras_liteseg.tflite.process import convert_apart
 from keras_liteseg.tflite.upsampling import with_upsampling
 from keras_liteseg.tflite.verify import require_agreement, verify
+from keras_liteseg.training.statistics import measure_statistics
 
 RANDOM_WEIGHTS_SEED = 0
 SENSITIVITY_IMAGES = 4
+SETTLING_IMAGES = 2
 
 
 def export(
@@ -94,6 +96,7 @@ def export(
     trained = bool(checkpoint or metadata.data)
     if not trained:
         print(f"{model} has no checkpoint: exporting seeded random weights, good for latency only.")
+        _settle(network, metadata, calibration)
 
     metadata = metadata.replace(quantization=quantization, output_type=output_type)
     target = with_upsampling(network, upsampling)
@@ -112,7 +115,7 @@ def export(
     with atomic_path(output) as temporary:
         temporary.write_bytes(content)
         int8 = quantization == "int8"
-        # Random weights bring scales that lie too far apart for XNNPACK, and amplify every rounding.
+        # Random weights amplify every rounding.
         gated = int8 and trained
         report = inspect(temporary)
         problems = report.problems(int8, 1 if gated else None, prepared.floating)
@@ -145,6 +148,21 @@ def export(
     return verification
 
 
+def _settle(network, metadata, calibration):
+    """Give random weights the statistics of batch normalization that a training would.
+
+    Without them activations shrink or grow from layer to layer, until scales lie too far apart for XNNPACK, which then
+    leaves out ops that it takes in a trained network.
+    """
+    size = network.input.shape[1:3]
+    images = _normalized(calibration or _street_scenes(size), SETTLING_IMAGES, size, metadata)
+    measure_statistics(network, [(image, None) for image in images])
+
+
+def _street_scenes(size):
+    return load_dataset("street_scenes", split="train", size=size)
+
+
 @dataclasses.dataclass(frozen=True)
 class _Scales:
     """Where the scales of a quantized file come from: the arguments of `export`."""
@@ -173,9 +191,7 @@ def _prepare(network, metadata, scales):
     if metadata.quantization not in ("int8", "int16x8"):
         return _Prepared(native_dilation(restructure(fold_batch_norm(network))), network, metadata, [])
     size = network.input.shape[1:3]
-    calibration = scales.calibration
-    if calibration is None:
-        calibration = load_dataset("street_scenes", split="train", size=size)
+    calibration = scales.calibration or _street_scenes(size)
     if metadata.quantization == "int8" and metadata.ranges:
         print("int8 scales: from quantization-aware training")
     else:
