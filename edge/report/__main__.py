@@ -11,7 +11,7 @@ import sys
 
 from edge.report import rows
 from edge.report.comparison import compare
-from edge.report.page import write_page
+from edge.report.page import named, write_page
 from edge.table import table
 from keras_liteseg.errors import UserError
 from keras_liteseg.files import require_writable
@@ -76,7 +76,7 @@ def _comparison_text(comparison, baseline):
         )
     for what, those in (("Not in the baseline", comparison.only_new), ("Only in the baseline", comparison.only_old)):
         if those:
-            lines.append(f"  {what}: {', '.join(f'{row.label} on {row.target}, {row.threads} threads' for row in those)}")
+            lines.append(f"  {what}: {'; '.join(named(those))}")
     return "\n".join(lines) + "\n"
 
 

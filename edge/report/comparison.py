@@ -104,7 +104,9 @@ def _counterpart(row, old):
     found = [other for other in old if _fits(row, other)]
     # The same content goes before the same name, the same device before another, and the latest run before the rest.
     return max(
-        reversed(found), key=lambda other: (_same_file(row, other), row.group == other.group, other.run.date), default=None
+        reversed(found),
+        key=lambda other: (_same_file(row, other), row.group == other.group, other.run.date),
+        default=None,
     )
 
 

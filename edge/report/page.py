@@ -20,7 +20,6 @@ FEW_IMAGES = 30
 # A bar that is this many times as long as the median one would leave nothing of the others, and is cut.
 LONGEST_BAR = 8
 MOST_KINDS, MOST_OPS = 6, 10
-UNKNOWN_PRECISION = "precision unknown"
 
 
 def write_page(path, runs, passed_over, left_out, comparison=None):
@@ -34,7 +33,6 @@ def write_page(path, runs, passed_over, left_out, comparison=None):
     Raises:
         UserError: the file cannot be written.
     """
-    # Autoescaping by hand: the style sheet goes into the page as it is.
     environment = jinja2.Environment(
         loader=jinja2.ChoiceLoader(
             [jinja2.PackageLoader("edge.report", "."), jinja2.PackageLoader("keras_liteseg", "visualization")]
@@ -45,9 +43,19 @@ def write_page(path, runs, passed_over, left_out, comparison=None):
         lstrip_blocks=True,
     )
     environment.filters.update(
-        megabytes=megabytes, milliseconds=milliseconds, percent=percent, number=number, device=device_text, times=times
+        megabytes=megabytes,
+        milliseconds=milliseconds,
+        percent=percent,
+        number=number,
+        device=device_text,
+        times=times,
+        breakable=breakable,
     )
     devices = [Device(rows) for rows in groups(runs).values()]
+    targets = [device.target for device in devices]
+    for device in devices:
+        if targets.count(device.target) == 1:
+            device.title = device.target
     rows = [row for device in devices for row in device.rows]
     families = _families(rows)
     page = environment.get_template("page.html.j2").render(
@@ -62,6 +70,7 @@ def write_page(path, runs, passed_over, left_out, comparison=None):
         families=families,
         precisions=[name for name in (*PRECISIONS, None) if any(row.ok and row.precision == name for row in rows)],
         icon=icon,
+        named=named,
         pictures=_pictures(devices, families),
         unplaced=_unplaced(rows),
         bars=_bars(devices, families),
@@ -88,7 +97,7 @@ class Device:
         first = rows[-1]  # of the newest run, which says most of the device
         self.target, self.stand_in, self.place = first.target, first.stand_in, first.place
         self.adapter, self.data = first.adapter, first.device
-        self.name = f"{self.target} on {self.place}"
+        self.name = self.title = f"{self.target} on {self.place}"
 
     @property
     def runtimes(self):
@@ -105,14 +114,15 @@ class Device:
         return (min(found), max(found)) if found else None
 
     @property
-    def states(self):
-        """What the device told of itself over all rows: {what: text}."""
-        return {
-            "temperature": _range(self._told(lambda state: (state.get("temperature_c") or {}).values()), "°C"),
-            "clocks": _range(self._told(lambda state: state.get("cpu_mhz") or ()), "MHz"),
-            "governor": _listed(self._told(lambda state: [state.get("governor")])),
-            "power mode": _listed(self._told(lambda state: [state.get("power_mode")])),
-        }
+    def state(self):
+        """What the device told of itself over all rows, as text; empty where it told nothing."""
+        parts = [
+            _range(self._told(lambda state: (state.get("temperature_c") or {}).values()), "°C"),
+            _range(self._told(lambda state: state.get("cpu_mhz") or ()), "MHz"),
+            _listed("governor", self._told(lambda state: [state.get("governor")])),
+            _listed("power mode", self._told(lambda state: [state.get("power_mode")])),
+        ]
+        return ", ".join(filter(None, parts))
 
     def _told(self, pick):
         states = [state for row in self.measured for state in row.state.values() if state]
@@ -126,8 +136,8 @@ def _range(values, unit):
     return f"{low} {unit}" if low == high else f"{low} to {high} {unit}"
 
 
-def _listed(values):
-    return ", ".join(sorted(set(values))) or None
+def _listed(what, values):
+    return f"{what} {' and '.join(sorted(set(values)))}" if values else None
 
 
 def number(value, digits=2):
@@ -140,11 +150,24 @@ def times(text):
     return text.replace("x slower", "× slower").replace("x faster", "× faster")
 
 
+def breakable(name):
+    """Return a file name that a line may break after an underscore of."""
+    return Markup("_<wbr>").join(name.split("_"))
+
+
 def icon(precision, style=""):
     """Return the mark of a precision as a small picture."""
     return Markup('<svg class="icon {}" width="16" height="16" viewBox="0 0 16 16" aria-hidden="true">{}</svg>').format(
         style, shape(precision, 8, 8, 5.2)
     )
+
+
+def named(rows):
+    """Return the rows as texts, one for those that differ in the number of threads alone."""
+    threads = {}
+    for row in rows:
+        threads.setdefault((row.label, row.target), []).append(str(row.threads))
+    return [f"{label} on {target}, threads {', '.join(counts)}" for (label, target), counts in threads.items()]
 
 
 def _families(rows):
@@ -156,29 +179,31 @@ def _families(rows):
 
 
 def _warnings(devices):
+    """Return what a reader has to know before relying on the numbers, as sentences."""
     found = []
     for device in devices:
-        if device.stand_in and device.measured:
+        title, measured = device.title, device.measured
+        if device.stand_in and measured:
             found.append(
-                f"{device.name} is no device: the times are those of a stand-in ({device.stand_in}) and say nothing about "
-                "the speed of any device. They are hatched, and kept out of the devices’ pictures."
+                f"{title} is no device: the times are those of a stand-in ({device.stand_in}) and say nothing about the "
+                "speed of any device. They are hatched, and kept out of the devices’ pictures."
             )
-        busy = [row for row in device.measured if row.busy]
+        busy = [row for row in measured if row.busy]
         if busy:
             found.append(
-                f"{device.name} was busy before the measuring of {len(busy)} of {len(device.measured)} rows (load average up "
-                f"to {max(row.load_average for row in busy):.1f} on {busy[0].device['cores']} cores): repeat it when idle "
+                f"{title} was busy before the measuring of {len(busy)} of {len(measured)} rows (load average up to "
+                f"{max(row.load_average for row in busy):.1f} on {busy[0].device['cores']} cores): repeat it when idle "
                 "before you rely on the numbers."
             )
-        runs = {id(row.run): row.run for row in device.measured}.values()
+        runs = {id(row.run) for row in measured}
         if len(runs) > 1:
             versions = "" if len(device.runtimes) == 1 else f" with {' and '.join(device.runtimes)}"
             found.append(
-                f"The rows of {device.name} come from {len(runs)} runs of the benchmark{versions}; only rows of one run met "
+                f"The rows of {title} come from {len(runs)} runs of the benchmark{versions}; only rows of one run met "
                 "the same machine, so small differences between runs mean nothing."
             )
-        if any(not row.is_end_to_end for row in device.measured):
-            found.append(f"The tool on {device.name} times the run alone, without writing the input and reading the output.")
+        if any(not row.is_end_to_end for row in measured):
+            found.append(f"The tool on {title} times the run alone, without writing the input and reading the output.")
     return found
 
 
@@ -190,7 +215,7 @@ def _tiles(devices):
         row = min(device.measured, key=lambda row: row.p50)
         tiles.append(
             (
-                f"fastest on {device.target}",
+                f"fastest on {device.title}",
                 milliseconds(row.p50),
                 f"{row.label}, {_threads(row.threads)}: {1e3 / row.p50:.3g} frames/s",
             )
@@ -275,7 +300,7 @@ def _picture(device, rows, basis, families):
         )
         for those in files
     ]
-    front = pareto(marks)
+    front = [] if device.stand_in else pareto(marks)
     lines = [
         (index, min(those, key=lambda row: row.p50), mark.times, mark in front)
         for index, (those, mark) in enumerate(zip(files, marks), start=1)
@@ -313,15 +338,14 @@ class Bars:
 
 
 def _bars(devices, families):
-    targets = [device.target for device in devices if device.measured]
     found = {}
     for device in devices:
-        name = device.target if targets.count(device.target) == 1 else device.name
-        if device.stand_in:
-            name += f" ({device.stand_in})"
+        name = f"{device.title} ({device.stand_in})" if device.stand_in else device.title
         for row in device.measured:
             found.setdefault((row.network, row.size, device.stand_in is not None), []).append((name, row))
-    blocks = sorted(found.items(), key=lambda item: (item[0][0] is None, item[0][0] or "", item[0][1] or "", item[0][2]))
+    blocks = sorted(
+        found.items(), key=lambda item: (item[0][0] is None, item[0][0] or "", item[0][1] or "", item[0][2])
+    )
     return [_block(*key, entries, families) for key, entries in blocks]
 
 
@@ -356,10 +380,10 @@ def _bar(row, end):
 
     p90 = row.times.get("p90")
     parts = [Markup('<rect class="bar" x="0" y="2" width="{}" height="14" rx="2"/>').format(share(row.p50))]
-    if p90 is not None and row.p50 <= end:
-        parts.append(
-            Markup('<line class="whisker" x1="{}" x2="{}" y1="9" y2="9"/>').format(share(row.p50), share(p90))
-        )
+    if row.p50 > end:
+        parts.append(Markup('<svg x="94%" style="overflow:visible"><path class="break" d="M0 0l5 6l-5 6l5 6"/></svg>'))
+    elif p90 is not None:
+        parts.append(Markup('<line class="whisker" x1="{}" x2="{}" y1="9" y2="9"/>').format(share(row.p50), share(p90)))
         if p90 <= end:
             parts.append(Markup('<line class="whisker" x1="{0}" x2="{0}" y1="4.5" y2="13.5"/>').format(share(p90)))
     return Markup('<svg class="track" width="100%" height="18" aria-hidden="true">{}</svg>').format(
@@ -372,9 +396,8 @@ def _axis(marks):
     for value in marks:
         share = f"{100 * value / marks[-1]:.2f}%"
         anchor = "start" if value == 0 else "end" if value == marks[-1] else "middle"
-        text = f"{value:g} ms" if value == marks[-1] else f"{value:g}"
         parts.append(Markup('<line x1="{0}" x2="{0}" y1="0" y2="4"/>').format(share))
-        parts.append(Markup('<text x="{}" y="16" text-anchor="{}">{}</text>').format(share, anchor, text))
+        parts.append(Markup('<text x="{}" y="16" text-anchor="{}">{}</text>').format(share, anchor, f"{value:g}"))
     return Markup('<svg class="axis" width="100%" height="20" aria-hidden="true">{}</svg>').format(
         Markup("").join(parts)
     )

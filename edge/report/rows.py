@@ -4,7 +4,6 @@ import dataclasses
 import functools
 import json
 import pathlib
-import re
 
 from edge import results
 from keras_liteseg.errors import UserError

@@ -11,11 +11,12 @@ MARK = 6
 GUIDES = (30, 15)
 """Frames per second that get a line."""
 
-_DECADE = (1, 2, 5)
 # Characters that are narrower or wider than most, as parts of the font size, in the widest of the usual fonts.
 _NARROW, _WIDE = dict.fromkeys("iljI.,:;'| ", 0.38), dict.fromkeys("mwMW@%", 1.0)
 _AVERAGE = 0.64
-_LEADER = 20
+_STEPS = 12  # of a line each, that a label may be moved up or down
+_LEADER = 20  # pixels from which on a line joins it to its mark
+_CORNER = 40  # room for the name of the vertical axis
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,8 +55,8 @@ def pareto(marks):
 def scatter(marks, width, title, stand_in=None):
     """Return a picture of `marks`, as safe SVG markup.
 
-    The filled mark of a file is at its shortest latency, hollow ones show it with other numbers of threads. A label that
-    finds no room is left out.
+    The filled mark of a file is at its shortest latency, hollow ones show it with other numbers of threads. Where not
+    all labels find room, the marks are numbered from 1 on.
 
     Args:
         marks: `Mark`s, one at least.
@@ -75,9 +76,11 @@ def scatter(marks, width, title, stand_in=None):
                 LEFT, TOP, width - LEFT - RIGHT, plot.height - TOP - BOTTOM
             )
         )
-    parts += [plot.grid(), plot.guides(), plot.front(pareto(marks))]
+    parts += [plot.grid(), plot.guides()]
+    if not stand_in:  # which is fast there says nothing
+        parts.append(plot.front(pareto(marks)))
     parts += [plot.lines(mark) for mark in marks] + [plot.shapes(mark) for mark in marks]
-    parts += plot.labels(marks)
+    parts += plot.labels(marks, [mark.label for mark in marks]) or plot.labels(marks, range(1, len(marks) + 1)) or []
     return Markup("").join([*parts, Markup("</svg>")])
 
 
@@ -109,7 +112,7 @@ class _Plot:
         self.rates = [rate for rate in GUIDES if low / 10 <= 1e3 / rate <= high * 10]
         # Only the faster of two guides pulls the axis towards it: one is enough to see where real time begins.
         reach = [low, high, *(1e3 / rate for rate in self.rates[:1])]
-        margin = max((max(reach) / min(reach)) ** 0.06, 1.15)
+        margin = max((max(reach) / min(reach)) ** 0.06, (2 * min(reach) / max(reach)) ** 0.5, 1.15)
         self.low, self.high = min(reach) / margin, max(reach) * margin
         self.rates = [rate for rate in self.rates if self.low < 1e3 / rate < self.high]
         scores = [100 * mark.miou for mark in marks]
@@ -134,7 +137,7 @@ class _Plot:
     def grid(self):
         parts = []
         floor = self.height - BOTTOM
-        for time in _log_ticks(self.low, self.high, self.width / 70):
+        for time in _log_ticks(self.low, self.high, self.width / 60):
             x = self.x(time)
             parts += [_line("grid", x, TOP, x, floor), _text(x, floor + 18, f"{time:g}", "middle")]
         for score in _ticks(self.bottom, self.top, 6):
@@ -145,16 +148,24 @@ class _Plot:
         return Markup("").join(parts)
 
     def guides(self):
-        parts, end = [], self.width
-        for rate in sorted(self.rates):  # from right to left
+        parts = []
+        for rate in self.rates:
             x = self.x(1e3 / rate)
             parts.append(_line("guide", x, TOP - 12, x, self.height - BOTTOM))
             self.crossed.append((x, TOP, x, self.height - BOTTOM))
-            long, short = f"{rate} frames/s", f"{rate}/s"
-            text = long if x + text_width(long) / 2 < end else short
-            parts.append(_text(x, TOP - 18, text, "middle", "guide"))
-            end = x - text_width(text) / 2
+        for words in (" frames/s", "/s"):
+            places = [self._over(1e3 / rate, f"{rate}{words}") for rate in self.rates]
+            if all(left[1] <= right[0] for left, right in zip(places, places[1:])):
+                break
+        for rate, (left, right) in zip(self.rates, places):
+            parts.append(_text((left + right) / 2, TOP - 18, f"{rate}{words}", "middle", "guide"))
         return Markup("").join(parts)
+
+    def _over(self, time, text):
+        """Return (left, right) of a text over the line of a time, inside the picture."""
+        half = text_width(text) / 2
+        middle = min(max(self.x(time), _CORNER + half), self.width - half)
+        return middle - half, middle + half
 
     def front(self, marks):
         corners = []
@@ -177,58 +188,67 @@ class _Plot:
         parts = []
         for threads, time in sorted(mark.times.items(), key=lambda item: -item[1]):
             said = (
-                f"{mark.label}: {time:.4g} ms ({1e3 / time:.3g} frames/s), {threads} thread{'' if threads == 1 else 's'}, "
-                f"mIoU {100 * mark.miou:.2f} %"
+                f"{mark.label}: {time:.4g} ms ({1e3 / time:.3g} frames/s), mIoU {100 * mark.miou:.2f} %, "
+                f"{threads} thread{'' if threads == 1 else 's'}"
             )
             parts.append(
                 Markup('<g class="{}"><title>{}</title>{}</g>').format(
-                    "best" if time == mark.best else "other", said, shape(mark.precision, self.x(time), self.y(mark.miou))
+                    "best" if time == mark.best else "other",
+                    said,
+                    shape(mark.precision, self.x(time), self.y(mark.miou)),
                 )
             )
         return Markup('<g class="{}">{}</g>').format(mark.style, Markup("").join(parts))
 
-    def labels(self, marks):
-        """Return the labels, each where it covers no mark and no other label, and crosses few lines."""
-        parts = []
+    def labels(self, marks, texts):
+        """Return the labels, each where it covers no mark and no other label, and crosses few lines; None where one
+        finds no room."""
+        taken, crossed, parts = list(self.taken), list(self.crossed), []
         # From the top downwards, as that is the order in which they stack.
-        for mark in sorted(marks, key=lambda mark: (-mark.miou, mark.best)):
-            place = self._place(mark)
+        for mark, text in sorted(zip(marks, map(str, texts)), key=lambda pair: (-pair[0].miou, pair[0].best)):
+            place = self._place(mark, text, taken, crossed)
             if place is None:
-                continue
+                return None
             box, anchor, leader = place
-            self.taken.append(box)
+            taken.append(box)
             if leader:
-                self.crossed.append(leader)
+                crossed.append(leader)
                 parts.append(_line("leader", *leader))
             x = {"start": box[0], "middle": (box[0] + box[2]) / 2, "end": box[2]}[anchor]
-            parts.append(_text(x, box[3] - 4, mark.label, anchor, "label"))
+            parts.append(_text(x, box[3] - 4, text, anchor, "label"))
         return parts
 
-    def _place(self, mark):
+    def _place(self, mark, text, taken, crossed):
+        """Return the cheapest (box, anchor, leader or None) for the label of a mark, or None."""
         x, y = self.x(mark.best), self.y(mark.miou)
-        width, height, gap = text_width(mark.label), FONT + 3, MARK + 5
+        width, height, gap = text_width(text), FONT + 3, MARK + 5
         best = None
-        for step in range(12):
-            for down in (step, -step) if step else (0,):
-                middle = y + down * 12
-                for left, anchor in ((x + gap, "start"), (x - gap - width, "end"), (x - width / 2, "middle")):
-                    box = (left, middle - height / 2, left + width, middle + height / 2)
-                    if not self._is_free(box):
-                        continue
+        for step in range(-_STEPS, _STEPS + 1):
+            middle = y + step * FONT
+            for left, anchor, extra in (
+                (x + gap, "start", 0.0),
+                (x - gap - width, "end", 0.5),
+                (x - width / 2, "middle", 0.7),
+            ):
+                box = (left, middle - height / 2, left + width, middle + height / 2)
+                if not self._is_free(box, taken):
+                    continue
+                # Upwards first: marks further down come later, and then find room below.
+                cost = abs(step) + 0.3 * (step > 0) + extra + 3 * sum(_crosses(box, line) for line in crossed)
+                leader = None
+                if abs(step) * FONT > _LEADER:
                     near = {"start": box[0], "end": box[2], "middle": x}[anchor]
-                    edge = (near, middle) if anchor != "middle" else (near, box[1] if down > 0 else box[3])
-                    leader = (x, y, *edge) if abs(down) * 12 > _LEADER else None
-                    cost = step + 3 * sum(_crosses(box, line) for line in self.crossed)
-                    cost += {"start": 0, "end": 0.5, "middle": 0.7}[anchor]
-                    if leader:
-                        cost += 2 + 4 * sum(_crosses(other, leader) for other in self.taken) - 4  # one is its own mark's
-                    if best is None or cost < best[0]:
-                        best = (cost, box, anchor, leader)
+                    side = middle if anchor != "middle" else box[1] if step > 0 else box[3]
+                    leader = (x, y, near, side)
+                    # The mark's own box is one of those that it crosses.
+                    cost += 2 + 4 * (sum(_crosses(other, leader) for other in taken) - 1)
+                if best is None or cost < best[0]:
+                    best = (cost, box, anchor, leader)
         return best and best[1:]
 
-    def _is_free(self, box):
+    def _is_free(self, box, taken):
         inside = box[0] >= LEFT + 2 and box[2] <= self.width - 2 and box[1] >= TOP and box[3] <= self.height - BOTTOM
-        return inside and not any(_overlap(box, other) for other in self.taken)
+        return inside and not any(_overlap(box, other) for other in taken)
 
 
 def _overlap(one, two):
@@ -251,13 +271,12 @@ def _crosses(box, line):
 
 def _log_ticks(low, high, count):
     """Return round numbers on a logarithmic axis, at most about `count` of them."""
+    if high < 8 * low:
+        return [tick for tick in _ticks(low, high, min(count, 8)) if tick > 0]
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    for factors in (tuple(range(1, 10)), _DECADE, (1,)):
-        found = [factor * 10.0**power for power in powers for factor in factors if low <= factor * 10.0**power <= high]
-        # Nines stand too near to the next ten to be read.
-        if len(found) <= min(count, 7) or factors == (1,):
-            return found
-    return []
+    found = [factor * 10.0**power for power in powers for factor in (1, 2, 5)]
+    found = [tick for tick in found if low <= tick <= high]
+    return found if len(found) <= count else [tick for tick in found if math.log10(tick).is_integer()]
 
 
 def _ticks(low, high, count):
