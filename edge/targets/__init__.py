@@ -38,7 +38,7 @@ from keras_liteseg.errors import UserError
 
 TARGETS = {
     "host": ("edge.targets.host", "host:cpu, host:gpu"),
-    "ssh": ("edge.targets.ssh", "ssh://user@host"),
+    "ssh": ("edge.targets.ssh", "ssh://user@host, ssh://user@host/gpu, ssh://user@host/tensorrt"),
     "browser": ("edge.targets.browser", "browser:wasm, browser:webgpu"),
     "adb": ("edge.targets.adb", "adb://serial/cpu, /gpu, /npu"),
 }
