@@ -249,6 +249,23 @@ def test_odd_width_has_no_pairs():
     assert steps.paired_pixels(model) is model
 
 
+@pytest.mark.parametrize(("inputs", "filters", "groups", "joined"), [(96, 360, 8, 2), (24, 40, 8, 2), (12, 20, 4, 1)])
+@pytest.mark.parametrize("kernel", [1, 3])
+def test_groups_are_joined(inputs, filters, groups, joined, kernel):
+    images = keras.Input((8, 8, inputs))
+    before = keras.Model(images, GroupedConv2D(filters, kernel, groups=groups, use_bias=kernel == 3, name="c")(images))
+    randomize(before)
+    after = steps.even_groups(before)
+    assert_equal(before, after)
+    assert after.get_layer("c").groups == joined
+
+
+def test_even_groups_stay():
+    images = keras.Input((8, 8, 96))
+    model = keras.Model(images, GroupedConv2D(384, 1, groups=8)(images))
+    assert steps.even_groups(model) is model
+
+
 def test_upsampled_maps_are_convolved_at_their_own_size():
     images = keras.Input((16, 16, 6))
     maps = [layers.Conv2D(6, 3, stride, padding="same")(images) for stride in (1, 2, 4)]

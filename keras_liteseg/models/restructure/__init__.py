@@ -6,7 +6,12 @@ name. What each is for was found with LiteRT's own profiler.
 """
 
 from keras_liteseg.models.restructure.padding import paired_pixels, unshared_pads
-from keras_liteseg.models.restructure.pointwise import merge_pointwise, merge_shuffles, resize_after_pointwise
+from keras_liteseg.models.restructure.pointwise import (
+    even_groups,
+    merge_pointwise,
+    merge_shuffles,
+    resize_after_pointwise,
+)
 from keras_liteseg.models.restructure.pooling import (
     depthwise_average_pools,
     depthwise_exclusive_average_pools,
@@ -18,8 +23,10 @@ __all__ = ["paired_pixels", "restructure", "restructure_any_size", "restructure_
 
 
 def restructure(model):
-    """Return `model` after all steps that help float and int8 files alike; `paired_pixels` is for int8 files alone."""
-    return restructure_at_size(restructure_any_size(model))
+    """Return `model` after all steps for a float file: those that help int8 files alike, and `even_groups`.
+
+    `paired_pixels` is for int8 files alone."""
+    return even_groups(restructure_at_size(restructure_any_size(model)))
 
 
 def restructure_any_size(model):

@@ -114,9 +114,11 @@ def kernel_and_bias(layer):
     return kernel, layer.bias.numpy() if layer.use_bias else np.zeros(outputs, np.float32)
 
 
-def convolve(x, layer, kernel, bias, name):
-    """Return the output for `x` of a convolution like `layer` with other weights; `bias` may be None."""
-    convolution = type(layer).from_config({**layer.get_config(), "use_bias": bias is not None, "name": name})
+def convolve(x, layer, kernel, bias, name, **changes):
+    """Return the output for `x` of a convolution like `layer` with other weights; `bias` may be None. `changes` are
+    arguments of the layer."""
+    changes = {"use_bias": bias is not None, "name": name, **changes}
+    convolution = type(layer).from_config({**layer.get_config(), **changes})
     result = convolution(x)
     convolution.set_weights([kernel] if bias is None else [kernel, bias])
     return result

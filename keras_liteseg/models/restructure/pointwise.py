@@ -7,7 +7,7 @@ import numpy as np
 from keras import layers
 
 from keras_liteseg.models.backbones.shufflenet import ChannelShuffle
-from keras_liteseg.models.layers import BilinearResize
+from keras_liteseg.models.layers import BilinearResize, GroupedConv2D
 from keras_liteseg.models.restructure.graph import (
     Graph,
     convolve,
@@ -70,6 +70,37 @@ def merge_shuffles(model):
             rules[convolution.name] = functools.partial(_merged, convolution, kernel[..., order], bias[order])
             rules[shuffle.name] = lambda x: x
     return rebuild(model, rules)
+
+
+def even_groups(model):
+    """Join groups of a convolution, with zeros in between, until each reads and makes a multiple of 4 channels.
+
+    LiteRT's GPU accelerator takes channels four at a time and crashes at other groups. For float files alone: there are
+    more products to compute, and from int8 1x1 convolutions the accelerator gets wrong results with any groups.
+    """
+    rules = {}
+    for layer in layers_of(model, GroupedConv2D):
+        channels = layer.input.shape[-1], layer.filters
+        groups = next(
+            count
+            for count in range(layer.groups, 0, -1)
+            if layer.groups % count == 0 and (count == 1 or all(number // count % 4 == 0 for number in channels))
+        )
+        if groups < layer.groups:
+            rules[layer.name] = functools.partial(_regrouped, layer, groups)
+    return rebuild(model, rules)
+
+
+def _regrouped(layer, groups, x, training=None):
+    kernel, bias = kernel_and_bias(layer)
+    joined = layer.groups // groups
+    inputs, outputs = kernel.shape[2], layer.filters // layer.groups
+    result = np.zeros((*kernel.shape[:2], inputs * joined, layer.filters), np.float32)
+    for group in range(layer.groups):
+        rows = slice(group % joined * inputs, (group % joined + 1) * inputs)
+        columns = slice(group * outputs, (group + 1) * outputs)
+        result[:, :, rows, columns] = kernel[..., columns]
+    return convolve(x, layer, result, bias if layer.use_bias else None, layer.name, groups=groups)
 
 
 def resize_after_pointwise(model):
