@@ -88,7 +88,7 @@ class Server:
         self.answers = {}
         self.posted = {}
         handler = functools.partial(_Handler, self, litertjs, accept_posts)
-        self._server = _ThreadingServer((host, port), handler)
+        self._server = http.server.ThreadingHTTPServer((host, port), handler)
         self.url = f"http://{host}:{self._server.server_address[1]}"
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
         self._thread.start()
@@ -97,12 +97,6 @@ class Server:
         """Stop it."""
         self._server.shutdown()
         self._server.server_close()
-
-
-class _ThreadingServer(http.server.ThreadingHTTPServer):
-    daemon_threads = True
-    # The default lets a second server take the same port on some systems.
-    allow_reuse_address = True
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
