@@ -82,7 +82,7 @@ def _comparison_text(comparison, baseline):
 
 def main(arguments=None):
     parser = argparse.ArgumentParser("python -m edge.report", description="Show results of edge.benchmark.")
-    parser.add_argument("files", nargs="+", metavar="FILE", help="result files, .json or .jsonl")
+    parser.add_argument("files", nargs="*", metavar="FILE", help="result files, .json or .jsonl")
     parser.add_argument("--output", default="report.html", help="the HTML page (default: %(default)s)")
     parser.add_argument("--baseline", help="result file of an earlier run to compare with")
     values = parser.parse_args(arguments)

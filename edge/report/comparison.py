@@ -103,11 +103,10 @@ def compare(new_runs, old_runs):
 def _counterpart(row, old):
     found = [other for other in old if _fits(row, other)]
     # The same content goes before the same name, the same device before another, and the latest run before the rest.
-    return max(
-        reversed(found),
-        key=lambda other: (_same_file(row, other), row.group == other.group, other.run.date),
-        default=None,
-    )
+    def rank(other):
+        return (_same_file(row, other), row.model == other.model, row.group == other.group, other.run.date)
+
+    return max(reversed(found), key=rank, default=None)
 
 
 def _fits(row, other):
@@ -168,8 +167,9 @@ def _differences(new, old):
         yield "device", was, now
     yield from _unequal("GPU", (old.adapter or {}).get("name"), (new.adapter or {}).get("name"))
     yield from _unequal("accelerator", old.accelerator, new.accelerator)
+    yield from _unequal("conversion", old.converted or "none", new.converted or "none")
     yield from _unequal("stand-in", old.stand_in or "none", new.stand_in or "none")
-    yield from _unequal("runtime", _runtime(old), _runtime(new))
+    yield from _unequal("runtime", old.runtime_text or None, new.runtime_text or None)
     for name in ("power_mode", "governor"):
         yield from _unequal(name.replace("_", " "), _state(old, name), _state(new, name))
     if new.target.startswith("host:"):  # elsewhere, the versions are those of the machine that gave the commands
@@ -182,10 +182,6 @@ def _differences(new, old):
 def _unequal(what, before, now):
     if before != now and None not in (before, now):
         yield what, before, now
-
-
-def _runtime(row):
-    return " ".join(filter(None, (row.runtime.get("name"), row.runtime.get("version")))) or None
 
 
 def _state(row, name):

@@ -101,7 +101,7 @@ class Device:
 
     @property
     def runtimes(self):
-        return sorted({f"{row.runtime.get('name')} {row.runtime.get('version')}" for row in self.measured})
+        return sorted({row.runtime_text for row in self.measured if row.runtime_text})
 
     @property
     def accelerators(self):
@@ -185,8 +185,13 @@ def _warnings(devices):
         title, measured = device.title, device.measured
         if device.stand_in and measured:
             found.append(
-                f"{title} is no device: the times are those of a stand-in ({device.stand_in}) and say nothing about the "
-                "speed of any device. They are hatched, and kept out of the devices’ pictures."
+                f"{title} is no device: the times are those of a stand-in ({device.stand_in}) and say nothing about "
+                "the speed of any device. They are hatched, and kept out of the devices’ pictures."
+            )
+        converted = sorted({row.converted for row in measured if row.converted})
+        if converted:
+            found.append(
+                f"On {title} it is not the files themselves that ran, but {' and '.join(converted)} made of them."
             )
         busy = [row for row in measured if row.busy]
         if busy:

@@ -27,6 +27,8 @@ _UNKNOWN = {
     "runtime": {},
     "accelerator": None,
     "adapter": None,
+    "converted": None,
+    "cpu_mask": None,
     "inputs": [],
     "outputs": [],
     "peak_memory_mb": {},
@@ -124,6 +126,11 @@ class Row:
         return (self.target, device.get("cpu"), device.get("cores"), adapter, self.stand_in)
 
     @property
+    def runtime_text(self):
+        """Name and version of the runtime, and of the browser around it, as text; empty where they are not known."""
+        return " ".join(filter(None, (self.runtime.get(name) for name in ("name", "version", "browser"))))
+
+    @property
     def place(self):
         """The device and what is used of it, as text."""
         parts = [] if self.device is None else [device_text(self.device)]
@@ -149,8 +156,8 @@ def load(paths):
         paths: files; those that are JSON, but no results of the benchmark, are passed over.
 
     Returns:
-        (runs, paths passed over, number of rows left out): runs by date, with the newest row only of each content of a
-        file on each target and device with each number of threads.
+        (runs, paths passed over, number of rows left out): runs by date, with the newest row only of each file, by name
+        and content, on each target and device with each number of threads.
 
     Raises:
         UserError: a file is missing or damaged, or none holds a result.
@@ -236,7 +243,7 @@ def _place_failed_rows(runs):
 
 
 def _identity(row):
-    return (row.sha256 or row.model, row.threads, row.group)
+    return (row.model, row.sha256, row.threads, row.group)
 
 
 def _tell_apart(rows):
