@@ -17,17 +17,24 @@ _CHILD = """
 import json, sys
 import onnx, tf2onnx
 source, target, opset, half, *names = map(json.loads, sys.argv[1:])
-model, _ = tf2onnx.convert.from_tflite(source, opset=opset)
-if half:
-    from onnxruntime.transformers.float16 import convert_float_to_float16
-    model = convert_float_to_float16(model, keep_io_types=True)
-graph = model.graph
-new = {tensor.name: name for tensor, name in zip([*graph.input, *graph.output], names, strict=True)}
-for node in graph.node:
-    node.input[:] = [new.get(name, name) for name in node.input]
-    node.output[:] = [new.get(name, name) for name in node.output]
-for tensor in [*graph.input, *graph.output]:
-    tensor.name = new[tensor.name]
+try:
+    model, _ = tf2onnx.convert.from_tflite(source, opset=opset)
+    if half:
+        from onnxruntime.transformers.onnx_model import OnnxModel
+        converter = OnnxModel(model)
+        converter.convert_float_to_float16(keep_io_types=True)
+        converter.topological_sort()
+        model = converter.model
+    graph = model.graph
+    new = {tensor.name: name for tensor, name in zip([*graph.input, *graph.output], names, strict=True)}
+    for node in graph.node:
+        node.input[:] = [new.get(name, name) for name in node.input]
+        node.output[:] = [new.get(name, name) for name in node.output]
+    for tensor in [*graph.input, *graph.output]:
+        tensor.name = new[tensor.name]
+    onnx.checker.check_model(model)  # tf2onnx leaves in what it does not know
+except Exception as error:
+    sys.exit(f"{type(error).__name__}: " + " ".join(str(error).split()))
 onnx.save(model, target)
 """
 
@@ -75,7 +82,7 @@ def _float_graph(model):
     if quantized:
         shifted = sum(bool(tensor.zero_point) for tensor in quantized)
         raise MeasurementFailed(
-            f"it is quantized, and {shifted} of its {len(quantized)} quantized tensors have a zero point other than 0, "
-            "where TensorRT takes only 0; give the float32 or float16 file of the network"
+            f"it is quantized ({len(quantized)} tensors, {shifted} of them with a zero point other than 0, where "
+            "TensorRT takes only 0); give the float32 or float16 file of the network"
         )
     return graph

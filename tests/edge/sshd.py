@@ -5,6 +5,7 @@ import os
 import pathlib
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -84,6 +85,13 @@ SetEnv {settings}
         time.sleep(0.02)
     user = pwd.getpwuid(os.getuid()).pw_name
     return Server(folder, home, client_config(folder, port), f"ssh://{user}@127.0.0.1:{port}", process)
+
+
+def stop(server):
+    """End a server and whom it has let in."""
+    if server.process.poll() is None:
+        os.killpg(server.process.pid, signal.SIGKILL)
+        server.process.wait()
 
 
 def client_config(folder, port, key="user", host_key="host"):

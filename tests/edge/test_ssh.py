@@ -26,13 +26,7 @@ needs_sshd = pytest.mark.skipif(sshd.SSHD is None, reason="no sshd here; on Debi
 def server(tmp_path):
     server = sshd.start(tmp_path)
     yield server
-    stop(server)
-
-
-def stop(server):
-    if server.process.poll() is None:
-        os.killpg(server.process.pid, signal.SIGKILL)
-        server.process.wait()
+    sshd.stop(server)
 
 
 @pytest.fixture
@@ -136,7 +130,7 @@ def test_lost_connection_is_told(ready, int8_file):
     subprocess.run(["pkill", "-KILL", "-f", f"{device._sockets.name}"])  # the client's connection
     with pytest.raises(MeasurementFailed, match="the process ended"):
         session.ask("run 1")
-    stop(ready)
+    sshd.stop(ready)
     device.close()
 
 
@@ -148,7 +142,7 @@ def runners(server):
 
 @needs_sshd
 def test_host_that_is_down(server, int8_file):
-    stop(server)
+    sshd.stop(server)
     assert "refuses connections; is sshd running there" in reason(server, int8_file)
 
 
@@ -182,7 +176,7 @@ def test_device_without_python(tmp_path, int8_file):
     try:
         assert "has no Python 3.10 to 3.13; install one there" in reason(server, int8_file)
     finally:
-        stop(server)
+        sshd.stop(server)
 
 
 @needs_sshd
