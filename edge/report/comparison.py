@@ -102,6 +102,7 @@ def compare(new_runs, old_runs):
 
 def _counterpart(row, old):
     found = [other for other in old if _fits(row, other)]
+
     # The same content goes before the same name, the same device before another, and the latest run before the rest.
     def rank(other):
         return (_same_file(row, other), row.model == other.model, row.group == other.group, other.run.date)

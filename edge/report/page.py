@@ -19,7 +19,7 @@ REAL_TIME = GUIDES[0]
 FEW_IMAGES = 30
 # A bar that is this many times as long as the median one would leave nothing of the others, and is cut.
 LONGEST_BAR = 8
-MOST_KINDS, MOST_OPS = 6, 10
+MOST_KINDS, MOST_OPS, MOST_NAMES = 6, 10, 12
 
 
 def write_page(path, runs, passed_over, left_out, comparison=None):
@@ -163,11 +163,12 @@ def icon(precision, style=""):
 
 
 def named(rows):
-    """Return the rows as texts, one for those that differ in the number of threads alone."""
+    """Return rows as texts, one for those that differ in the number of threads alone, and only the first of many."""
     threads = {}
     for row in rows:
         threads.setdefault((row.label, row.target), []).append(str(row.threads))
-    return [f"{label} on {target}, threads {', '.join(counts)}" for (label, target), counts in threads.items()]
+    names = [f"{label} on {target}, threads {', '.join(counts)}" for (label, target), counts in threads.items()]
+    return names if len(names) <= MOST_NAMES else [*names[:MOST_NAMES], f"{len(names) - MOST_NAMES} others"]
 
 
 def _families(rows):
