@@ -63,7 +63,9 @@ def line(row):
     text += f"outside {xnnpack}; GPU: {fate}"
     if row["comparison"]:
         found = row["comparison"]
-        text += f", {found['equal_labels']:.2%} of the labels, up to {found['max_difference']:.3g} apart"
+        text += f", {found['equal_labels']:.2%} of the labels"
+        if found["max_difference"] is not None:
+            text += f", up to {found['max_difference']:.3g} apart"
     return text
 
 
@@ -188,14 +190,15 @@ def run_on_gpu(file, logits_file, graph):
 
 
 def tied_labels(scores, labels):
-    """Return the share of pixels whose label has the highest of the scores, or one tied with it."""
+    """Return the share of pixels whose label is a class and has the highest of the scores, or one tied with it."""
     import numpy as np
 
     from edge.correctness import TIED_SHARE, TIED_STEPS
 
     tied = TIED_STEPS if scores.dtype == np.int8 else TIED_SHARE * np.ptp(scores)
-    chosen = np.take_along_axis(scores.astype(np.float64), labels[..., None].astype(np.int64), -1)[..., 0]
-    return float(np.mean(chosen >= scores.max(-1) - tied))
+    classes = scores.shape[-1]
+    chosen = np.take_along_axis(scores.astype(np.float64), np.minimum(labels, classes - 1)[..., None], -1)[..., 0]
+    return float(np.mean((labels < classes) & (chosen >= scores.max(-1) - tied)))
 
 
 def _counted(left_out):

@@ -6,6 +6,7 @@ import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from keras_liteseg.errors import UserError
+from keras_liteseg.tflite.class_map import even_classes
 from keras_liteseg.tflite.metadata import with_metadata
 
 QUANTIZATIONS = ("none", "float16", "int8", "int16x8")
@@ -38,6 +39,9 @@ def convert(model, metadata, input_type="", batch_size=1, calibration=None):
         raise UserError(
             f"input_type is 'uint8' with quantization '{metadata.quantization}'; only int8 files can take bytes."
         )
+
+    if metadata.output_type.startswith("classes"):
+        model = even_classes(model)
 
     def network(images):
         logits = model(images, training=False)
