@@ -210,6 +210,9 @@ def _first(pattern, lines):
 
 def _why(raw, lines):
     """Return why there is no result, in one sentence."""
+    refused = list(dict.fromkeys(delegation(lines)["refused"]))
+    if refused:
+        return f"benchmark_model failed, the delegate does not take all of the model: {'; '.join(refused)}"
     errors = [_bare(line) for line in raw if re.search(r"ERROR: |FATAL: | [EF] \w+ *: ", line)]
     if errors:
         return f"benchmark_model failed: {'; '.join(errors[:3])}"

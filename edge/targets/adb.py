@@ -35,6 +35,7 @@ PUSH_S = 900
 # time where the phone tells no temperature.
 WARMER_C, COOL_DOWN_S, PAUSE_S = 3, 60, 1
 
+_END = "[exit status] "
 _PROPERTIES = (
     "ro.product.manufacturer",
     "ro.product.model",
@@ -53,6 +54,7 @@ _DESCRIBE = f"""
 for name in {" ".join(_PROPERTIES)}; do echo "$name=$(getprop "$name")"; done
 echo "boot_id=$(cat {_BOOT_ID} 2>/dev/null)"
 echo "taskset=$(command -v taskset)"
+echo "nproc=$(nproc)"
 for cpu in {_CPUS}[0-9]*; do
   echo "cpu${{cpu##*cpu}}=$(cat "$cpu/cpu_capacity" 2>/dev/null || cat "$cpu/cpufreq/cpuinfo_max_freq" 2>/dev/null)"
 done
@@ -218,40 +220,49 @@ class Device:
         Raises:
             MeasurementFailed: it fails, or the phone cannot be reached.
         """
+        status, output = self._status_of(script, timeout_s)
+        if status:
+            raise self._failure(status, output)
+        return output
+
+    def _status_of(self, script, timeout_s):
+        """Run a script and return (its exit status, what it prints)."""
+        # Told by the script: the exit status of adb is 0 too when the connection is lost, and always with old phones.
+        script = f"sh -c {shlex.quote(script)} 2>&1; echo {shlex.quote(_END)}$?"
         done = _adb("-s", self.serial, "shell", script, timeout_s=timeout_s)
-        if done.returncode:
-            raise self.failure(done)
-        return done.stdout
+        output, end, status = done.stdout.replace("\r\n", "\n").rpartition(_END)
+        if not end or not status.strip().isdigit():
+            raise self._failure(done.returncode, done.stderr + done.stdout)
+        return int(status), output
 
     def push(self, path, target):
         """Copy a file onto the phone; raises as `shell`."""
         part = f"{target}.part"
         done = _adb("-s", self.serial, "push", pathlib.Path(path).resolve(), part, timeout_s=PUSH_S)
         if done.returncode:
-            failure = self.failure(done)
             _adb("-s", self.serial, "shell", f"rm -f {shlex.quote(part)}")
-            raise failure
+            raise self._failure(done.returncode, done.stderr + done.stdout)
         self.shell(f"mv {shlex.quote(part)} {shlex.quote(target)}")
 
     def pull(self, source, path):
         """Copy a file from the phone; raises as `shell`."""
         done = _adb("-s", self.serial, "pull", source, path, timeout_s=PUSH_S)
         if done.returncode:
-            raise self.failure(done)
+            raise self._failure(done.returncode, done.stderr + done.stdout)
 
-    def failure(self, done):
-        """Return the `MeasurementFailed` that says why a finished adb failed."""
-        said = done.stderr + done.stdout
+    def _failure(self, status, said):
+        """Return the `MeasurementFailed` that says why something failed there."""
         if "No space left on device" in said:
             return MeasurementFailed(f"{self.serial}: No space left on device; free some there")
         state = _adb("-s", self.serial, "get-state")
         if state.returncode or state.stdout.strip() != "device":
-            reason = (state.stderr if state.returncode else state.stdout).strip().removeprefix("error: ")
-            known = re.search("unauthorized|offline", reason)
+            known = re.search("unauthorized", state.stderr + state.stdout)
             return MeasurementFailed(
-                _not_ready(self.serial, known[0]) if known else f"the connection to {self.serial} is lost: {reason}"
+                _not_ready(self.serial, known[0])
+                if known
+                else f"the connection to {self.serial} is lost ({last_line(state.stderr + state.stdout)})"
             )
-        return MeasurementFailed(f"{self.serial}: exit status {done.returncode}, {last_line(said)}")
+        return MeasurementFailed(f"{self.serial}: exit status {status}, {last_line(said)}")
 
     def call(self, flags, timeout_s):
         """Run `benchmark_model` and return (its exit status, what it printed).
@@ -262,20 +273,17 @@ class Device:
         pid = shlex.quote(f"{self._run}/pid")
         words = ["taskset", self.cpu_mask] if self.cpu_mask and self.accelerator == "cpu" else []
         words += [self._program, *flags]
-        folder = shlex.quote(f"{FOLDER}/{self.version}")
-        # The second variable is where a Hexagon NPU looks for its part of the libraries.
-        variables = f"LD_LIBRARY_PATH={folder} ADSP_LIBRARY_PATH={folder}; export LD_LIBRARY_PATH ADSP_LIBRARY_PATH"
-        script = f"echo $$ > {pid}; {variables}; exec {shlex.join(words)} 2>&1"
+        script = f"echo $$ > {pid}; exec {shlex.join(words)}"
+        if self.accelerator == "npu":
+            # The second is where the NPU of a Snapdragon looks for its part of the libraries.
+            folder = shlex.quote(f"{FOLDER}/{self.version}")
+            script = f"export LD_LIBRARY_PATH={folder} ADSP_LIBRARY_PATH={folder}; {script}"
         try:
-            done = _adb("-s", self.serial, "shell", script, timeout_s=timeout_s)
+            return self._status_of(script, timeout_s)
         except BaseException:
             # The program goes on when only adb ends.
             _adb("-s", self.serial, "shell", f"kill -9 $(cat {pid})")
             raise
-        # Of its own, adb writes to stderr alone.
-        if done.returncode and re.match("adb: |error: ", done.stderr) or "No space left" in done.stderr:
-            raise self.failure(done)
-        return done.returncode, done.stdout + done.stderr
 
     def cool_down(self):
         """Wait until the phone is as cool as it was at the start, within limits."""
@@ -326,7 +334,7 @@ class Device:
         return {
             "cpu": " ".join(filter(None, (told["ro.product.manufacturer"], told["ro.product.model"]))),
             "soc": soc or None,
-            "cores": len(self._cores()),
+            "cores": int(told["nproc"]),
             "os": f"{android}, {told['ro.product.cpu.abi']}",
         }
 
@@ -338,13 +346,12 @@ class Device:
         here = pathlib.Path(_BOOT_ID)
         return "loopback" if told["boot_id"] and here.exists() and here.read_text().strip() == told["boot_id"] else None
 
-    def _cores(self):
-        return {int(name[3:]): speed for name, speed in self._properties.items() if re.fullmatch(r"cpu\d+", name)}
-
     def _cpu_mask(self):
-        speeds = {core: int(speed) for core, speed in self._cores().items() if speed.isdigit()}
+        told = self._properties
+        speeds = {int(name[3:]): value for name, value in told.items() if re.fullmatch(r"cpu\d+", name)}
+        speeds = {core: int(speed) for core, speed in speeds.items() if speed.isdigit()}
         big = [core for core, speed in speeds.items() if speed > min(speeds.values())]
-        return f"{sum(1 << core for core in big):x}" if big and self._properties["taskset"] else None
+        return f"{sum(1 << core for core in big):x}" if big and told["taskset"] else None
 
     def _install(self, program):
         """Push the program, and the libraries beside it that an NPU needs, unless they are there."""
