@@ -11,6 +11,7 @@ import dataclasses
 import math
 
 from keras_liteseg.errors import UserError
+from keras_liteseg.models.lps_net import family_name
 
 CRITERIA = ("latency", "reference")
 
@@ -57,9 +58,8 @@ class Architecture:
 
     @property
     def name(self):
-        """A name for files, such as 'd1-3-3-10-10_w8-24-48-96-96_r6-2-0', with the resolution in eighths."""
-        eighths = [f"{8 * value:g}" for value in self.key[2]]
-        return f"d{'-'.join(map(str, self.depth))}_w{'-'.join(map(str, self.width))}_r{'-'.join(eighths)}"
+        """The name for `keras_liteseg.create_model`, such as 'lps_net_d1-3-3-10-10_w8-24-48-96-96_r6-2'."""
+        return family_name(self.depth, self.width, self.resolution)
 
 
 START = Architecture((1, 1, 1, 1, 1), (4, 8, 16, 32, 32), (1 / 2, 0, 0))
@@ -192,7 +192,8 @@ def expand(measure, train, rounds=14, start=START, criterion="latency", budget=m
 
     Args:
         measure: see `candidates`.
-        train: function from an `Architecture` and that of its base, None for the first, to the mIoU after a training.
+        train: function from a list of `Architecture`s and that of their base, None for the first, to the list of their
+            mIoUs after a training.
         rounds: largest number of rounds; the authors took 14.
         start: the `Architecture` to begin with.
         criterion: see `slope`.
@@ -208,10 +209,11 @@ def expand(measure, train, rounds=14, start=START, criterion="latency", budget=m
             f"{start.name}, the network to begin with, takes {latency:.2f} ms, more than the budget of "
             f"{budget:g} ms; give at least that."
         )
-    base = Node(start, latency, train(start, None))
+    base = Node(start, latency, *train([start], None))
     for _ in range(rounds):
         target, found = candidates(base.architecture, measure, budget, max_resolution)
-        nodes = [Node(architecture, latency, train(architecture, base.architecture)) for architecture, latency in found]
+        mious = train([architecture for architecture, _ in found], base.architecture)
+        nodes = [Node(architecture, latency, miou) for (architecture, latency), miou in zip(found, mious, strict=True)]
         best = choose(nodes, base, criterion) if nodes else None
         chosen = best if best and best.miou > base.miou else None
         yield Round(base, target, tuple(nodes), chosen)

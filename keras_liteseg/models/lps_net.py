@@ -20,7 +20,15 @@ from keras import layers
 
 from keras_liteseg.errors import UserError
 from keras_liteseg.models.layers import BilinearResize, batch_norm, conv, fan_in_uniform
-from keras_liteseg.models.registry import IMAGENET_MEAN, IMAGENET_STD, check_image_shape, check_num_classes, register
+from keras_liteseg.models.registry import (
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+    Entry,
+    check_image_shape,
+    check_num_classes,
+    register,
+    register_family,
+)
 
 # Names of the paths in the authors' code, the largest first.
 PATH_NAMES = {1: ("net",), 2: ("netH", "netL"), 3: ("net1", "net2", "net3")}
@@ -50,6 +58,32 @@ def lps_net_m(input_shape, num_classes, aux_heads):
 def lps_net_l(input_shape, num_classes, aux_heads):
     """LPS-Net-L. LPS-Net has no auxiliary heads: `aux_heads` changes nothing."""
     return lps_net((1, 3, 3, 10, 10), (8, 24, 64, 160, 160), (1, 1 / 4), input_shape, num_classes, "lps_net_l")
+
+
+_COUNT = "[1-9][0-9]{0,3}"
+
+
+@register_family(f"lps_net_d({_COUNT}(?:-{_COUNT}){{4}})_w({_COUNT}(?:-{_COUNT}){{4}})_r({_COUNT}(?:-{_COUNT}){{0,2}})")
+def _lps_net_of_name(depth, width, eighths):
+    """The networks of the expansion, see `family_name`."""
+    depth, width, eighths = (tuple(map(int, text.split("-"))) for text in (depth, width, eighths))
+    resolution = tuple(value / 8 for value in eighths)
+
+    def build(input_shape, num_classes, aux_heads):
+        name = family_name(depth, width, resolution)
+        return lps_net(depth, width, resolution, input_shape, num_classes, name)
+
+    least = math.ceil(8 / min(eighths))
+    return Entry(build, IMAGENET_MEAN, IMAGENET_STD, output_stride=16, min_length=least)
+
+
+def family_name(depth, width, resolution):
+    """Return the name under which `create_model` knows an LPS-Net whose resolutions are eighths of the image.
+
+    lps_net_s, for example, is 'lps_net_d1-3-3-10-10_w8-24-48-96-96_r6-2' too.
+    """
+    eighths = [f"{8 * value:g}" for value in sorted(resolution, reverse=True) if value]
+    return f"lps_net_d{'-'.join(map(str, depth))}_w{'-'.join(map(str, width))}_r{'-'.join(eighths)}"
 
 
 def lps_net(depth, width, resolution, input_shape=(512, 1024, 3), num_classes=19, name="lps_net"):

@@ -3,6 +3,7 @@
 import dataclasses
 import fnmatch
 import inspect
+import re
 from collections.abc import Callable
 
 from keras_liteseg.errors import UserError, nearest
@@ -36,6 +37,7 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 
 _ENTRIES = {}
 _ALIASES = {}
+_FAMILIES = {}
 _COMMON_ARGUMENTS = ("input_shape", "num_classes", "aux_heads")
 
 
@@ -55,6 +57,17 @@ def register(name, *, aliases=(), **attributes):
     return decorate
 
 
+def register_family(pattern):
+    """Return a decorator that registers a family: `entry(*groups)` gives the `Entry` of any name that `pattern`, a
+    regular expression, matches as a whole. `list_models` does not list such names."""
+
+    def decorate(entry):
+        _FAMILIES[re.compile(pattern)] = entry
+        return entry
+
+    return decorate
+
+
 def list_models(pattern="*"):
     """Return the sorted names of the networks that match `pattern`, a shell wildcard such as 'ndnet*'."""
     return sorted(fnmatch.filter(_ENTRIES, pattern))
@@ -66,13 +79,20 @@ def model_entry(name):
     Raises:
         UserError: there is no such network; the message shows the nearest names.
     """
-    return _ENTRIES[_resolved(name)]
+    name = _resolved(name)
+    return _ENTRIES.get(name) or _family_entry(name)
+
+
+def _family_entry(name):
+    """Return the `Entry` of a member of a family, or None."""
+    matches = ((entry, pattern.fullmatch(str(name))) for pattern, entry in _FAMILIES.items())
+    return next((entry(*match.groups()) for entry, match in matches if match), None)
 
 
 def _resolved(name):
     """Return the registered name of a name that may be an alias."""
     resolved = _ALIASES.get(name, name)
-    if resolved not in _ENTRIES:
+    if resolved not in _ENTRIES and not _family_entry(resolved):
         raise UserError(f"There is no model '{name}'. The nearest names: {nearest(str(name), _ENTRIES)}.")
     return resolved
 
@@ -90,7 +110,8 @@ def create_model(
     """Build a network.
 
     Args:
-        name: one of `list_models()`.
+        name: one of `list_models()`, or of a family such as "lps_net_d1-3-3-10-10_w8-24-48-96-96_r6-2": an LPS-Net with
+            these depths, widths and resolutions of its paths in eighths of the image.
         input_shape: (height, width, 3). Height and width may be None for any size, which training uses; a network for
             export needs both.
         num_classes: number of classes, at least 2; by default those of `weights`, or the 19 of Cityscapes.

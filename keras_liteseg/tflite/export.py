@@ -87,9 +87,8 @@ def export(
         raise UserError(f"The output {output} must end in .tflite, which runtimes and evaluate.py go by.")
     require_writable(output)
     keras.utils.set_random_seed(RANDOM_WEIGHTS_SEED)
-    network, metadata = load_network(
-        model, checkpoint, input_size, validation.classes if validation is not None else None
-    )
+    data = calibration if validation is None else validation
+    network, metadata = load_network(model, checkpoint, input_size, None if data is None else data.classes)
     for dataset in (validation, calibration):
         if dataset is not None:
             require_same_classes(metadata, dataset)

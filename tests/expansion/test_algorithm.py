@@ -59,7 +59,9 @@ def test_candidates_are_those_of_the_reference(step):
 @pytest.mark.parametrize("criterion", ["latency", "reference"])
 def test_search_is_that_of_the_reference(criterion):
     expected = FIXTURE[f"search_{criterion}_slope"]
-    rounds = list(expand(measure, lambda network, base: miou(network), len(expected) - 1, criterion=criterion))
+    rounds = list(
+        expand(measure, lambda networks, base: list(map(miou, networks)), len(expected) - 1, criterion=criterion)
+    )
     path = [rounds[0].base, *(found.chosen for found in rounds)]
     assert [node.architecture for node in path] == [architecture(entry) for entry in expected]
     for name in ("latency", "miou"):
@@ -96,7 +98,9 @@ def test_resolution_keeps_its_limit():
 
 def test_base_measured_slower_than_the_target_gives_no_candidate():
     assert candidates(START, lambda networks: [10.0] + [5.0] * (len(networks) - 1)) == (5.0, [])
-    (only,) = expand(lambda networks: [10.0] + [5.0] * (len(networks) - 1), lambda network, base: 0.5)
+    (only,) = expand(
+        lambda networks: [10.0] + [5.0] * (len(networks) - 1), lambda networks, base: [0.5] * len(networks)
+    )
     assert only.chosen is None and only.candidates == ()
 
 
@@ -116,16 +120,16 @@ def test_first_of_equal_slopes_is_chosen():
 
 
 def test_search_ends_when_nothing_is_gained():
-    rounds = list(expand(measure, lambda network, base: 0.5))
+    rounds = list(expand(measure, lambda networks, base: [0.5] * len(networks)))
     assert len(rounds) == 1 and rounds[0].chosen is None and len(rounds[0].candidates) == 9
 
 
 def test_search_ends_at_the_budget_and_trains_nothing_over_it():
     trained = []
 
-    def train(network, base):
-        trained.append(network)
-        return miou(network)
+    def train(networks, base):
+        trained.extend(networks)
+        return list(map(miou, networks))
 
     rounds = list(expand(measure, train, budget=2.0))
     assert max(map(latency, trained)) <= 2.0
@@ -137,12 +141,16 @@ def test_search_ends_at_the_budget_and_trains_nothing_over_it():
 
 def test_parent_of_every_training():
     parents = []
-    for found in expand(measure, lambda network, base: parents.append(base) or miou(network), rounds=2):
-        last = found
-    assert parents[0] is None and parents[1] == START and parents[-1] == last.base.architecture
+
+    def train(networks, base):
+        parents.append(base)
+        return list(map(miou, networks))
+
+    first, second = expand(measure, train, rounds=2)
+    assert parents == [None, first.base.architecture, second.base.architecture]
 
 
 def test_name_says_which_network_and_not_in_which_order_its_paths_grew():
     network = Architecture((1, 3, 3, 10, 10), (8, 24, 48, 96, 96), (0.25, 0.75, 0))
-    assert network.name == "d1-3-3-10-10_w8-24-48-96-96_r6-2-0"
+    assert network.name == "lps_net_d1-3-3-10-10_w8-24-48-96-96_r6-2"
     assert network.key == Architecture(network.depth, network.width, (0.75, 0, 0.25)).key

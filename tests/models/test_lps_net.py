@@ -5,6 +5,7 @@ import pytest
 from keras_liteseg import UserError, create_model, list_models, model_entry
 from keras_liteseg.checkpoints import assign_state_dict
 from keras_liteseg.models import fold_batch_norm, lps_net
+from keras_liteseg.models.lps_net import family_name
 from tests.parity.fixtures import FOLDER, load_fixture
 
 # Network: {tap of the fixtures: layer whose output it is}.
@@ -283,3 +284,32 @@ def test_logits_stay_float32_under_mixed_precision():
         keras.config.set_dtype_policy(policy)
     assert (model.get_layer("head").output.dtype, model.output.dtype) == ("bfloat16", "float32")
     assert model(np.ones((1, 32, 48, 3), np.float32)).dtype == "float32"
+
+
+def test_any_network_of_the_family_has_a_name():
+    name = "lps_net_d1-3-3-10-10_w8-24-48-96-96_r6-2"
+    assert family_name((1, 3, 3, 10, 10), (8, 24, 48, 96, 96), (1 / 4, 3 / 4, 0)) == name
+    network = create_model(name, (64, 128, 3), 5)
+    assert network.name == name and name not in list_models()
+    published = create_model("lps_net_s", (64, 128, 3), 5)
+    shapes = [[(weight.path, weight.shape) for weight in model.weights] for model in (network, published)]
+    assert shapes[0] == shapes[1]
+    assert model_entry(name).mean == model_entry("lps_net_s").mean
+    assert model_entry(name).min_length == model_entry("lps_net_s").min_length == 4
+    with pytest.raises(UserError, match="at least 8"):
+        create_model("lps_net_d1-1-1-1-1_w4-4-4-4-4_r1", (7, 8, 3))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "lps_net_d1-1-1-1_w4-4-4-4-4_r4",
+        "lps_net_d1-1-1-1-1_w4-4-4-4-4_r4-2-1-1",
+        "lps_net_d1-1-1-1-1_w4-4-4-4-4_r0",
+        "lps_net_d0-1-1-1-1_w4-4-4-4-4_r4",
+        "lps_net_d1-1-1-1-1_w4-4-4-4-4_r4x",
+    ],
+)
+def test_name_of_no_network_of_the_family(name):
+    with pytest.raises(UserError, match=f"There is no model '{name}'. The nearest names: lps_net_"):
+        create_model(name)

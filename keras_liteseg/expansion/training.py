@@ -1,0 +1,84 @@
+"""The short training of each candidate, kept on disk."""
+
+import dataclasses
+import json
+import pathlib
+import time
+
+import keras
+
+from keras_liteseg.expansion.inherit import inherit
+from keras_liteseg.files import write_json
+from keras_liteseg.model_file import Metadata, load_model, save_model
+from keras_liteseg.models import create_model, model_entry
+from keras_liteseg.training.trainer import BEST_FILE, LAST_FILE, read_log, train
+
+RESULT_FILE = "result.json"
+INHERITED_FILE = "inherited.keras"
+
+
+class CandidateTraining:
+    """Trains candidates one after the other, each in a folder of its own, and each only once.
+
+    A training that was interrupted goes on where it was; one that has ended is read from its `result.json`.
+
+    Args:
+        folder: where the candidates' folders lie.
+        recipe: `Recipe` of the training; its model is replaced.
+        train_data, val_data: `SegmentationDataset`s with the same classes.
+        inherits: whether a candidate begins with its base's weights, see `keras_liteseg.expansion.inherit`, or afresh.
+    """
+
+    def __init__(self, folder, recipe, train_data, val_data, inherits=False):
+        self._folder = pathlib.Path(folder)
+        self._recipe = recipe
+        self._data = train_data, val_data
+        self._inherits = inherits
+        self._seconds = []
+
+    def __call__(self, architectures, base):
+        """Return the best validation mIoU of each of `architectures`, which grew from `base` (None: from nothing)."""
+        mious = []
+        for number, architecture in enumerate(architectures, 1):
+            result = self._folder / architecture.name / RESULT_FILE
+            if not result.exists():
+                left = len(architectures) - number + 1
+                print(
+                    f"Candidate {number} of {len(architectures)}: {architecture.name}{self._time_left(left)}",
+                    flush=True,
+                )
+                self._train(architecture, base, result)
+            mious.append(json.loads(result.read_text())["miou"])
+        return mious
+
+    def _time_left(self, trainings):
+        if not self._seconds:
+            return ""
+        minutes = trainings * sum(self._seconds) / len(self._seconds) / 60
+        return f"; about {minutes:.0f} minutes left in this round"
+
+    def _train(self, architecture, base, result):
+        start = time.monotonic()
+        folder = result.parent
+        resume = (folder / LAST_FILE).exists()
+        inherited = self._inherits and base is not None
+        before = self._inherited(architecture, base, folder) if inherited and not resume else None
+        recipe = dataclasses.replace(self._recipe, model=architecture.name)
+        train(recipe, *self._data, folder, before, resume)
+        miou = max(row["val_miou"] for row in read_log(folder))
+        # Not before the training is complete, and all at once: whoever finds it need not look further.
+        write_json(result, {"miou": miou, "epochs": recipe.epochs, "inherited_from": base.name if inherited else None})
+        keras.backend.clear_session()
+        self._seconds.append(time.monotonic() - start)
+
+    def _inherited(self, architecture, base, folder):
+        """Write a model file of the candidate with its base's weights, and return its path."""
+        train_data, _ = self._data
+        parent, _ = load_model(self._folder / base.name / BEST_FILE)
+        keras.utils.set_random_seed(self._recipe.seed)
+        network = create_model(architecture.name, (*self._recipe.eval_size, 3), len(train_data.classes))
+        inherit(network, architecture, parent, base)
+        entry = model_entry(architecture.name)
+        metadata = Metadata(architecture.name, train_data.name, train_data.classes, entry.mean, entry.std)
+        save_model(network, folder / INHERITED_FILE, metadata)
+        return folder / INHERITED_FILE
