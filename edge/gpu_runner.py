@@ -3,6 +3,8 @@
 import contextlib
 import os
 import re
+import subprocess
+import sys
 import tempfile
 import time
 
@@ -11,8 +13,15 @@ from ai_edge_litert.compiled_model import CompiledModel
 from ai_edge_litert.hardware_accelerator import HardwareAccelerator
 from ai_edge_litert.interpreter import Interpreter
 from ai_edge_litert.options import CpuOptions, GpuOptions, Options
+from tensors import require_supported
 
 _ADAPTER = re.compile(r"Selected adapter: (.*?), arch=.*?backend=(\w+), adapterType=(.*)")
+_COPY = """
+import os
+while data := os.read(0, 65536):
+    os.write(1, data)
+    os.write(2, data)
+"""
 
 
 def gpu_runner(base):
@@ -29,8 +38,11 @@ def gpu_runner(base):
                 # Else a run returns before the GPU has finished.
                 gpu_options=GpuOptions(benchmark_mode=True),
             )
-            start = time.perf_counter()
+            self.interpreter = Interpreter(model)  # never run: it knows shapes, types and scales
+            for tensor in self.interpreter.get_input_details():
+                require_supported(tensor["dtype"])  # else LiteRT fails without a reason
             with captured_stderr() as log:
+                start = time.perf_counter()
                 try:
                     self.model = CompiledModel.from_file(model, options=options)
                 except Exception as error:
@@ -39,7 +51,6 @@ def gpu_runner(base):
             if found is None:
                 raise RuntimeError("LiteRT did not start its GPU accelerator; this build may come without it")
             self.adapter = {"name": found[1], "backend": found[2], "type": found[3].strip()}
-            self.interpreter = Interpreter(model)  # never run: it knows shapes and scales
             self.input_buffers = self.model.create_input_buffers(0)
             self.output_buffers = self.model.create_output_buffers(0)
             return start
@@ -69,7 +80,9 @@ def gpu_runner(base):
 
 
 def refusal(log):
-    """Return the sentence about the ops that the accelerator did not take, or None."""
+    """Return the sentence about the ops that the accelerator did not take, or about a missing driver, or None."""
+    if "No adapters found" in log:
+        return "Vulkan finds no GPU here; install its driver and Vulkan's loader (on Debian: libvulkan1)"
     found = re.search(r"operations are not supported by GPU delegate:\n(.*?)\n[^\n]*operations will", log, re.DOTALL)
     if not found:
         return None
@@ -79,19 +92,28 @@ def refusal(log):
 
 @contextlib.contextmanager
 def captured_stderr():
-    """Yield a function that returns what this process, C libraries included, has written to stderr inside."""
+    """Yield a function that ends the capturing and returns what this process, C libraries included, has written to
+    stderr inside. All of it goes on to stderr at once, as the process may die of what it is about to tell."""
     with tempfile.TemporaryFile() as file:
         before = os.dup(2)
-        os.dup2(file.fileno(), 2)
+        copier = subprocess.Popen(
+            [sys.executable, "-S", "-c", _COPY],
+            stdin=subprocess.PIPE,
+            stdout=file,
+            # It keeps what it inherits open, so that whoever waits for the end of the answers waits for it too.
+            close_fds=False,
+        )
+        os.dup2(copier.stdin.fileno(), 2)
 
         def text():
+            os.dup2(before, 2)
+            copier.stdin.close()
+            copier.wait()
             file.seek(0)
-            data = file.read()
-            return data.decode(errors="replace")
+            return file.read().decode(errors="replace")
 
         try:
             yield text
         finally:
-            os.dup2(before, 2)
+            text()
             os.close(before)
-            os.write(2, text().encode())

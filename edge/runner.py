@@ -262,6 +262,7 @@ def peak_memory_mb():
 def main(model, threads, accelerator="cpu"):
     # The C libraries may print; what they print must not get between the answers.
     answers = os.fdopen(os.dup(1), "w", buffering=1)
+    os.set_inheritable(answers.fileno(), True)  # see `gpu_runner.captured_stderr`
     os.dup2(2, 1)
 
     def answer(value):

@@ -11,6 +11,14 @@ class UnsupportedType(Exception):
     """A model takes tensors that cannot be made up; the message says which."""
 
 
+def require_supported(dtype):
+    """Raise `UnsupportedType` unless `random_input` can make up tensors of this type."""
+    dtype = np.dtype(dtype)
+    if dtype.kind not in "fiub":
+        name = "string" if dtype.kind in "OSU" else dtype.name
+        raise UnsupportedType(f"the model takes an input of type {name}; supported are floats, integers and bool")
+
+
 def pack(arrays):
     """Return a list of arrays as one line of text."""
     data = io.BytesIO()
@@ -38,8 +46,6 @@ def random_input(rng, shape, dtype):
         return data.astype(dtype, copy=False)
     if dtype == np.bool_:
         return rng.integers(0, 2, shape).astype(bool)
-    if not np.issubdtype(dtype, np.integer):
-        name = "string" if dtype.kind in "OSU" else dtype.name
-        raise UnsupportedType(f"the model takes an input of type {name}; supported are floats, integers and bool")
+    require_supported(dtype)
     limits = np.iinfo(dtype)
     return rng.integers(limits.min, limits.max, shape, dtype=dtype, endpoint=True)

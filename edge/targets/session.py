@@ -81,5 +81,7 @@ class Session:
         status = self.process.wait()
         how = f"killed by {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
         self._errors.seek(0)
-        said = self._errors.read().decode(errors="replace").strip()
-        return f"the process ended, {how}" + (f"; it last wrote: {said.splitlines()[-1]}" if said else "")
+        said = self._errors.read().decode(errors="replace").strip().splitlines()
+        # C libraries flush harmless lines after the one that ended them.
+        said = [line for line in said if "Check failed" in line] or said
+        return f"the process ended, {how}" + (f"; it last wrote: {said[-1]}" if said else "")

@@ -1,9 +1,12 @@
 """Measuring over SSH, against a real sshd on loopback."""
 
+import glob
 import importlib.metadata
 import json
 import os
 import pathlib
+import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -11,14 +14,20 @@ import sys
 import time
 
 import pytest
+import tensorflow as tf
 
 from edge import benchmark, targets
-from edge.targets import MeasurementFailed, Options
+from edge.targets import MeasurementFailed, Options, host
 from keras_liteseg.errors import UserError
 from tests.edge import sshd
 
 VERSION = importlib.metadata.version("ai-edge-litert")
 ROOT = pathlib.Path(__file__).parents[2]
+VULKAN = ("VK_ICD_FILENAMES", "VK_DRIVER_FILES")
+needs_gpu = pytest.mark.skipif(
+    not (host.SWIFTSHADER.exists() or any(map(glob.glob, host._DRIVERS))),
+    reason="no Vulkan driver here; on Debian the package chromium holds SwiftShader",
+)
 needs_sshd = pytest.mark.skipif(sshd.SSHD is None, reason="no sshd here; on Debian: apt install openssh-server")
 
 
@@ -110,11 +119,12 @@ def test_silence_in_the_middle_is_a_timeout(ready, int8_file):
     session.ask("load")
     (runner,) = runners(ready)
     os.kill(int(runner), signal.SIGSTOP)
-    try:
-        with pytest.raises(MeasurementFailed, match="no answer to 'run 1' within 2 s"):
-            session.ask("run 1")
-    finally:
-        os.kill(int(runner), signal.SIGKILL)
+    with pytest.raises(MeasurementFailed, match="no answer to 'run 1' within 2 s"):
+        session.ask("run 1")
+    end = time.monotonic() + 20
+    while runners(ready) and time.monotonic() < end:
+        time.sleep(0.1)
+    assert runners(ready) == []  # it does not go on there
     other = device.start(int8_file, 1, timeout_s=60)
     assert "first_run_ms" in other.ask("load")  # the others go on
     other.close()
@@ -132,6 +142,48 @@ def test_lost_connection_is_told(ready, int8_file):
         session.ask("run 1")
     sshd.stop(ready)
     device.close()
+
+
+@needs_sshd
+@needs_gpu
+def test_gpu_and_a_model_that_crashes_the_runtime(server, tmp_path):
+    server.make_ready(VERSION, f'{settings(host._vulkan())} exec "$python" "$@"')
+    crash = to_tflite(tmp_path / "crash.tflite", lambda x: tf.matmul(x, x, transpose_b=True), (1, 1, 8, 8))
+    good = to_tflite(tmp_path / "good.tflite", lambda x: tf.nn.max_pool2d(x, 2, 2, "VALID"), (1, 8, 8, 4))
+    options = Options(ssh_config=str(server.config))
+    rows = benchmark.benchmark([crash, good], server.target + "/gpu", runs=2, warmup=0, options=options)
+    assert [row["status"] for row in rows] == ["failed", "ok"], [row.get("reason") for row in rows]
+    assert re.match("the process ended, .*; it last wrote: .*Check failed", rows[0]["reason"])
+    assert rows[1]["accelerator"] == "gpu" and rows[1]["correctness"]["equal_labels"] >= 0.995
+    assert rows[1]["stand_in"] == ("software GPU" if "SwiftShader" in rows[1]["adapter"]["name"] else "loopback")
+
+
+@needs_sshd
+def test_device_without_vulkan(server, int8_file):
+    server.make_ready(VERSION, f'{settings(dict.fromkeys(VULKAN, "/nowhere"))} exec "$python" "$@"')
+    said = reason(server, int8_file, target=server.target + "/gpu")
+    assert said.endswith("Vulkan finds no GPU here; install its driver and Vulkan's loader (on Debian: libvulkan1)")
+
+
+def settings(variables):
+    return " ".join(f"{name}={shlex.quote(value)}" for name, value in variables.items())
+
+
+def to_tflite(path, function, shape, dtype=tf.float32):
+    function = tf.function(function, input_signature=[tf.TensorSpec(shape, dtype)])
+    concrete = function.get_concrete_function()
+    path.write_bytes(tf.lite.TFLiteConverter.from_concrete_functions([concrete], function).convert())
+    return path
+
+
+@needs_sshd
+@pytest.mark.parametrize(("dtype", "name"), [(tf.string, "string"), (tf.complex64, "complex64")])
+def test_input_of_an_unsupported_type(ready, int8_file, tmp_path, dtype, name):
+    odd = to_tflite(tmp_path / "odd.tflite", lambda x: tf.reshape(x, (2, 2)), (4,), dtype)
+    sentence = f"the model takes an input of type {name}; supported are floats, integers and bool"
+    assert reason(ready, odd) == sentence
+    here = benchmark.benchmark([odd, int8_file], threads=[1], runs=1, warmup=0)
+    assert [(row["status"], row.get("reason")) for row in here] == [("failed", sentence), ("ok", None)]
 
 
 def runners(server):
