@@ -1,25 +1,23 @@
 """The report as one HTML page that loads nothing from elsewhere."""
 
 import dataclasses
-import itertools
 import json
 
 import jinja2
 from markupsafe import Markup
 
+from edge.report.bars import bars
+from edge.report.profiles import no_profiles, profiles
 from edge.report.rows import PRECISIONS, device_text, groups
 from edge.report.scatter import GUIDES, Mark, pareto, scatter, shape
 from keras_liteseg.files import atomic_path
-from keras_liteseg.visualization.charts import ticks
 from keras_liteseg.visualization.report import UNKNOWN, megabytes, milliseconds, percent
 
 # Widths in pixels of the picture for a desk, for paper and for a phone.
 WIDTHS = {"wide": 1120, "middle": 690, "narrow": 330}
 REAL_TIME = GUIDES[0]
 FEW_IMAGES = 30
-# A bar that is this many times as long as the median one would leave nothing of the others, and is cut.
-LONGEST_BAR = 8
-MOST_KINDS, MOST_OPS, MOST_NAMES = 6, 10, 12
+MOST_NAMES = 12
 
 
 def write_page(path, runs, passed_over, left_out, comparison=None):
@@ -68,20 +66,19 @@ def write_page(path, runs, passed_over, left_out, comparison=None):
         warnings=_warnings(devices),
         tiles=_tiles(devices),
         families=families,
-        precisions=[name for name in (*PRECISIONS, None) if any(row.ok and row.precision == name for row in rows)],
+        precisions=_precisions(rows),
         icon=icon,
         named=named,
         pictures=_pictures(devices, families),
         unplaced=_unplaced(rows),
-        bars=_bars(devices, families),
-        profiles=_profiles(devices),
-        no_profiles=_no_profiles(devices),
+        bars=bars(devices, families),
+        profiles=profiles(devices),
+        no_profiles=no_profiles(devices),
         coverage=[(device, _coverage(device)) for device in devices if device.measured],
         comparison=comparison,
         passed_over=passed_over,
         left_out=left_out,
         few_images=FEW_IMAGES,
-        real_time=REAL_TIME,
         unknown=UNKNOWN,
     )
     with atomic_path(path) as temporary:
@@ -169,6 +166,13 @@ def named(rows):
         threads.setdefault((row.label, row.target), []).append(str(row.threads))
     names = [f"{label} on {target}, threads {', '.join(counts)}" for (label, target), counts in threads.items()]
     return names if len(names) <= MOST_NAMES else [*names[:MOST_NAMES], f"{len(names) - MOST_NAMES} others"]
+
+
+def _precisions(rows):
+    """Return those that occur, known ones first and None last."""
+    found = {row.precision for row in rows if row.ok}
+    others = sorted(found - {*PRECISIONS, None})
+    return [name for name in (*PRECISIONS, *others, None) if name in found]
 
 
 def _families(rows):
@@ -319,169 +323,6 @@ def _picture(device, rows, basis, families):
 def _unplaced(rows):
     """Return the names of files that were measured, but have no accuracy."""
     return list(dict.fromkeys(row.label for row in rows if row.ok and not row.accuracy))
-
-
-@dataclasses.dataclass(frozen=True)
-class Bars:
-    """Bars of one network with one scale.
-
-    Attributes:
-        network, size: name and input size, either may be None.
-        stand_in: whether these are times of stand-ins.
-        style: CSS class of the family's colour.
-        files: [(label, precision, [(name of the place, row, bar as SVG), ...]), ...].
-        axis: SVG.
-        cut: whether a bar is longer than the scale.
-    """
-
-    network: str | None
-    size: str | None
-    stand_in: bool
-    style: str
-    files: list
-    axis: Markup
-    cut: bool
-
-
-def _bars(devices, families):
-    found = {}
-    for device in devices:
-        name = f"{device.title} ({device.stand_in})" if device.stand_in else device.title
-        for row in device.measured:
-            found.setdefault((row.network, row.size, device.stand_in is not None), []).append((name, row))
-    blocks = sorted(
-        found.items(), key=lambda item: (item[0][0] is None, item[0][0] or "", item[0][1] or "", item[0][2])
-    )
-    return [_block(*key, entries, families) for key, entries in blocks]
-
-
-def _block(network, size, stand_in, entries, families):
-    end = _scale([row for _, row in entries])
-    marks = ticks(end, 4)
-    if marks[-1] > 1.25 * end:
-        marks = ticks(end, 8)
-    rank = {name: index for index, name in enumerate((*PRECISIONS, None))}
-    entries.sort(key=lambda entry: (rank.get(entry[1].precision, 9), entry[1].label))
-    files = [
-        (label, precision, [(name, row, _bar(row, marks[-1])) for name, row in those])
-        for (precision, label), those in itertools.groupby(
-            entries, key=lambda entry: (entry[1].precision, entry[1].label)
-        )
-    ]
-    cut = any(row.p50 > marks[-1] for _, row in entries)
-    return Bars(network, size, stand_in, families[entries[0][1].family], files, _axis(marks), cut)
-
-
-def _scale(rows):
-    """Return the ms at which the axis may end."""
-    middle = sorted(row.p50 for row in rows)[(len(rows) - 1) // 2]
-    usual = [row for row in rows if row.p50 <= LONGEST_BAR * middle]
-    # A few slow runs must not make all bars short either.
-    return min(max(row.times.get("p90", row.p50) for row in usual), 2 * max(row.p50 for row in usual))
-
-
-def _bar(row, end):
-    def share(ms):
-        return f"{min(100 * ms / end, 100):.2f}%"
-
-    p90 = row.times.get("p90")
-    parts = [Markup('<rect class="bar" x="0" y="2" width="{}" height="14" rx="2"/>').format(share(row.p50))]
-    if row.p50 > end:
-        parts.append(Markup('<svg x="94%" style="overflow:visible"><path class="break" d="M0 0l5 6l-5 6l5 6"/></svg>'))
-    elif p90 is not None:
-        parts.append(Markup('<line class="whisker" x1="{}" x2="{}" y1="9" y2="9"/>').format(share(row.p50), share(p90)))
-        if p90 <= end:
-            parts.append(Markup('<line class="whisker" x1="{0}" x2="{0}" y1="4.5" y2="13.5"/>').format(share(p90)))
-    return Markup('<svg class="track" width="100%" height="18" aria-hidden="true">{}</svg>').format(
-        Markup("").join(parts)
-    )
-
-
-def _axis(marks):
-    parts = []
-    for value in marks:
-        share = f"{100 * value / marks[-1]:.2f}%"
-        anchor = "start" if value == 0 else "end" if value == marks[-1] else "middle"
-        parts.append(Markup('<line x1="{0}" x2="{0}" y1="0" y2="4"/>').format(share))
-        parts.append(Markup('<text x="{}" y="16" text-anchor="{}">{}</text>').format(share, anchor, f"{value:g}"))
-    return Markup('<svg class="axis" width="100%" height="20" aria-hidden="true">{}</svg>').format(
-        Markup("").join(parts)
-    )
-
-
-@dataclasses.dataclass(frozen=True)
-class Kind:
-    """All ops of one type in a profile; `where` is the delegate, or None for a built-in kernel."""
-
-    op: str
-    where: str | None
-    count: int
-    ms: float
-
-
-@dataclasses.dataclass(frozen=True)
-class Profile:
-    """The op profile of a row.
-
-    Attributes:
-        row: the `Row`.
-        total_ms: of a run with the profiler on.
-        delegated_ms, builtin_ms, rest_ms: what of it the delegate, the built-in kernels, and neither took.
-        kinds: `Kind`s, the slowest first, as many as are shown.
-        others: (number of further ops, ms of all of them).
-        slowest: the slowest single ops, as the benchmark wrote them.
-    """
-
-    row: object
-    total_ms: float
-    delegated_ms: float
-    builtin_ms: float
-    rest_ms: float
-    kinds: list
-    others: tuple
-    slowest: list
-
-
-def _profiles(devices):
-    """Return [(`Device`, [`Profile`, ...]), ...]."""
-    found = []
-    for device in devices:
-        profiles = [_profile(row) for row in device.measured if row.profile and "ops" in row.profile]
-        if profiles:
-            found.append((device, profiles))
-    return found
-
-
-def _profile(row):
-    ops, total_ms = row.profile["ops"], row.profile["total_ms"]
-    sums = {}
-    for op in ops:
-        count, ms = sums.get((op["op"], op["delegate"]), (0, 0.0))
-        sums[op["op"], op["delegate"]] = (count + 1, ms + op["ms"])
-    kinds = sorted((Kind(*key, *value) for key, value in sums.items()), key=lambda kind: (-kind.ms, kind.op))
-    rest = kinds[MOST_KINDS:]
-    delegated_ms = sum(op["ms"] for op in ops if op["delegate"])
-    builtin_ms = sum(op["ms"] for op in ops if not op["delegate"])
-    return Profile(
-        row=row,
-        total_ms=total_ms,
-        delegated_ms=delegated_ms,
-        builtin_ms=builtin_ms,
-        rest_ms=max(total_ms - delegated_ms - builtin_ms, 0.0),
-        kinds=kinds[:MOST_KINDS],
-        others=(sum(kind.count for kind in rest), sum(kind.ms for kind in rest)),
-        slowest=sorted(ops, key=lambda op: -op["ms"])[:MOST_OPS],
-    )
-
-
-def _no_profiles(devices):
-    """Return {reason: [(`Device`, number of rows), ...]} of the profiles that were asked for and not given."""
-    found = {}
-    for device in devices:
-        reasons = [row.profile["unsupported"] for row in device.measured if row.profile and "ops" not in row.profile]
-        for reason in dict.fromkeys(reasons):
-            found.setdefault(reason, []).append((device, reasons.count(reason)))
-    return found
 
 
 def _coverage(device):
