@@ -98,7 +98,8 @@ def save_network(name, path):
     model(np.concatenate(calibration_images(scenes, len(scenes), SIZE, metadata)), training=True)
     for norm, momentum in zip(norms, momenta):
         norm.momentum = momentum
-    save_model(model, path, metadata.replace(data=""))
+    # As if trained on them, so that the export asks of its files what it asks of those of trained networks.
+    save_model(model, path, metadata)
 
 
 def _branch_ends(model):
@@ -112,8 +113,8 @@ def _branch_ends(model):
     for add in layers_of(model, keras.layers.Add):
         norms = [graph.producer(tensor) for tensor in add.input]
         norms = [norm for norm in norms if isinstance(norm, keras.layers.BatchNormalization)]
-        # Where both inputs are normalized, one of them is the shortcut.
-        ends.update(norm.name for norm in norms[-1:])
+        # Where both inputs are normalized, the second is the shortcut.
+        ends.update(norm.name for norm in norms[:1])
     return ends
 
 
