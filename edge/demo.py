@@ -58,8 +58,8 @@ def describe(path):
 
     Returns:
         {"file", "network", "data", "precision", "bytes", "miou" or None, "align_corners", "input" and "output":
-        {"dtype", "shape"}, "classes": [{"name", "color"}], "lookup": for red, green and blue the 256 values of the input
-        that stand for 0 to 255}.
+        {"dtype", "shape"}, "classes": [{"name", "color"}], "lookup": for red, green and blue the 256 values that stand
+        for 0 to 255 in the input}.
 
     Raises:
         UserError: the file is damaged, is not of this library, or takes or gives what LiteRT.js does not know.

@@ -7,6 +7,7 @@ import mimetypes
 import pathlib
 import shutil
 import subprocess
+import sys
 import tempfile
 import threading
 import urllib.parse
@@ -88,15 +89,23 @@ class Server:
         self.answers = {}
         self.posted = {}
         handler = functools.partial(_Handler, self, litertjs, accept_posts)
-        self._server = http.server.ThreadingHTTPServer((host, port), handler)
-        self.url = f"http://{host}:{self._server.server_address[1]}"
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
-        self._thread.start()
+        self._server = _ThreadingServer((host, port), handler)
+        # Browsers trust the name localhost, which every address includes, but not 0.0.0.0.
+        name = "localhost" if host == "0.0.0.0" else host
+        self.url = f"http://{name}:{self._server.server_address[1]}"
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
     def close(self):
         """Stop it."""
         self._server.shutdown()
         self._server.server_close()
+
+
+class _ThreadingServer(http.server.ThreadingHTTPServer):
+    def handle_error(self, request, client_address):
+        # A browser may go in the middle of an answer.
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):

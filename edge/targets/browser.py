@@ -12,7 +12,6 @@ import re
 import numpy as np
 
 from edge import targets, web_server
-from edge.gpu_runner import refusal
 from edge.targets import MeasurementFailed, Unsupported
 from edge.targets.chromium import Chromium, TooLate, find_program
 from edge.tensors import pack, random_input, unpack
@@ -120,9 +119,10 @@ class Session:
         loaded = self._evaluate("load", f"benchmark.load({options})")
         self._told = self._evaluate("load", "benchmark.report()")
         if self._accelerator == "webgpu":
-            reason = refusal("\n".join(self._chromium.console))
-            if reason or not self._told["fully_accelerated"]:
-                raise MeasurementFailed(reason or "not all of it runs on the GPU; LiteRT.js does not say why")
+            left_out = _left_out("\n".join(self._chromium.console))
+            if left_out or not self._told["fully_accelerated"]:
+                reasons = "; ".join(left_out) or "LiteRT.js does not say why"
+                raise MeasurementFailed(f"not all of it runs on the GPU: {reasons}")
         return {**loaded, "load_average": load_average}
 
     def _infer(self, packed):
@@ -224,3 +224,9 @@ def _ask_host(model, timeout_s):
         return session.ask("report")
     finally:
         session.close()
+
+
+def _left_out(log):
+    """Return the ops, with reasons, that LiteRT says its GPU accelerator did not take."""
+    found = re.search(r"operations are not supported by GPU delegate:\n(.*?)\n[^\n]*operations will", log, re.DOTALL)
+    return sorted({line.strip().rstrip(".") for line in found[1].splitlines()}) if found else []

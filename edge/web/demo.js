@@ -15,6 +15,7 @@ let facts; // what the server says of the file
 let bytes; // the file
 let network = null;
 let settings = { accelerator: "wasm", threads: 1 };
+let computing = null; // promise of the frame in work
 let source = null; // {kind, image: what can be drawn, width, height, live, stop}
 let framesLeft = 0; // frames still to be computed of a still picture
 let times = []; // of the last frames: {before, inference, after} in ms
@@ -27,8 +28,10 @@ let palette;
 
 // ---- One frame
 
+// Shows one frame, unless the source or the settings change meanwhile.
 async function computeFrame() {
-  const { image, width, height } = source;
+  const [frameNetwork, frameSource] = [network, source];
+  const { image, width, height } = frameSource;
   const begin = performance.now();
   const pixels = input.canvas;
   input.drawImage(image, 0, 0, pixels.width, pixels.height);
@@ -37,21 +40,28 @@ async function computeFrame() {
   // The very frame that is computed will be shown, also when the video has gone on meanwhile.
   const scale = Math.min(1, LARGEST / Math.max(width, height));
   const copy = createImageBitmap(image, { resizeWidth: width * scale, resizeHeight: height * scale });
-  const [[output]] = await network.run([tensor]);
+  const [[output]] = await frameNetwork.run([tensor]);
   const computed = performance.now();
-  toLabels(labels, output, network.outputs[0].shape, [pixels.height, pixels.width], facts.align_corners);
+  const shown = await copy;
+  if (network !== frameNetwork || source !== frameSource) {
+    shown.close();
+    return;
+  }
+  toLabels(labels, output, frameNetwork.outputs[0].shape, [pixels.height, pixels.width], facts.align_corners);
   const colors = new ImageData(pixels.width, pixels.height);
   const colored = new Uint32Array(colors.data.buffer);
   for (let index = 0; index < labels.length; index++) {
     colored[index] = palette[labels[index]];
   }
-  const shown = await copy;
   show(picture, shown.width, shown.height).drawImage(shown, 0, 0);
   shown.close();
   show(overlay, pixels.width, pixels.height).putImageData(colors, 0, 0);
   const end = performance.now();
   times = [...times, { before: prepared - begin, inference: computed - prepared, after: end - computed }].slice(-WINDOW);
   ends = [...ends, end].filter((time) => time > end - 2000);
+  framesLeft--;
+  showNumbers();
+  document.body.dataset.frames = Number(document.body.dataset.frames) + 1;
 }
 
 function show(context, width, height) {
@@ -71,18 +81,13 @@ async function loop() {
     if (source.live && source.image.readyState < HTMLMediaElement.HAVE_CURRENT_DATA) {
       continue;
     }
-    const shown = source;
     try {
-      await computeFrame();
+      computing = computeFrame();
+      await computing;
     } catch (error) {
       fail(`The network failed: ${error.message}`);
-      source = null;
-      continue;
-    }
-    if (source === shown) {
-      framesLeft--;
-      showNumbers();
-      document.body.dataset.frames = Number(document.body.dataset.frames ?? 0) + 1;
+      framesLeft = 0;
+      network = null;
     }
   }
 }
@@ -125,6 +130,7 @@ function showShares() {
 
 function clearNumbers() {
   [times, ends, shownAt] = [[], [], 0];
+  document.body.dataset.frames = 0; // shown of this source in these settings
   for (const name of ["total", "rate", "before", "inference", "after"]) {
     element(name).textContent = "–";
   }
@@ -227,8 +233,10 @@ async function openSample() {
 // ---- Settings
 
 async function load() {
-  network?.close();
+  const old = network;
   network = null;
+  await computing?.catch(() => {});
+  old?.close();
   clearNumbers();
   const software = settings.accelerator === "webgpu" && (await isSoftware());
   element("busy").hidden = false;
