@@ -1,0 +1,134 @@
+"""What a search leaves behind: its path as data and as a picture, and the recipe of the network that it found."""
+
+import dataclasses
+import json
+import pathlib
+
+import yaml
+
+from keras_liteseg.errors import UserError
+from keras_liteseg.expansion.algorithm import slope
+from keras_liteseg.files import atomic_path, require_writable, write_json
+from keras_liteseg.results import provenance
+from keras_liteseg.visualization.expansion import expansion_picture
+
+SEARCH_FILE = "search.json"
+PICTURE_FILE = "search.svg"
+RECIPE_FILE = "winner.yaml"
+PUBLISHED = ("lps_net_s", "lps_net_m", "lps_net_l")
+
+
+class Record:
+    """The output folder of a search.
+
+    Args:
+        folder: where it lies, a path.
+        recipe: `Recipe` that is to train the network found.
+        decisions: dict of everything that decides the outcome, which must be the same when a search goes on.
+        resume: whether it goes on.
+
+    Raises:
+        UserError: there is a search already, or none to go on with, or it was one with other decisions.
+    """
+
+    def __init__(self, folder, recipe, decisions, resume=False):
+        self.folder = pathlib.Path(folder)
+        self._recipe = recipe
+        self._decisions = json.loads(json.dumps(decisions))  # tuples are lists, as in what is read
+        self._rounds = []
+        self._published = {}
+        path = self.folder / SEARCH_FILE
+        require_writable(path)
+        if resume and not path.exists():
+            raise UserError(f"There is no {SEARCH_FILE} in {self.folder} to go on with; leave out --resume to start.")
+        if path.exists():
+            if not resume:
+                raise UserError(
+                    f"{self.folder} already holds a search; give --resume to go on or another --output_dir."
+                )
+            self._require_same(path)
+        else:
+            self._write()
+
+    def _require_same(self, path):
+        try:
+            before = json.loads(path.read_text())["decisions"]
+        except (OSError, ValueError, KeyError) as error:
+            raise UserError(f"{path} is damaged ({error}); start again in another folder.") from None
+        now = self._decisions
+        changed = sorted(name for name in before.keys() | now.keys() if before.get(name) != now.get(name))
+        if changed:
+            name = changed[0]
+            values = ("another", "this") if name == "recipe" else (before.get(name), now.get(name))
+            raise UserError(
+                f"The search in {self.folder} was begun with {name} {values[0]}, not {values[1]}; go on as it was begun "
+                "or start another one in another folder."
+            )
+
+    def published(self, latencies):
+        """Note the latencies in ms of the networks in `PUBLISHED`, for scale."""
+        self._published = dict(zip(PUBLISHED, latencies, strict=True))
+
+    def add(self, found):
+        """Write down a `Round` and print it as a table."""
+        self._rounds.append(found)
+        self._write()
+        with atomic_path(self.folder / PICTURE_FILE) as temporary:
+            temporary.write_text(expansion_picture(self._rounds, self._published, self._decisions["budget_ms"]))
+        print(self._table(found), flush=True)
+
+    def _table(self, found):
+        lines = [f"Round {len(self._rounds)}: from {_text(found.base)}, towards {found.target:.2f} ms"]
+        for node in found.candidates:
+            mark = "*" if node is found.chosen else " "
+            gain = 100 * slope(node, found.base, self._decisions["criterion"])
+            lines.append(f" {mark} {_text(node)}, {gain:+.2f} points per ms")
+        if found.chosen is None:
+            lines.append(" None is better." if found.candidates else " No growth fits into the budget.")
+        return "\n".join(lines)
+
+    @property
+    def winner(self):
+        """The `Node` that the search has come to."""
+        return self._rounds[-1].chosen or self._rounds[-1].base
+
+    def finish(self):
+        """Write the recipe that trains the network found, and say how."""
+        name = self.winner.architecture.name
+        values = dataclasses.asdict(dataclasses.replace(self._recipe, model=name))
+        values = {key: list(value) if isinstance(value, tuple) else value for key, value in values.items()}
+        train = f"python train.py --config {self.folder / RECIPE_FILE} --data_dir DIR --output_dir runs/winner"
+        export = (
+            "python export_tflite.py --model runs/winner/best.keras --quantization int8 --data "
+            f"{self._recipe.data} --data_dir DIR --output winner.tflite"
+        )
+        header = f"# {_text(self.winner)} after the short training of the search.\n#\n#   {train}\n#   {export}\n"
+        with atomic_path(self.folder / RECIPE_FILE) as temporary:
+            temporary.write_text(header + yaml.safe_dump(values, sort_keys=False))
+        print(f"Found {_text(self.winner)} after the short training")
+        print(f"Wrote {self.folder}/: {SEARCH_FILE}, {PICTURE_FILE}, {RECIPE_FILE}. Train it in full: {train}")
+
+    def _write(self):
+        criterion = self._decisions["criterion"]
+        rounds = [
+            {
+                "base": _node(found.base),
+                "target_ms": found.target,
+                "candidates": [
+                    _node(node) | {"slope": slope(node, found.base, criterion)} for node in found.candidates
+                ],
+                "chosen": found.chosen and found.chosen.architecture.name,
+            }
+            for found in self._rounds
+        ]
+        content = {"decisions": self._decisions, "published_ms": self._published, "rounds": rounds}
+        write_json(self.folder / SEARCH_FILE, content | provenance())
+
+
+def _text(node):
+    return f"{node.architecture.name}: {node.latency:.2f} ms, mIoU {100 * node.miou:.2f}"
+
+
+def _node(node):
+    architecture = dataclasses.asdict(node.architecture)
+    return {"name": node.architecture.name, **architecture, "latency_ms": node.latency, "miou": node.miou}

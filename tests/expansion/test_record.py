@@ -1,0 +1,87 @@
+"""The files of a search."""
+
+import json
+import xml.etree.ElementTree
+
+import pytest
+
+from keras_liteseg.errors import UserError
+from keras_liteseg.expansion import START, Node, Round, expand
+from keras_liteseg.expansion.record import PICTURE_FILE, PUBLISHED, RECIPE_FILE, SEARCH_FILE, Record
+from keras_liteseg.training.recipe import Recipe, load_recipe
+from tests.expansion.test_algorithm import measure, miou
+
+RECIPE = Recipe(model="lps_net_s", data="camvid", crop_size=(256, 352), epochs=75, class_weights="inverse_log")
+DECISIONS = {"budget_ms": 3.0, "criterion": "latency", "recipe": {"crop_size": (256, 352)}}
+
+
+@pytest.fixture
+def rounds():
+    return list(expand(measure, lambda networks, base: list(map(miou, networks)), budget=3.0))
+
+
+def finished(folder, rounds):
+    record = Record(folder, RECIPE, DECISIONS)
+    record.published([6.9, 9.0, 14.9])
+    for found in rounds:
+        record.add(found)
+    record.finish()
+    return record
+
+
+def test_path_as_data(tmp_path, rounds, capsys):
+    record = finished(tmp_path / "new", rounds)
+    assert record.winner == rounds[-1].base
+    content = json.loads((tmp_path / "new" / SEARCH_FILE).read_text())
+    assert len(content["rounds"]) == len(rounds) > 2
+    for ours, found in zip(content["rounds"], rounds, strict=True):
+        assert ours["base"]["latency_ms"] == found.base.latency and ours["target_ms"] == found.target
+        assert [node["miou"] for node in ours["candidates"]] == [node.miou for node in found.candidates]
+        assert ours["chosen"] == (found.chosen and found.chosen.architecture.name)
+    assert set(content["published_ms"]) == set(PUBLISHED)
+    assert "No growth fits into the budget." in capsys.readouterr().out
+
+
+def test_path_as_picture(tmp_path, rounds):
+    finished(tmp_path, rounds)
+    picture = xml.etree.ElementTree.parse(tmp_path / PICTURE_FILE).getroot()
+    space = "{http://www.w3.org/2000/svg}"
+    dots = [circle.get("class") for circle in picture.iter(f"{space}circle")]
+    chosen = sum(found.chosen is not None for found in rounds)
+    assert dots.count("chosen") == chosen + 1
+    assert dots.count("candidate") == sum(len(found.candidates) for found in rounds) - chosen
+    texts = [text.text for text in picture.iter(f"{space}text")]
+    assert set(PUBLISHED) <= set(texts) and "budget" in texts
+    for circle in picture.iter(f"{space}circle"):
+        assert 0 < float(circle.get("cx")) < 900 and 0 < float(circle.get("cy")) < 560
+
+
+def test_recipe_trains_the_winner(tmp_path, rounds):
+    record = finished(tmp_path, rounds)
+    recipe = load_recipe(tmp_path / RECIPE_FILE)
+    assert recipe.model == record.winner.architecture.name
+    assert recipe == Recipe(**{**vars(RECIPE), "model": recipe.model})
+
+
+def test_folder_of_another_search(tmp_path):
+    with pytest.raises(UserError, match="no search.json in .* leave out --resume"):
+        Record(tmp_path, RECIPE, DECISIONS, resume=True)
+    Record(tmp_path, RECIPE, DECISIONS)
+    with pytest.raises(UserError, match="already holds a search; give --resume"):
+        Record(tmp_path, RECIPE, DECISIONS)
+    Record(tmp_path, RECIPE, DECISIONS, resume=True)
+    with pytest.raises(UserError, match="begun with budget_ms 3.0, not 4.0"):
+        Record(tmp_path, RECIPE, {**DECISIONS, "budget_ms": 4.0}, resume=True)
+    with pytest.raises(UserError, match="begun with recipe another, not this"):
+        Record(tmp_path, RECIPE, {**DECISIONS, "recipe": {}}, resume=True)
+    (tmp_path / SEARCH_FILE).write_text("{")
+    with pytest.raises(UserError, match="is damaged"):
+        Record(tmp_path, RECIPE, DECISIONS, resume=True)
+
+
+def test_round_without_a_better_network(tmp_path, capsys):
+    record = Record(tmp_path, RECIPE, DECISIONS)
+    base = Node(START, 1.0, 0.5)
+    record.add(Round(base, 2.0, (Node(START.grown(("depth", (0, 0, 0, 1, 1))), 2.0, 0.4),), None))
+    assert "None is better." in capsys.readouterr().out
+    assert record.winner is base
