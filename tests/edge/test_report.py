@@ -787,7 +787,7 @@ def test_output_that_cannot_be_written(output, message, good, tmp_path):
 def test_full_disk_leaves_the_old_page(disk, tmp_path):
     old = disk / "report.html"
     old.write_text("old")
-    many = write(tmp_path / "many.json", [made_up(f"net{number}.tflite", p50=5.0 + number) for number in range(400)])
+    many = write(tmp_path / "many.json", [made_up(f"net{number}.tflite", accuracy=None) for number in range(600)])
     done = report(many, "--output", old)
     assert done.returncode == 1 and done.stderr.startswith(f"error: Cannot write {old}: No space left on device")
     assert old.read_text() == "old" and list(disk.iterdir()) == [old]
