@@ -4,6 +4,8 @@
 #                      libraries, point PIP_EXTRA_INDEX_URL to PyTorch's index of CPU wheels first
 # make test-mediapipe  exported files in MediaPipe's ImageSegmenter, in .venv-mediapipe; on Debian it needs the packages
 #                      libegl1 and libgles2
+# make test-edge  measuring on devices: all of tests/edge, with LiteRT on emulated aarch64 in .aarch64; on Debian it needs
+#                  the packages adb, chromium, nodejs, openssh-server and qemu-user-static, and skips what it finds missing
 # make bench-runtimes   time LiteRT against ONNX Runtime and OpenVINO, in .venv-runtimes; twenty minutes on an idle machine
 # make venv   only prepare .venv
 
@@ -14,7 +16,7 @@ STAMP := .venv/installed
 # Two test files at a time; TensorFlow alone does not fill two cores.
 SPREAD := --numprocesses 2 --dist loadfile
 
-.PHONY: demo test test-all test-backends test-mediapipe bench-runtimes venv clean
+.PHONY: demo test test-all test-backends test-mediapipe test-edge bench-runtimes venv clean
 
 demo: venv
 	$(RUN) demo.py --output_dir demo_output
@@ -30,6 +32,10 @@ test-backends: .venv-backends/installed
 
 test-mediapipe: venv .venv-mediapipe/installed
 	.venv-mediapipe/bin/python -m pytest -rs tests/tflite/test_mediapipe.py
+
+test-edge: venv
+	@$(RUN) -m tests.edge.aarch64 .aarch64 || true
+	$(RUN) -m pytest -rs tests/edge
 
 bench-runtimes: .venv-runtimes/installed
 	.venv-runtimes/bin/python -m benchmarks.runtimes --output results/runtimes_512x1024.json
@@ -64,4 +70,4 @@ $(STAMP): requirements.txt
 	@touch $(STAMP)
 
 clean:
-	rm -rf .venv .venv-backends .venv-mediapipe .venv-runtimes demo_output
+	rm -rf .venv .venv-backends .venv-mediapipe .venv-runtimes .aarch64 demo_output

@@ -39,6 +39,22 @@ from tensors import UnsupportedType, pack, random_input, unpack
 
 THERMAL = "/sys/class/thermal/thermal_zone"
 CPUS = "/sys/devices/system/cpu"
+# What /proc/cpuinfo says of ARM's own cores, which is a number.
+ARM_CORES = {
+    ("0x41", part): f"ARM {name}"
+    for part, name in {
+        "0xd03": "Cortex-A53",
+        "0xd05": "Cortex-A55",
+        "0xd08": "Cortex-A72",
+        "0xd0b": "Cortex-A76",
+        "0xd0c": "Neoverse N1",
+        "0xd40": "Neoverse V1",
+        "0xd41": "Cortex-A78",
+        "0xd42": "Cortex-A78AE",
+        "0xd49": "Neoverse N2",
+        "0xd4f": "Neoverse V2",
+    }.items()
+}
 DEVFREQ = "/sys/class/devfreq"
 
 
@@ -164,11 +180,13 @@ def cpu_name():
     if os.path.exists("/proc/device-tree/model"):
         with open("/proc/device-tree/model") as file:
             return file.read().strip("\0\n")
-    if os.path.exists("/proc/cpuinfo"):
-        with open("/proc/cpuinfo") as file:
-            for line in file:
-                if line.startswith("model name"):
-                    return line.split(":", 1)[1].strip()
+    lines = (read("/proc/cpuinfo") or "").splitlines()
+    names = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    if "model name" in names:
+        return names["model name"]
+    if "CPU part" in names:
+        core = ARM_CORES.get((names["CPU implementer"], names["CPU part"]))
+        return core or f"ARM core {names['CPU implementer']} {names['CPU part']}"
     return platform.processor() or platform.machine()
 
 

@@ -141,7 +141,7 @@ def _find(serial):
         raise MeasurementFailed(f"adb does not work here: {last_line(done.stderr)}")
     if serial is None and len(devices) > 1:
         raise MeasurementFailed(
-            f"several devices are connected, {', '.join(sorted(devices))}; say which: adb://{sorted(devices)[0]}/cpu"
+            f"several devices are connected, {', '.join(sorted(devices))}; say which, such as adb://{sorted(devices)[0]}"
         )
     if not devices:
         raise MeasurementFailed("no device is connected; switch on USB debugging on the phone and plug it in")

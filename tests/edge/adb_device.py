@@ -245,7 +245,7 @@ class _Stream:
     def _take(self, path):
         failure = None
         try:
-            file = open(path, "wb")
+            file = open(path, "wb", buffering=0)
         except OSError as error:
             file, failure = open(os.devnull, "wb"), f"couldn't create file: {error.strerror}"
         with file:
@@ -255,11 +255,11 @@ class _Stream:
                     break
                 data = self._read(length)
                 try:
-                    file.write(data)
-                    file.flush()
+                    # On a full disk, a part may be written.
+                    while data and not failure:
+                        data = data[file.write(data) :]
                 except OSError as error:
                     failure = f"write failed: {error.strerror}"
-                    file = open(os.devnull, "wb")
         if failure:
             self._fail(failure)
         else:

@@ -3,12 +3,10 @@ the runner of this project. `install` writes it as a program in one of the two f
 
 import pathlib
 import re
+import shlex
 import shutil
 import sys
 
-from edge.targets import RUNNER_FILES
-
-ROOT = pathlib.Path(__file__).resolve().parents[2]
 COMMON = ("graph", "num_threads", "num_runs", "min_secs", "max_secs", "warmup_runs", "warmup_min_secs")
 COMMON += ("report_peak_memory_footprint", "use_gpu", "require_full_delegation", "signature_to_run_for")
 FLAGS = {
@@ -19,16 +17,21 @@ FLAGS = {
 }
 
 
-def install(path, form, first_lines=""):
-    """Write the program to `path`; `first_lines` of Python are run before anything else."""
+def install(path, form, first_lines="", python=(sys.executable,)):
+    """Write the program to `path`; `first_lines` are run before anything else, all of it by the command `python`."""
+    from edge.targets import RUNNER_FILES
+
     runner = path.parent / "runner"
     runner.mkdir(parents=True)
-    for file in RUNNER_FILES:
+    # The runner, alone, and this file: keras_liteseg/tflite holds names of Python's own modules.
+    for file in (*RUNNER_FILES, pathlib.Path(__file__)):
         shutil.copy(file, runner)
-    path.write_text(
-        f"#!{sys.executable}\nimport sys\nsys.path[:0] = {[str(ROOT), str(runner)]!r}\n{first_lines}\n"
-        f"from tests.edge.measuring_program import main\nsys.exit(main({form!r}, sys.argv[1:]))\n"
+    script = path.with_suffix(".py")
+    script.write_text(
+        f"import sys\nsys.path[:0] = {[str(runner)]!r}\n{first_lines}\n"
+        f"from measuring_program import main\nsys.exit(main({form!r}, sys.argv[1:]))\n"
     )
+    path.write_text(f'#!/bin/sh\nexec {shlex.join([*python, str(script)])} "$@"\n')
     path.chmod(0o755)
     return path
 
@@ -188,9 +191,7 @@ def _tell_ops(form, model, threads):
 def _tell_table(rows, total, line):
     for title in ("Run Order", "Top by Computation Time"):
         print(f"============================== {title} ==============================")
-        print(
-            "\t             [node type]\t  [start]\t  [first]\t [avg ms]\t     [%]\t  [cdf%]\t  [mem KB]\t[times called]\t[Name]"
-        )
+        print("\t[node type]\t[start]\t[first]\t[avg ms]\t[%]\t[cdf%]\t[mem KB]\t[times called]\t[Name]")
         for kind, ms, name in rows:
             print(line.format(kind, 0, ms, ms, 100 * ms / total, 0, 0, 1, name))
         print()

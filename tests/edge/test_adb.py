@@ -6,7 +6,6 @@ import json
 import os
 import pathlib
 import shutil
-import socket
 import subprocess
 import sys
 import threading
@@ -18,50 +17,11 @@ from edge import benchmark, targets
 from edge.targets import MeasurementFailed, Options, adb
 from keras_liteseg.errors import UserError
 from keras_liteseg.tflite.gpu import SWIFTSHADER, swiftshader_variables
-from tests.edge.adb_device import Device
 from tests.edge.measuring_program import install
 
 ROOT = pathlib.Path(__file__).parents[2]
 needs_adb = pytest.mark.skipif(shutil.which("adb") is None, reason="no adb here; on Debian: apt install adb")
 needs_gpu = pytest.mark.skipif(not SWIFTSHADER.exists(), reason="no SwiftShader here; on Debian: apt install chromium")
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    """An adb server of the tests' own, which knows neither the user's phones nor keys."""
-    with pytest.MonkeyPatch.context() as patch:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            patch.setenv("ANDROID_ADB_SERVER_PORT", str(free.getsockname()[1]))
-        patch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
-        patch.setenv("ADB_LOCAL_TRANSPORT_MAX_PORT", "5553")  # looks for no emulators
-        for name in ("ADB_VENDOR_KEYS", "ADB_SERVER_SOCKET", "ANDROID_SERIAL"):
-            patch.delenv(name, raising=False)
-        subprocess.run(["adb", "start-server"], check=True, capture_output=True)
-        try:
-            if len(subprocess.run(["adb", "devices"], capture_output=True, text=True).stdout.split()) > 4:
-                pytest.skip("a device is plugged in; these tests want adb for themselves")
-            yield
-        finally:
-            subprocess.run(["adb", "kill-server"])
-
-
-@pytest.fixture
-def connected(server, tmp_path, monkeypatch):
-    """Function that returns a new connected `Device`."""
-    monkeypatch.setattr(adb, "PAUSE_S", 0)
-    devices = []
-
-    def connect(**settings):
-        devices.append(Device(tmp_path / f"device{len(devices)}", **settings))
-        done = subprocess.run(["adb", "connect", devices[-1].serial], capture_output=True, text=True)
-        assert not settings.get("trusts", True) or f"connected to {devices[-1].serial}" in done.stdout, done
-        return devices[-1]
-
-    yield connect
-    for device in devices:
-        subprocess.run(["adb", "disconnect", device.serial], capture_output=True)
-        device.stop()
 
 
 @pytest.fixture
@@ -148,18 +108,6 @@ def test_profile(device, programs, float_file, form):
     ]
     assert all(op["ms"] >= 0 for op in row["profile"]["ops"])
     assert row["delegation"] == here["delegation"] and row["delegation"]["other_ops"] == [{"op": "ARG_MAX", "count": 1}]
-
-
-@pytest.fixture(scope="module")
-def float_file(tmp_path_factory):
-    """A file of two convolutions and an argmax, which XNNPACK does not take."""
-    import tensorflow as tf
-
-    from tests.edge.test_benchmark import to_tflite
-
-    path = tmp_path_factory.mktemp("float") / "float.tflite"
-    path.write_bytes(to_tflite(lambda x: tf.argmax(x, -1, output_type=tf.int32)))
-    return path
 
 
 @needs_adb
@@ -333,7 +281,7 @@ def test_device_that_is_offline(device, classic, int8_file):
 
 
 @needs_adb
-def test_no_device(server, classic, int8_file):
+def test_no_device(adb_server, classic, int8_file):
     for target, expected in (
         ("adb:", "no device is connected; switch on USB debugging on the phone and plug it in"),
         ("adb://R5CT1234", "no device is connected; switch on USB debugging on the phone and plug it in"),
@@ -347,7 +295,7 @@ def test_two_devices_and_no_serial_number(connected, classic, int8_file):
     serials = sorted([connected().serial, connected().serial])
     (row,) = benchmark.benchmark([int8_file], "adb:gpu", options=settings(classic))
     assert row["reason"] == (
-        f"several devices are connected, {serials[0]}, {serials[1]}; say which: adb://{serials[0]}/gpu"
+        f"several devices are connected, {serials[0]}, {serials[1]}; say which, such as adb://{serials[0]}"
     )
     (row,) = benchmark.benchmark([int8_file], f"adb://{serials[1]}", [1], 1, options=settings(classic))
     assert row["status"] == "ok", row

@@ -1,0 +1,117 @@
+"""LiteRT's ARM kernels, under qemu's emulation of user programs: what they compute, not how fast. `make test-edge`
+prepares what these tests need."""
+
+import os
+import pathlib
+import shlex
+import shutil
+import signal
+
+import pytest
+
+from edge import benchmark
+from edge.correctness import Reference
+from edge.targets import RUNNER_FILES, Options
+from edge.targets.session import Session
+from tests.edge import aarch64, sshd
+from tests.edge.measuring_program import install
+from tests.edge.test_adb import measure, needs_adb
+
+FOLDER = pathlib.Path(__file__).parents[2] / ".aarch64"
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not aarch64.is_ready(FOLDER), reason="nothing for aarch64 is here; make test-edge prepares it"),
+]
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Function that returns a session of the runner on aarch64."""
+    for file in RUNNER_FILES:
+        shutil.copy(file, tmp_path)
+    sessions = []
+
+    def start(model):
+        sessions.append(Session([*aarch64.python(FOLDER), tmp_path / "runner.py", model, "1"], 300, lambda: None))
+        return sessions[-1]
+
+    yield start
+    for session in sessions:
+        session.close()
+
+
+def reports(start, model):
+    """Return what the same runner says of a file on aarch64 and on this machine, and the comparison of outputs."""
+    session = start(model)
+    session.ask("load")
+    there, compared = session.ask("report"), Reference(model).compare(session)
+    (here,) = benchmark.benchmark([model], threads=[1], runs=1)
+    return there, here, compared
+
+
+def test_int8_outputs_are_those_of_x86_bit_for_bit(start, int8_file):
+    there, here, compared = reports(start, int8_file)
+    assert compared == {"frames": 2, "max_difference": 0.0, "equal_labels": 1.0}
+    for key in ("accelerator", "delegation", "inputs", "outputs"):
+        assert there[key] == here[key]
+    assert there["accelerator"] == "xnnpack" and there["delegation"]["partitions"] == 1
+
+
+@pytest.mark.parametrize("name", ["lps_net_s", "pp_liteseg_t", "liteseg_shufflenet"])
+def test_int8_outputs_of_other_families_are_those_of_x86_bit_for_bit(start, name, images, metadata, tmp_path):
+    from keras_liteseg.models import create_model, fold_batch_norm
+    from keras_liteseg.quantization.post_training import post_training
+    from keras_liteseg.quantization.simulate import simulate_int8
+    from keras_liteseg.tflite.convert import convert
+
+    network = fold_batch_norm(create_model(name, images[0].shape[1:], 9))
+    quantized = simulate_int8(*post_training(network, images)[:2])
+    model = tmp_path / f"{name}.tflite"
+    model.write_bytes(convert(quantized, metadata.replace(model=name, quantization="int8", output_type="logits")))
+    there, here, compared = reports(start, model)
+    assert compared["max_difference"] == 0.0
+    assert there["delegation"] == here["delegation"]
+
+
+def test_float_outputs_are_those_of_x86(start, float_file):
+    there, here, compared = reports(start, float_file)
+    assert compared["equal_labels"] == 1.0
+    assert there["delegation"] == here["delegation"]
+
+
+def test_emulated_processor_is_named_as_such(start, int8_file):
+    session = start(int8_file)
+    session.ask("load")
+    report = session.ask("report")
+    assert report["device"]["cpu"] == "ARM Cortex-A76" and " aarch64, " in report["device"]["os"]
+    if pathlib.Path("/proc/sys/kernel/arch").exists():  # since Linux 6.1
+        assert report["stand_in"] == "emulator"
+
+
+@pytest.mark.skipif(sshd.SSHD is None, reason="no sshd here; on Debian: apt install openssh-server")
+def test_whole_benchmark_over_ssh(tmp_path, int8_file):
+    server = sshd.start(tmp_path)
+    try:
+        server.make_ready(
+            importlib.metadata.version("ai-edge-litert"), f'exec {shlex.join(aarch64.python(FOLDER))} "$@"'
+        )
+        options = Options(ssh_config=str(server.config))
+        (row,) = benchmark.benchmark([int8_file], server.target, [1], 2, 1, profile=True, options=options)
+    finally:
+        os.killpg(server.process.pid, signal.SIGKILL)
+        server.process.wait()
+    assert row["status"] == "ok", row
+    assert row["device"]["cpu"] == "ARM Cortex-A76" and row["accelerator"] == "xnnpack"
+    assert row["correctness"] == {"frames": 2, "max_difference": 0.0, "equal_labels": 1.0}
+    assert row["stand_in"] in ("emulator", "loopback") and "no device's speed" in benchmark.table([row])
+    assert {op["delegate"] for op in row["profile"]["ops"]} == {"xnnpack"}
+
+
+@needs_adb
+def test_whole_benchmark_over_adb(connected, tmp_path, int8_file):
+    phone = connected()
+    program = install(tmp_path / "program" / "benchmark_model", "classic", python=aarch64.python(FOLDER))
+    (row,) = measure(phone, int8_file, program, runs=1)
+    assert row["status"] == "ok", row
+    assert row["stand_in"] == "loopback" and row["accelerator"] == "xnnpack"
+    assert row["correctness"] == {"frames": 2, "max_difference": 0.0, "equal_labels": 1.0}
