@@ -16,6 +16,8 @@ from ai_edge_litert.options import CpuOptions, GpuOptions, Options
 from tensors import require_supported
 
 _ADAPTER = re.compile(r"Selected adapter: (.*?), arch=.*?backend=(\w+), adapterType=(.*)")
+# Of the reasons, which name every tensor.
+SHOWN = 5
 _COPY = """
 import os
 while data := os.read(0, 65536):
@@ -87,7 +89,8 @@ def refusal(log):
     if not found:
         return None
     kinds = sorted(set(line.strip().rstrip(".") for line in found[1].splitlines()))
-    return f"not all of it runs on the GPU: {'; '.join(kinds)}"
+    more = f"; and {len(kinds) - SHOWN} more" if len(kinds) > SHOWN else ""
+    return f"not all of it runs on the GPU: {'; '.join(kinds[:SHOWN])}{more}"
 
 
 @contextlib.contextmanager

@@ -61,8 +61,8 @@ class Record:
             name = changed[0]
             values = ("another", "this") if name == "recipe" else (before.get(name), now.get(name))
             raise UserError(
-                f"The search in {self.folder} was begun with {name} {values[0]}, not {values[1]}; go on as it was begun "
-                "or start another one in another folder."
+                f"The search in {self.folder} was begun with {name} {values[0]}, not {values[1]}; go on with that, or "
+                "start another one in another folder."
             )
 
     def published(self, latencies):
