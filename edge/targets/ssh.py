@@ -102,6 +102,7 @@ class Device:
         self._pushed = set()
         self._started = 0
         self._lost = False
+        self._half = False
         try:
             self._python = self._environment()
             # Address and port of the client, then of the server.

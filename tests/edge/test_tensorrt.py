@@ -317,7 +317,7 @@ def test_runner(device, reference):
     report = session.ask("report")
     assert report["runtime"] == {"name": "TensorRT", "version": "10.3.0"}
     assert report["accelerator"] == "tensorrt fp16" and report["converted"] == "ONNX opset 17, TensorRT fp16"
-    assert report["adapter"] == {"name": "Orin", "backend": "CUDA", "type": "compute capability 8.7"}
+    assert report["adapter"] == {"name": "stand-in", "backend": "CUDA", "type": "compute capability 8.7"}
     assert report["peak_memory_mb"] == {"model": 7.0}
     assert report["delegation"]["other_ops"] == []
 
@@ -411,7 +411,7 @@ def test_whole_way(server, float_file, int8_file, tmp_path, version):
     assert row["compile_ms"] > 0 and row["profile"]["ops"] and row["first_run_ms"] is None
     assert failed["status"] == "failed" and "give the float32 or float16 file" in failed["reason"]
     lines = benchmark.table([row, failed]).splitlines()
-    assert "tensorrt fp16: Orin (loopback: no device's speed)" in lines[1] and "failed: " in lines[2]
+    assert "tensorrt fp16: stand-in (loopback: no device's speed)" in lines[1] and "failed: " in lines[2]
     assert server.leftovers() == [] and not list(tmp_path.rglob("oops")) and not pathlib.Path("oops").exists()
 
 

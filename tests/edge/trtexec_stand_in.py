@@ -51,7 +51,7 @@ def main(arguments):
         session = onnxruntime.InferenceSession(source, settings, providers=["CPUExecutionProvider"])
     except Exception as error:
         fail(f"[TRT] ModelImporter.cpp:914: Failed to parse ONNX model from file: {source}! ({error})")
-    info("Selected Device: Orin")
+    info("Selected Device: stand-in")
     info("Compute Capability: 8.7")
     if "--saveEngine" in options:
         with open(source, "rb") as file, open(options["--saveEngine"], "wb") as engine:
