@@ -6,8 +6,8 @@
 TensorRT reads no .tflite: it gets what `edge.to_onnx` made of the file, MODEL.onnx beside MODEL.tflite. Options and
 output files of trtexec are those of
 https://docs.nvidia.com/deeplearning/tensorrt/latest/reference/command-line-programs.html and of its source,
-https://github.com/NVIDIA/TensorRT/tree/main/samples/common: they are the same from TensorRT 8.5 to 11, but for --fp16,
-which 11 no longer has. There the ONNX file itself has to be in 16 bits.
+https://github.com/NVIDIA/TensorRT/tree/main/samples/common, read for TensorRT 8 to 10. Version 11 no longer has --fp16:
+there the ONNX file itself has to be in 16 bits, says .../latest/api/migration/tensorrt-10x-to-11x-trtexec.html.
 """
 
 import json
