@@ -92,9 +92,7 @@ def test_emulated_processor_is_named_as_such(start, int8_file):
 def test_whole_benchmark_over_ssh(tmp_path, int8_file):
     server = sshd.start(tmp_path)
     try:
-        server.make_ready(
-            importlib.metadata.version("ai-edge-litert"), f'exec {shlex.join(aarch64.python(FOLDER))} "$@"'
-        )
+        server.make_ready(aarch64.version(), f'exec {shlex.join(aarch64.python(FOLDER))} "$@"')
         options = Options(ssh_config=str(server.config))
         (row,) = benchmark.benchmark([int8_file], server.target, [1], 2, 1, profile=True, options=options)
     finally:

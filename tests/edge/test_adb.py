@@ -159,7 +159,7 @@ def test_emulator_is_named(connected, classic, int8_file):
 def test_only_device_needs_no_serial_number(device, classic, int8_file, tmp_path):
     output = tmp_path / "result.json"
     command = [sys.executable, "-m", "edge.benchmark", f"--model={int8_file}", "--target=adb:cpu", "--threads=1,2"]
-    command += ["--runs=2", f"--benchmark_model={classic}", f"--output={output}"]
+    command += ["--runs=1", f"--benchmark_model={classic}", f"--output={output}"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     rows = json.loads(output.read_text())["results"]
@@ -359,7 +359,7 @@ def test_no_program(device, int8_file, tmp_path):
 @pytest.mark.parametrize(
     ("lines", "expected"),
     [
-        ("os.kill(os.getpid(), 11)", "benchmark_model crashed, killed by SIGSEGV; it last wrote: nothing"),
+        ("os.kill(os.getpid(), 11)", "benchmark_model crashed, killed by SIGSEGV; it last wrote: "),
         ("print('INFO: STARTING!'); sys.exit(0)", "ended without a result; it last wrote: STARTING!"),
         ("print('INFO: count=3 first=1 curr=1 min'); sys.exit(0)", "ended without a result; it last wrote: count=3"),
         (

@@ -7,6 +7,25 @@ import pytest
 from edge.benchmark_model import parse
 from edge.targets import MeasurementFailed
 
+LITERT_2_PROFILE = """\
+===================================================== Run Order =====================================================
+               [node type]    [start]    [first]   [avg ms]        [%]     [cdf%]   [mem KB] [times called]   [Name]
+Delegate/Convolution (NHWC, QC8) IGEMM  0.000    0.458      0.504     2.292%     2.292%      0.000     5   [Delegate]:0
+                         Delegate/Add (ND)  0.000    0.021      0.021     0.096%     9.997%    0.000  5   [Delegate]:10
+                                   SOFTMAX  0.000    0.080      0.094     0.505%   100.000%    0.000  5   [Builtin]:130
+
+============================================== Top by Computation Time ==============================================
+               [node type]    [start]    [first]   [avg ms]        [%]     [cdf%]   [mem KB] [times called]   [Name]
+Delegate/Convolution (NHWC, QC8) IGEMM  0.000    0.458      0.504     2.292%     2.292%      0.000     5   [Delegate]:0
+
+================================================ Delegate Statistics ================================================
+Op Name                                  Count    Avg(us)    Min(us)    Max(us)  Total(us)
+Delegate/Add (ND)                          110      51.65          9       4085       5682
+
+Timings (microseconds): count=152 curr=73504
+152 nodes observed
+"""
+
 
 @pytest.fixture(scope="module")
 def samples(shared):
@@ -97,10 +116,41 @@ def test_no_warm_up(samples):
 
 def test_profile(samples):
     text = samples["S8"][0] + samples["S7"][0]
-    assert parse(text)["ops"] == [
+    ops = [
         {"op": "CONV_2D", "ms": 60.957, "name": "[MobilenetV1/MobilenetV1/Conv2d_0/Relu6]:0"},
         {"op": "DEPTHWISE_CONV_2D", "ms": 49.870, "name": "[MobilenetV1/MobilenetV1/Conv2d_1_depthwise/Relu6]:1"},
         {"op": "SOFTMAX", "ms": 0.233, "name": "[MobilenetV1/Predictions/Reshape_1]:30"},
+    ]
+    assert parse(text)["ops"] == [{**op, "delegate": None} for op in ops]
+
+
+def test_profile_of_litert_2(samples):
+    # As its C library writes it, on x86-64, for an int8 network with a softmax.
+    assert parse(samples["S3"][0] + LITERT_2_PROFILE)["ops"] == [
+        {"op": "Convolution (NHWC, QC8) IGEMM", "ms": 0.504, "name": "[Delegate]:0", "delegate": "xnnpack"},
+        {"op": "Add (ND)", "ms": 0.021, "name": "[Delegate]:10", "delegate": "xnnpack"},
+        {"op": "SOFTMAX", "ms": 0.094, "name": "[Builtin]:130", "delegate": None},
+    ]
+
+
+def test_profile_of_what_a_delegate_did(samples):
+    # Put together from the tables above, in the order of the classic program.
+    row = "\t{:>24}\t{:>17}\t{:>9}\t{:>9}\t{:>7}%\t{:>7}%\t{:>10}\t{:>9}\t{}\n"
+    head, other = "= Run Order =".center(60, "="), "= Summary by node type =".center(60, "=")
+    whole = row.format("TfLiteXNNPackDelegate", 0, 2, 2, 80, 80, 0, 1, "[logits]:3")
+    soft = row.format("SOFTMAX", 2, 0.5, 0.5, 20, 100, 0, 1, "[probabilities]:2")
+    inside = row.format("Add (ND)", 0, 1.5, 1.5, 100, 100, 0, 1, "Delegate/Add (ND):0")
+    begin = "Operator-wise Profiling Info for Regular Benchmark Runs:\n"
+    graph, details = f"{head}\n{whole}{soft}\n{other}\n{soft}", f"{head}\n{inside}\n{other}\n{inside}"
+    text = samples["S8"][0] + begin + graph
+    alone = {"op": "SOFTMAX", "ms": 0.5, "name": "[probabilities]:2", "delegate": None}
+    assert parse(text)["ops"] == [
+        {"op": "TfLiteXNNPackDelegate", "ms": 2.0, "name": "[logits]:3", "delegate": "xnnpack"},
+        alone,
+    ]
+    assert parse(text + "Delegate internal: \n" + details)["ops"] == [
+        {"op": "Add (ND)", "ms": 1.5, "name": "Delegate/Add (ND):0", "delegate": "xnnpack"},
+        alone,
     ]
 
 
@@ -123,6 +173,38 @@ def test_delegate_that_took_nothing(samples):
     line = "Though NNAPI delegate is explicitly applied, the model graph will not be executed by the delegate.\n"
     found = parse(line + samples["S8"][0])["delegation"]
     assert (found["delegate"], found["complete"], found["partitions"]) == ("NNAPI", False, 0)
+
+
+def test_what_xnnpack_took_is_not_for_the_delegate_that_was_asked_for(samples):
+    refusal = "Though NNAPI delegate is explicitly applied, the model graph will not be executed by the delegate.\n"
+    rest = "Replacing 30 out of 30 node(s) with delegate (TfLiteXNNPackDelegate) node, yielding 1 partitions.\n"
+    found = parse(refusal + rest + samples["S8"][0])["delegation"]
+    assert (found["delegate"], found["complete"], found["partitions"]) == ("NNAPI", False, 0)
+
+
+def test_warm_up_of_no_runs(samples):
+    text = re.sub(r"count=7028 .*", "count=0", samples["S8"][0])
+    found = parse(text)
+    assert found["first_run_ms"] == 0.093 and found["runs"] == 14192
+
+
+def test_litert_2_tells_more_in_the_lines_of_the_classic_program(samples):
+    counts = "INFO: count=1 curr=7441040\n\nINFO: count=10 first=7448860 curr=7416401 min=7416401 max=7448860 "
+    found = parse(counts + "avg=7.4302e+06 std=9921 p5=7416401 median=7430111 p95=7448860\n\n" + samples["S3"][0])
+    assert found["latency_ms"]["p50"] == 7430.111 and found["latency_ms"]["min"] == 7416.401
+    assert found["runs"] == 10 and found["first_run_ms"] == 7441.04
+
+
+@pytest.mark.parametrize("number", ["1.2.3", "e", "-"])
+def test_numbers_that_are_none(samples, number):
+    with pytest.raises(MeasurementFailed, match="a result that cannot be read"):
+        parse(samples["S8"][0].replace("avg=69.691", f"avg={number}"))
+
+
+def test_failure_of_a_delegate_names_the_operations(samples):
+    text = samples["S4b"][0].replace("run on th[cut]", "") + "ERROR: Failed to compile model.\n"
+    with pytest.raises(MeasurementFailed, match="does not take all of the model: UNPACK: Operation is not supported."):
+        parse(text)
 
 
 def test_failing_run(samples):
