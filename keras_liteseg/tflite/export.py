@@ -5,6 +5,7 @@ import os
 import pathlib
 
 import keras
+import numpy as np
 
 from keras_liteseg.datasets import SegmentationDataset, load_dataset
 from keras_liteseg.errors import UserError
@@ -28,7 +29,7 @@ from keras_liteseg.training.statistics import measure_statistics
 
 RANDOM_WEIGHTS_SEED = 0
 SENSITIVITY_IMAGES = 4
-SETTLING_IMAGES = 2
+SETTLING_IMAGES = 4
 
 
 def export(
@@ -155,7 +156,8 @@ def _settle(network, metadata, calibration):
     """
     size = network.input.shape[1:3]
     images = _normalized(calibration or _street_scenes(size), SETTLING_IMAGES, size, metadata)
-    measure_statistics(network, [(image, None) for image in images])
+    # As one batch, because a map of one pixel has no variance within an image.
+    measure_statistics(network, [(np.concatenate(images), None)])
 
 
 def _street_scenes(size):

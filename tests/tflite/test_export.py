@@ -38,6 +38,13 @@ def test_command_without_data_set(run_script, tmp_path):
     assert (tmp_path / "b.tflite").read_bytes() == file.read_bytes()
 
 
+def test_random_weights_with_maps_of_one_pixel(tmp_path):
+    # PP-LiteSeg averages its last map over the whole picture and normalizes what it gets.
+    file = tmp_path / "a.tflite"
+    export("pp_liteseg_t", file, input_size=(64, 128), quantization="int8", calibration_images=2)
+    assert inspect(file).delegation["other_ops"] == []
+
+
 @pytest.fixture
 def tiny_file(tiny_network, scenes, metadata, tmp_path_factory):
     """A .keras file of a network for the street scenes, so small that its export takes no time."""
