@@ -2,9 +2,9 @@
 
   python -m benchmarks.coverage --output results/coverage.json
 
-Every file is exported from random weights, calmed as training would (see `network`), at 64x128. It is compiled for the
-GPU accelerator alone, on SwiftShader where there is no GPU. After an interruption, the same command goes on with the
-files that are missing.
+Every file is exported from random weights, calmed as a training would (see `save_network`), at 64x128. It is compiled
+for the GPU accelerator alone, on SwiftShader where there is no GPU. After an interruption, the same command goes on
+with the files that are missing.
 """
 
 import collections
@@ -64,42 +64,32 @@ def line(row):
     if row["comparison"]:
         found = row["comparison"]
         text += f", {found['equal_labels']:.2%} of the labels"
-        if found["max_difference"] is not None:
-            text += f", up to {found['max_difference']:.3g} apart"
+        text += f" (built-in kernels: {found['built_in_kernels']['equal_labels']:.2%})"
     return text
 
 
 def save_network(name, path):
-    """Write a network with random weights, in which values neither vanish nor explode and roundings do not pile up, to
-    a `.keras` file: the statistics of batch normalization are those of street scenes, and residual branches add
-    little, as in a trained network."""
+    """Write a network with random weights to a `.keras` file. As in a trained network, residual branches add little, so
+    that roundings pile up less; the statistics of batch normalization are left to the export."""
     import keras
     import numpy as np
 
     from keras_liteseg.datasets import load_dataset
     from keras_liteseg.model_file import Metadata, save_model
     from keras_liteseg.models import create_model, model_entry
-    from keras_liteseg.predictor import calibration_images
 
-    scenes = load_dataset("street_scenes", split="val", length=4, size=SIZE)
+    classes = load_dataset("street_scenes", split="val", length=1, size=SIZE).classes
     entry = model_entry(name)
-    metadata = Metadata(name, scenes.name, scenes.classes, entry.mean, entry.std)
     keras.utils.set_random_seed(0)
     rng = np.random.default_rng(0)
-    model = create_model(name, (*SIZE, 3), len(scenes.classes))
-    norms = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    model = create_model(name, (*SIZE, 3), len(classes))
     branches = _branch_ends(model)
-    momenta = [norm.momentum for norm in norms]
-    for norm in norms:
-        size = 0.1 if norm.name in branches else 1.0
-        norm.gamma.assign(size * rng.uniform(0.5, 1.5, norm.gamma.shape))
-        norm.beta.assign(rng.normal(0, 0.2, norm.beta.shape))
-        norm.momentum = 0.0
-    model(np.concatenate(calibration_images(scenes, len(scenes), SIZE, metadata)), training=True)
-    for norm, momentum in zip(norms, momenta):
-        norm.momentum = momentum
-    # As if trained on them, so that the export asks of its files what it asks of those of trained networks.
-    save_model(model, path, metadata)
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            size = 0.1 if layer.name in branches else 1.0
+            layer.gamma.assign(size * rng.uniform(0.5, 1.5, layer.gamma.shape))
+            layer.beta.assign(rng.normal(0, 0.2, layer.beta.shape))
+    save_model(model, path, Metadata(name, "", classes, entry.mean, entry.std))
 
 
 def _branch_ends(model):
@@ -128,8 +118,11 @@ def coverage(model, quantization, output_type):
     Returns:
         {"network", "quantization", "output_type", "ops": {type: number in the file}, "xnnpack": {"partitions": number,
         "left_out": [{"op", "reason", "count"}, ...]}, "gpu": {"adapter", "left_out": the same, "failure": sentence or
-        None}, "comparison": None where the GPU does not run all of it, else {"equal_labels": share of the labels that
-        are the CPU's or tied with them, "max_difference": of a value, in steps for int8; None for a class map}}.
+        None}, "comparison": None where the GPU does not run all of it, else of its results and XNNPACK's
+        {"equal_labels": share of the labels that are equal or tied, and for scores "max_difference", "mean_difference":
+        of a value, in steps for int8, "built_in_kernels": the same of the scores of LiteRT's built-in kernels}}.
+
+        The last tells what rounding alone does: random weights amplify it more than those of a training.
     """
     from keras_liteseg.datasets import load_dataset
     from keras_liteseg.model_file import read_metadata
@@ -160,34 +153,56 @@ def coverage(model, quantization, output_type):
 
 def run_on_gpu(file, logits_file, graph):
     """Return ("gpu", "comparison") of `coverage` for a file, whose scores are those of `logits_file`."""
-    import numpy as np
-
     from edge import targets
     from edge.correctness import Reference
     from edge.tensors import pack, unpack
     from keras_liteseg.tflite.gpu import gpu
 
-    device = targets.connect("host:gpu")
-    session = device.start(file, 1, 600)
+    session = targets.connect("host:gpu").start(file, 1, 600)
     try:
         session.ask("load")
         reference = Reference(logits_file)
-        shares, differences = [], []
-        for frame, (scores,) in zip(reference.frames, reference.outputs, strict=True):
-            (found,) = unpack(session.ask(f"infer {pack(frame)}")["outputs"])
-            if found.ndim == 4:
-                differences.append(float(np.abs(found.astype(np.float64) - scores).max()))
-                found = found.argmax(-1)
-            shares.append(tied_labels(scores, found))
+        found = [unpack(session.ask(f"infer {pack(frame)}")["outputs"])[0] for frame in reference.frames]
         adapter = session.ask("report")["adapter"]["name"]
     except targets.MeasurementFailed:
         # Compiled once more, with the CPU for the rest, to learn what falls off and why.
-        found = gpu(file, graph)
-        return {"adapter": found.device, "left_out": _counted(found.left_out), "failure": found.failure}, None
+        report = gpu(file, graph)
+        return {"adapter": report.device, "left_out": _counted(report.left_out), "failure": report.failure}, None
     finally:
         session.close()
-    comparison = {"equal_labels": min(shares), "max_difference": max(differences, default=None)}
+    scores = [output for (output,) in reference.outputs]
+    kernels = run_built_in_kernels(logits_file, reference.frames)
+    comparison = {**compare(scores, found), "built_in_kernels": compare(scores, kernels)}
     return {"adapter": adapter, "left_out": [], "failure": None}, comparison
+
+
+def run_built_in_kernels(file, frames):
+    """Return the output of a file for each of the frames without XNNPACK."""
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+    resolver = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+    interpreter = Interpreter(str(file), experimental_op_resolver_type=resolver)
+    interpreter.allocate_tensors()
+    outputs = []
+    for (frame,) in frames:
+        interpreter.set_tensor(interpreter.get_input_details()[0]["index"], frame)
+        interpreter.invoke()
+        outputs.append(interpreter.get_tensor(interpreter.get_output_details()[0]["index"]))
+    return outputs
+
+
+def compare(scores, found):
+    """Return what `coverage` says of scores or class maps beside XNNPACK's scores, all lists of arrays."""
+    import numpy as np
+
+    if found[0].ndim == 3:
+        return {"equal_labels": min(map(tied_labels, scores, found))}
+    differences = np.abs(np.subtract(found, scores, dtype=np.float64))
+    return {
+        "equal_labels": min(tied_labels(ours, theirs.argmax(-1)) for ours, theirs in zip(scores, found, strict=True)),
+        "max_difference": float(differences.max()),
+        "mean_difference": float(differences.mean()),
+    }
 
 
 def tied_labels(scores, labels):

@@ -55,7 +55,18 @@ def check(row):
     assert (row["gpu"]["left_out"], row["gpu"]["failure"]) == ([], None), line(row)
     # The accelerator gives wrong results for a SPLIT into two, and does not take the others.
     assert not {"SPLIT", "SPLIT_V", "SPACE_TO_BATCH_ND", "ONE_HOT"} & set(row["ops"])
-    assert (row["comparison"]["equal_labels"] >= EQUAL_LABELS) == (kind not in WRONG_ON_GPU), line(row)
+    assert is_right(row["comparison"]) == (kind not in WRONG_ON_GPU), line(row)
+
+
+def is_right(comparison):
+    """Whether the GPU's results are XNNPACK's, or as near to them as those of LiteRT's built-in kernels, which round in
+    other places."""
+    kernels = comparison["built_in_kernels"]
+    if comparison["equal_labels"] >= EQUAL_LABELS:
+        return True
+    if "mean_difference" in comparison:
+        return comparison["mean_difference"] < 1.5 * kernels["mean_difference"]
+    return comparison["equal_labels"] > kernels["equal_labels"] - 0.05
 
 
 @pytest.fixture(scope="module")
