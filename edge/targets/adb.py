@@ -7,6 +7,7 @@ program, which stays there, and for the time of a benchmark the models.
 """
 
 import collections
+import contextlib
 import hashlib
 import pathlib
 import re
@@ -54,7 +55,7 @@ _DESCRIBE = f"""
 for name in {" ".join(_PROPERTIES)}; do echo "$name=$(getprop "$name")"; done
 echo "boot_id=$(cat {_BOOT_ID} 2>/dev/null)"
 echo "taskset=$(command -v taskset)"
-echo "nproc=$(nproc)"
+echo "nproc=$(nproc 2>/dev/null || grep -c ^processor /proc/cpuinfo)"
 for cpu in {_CPUS}[0-9]*; do
   echo "cpu${{cpu##*cpu}}=$(cat "$cpu/cpu_capacity" 2>/dev/null || cat "$cpu/cpufreq/cpuinfo_max_freq" 2>/dev/null)"
 done
@@ -256,12 +257,8 @@ class Device:
             return MeasurementFailed(f"{self.serial}: No space left on device; free some there")
         state = _adb("-s", self.serial, "get-state")
         if state.returncode or state.stdout.strip() != "device":
-            known = re.search("unauthorized", state.stderr + state.stdout)
-            return MeasurementFailed(
-                _not_ready(self.serial, known[0])
-                if known
-                else f"the connection to {self.serial} is lost ({last_line(state.stderr + state.stdout)})"
-            )
+            reason = last_line(state.stderr + state.stdout)
+            return MeasurementFailed(f"the connection to {self.serial} is lost ({reason})")
         return MeasurementFailed(f"{self.serial}: exit status {status}, {last_line(said)}")
 
     def call(self, flags, timeout_s):
@@ -282,7 +279,8 @@ class Device:
             return self._status_of(script, timeout_s)
         except BaseException:
             # The program goes on when only adb ends.
-            _adb("-s", self.serial, "shell", f"kill -9 $(cat {pid})")
+            with contextlib.suppress(MeasurementFailed):
+                _adb("-s", self.serial, "shell", f"kill -9 $(cat {pid})")
             raise
 
     def cool_down(self):

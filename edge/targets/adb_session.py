@@ -131,7 +131,8 @@ class Session:
         folder = self._path.removesuffix(".tflite")
         with tempfile.TemporaryDirectory() as local:
             file = pathlib.Path(local) / "tensor"
-            self._device.shell(f"mkdir -p {shlex.quote(folder)}")
+            # Outputs of an earlier frame must not pass for those of this one.
+            self._device.shell(f"mkdir -p {shlex.quote(folder)} && rm -f {shlex.quote(folder + '/outputs')}")
             for name, array in zip(names, arrays, strict=True):
                 file.write_bytes(array.tobytes())
                 self._device.push(file, f"{folder}/{name}")
