@@ -4,8 +4,9 @@
 #                      libraries, point PIP_EXTRA_INDEX_URL to PyTorch's index of CPU wheels first
 # make test-mediapipe  exported files in MediaPipe's ImageSegmenter, in .venv-mediapipe; on Debian it needs the packages
 #                      libegl1 and libgles2
-# make test-edge  measuring on devices: all of tests/edge, with LiteRT on emulated aarch64 in .aarch64; on Debian it needs
-#                  the packages adb, chromium, nodejs, openssh-server and qemu-user-static, and skips what it finds missing
+# make test-edge  measuring on devices: all of tests/edge, in .venv-edge, with LiteRT on emulated aarch64 in .aarch64; on
+#                 Debian it needs the packages adb, chromium, npm, openssh-server and qemu-user-static, and skips, with the
+#                 reason, what it finds missing
 # make bench-runtimes   time LiteRT against ONNX Runtime and OpenVINO, in .venv-runtimes; twenty minutes on an idle machine
 # make venv   only prepare .venv
 
@@ -33,9 +34,9 @@ test-backends: .venv-backends/installed
 test-mediapipe: venv .venv-mediapipe/installed
 	.venv-mediapipe/bin/python -m pytest -rs tests/tflite/test_mediapipe.py
 
-test-edge: venv
-	@$(RUN) -m tests.edge.aarch64 .aarch64 || true
-	$(RUN) -m pytest -rs tests/edge
+test-edge: .venv-edge/installed
+	@.venv-edge/bin/python -m tests.edge.aarch64 .aarch64 || true
+	.venv-edge/bin/python -m pytest -rs tests/edge
 
 bench-runtimes: .venv-runtimes/installed
 	.venv-runtimes/bin/python -m benchmarks.runtimes --output results/runtimes_512x1024.json
@@ -46,6 +47,12 @@ venv: $(STAMP)
 	$(PYTHON) -m venv .venv-backends
 	.venv-backends/bin/python -m pip install --quiet --upgrade pip
 	.venv-backends/bin/python -m pip install --quiet -r requirements.txt -r requirements-backends.txt
+	@touch $@
+
+.venv-edge/installed: requirements.txt requirements-onnx.txt
+	$(PYTHON) -m venv .venv-edge
+	.venv-edge/bin/python -m pip install --quiet --upgrade pip
+	.venv-edge/bin/python -m pip install --quiet -r requirements.txt -r requirements-onnx.txt
 	@touch $@
 
 .venv-mediapipe/installed: requirements-mediapipe.txt
@@ -70,4 +77,4 @@ $(STAMP): requirements.txt
 	@touch $(STAMP)
 
 clean:
-	rm -rf .venv .venv-backends .venv-mediapipe .venv-runtimes .aarch64 demo_output
+	rm -rf .venv .venv-backends .venv-edge .venv-mediapipe .venv-runtimes .aarch64 demo_output
