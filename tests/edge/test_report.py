@@ -22,7 +22,8 @@ from edge.targets import host
 from keras_liteseg.errors import UserError
 
 ROOT = pathlib.Path(__file__).parents[2]
-COMMITTED = ROOT / "results" / "latency_networks_512x1024.json"
+# As the benchmark wrote them before it knew stand-ins, precisions and accuracy.
+OLDER = ROOT / "tests" / "edge" / "older_result.json"
 VOID = {"meta", "br", "wbr", "link"}
 STATISTICS = ("p50", "p90", "p99", "mean", "std", "min", "max")
 ODD_NAME = """odd <b>&amp; "it's" int8"""
@@ -525,8 +526,8 @@ def test_a_bar_that_would_hide_the_others_is_cut(show):
 
 
 def test_older_results_lack_fields(show):
-    shown, text = show(COMMITTED)
-    found = results(COMMITTED)
+    shown, text = show(OLDER)
+    found = results(OLDER)
     assert len(shown.table("percentiles")) == 1 + 2 * len(found)
     first = shown.table("percentiles")[1]
     assert first[3] == f"{found[0]['latency_ms']['end_to_end']['p50']:,.2f}" and first[11] == "–"
