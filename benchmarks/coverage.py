@@ -119,8 +119,9 @@ def coverage(model, quantization, output_type):
         {"network", "quantization", "output_type", "ops": {type: number in the file}, "xnnpack": {"partitions": number,
         "left_out": [{"op", "reason", "count"}, ...]}, "gpu": {"adapter", "left_out": the same, "failure": sentence or
         None}, "comparison": None where the GPU does not run all of it, else of its results and XNNPACK's
-        {"equal_labels": share of the labels that are equal or tied, and for scores "max_difference", "mean_difference":
-        of a value, in steps for int8, "built_in_kernels": the same of the scores of LiteRT's built-in kernels}}.
+        {"equal_labels": share of the labels that are equal or tied, "max_difference", "mean_difference": of a score, in
+        steps for int8, "equal_to_own_scores": for a class map, share of the labels that the scores on the GPU give or
+        tie, "built_in_kernels": the first three of LiteRT's built-in kernels}}.
 
         The last tells what rounding alone does: random weights amplify it more than those of a training.
     """
@@ -153,27 +154,39 @@ def coverage(model, quantization, output_type):
 
 def run_on_gpu(file, logits_file, graph):
     """Return ("gpu", "comparison") of `coverage` for a file, whose scores are those of `logits_file`."""
-    from edge import targets
     from edge.correctness import Reference
-    from edge.tensors import pack, unpack
+    from edge.targets import MeasurementFailed
     from keras_liteseg.tflite.gpu import gpu
+
+    reference = Reference(logits_file)
+    try:
+        gpu_scores, adapter = gpu_outputs(logits_file, reference.frames)
+        found = gpu_scores if file == logits_file else gpu_outputs(file, reference.frames)[0]
+    except MeasurementFailed:
+        # Compiled once more, with the CPU for the rest, to learn what falls off and why.
+        report = gpu(file, graph)
+        return {"adapter": report.device, "left_out": _counted(report.left_out), "failure": report.failure}, None
+    scores = [output for (output,) in reference.outputs]
+    comparison = compare(scores, gpu_scores)
+    if file != logits_file:
+        comparison["equal_labels"] = min(map(tied_labels, scores, found))
+        comparison["equal_to_own_scores"] = min(map(tied_labels, gpu_scores, found))
+    comparison["built_in_kernels"] = compare(scores, run_built_in_kernels(logits_file, reference.frames))
+    return {"adapter": adapter, "left_out": [], "failure": None}, comparison
+
+
+def gpu_outputs(file, frames):
+    """Return ([output of a file for each of the frames on the GPU alone, ...], name of the adapter)."""
+    from edge import targets
+    from edge.tensors import pack, unpack
 
     session = targets.connect("host:gpu").start(file, 1, 600)
     try:
         session.ask("load")
-        reference = Reference(logits_file)
-        found = [unpack(session.ask(f"infer {pack(frame)}")["outputs"])[0] for frame in reference.frames]
-        adapter = session.ask("report")["adapter"]["name"]
-    except targets.MeasurementFailed:
-        # Compiled once more, with the CPU for the rest, to learn what falls off and why.
-        report = gpu(file, graph)
-        return {"adapter": report.device, "left_out": _counted(report.left_out), "failure": report.failure}, None
+        outputs = [unpack(session.ask(f"infer {pack(frame)}")["outputs"])[0] for frame in frames]
+        return outputs, session.ask("report")["adapter"]["name"]
     finally:
         session.close()
-    scores = [output for (output,) in reference.outputs]
-    kernels = run_built_in_kernels(logits_file, reference.frames)
-    comparison = {**compare(scores, found), "built_in_kernels": compare(scores, kernels)}
-    return {"adapter": adapter, "left_out": [], "failure": None}, comparison
 
 
 def run_built_in_kernels(file, frames):
@@ -191,15 +204,13 @@ def run_built_in_kernels(file, frames):
     return outputs
 
 
-def compare(scores, found):
-    """Return what `coverage` says of scores or class maps beside XNNPACK's scores, all lists of arrays."""
+def compare(expected, found):
+    """Return how scores differ from those of XNNPACK, both lists of arrays; see `coverage`."""
     import numpy as np
 
-    if found[0].ndim == 3:
-        return {"equal_labels": min(map(tied_labels, scores, found))}
-    differences = np.abs(np.subtract(found, scores, dtype=np.float64))
+    differences = np.abs(np.subtract(found, expected, dtype=np.float64))
     return {
-        "equal_labels": min(tied_labels(ours, theirs.argmax(-1)) for ours, theirs in zip(scores, found, strict=True)),
+        "equal_labels": min(tied_labels(ours, theirs.argmax(-1)) for ours, theirs in zip(expected, found, strict=True)),
         "max_difference": float(differences.max()),
         "mean_difference": float(differences.mean()),
     }
