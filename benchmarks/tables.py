@@ -1,7 +1,7 @@
 """Write the tables of README.md and docs/ from the measurements in results/ and the cards in pretrained/.
 
-  python -m benchmarks.tables            rewrites them
-  python -m benchmarks.tables --check    fails when one is not what the results say
+python -m benchmarks.tables            rewrites them
+python -m benchmarks.tables --check    fails when one is not what the results say
 """
 
 import json
@@ -157,22 +157,25 @@ def latency_table(results):
 def networks_table(results):
     """Size, cost, published numbers and our own of every network."""
     lines = [
-        "| network | parameters | MACs | mIoU published | frames/s published | CamVid test mIoU | float32 latency |",
-        "|---|---|---|---|---|---|---|",
+        "| network | parameters | MACs | mIoU published | frames/s published | CamVid test mIoU | float32 | int8 |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     published = yaml.safe_load((ROOT / "benchmarks" / "published.yaml").read_text())
     times = {}
-    for row in results.get("latency_networks_512x1024", {}).get("results", []):
-        times.setdefault(row["model"], {})[row["threads"]] = row["latency_ms"]["run"]["p50"]
+    for threads in (1, 2):
+        for row in results.get(f"latency_networks_512x1024_threads{threads}", {}).get("results", []):
+            times.setdefault((row["network"], row["precision"]), []).append(row["latency_ms"]["run"]["p50"])
     for name, size in results.get("networks", {}).get("networks", {}).items():
         accuracy = results.get(f"{name}_camvid_scratch_float")
-        threads = times.get(f"{name}.tflite", {})
         cells = [
             f"{size['parameters'] / 1e6:.3g} M",
             f"{size['macs'] / 1e9:.3g} G",
             *published_cells(published.get(name)),
             f"{100 * accuracy['miou']:.1f}" if accuracy else "",
-            " / ".join(f"{threads[count]:.1f}" for count in sorted(threads)) + " ms" * bool(threads),
+            *(
+                " / ".join(f"{time:.1f}" for time in times.get((name, precision), []))
+                for precision in ("float32", "int8")
+            ),
         ]
         lines.append(f"| `{name}` | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"

@@ -101,6 +101,7 @@ def benchmark(
             pair.report = pair.ask("report")
             if pair.report:
                 pair.report["stand_in"] = pair.report["stand_in"] or device.stand_in
+                pair.explain()
             pair.check(reference)
             if profile:
                 pair.measure_ops(device, timeout_s)
@@ -144,6 +145,14 @@ class _Pair:
                 return {"unsupported": str(reason)}
 
         self.correctness = self._try(compare)
+
+    def explain(self):
+        """Add to the ops that were left out why, where the device does not tell."""
+        left_out = self.report["delegation"]["other_ops"]
+        if self.report["accelerator"] == "xnnpack" and not all("reason" in entry for entry in left_out):
+            reasons = model_files.xnnpack_reasons(self.model)
+            for entry in left_out:
+                entry.setdefault("reason", reasons.get(entry["op"], "not told"))
 
     def measure_ops(self, device, timeout_s):
         if self.reason is not None:

@@ -44,6 +44,20 @@ def describe(path):
     }
 
 
+def xnnpack_reasons(path):
+    """Return {type of op: why XNNPACK leaves such ops of a file to LiteRT's built-in kernels}, which no log tells."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    from keras_liteseg.tflite.delegation import xnnpack_left_out
+
+    interpreter = Interpreter(str(path), num_threads=1)
+    interpreter.allocate_tensors()
+    reasons = {}
+    for op in xnnpack_left_out(interpreter, read_model(path)):
+        reasons.setdefault(op.op, []).append(op.reason)
+    return {op: "; ".join(dict.fromkeys(found)) for op, found in reasons.items()}
+
+
 def _metadata(path):
     from keras_liteseg.tflite.metadata import read_metadata  # loads Keras
 

@@ -170,9 +170,9 @@ def stand_in():
 
 def _family(machine):
     # A 32-bit system on a 64-bit kernel, as on many a Raspberry Pi, is no emulator.
-    return (
-        "arm" if machine.startswith(("arm", "aarch")) else "x86" if re.match(r"x86|i\d86|amd64", machine) else machine
-    )
+    if machine.startswith(("arm", "aarch")):
+        return "arm"
+    return "x86" if re.match(r"x86|i\d86|amd64", machine) else machine
 
 
 def cpu_name():
