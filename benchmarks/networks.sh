@@ -1,5 +1,5 @@
 # Size and cost of every network, and its latency at 512x1024 on this machine's CPU: float32, float16 and int8, with 1 and
-# 2 threads. The weights are random, which changes no latency. Half an hour on 2 cores, and 12 GB of memory.
+# 2 threads. The weights are random, which changes no latency. Half an hour on 2 idle cores, and 16 GB of memory.
 set -eu
 run=.venv/bin/python
 out=runs/networks
@@ -15,8 +15,4 @@ for name in $($run -c "import keras_liteseg; print(*keras_liteseg.list_models())
     done
 done
 sleep 120  # the load of the exports should not count
-# All files take turns; both numbers of threads at once would be more processes than fit into memory.
-for threads in 1 2; do
-    $run -m edge.benchmark --model ${files#,} --threads $threads --runs 20 \
-        --output results/latency_networks_512x1024_threads$threads.json
-done
+$run -m edge.benchmark --model ${files#,} --threads 1,2 --runs 20 --output results/latency_networks_512x1024.json

@@ -162,9 +162,8 @@ def networks_table(results):
     ]
     published = yaml.safe_load((ROOT / "benchmarks" / "published.yaml").read_text())
     times = {}
-    for threads in (1, 2):
-        for row in results.get(f"latency_networks_512x1024_threads{threads}", {}).get("results", []):
-            times.setdefault((row["network"], row["precision"]), []).append(row["latency_ms"]["run"]["p50"])
+    for row in results.get("latency_networks_512x1024", {}).get("results", []):
+        times.setdefault((row["network"], row["precision"]), {})[row["threads"]] = row["latency_ms"]["run"]["p50"]
     for name, size in results.get("networks", {}).get("networks", {}).items():
         accuracy = results.get(f"{name}_camvid_scratch_float")
         cells = [
@@ -173,7 +172,7 @@ def networks_table(results):
             *published_cells(published.get(name)),
             f"{100 * accuracy['miou']:.1f}" if accuracy else "",
             *(
-                " / ".join(f"{time:.1f}" for time in times.get((name, precision), []))
+                " / ".join(f"{time:.1f}" for _, time in sorted(times.get((name, precision), {}).items()))
                 for precision in ("float32", "int8")
             ),
         ]
