@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from keras_liteseg.datasets import SegmentationDataset, load_dataset
+from keras_liteseg.datasets.street_scenes import SMALLEST
 from keras_liteseg.errors import UserError
 from keras_liteseg.evaluation import require_same_classes
 from keras_liteseg.files import atomic_path, require_writable
@@ -161,7 +162,8 @@ def _settle(network, metadata, calibration):
 
 
 def _street_scenes(size):
-    return load_dataset("street_scenes", split="train", size=size)
+    # They are resized to `size`; smaller ones than this cannot be drawn.
+    return load_dataset("street_scenes", split="train", size=[max(length, SMALLEST) for length in size])
 
 
 @dataclasses.dataclass(frozen=True)

@@ -51,6 +51,7 @@ def test_litert_computes_what_keras_computes(tiny_network, tmp_path, quantizatio
     assert 0 <= runtimes.relative_error(scores, network.predict_on_batch(images[0])) < error
 
 
+@pytest.mark.slow
 @without_others
 def test_litert_is_measured_where_the_others_fail(tiny_network):
     rows = runtimes.measure(tiny_network, (64, 128), [1, 2], runs=12, calibration_images=2)

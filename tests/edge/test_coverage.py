@@ -27,14 +27,11 @@ from keras_liteseg.tflite.flatbuffer import read_model
 from tests.edge.test_benchmark import needs_gpu
 
 RESULT = pathlib.Path(__file__).parents[2] / "results" / "coverage.json"
-# One network per family and kind of file in every run, all of them in `make test-all`.
+# Both kinds of files, and the network that needs most to stay on the GPU, in every run; all others in `make test-all`.
 QUICK = {
     ("lps_net_tiny", "float16", "logits"),
     ("lps_net_tiny", "int8", "logits"),
-    ("ndnet29_fcn8", "float16", "logits"),
-    ("liteseg_mobilenetv2", "float16", "logits"),
     ("liteseg_shufflenet", "float16", "logits"),
-    ("pp_liteseg_t", "float16", "logits"),
 }
 KINDS = [
     pytest.param(*kind, marks=() if kind in QUICK else pytest.mark.slow)

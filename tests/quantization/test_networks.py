@@ -19,8 +19,8 @@ from keras_liteseg.tflite.convert import convert
 from keras_liteseg.tflite.inspect import inspect
 
 SIZE = (64, 128)
-# One network per kind of graph in every run, the others in `make test-all`.
-QUICK = ("lps_net_tiny", "lps_net_s", "ndnet29_fcn8", "liteseg_mobilenetv2", "liteseg_shufflenet", "pp_liteseg_t")
+# One network per kind of graph in every run, the others in `make test-all`; other tests here have an NDNet45.
+QUICK = ("lps_net_tiny", "lps_net_s", "liteseg_mobilenetv2", "liteseg_shufflenet", "pp_liteseg_t")
 NAMES = [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in list_models()]
 
 

@@ -38,6 +38,7 @@ def test_command_without_data_set(run_script, tmp_path):
     assert (tmp_path / "b.tflite").read_bytes() == file.read_bytes()
 
 
+@pytest.mark.slow
 def test_random_weights_with_maps_of_one_pixel(tmp_path):
     # PP-LiteSeg averages its last map over the whole picture and normalizes what it gets.
     file = tmp_path / "a.tflite"
