@@ -6,7 +6,7 @@
 #                      libegl1 and libgles2
 # make test-edge  measuring on devices: all of tests/edge, in .venv-edge, with LiteRT on emulated aarch64 in .aarch64; on
 #                 Debian it needs the packages adb, chromium, npm, openssh-server and qemu-user-static, and skips, with the
-#                 reason, what it finds missing
+#                 reason, what it finds missing; every network on the GPU is left to make test-all
 # make bench-runtimes   time LiteRT against ONNX Runtime and OpenVINO, in .venv-runtimes; twenty minutes on an idle machine
 # make venv   only prepare .venv
 
@@ -36,7 +36,7 @@ test-mediapipe: venv .venv-mediapipe/installed
 
 test-edge: .venv-edge/installed
 	@.venv-edge/bin/python -m tests.edge.aarch64 .aarch64 || true
-	.venv-edge/bin/python -m pytest -rs tests/edge
+	.venv-edge/bin/python -m pytest -rs $(SPREAD) tests/edge --deselect tests/edge/test_coverage.py::test_network
 
 bench-runtimes: .venv-runtimes/installed
 	.venv-runtimes/bin/python -m benchmarks.runtimes --output results/runtimes_512x1024.json
