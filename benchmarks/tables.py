@@ -163,7 +163,10 @@ def networks_table(results):
     published = yaml.safe_load((ROOT / "benchmarks" / "published.yaml").read_text())
     times = {}
     for row in results.get("latency_networks_512x1024", {}).get("results", []):
-        times.setdefault((row["network"], row["precision"]), {})[row["threads"]] = row["latency_ms"]["run"]["p50"]
+        # An older benchmark did not write network and precision; its files were float32, and named after the network.
+        network = row.get("network", row["model"].removesuffix(".tflite"))
+        file = times.setdefault((network, row.get("precision", "float32")), {})
+        file[row["threads"]] = row["latency_ms"]["run"]["p50"]
     for name, size in results.get("networks", {}).get("networks", {}).items():
         accuracy = results.get(f"{name}_camvid_scratch_float")
         cells = [

@@ -79,7 +79,8 @@ def benchmark(
     if not targets.uses_threads(target):
         threads = threads[:1]
     pairs = [_Pair(pathlib.Path(model), count) for model in models for count in threads]
-    reference = functools.cache(lambda model: Reference(model, images, timeout_s))
+    # The last one only, as those of many models would fill the memory; pairs of one model follow one another.
+    reference = functools.lru_cache(maxsize=1)(lambda model: Reference(model, images, timeout_s))
     with contextlib.ExitStack() as stack:
         try:
             device = targets.connect(target, options)
@@ -103,6 +104,7 @@ def benchmark(
                 pair.report["stand_in"] = pair.report["stand_in"] or device.stand_in
                 pair.explain()
             pair.check(reference)
+            pair.close()
             if profile:
                 pair.measure_ops(device, timeout_s)
     return [pair.row(pairs[0], target, warmup, runs) for pair in pairs]
