@@ -157,16 +157,13 @@ def latency_table(results):
 def networks_table(results):
     """Size, cost, published numbers and our own of every network."""
     lines = [
-        "| network | parameters | MACs | mIoU published | frames/s published | CamVid test mIoU | float32 | int8 |",
-        "|---|---|---|---|---|---|---|---|",
+        "| network | parameters | MACs | mIoU published | frames/s published | CamVid test mIoU | float32 latency |",
+        "|---|---|---|---|---|---|---|",
     ]
     published = yaml.safe_load((ROOT / "benchmarks" / "published.yaml").read_text())
     times = {}
     for row in results.get("latency_networks_512x1024", {}).get("results", []):
-        # An older benchmark did not write network and precision; its files were float32, and named after the network.
-        network = row.get("network", row["model"].removesuffix(".tflite"))
-        file = times.setdefault((network, row.get("precision", "float32")), {})
-        file[row["threads"]] = row["latency_ms"]["run"]["p50"]
+        times.setdefault(row["model"], {})[row["threads"]] = row["latency_ms"]["run"]["p50"]
     for name, size in results.get("networks", {}).get("networks", {}).items():
         accuracy = results.get(f"{name}_camvid_scratch_float")
         cells = [
@@ -174,10 +171,7 @@ def networks_table(results):
             f"{size['macs'] / 1e9:.3g} G",
             *published_cells(published.get(name)),
             f"{100 * accuracy['miou']:.1f}" if accuracy else "",
-            *(
-                " / ".join(f"{time:.1f}" for _, time in sorted(times.get((name, precision), {}).items()))
-                for precision in ("float32", "int8")
-            ),
+            " / ".join(f"{time:.1f}" for _, time in sorted(times.get(f"{name}.tflite", {}).items())),
         ]
         lines.append(f"| `{name}` | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
