@@ -1,7 +1,7 @@
 """Grow an LPS-Net for a latency budget on a device: the progressive expansion of the LPS-Net paper.
 
-  python expand.py --budget_ms 20 --target host:cpu --recipe configs/lps_net_s_camvid_scratch.yaml \\
-      --data_dir CAMVID --candidate_epochs 5 --output_dir runs/search
+  python expand.py --budget_ms 20 --target host:cpu --recipe configs/lps_net_s_cityscapes.yaml \\
+      --data_dir DIR --candidate_epochs 5 --output_dir runs/search
 
 Every round times networks of about equal latency as exported files on the target, trains each for --candidate_epochs,
 and goes on from the one that gained the most mIoU per ms. --resume goes on after an interruption: nothing is trained or

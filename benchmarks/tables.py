@@ -163,7 +163,8 @@ def networks_table(results):
     published = yaml.safe_load((ROOT / "benchmarks" / "published.yaml").read_text())
     times = {}
     for row in results.get("latency_networks_512x1024", {}).get("results", []):
-        times.setdefault(row["model"], {})[row["threads"]] = row["latency_ms"]["run"]["p50"]
+        name = row["model"].removesuffix(".tflite").removesuffix("_float32")
+        times.setdefault(name, {})[row["threads"]] = row["latency_ms"]["run"]["p50"]
     for name, size in results.get("networks", {}).get("networks", {}).items():
         accuracy = results.get(f"{name}_camvid_scratch_float")
         cells = [
@@ -171,7 +172,7 @@ def networks_table(results):
             f"{size['macs'] / 1e9:.3g} G",
             *published_cells(published.get(name)),
             f"{100 * accuracy['miou']:.1f}" if accuracy else "",
-            " / ".join(f"{time:.1f}" for _, time in sorted(times.get(f"{name}.tflite", {}).items())),
+            " / ".join(f"{time:.1f}" for _, time in sorted(times.get(name, {}).items())),
         ]
         lines.append(f"| `{name}` | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
