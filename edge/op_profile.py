@@ -100,7 +100,7 @@ def profile(model, threads, accelerator, runs):
         return {"unsupported": str(reason)}
 
 
-def library_path():
+def find_library():
     """Return the path of LiteRT's C library."""
     package = importlib.util.find_spec("ai_edge_litert")
     folder = pathlib.Path(package.origin).parent
@@ -108,7 +108,7 @@ def library_path():
 
 
 def _load():
-    path = library_path()
+    path = find_library()
     if path is None:
         raise _Refused("ai-edge-litert comes without its C library libLiteRt here")
     try:

@@ -109,13 +109,8 @@ def candidates(base, measure, budget=math.inf, max_resolution=math.inf):
     Returns:
         (target, candidates): the target latency in ms, and a list of (`Architecture`, latency in ms) in the order of
         the operators, without duplicates and without `base`.
-
-    Raises:
-        UserError: no growth keeps to `max_resolution`.
     """
     operators = [operator for operator in OPERATORS if _legal(base.grown(operator), operator, max_resolution)]
-    if not operators:
-        raise UserError(f"{base.name} cannot grow: every growth passes the resolution {max_resolution:g}.")
     latencies = _measured(measure, base, [base.grown(operator) for operator in operators])
     target = min(budget, max(latencies[base.grown(operator).key] for operator in operators))
     ladders = {operator: [base] for operator in operators}

@@ -131,7 +131,7 @@ PRINT_PROFILE = "\nprint(json.dumps(op_profile.profile(*arguments)))"
 def test_library_without_the_profiler(on_device):
     # A real library that has none of the functions.
     path = numpy.random._generator.__file__
-    reason = on_device(f"op_profile.library_path = lambda: {path!r}" + PRINT_PROFILE)["unsupported"]
+    reason = on_device(f"op_profile.find_library = lambda: {path!r}" + PRINT_PROFILE)["unsupported"]
     assert reason.startswith(f"{pathlib.Path(path).name} has no function LiteRtCreateEnvironment")
 
 
@@ -139,7 +139,7 @@ def test_library_that_is_missing_or_broken(on_device, tmp_path):
     broken = tmp_path / "broken.so"
     broken.write_bytes(b"not a library")
     for path, message in ((None, "comes without its C library"), (str(broken), "C library cannot be loaded: ")):
-        found = on_device(f"op_profile.library_path = lambda: {path!r}" + PRINT_PROFILE)
+        found = on_device(f"op_profile.find_library = lambda: {path!r}" + PRINT_PROFILE)
         assert list(found) == ["unsupported"] and message in found["unsupported"]
 
 
