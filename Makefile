@@ -12,8 +12,6 @@
 
 PYTHON ?= python3
 RUN := .venv/bin/python
-# The stamp is newer than requirements.txt once the requirements are installed, so nothing is installed twice.
-STAMP := .venv/installed
 # Two test files at a time; TensorFlow alone does not fill two cores.
 SPREAD := --numprocesses 2 --dist loadfile
 
@@ -41,40 +39,35 @@ test-edge: .venv-edge/installed
 bench-runtimes: .venv-runtimes/installed
 	.venv-runtimes/bin/python -m benchmarks.runtimes --output results/runtimes_512x1024.json
 
-venv: $(STAMP)
+# The stamp is newer than the requirements once they are installed, so nothing is installed twice.
+venv: .venv/installed
+
+# From nothing each time: what an interrupted installation leaves behind looks complete to pip.
+define install
+	$(PYTHON) -m venv --clear $(@D)
+	$(@D)/bin/python -m pip install --quiet --upgrade pip
+	$(@D)/bin/python -m pip install --quiet $(foreach file,$^,-r $(file))
+	@touch $@
+endef
 
 .venv-backends/installed: requirements.txt requirements-backends.txt
-	$(PYTHON) -m venv .venv-backends
-	.venv-backends/bin/python -m pip install --quiet --upgrade pip
-	.venv-backends/bin/python -m pip install --quiet -r requirements.txt -r requirements-backends.txt
-	@touch $@
+	$(install)
 
 .venv-edge/installed: requirements.txt requirements-onnx.txt
-	$(PYTHON) -m venv .venv-edge
-	.venv-edge/bin/python -m pip install --quiet --upgrade pip
-	.venv-edge/bin/python -m pip install --quiet -r requirements.txt -r requirements-onnx.txt
-	@touch $@
+	$(install)
 
 .venv-mediapipe/installed: requirements-mediapipe.txt
-	$(PYTHON) -m venv .venv-mediapipe
-	.venv-mediapipe/bin/python -m pip install --quiet --upgrade pip
-	.venv-mediapipe/bin/python -m pip install --quiet -r requirements-mediapipe.txt
-	@touch $@
+	$(install)
 
 .venv-runtimes/installed: requirements.txt requirements-runtimes.txt
-	$(PYTHON) -m venv .venv-runtimes
-	.venv-runtimes/bin/python -m pip install --quiet --upgrade pip
-	.venv-runtimes/bin/python -m pip install --quiet -r requirements.txt -r requirements-runtimes.txt
-	@touch $@
+	$(install)
 
-$(STAMP): requirements.txt
+.venv/installed: requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "error: $(PYTHON) is older than Python 3.11; name a newer one: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
-	@$(PYTHON) -m venv .venv || \
-		{ rm -rf .venv; echo "error: Python's venv module is missing; on Debian: apt-get install python3-venv"; exit 1; }
-	$(RUN) -m pip install --quiet --upgrade pip
-	$(RUN) -m pip install --quiet -r requirements.txt
-	@touch $(STAMP)
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || \
+		{ echo "error: Python's venv module is missing; on Debian: apt-get install python3-venv"; exit 1; }
+	$(install)
 
 clean:
 	rm -rf .venv .venv-backends .venv-edge .venv-mediapipe .venv-runtimes .aarch64 demo_output

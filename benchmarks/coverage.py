@@ -154,7 +154,7 @@ def coverage(model, quantization, output_type):
 
 def run_on_gpu(file, logits_file, graph):
     """Return ("gpu", "comparison") of `coverage` for a file, whose scores are those of `logits_file`."""
-    from edge.correctness import Reference
+    from edge.correctness import Reference, tied_labels
     from edge.targets import MeasurementFailed
     from keras_liteseg.tflite.gpu import gpu
 
@@ -208,24 +208,14 @@ def compare(expected, found):
     """Return how scores differ from those of XNNPACK, both lists of arrays; see `coverage`."""
     import numpy as np
 
+    from edge.correctness import tied_labels
+
     differences = np.abs(np.subtract(found, expected, dtype=np.float64))
     return {
         "equal_labels": min(tied_labels(ours, theirs.argmax(-1)) for ours, theirs in zip(expected, found, strict=True)),
         "max_difference": float(differences.max()),
         "mean_difference": float(differences.mean()),
     }
-
-
-def tied_labels(scores, labels):
-    """Return the share of pixels whose label is a class and has the highest of the scores, or one tied with it."""
-    import numpy as np
-
-    from edge.correctness import TIED_SHARE, TIED_STEPS
-
-    tied = TIED_STEPS if scores.dtype == np.int8 else TIED_SHARE * np.ptp(scores)
-    classes = scores.shape[-1]
-    chosen = np.take_along_axis(scores.astype(np.float64), np.minimum(labels, classes - 1)[..., None], -1)[..., 0]
-    return float(np.mean((labels < classes) & (chosen >= scores.max(-1) - tied)))
 
 
 def _counted(left_out):

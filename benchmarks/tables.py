@@ -1,7 +1,7 @@
 """Write the tables of README.md and docs/ from the measurements in results/ and the cards in pretrained/.
 
-python -m benchmarks.tables            rewrites them
-python -m benchmarks.tables --check    fails when one is not what the results say
+    python -m benchmarks.tables            rewrites them
+    python -m benchmarks.tables --check    fails when one is not what the results say
 """
 
 import json
@@ -157,14 +157,14 @@ def latency_table(results):
 def networks_table(results):
     """Size, cost, published numbers and our own of every network."""
     lines = [
-        "| network | parameters | MACs | mIoU published | frames/s published | CamVid test mIoU | float32 latency |",
-        "|---|---|---|---|---|---|---|",
+        "| network | parameters | MACs | mIoU published | frames/s published | CamVid test mIoU | float32 | int8 |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     published = yaml.safe_load((ROOT / "benchmarks" / "published.yaml").read_text())
     times = {}
     for row in results.get("latency_networks_512x1024", {}).get("results", []):
-        name = row["model"].removesuffix(".tflite").removesuffix("_float32")
-        times.setdefault(name, {})[row["threads"]] = row["latency_ms"]["run"]["p50"]
+        ours = times.setdefault((row["network"], row["precision"]), {})
+        ours[row["threads"]] = row["latency_ms"]["run"]["p50"]
     for name, size in results.get("networks", {}).get("networks", {}).items():
         accuracy = results.get(f"{name}_camvid_scratch_float")
         cells = [
@@ -172,7 +172,10 @@ def networks_table(results):
             f"{size['macs'] / 1e9:.3g} G",
             *published_cells(published.get(name)),
             f"{100 * accuracy['miou']:.1f}" if accuracy else "",
-            " / ".join(f"{time:.1f}" for _, time in sorted(times.get(name, {}).items())),
+            *(
+                " / ".join(f"{time:.1f}" for _, time in sorted(times.get((name, precision), {}).items()))
+                for precision in ("float32", "int8")
+            ),
         ]
         lines.append(f"| `{name}` | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"

@@ -72,10 +72,16 @@ def _equal_labels(expected, found):
         return float(np.mean(expected == found))
     if expected.ndim != 4 or expected.shape[-1] < 2:
         return None
-    scores = expected.astype(np.float64)
-    tied = TIED_STEPS if np.issubdtype(expected.dtype, np.integer) else TIED_SHARE * np.ptp(scores)
-    chosen = np.take_along_axis(scores, found.argmax(-1)[..., None], axis=-1)[..., 0]
-    return float(np.mean(chosen >= scores.max(-1) - tied))
+    return tied_labels(expected, found.argmax(-1))
+
+
+def tied_labels(scores, labels):
+    """Return the share of pixels whose label is a class and has the highest of the scores, or one tied with it."""
+    tied = TIED_STEPS if np.issubdtype(scores.dtype, np.integer) else TIED_SHARE * np.ptp(scores)
+    classes = scores.shape[-1]
+    scores = scores.astype(np.float64)
+    chosen = np.take_along_axis(scores, np.minimum(labels, classes - 1)[..., None], axis=-1)[..., 0]
+    return float(np.mean((labels < classes) & (chosen >= scores.max(-1) - tied)))
 
 
 def _frames(model, inputs, images):

@@ -13,6 +13,7 @@ from ai_edge_litert.compiled_model import CompiledModel
 from ai_edge_litert.hardware_accelerator import HardwareAccelerator
 from ai_edge_litert.interpreter import Interpreter
 from ai_edge_litert.options import CpuOptions, GpuOptions, Options
+from gpu_log import refused_ops
 from tensors import require_supported
 
 _ADAPTER = re.compile(r"Selected adapter: (.*?), arch=.*?backend=(\w+), adapterType=(.*)")
@@ -85,10 +86,9 @@ def refusal(log):
     """Return the sentence about the ops that the accelerator did not take, or about a missing driver, or None."""
     if "No adapters found" in log:
         return "Vulkan finds no GPU here; install its driver and Vulkan's loader (on Debian: libvulkan1)"
-    found = re.search(r"operations are not supported by GPU delegate:\n(.*?)\n[^\n]*operations will", log, re.DOTALL)
-    if not found:
+    kinds = refused_ops(log)
+    if not kinds:
         return None
-    kinds = sorted(set(line.strip().rstrip(".") for line in found[1].splitlines()))
     more = f"; and {len(kinds) - SHOWN} more" if len(kinds) > SHOWN else ""
     return f"not all of it runs on the GPU: {'; '.join(kinds[:SHOWN])}{more}"
 

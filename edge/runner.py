@@ -2,9 +2,9 @@
 
     python runner.py MODEL.tflite THREADS cpu|gpu|tensorrt
 
-It needs Python, numpy, ai-edge-litert and beside it gpu_runner.py, op_profile.py, tensors.py and partitions.py (from
-`keras_liteseg/tflite`), for TensorRT trtexec.py and MODEL.onnx, nothing else of this project, so that it can be copied
-to a device. Every line it reads is answered by one line of JSON on stdout:
+It needs Python, numpy, ai-edge-litert and beside it gpu_runner.py, op_profile.py and tensors.py, gpu_log.py and
+partitions.py (from `keras_liteseg/tflite`), for TensorRT trtexec.py and MODEL.onnx, nothing else of this project, so
+that it can be copied to a device. Every line it reads is answered by one line of JSON on stdout:
 
     load       {"init_ms": ms until the first run can begin, "compile_ms": of these the ms in which the accelerator
                 prepares the graph, "first_run_ms": ms of the first write + invoke + read, "load_average": of the

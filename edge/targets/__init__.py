@@ -50,6 +50,7 @@ RUNNER_FILES = (
     _ROOT / "edge" / "gpu_runner.py",
     _ROOT / "edge" / "op_profile.py",
     _ROOT / "edge" / "tensors.py",
+    _ROOT / "keras_liteseg" / "tflite" / "gpu_log.py",
     _ROOT / "keras_liteseg" / "tflite" / "partitions.py",
 )
 

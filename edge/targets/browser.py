@@ -16,6 +16,7 @@ from edge.targets import MeasurementFailed, Unsupported
 from edge.targets.chromium import Chromium, TooLate, find_program
 from edge.tensors import pack, random_input, unpack
 from keras_liteseg.errors import UserError
+from keras_liteseg.tflite.gpu_log import refused_ops
 
 # WebGPU on Linux needs the first two; the third makes Chromium tell the adapter's name and type.
 _WEBGPU = ("--enable-unsafe-webgpu", "--enable-features=Vulkan", "--enable-webgpu-developer-features")
@@ -119,7 +120,7 @@ class Session:
         loaded = self._evaluate("load", f"benchmark.load({options})")
         self._told = self._evaluate("load", "benchmark.report()")
         if self._accelerator == "webgpu":
-            left_out = _left_out("\n".join(self._chromium.console))
+            left_out = refused_ops("\n".join(self._chromium.console))
             if left_out or not self._told["fully_accelerated"]:
                 reasons = "; ".join(left_out) or "LiteRT.js does not say why"
                 raise MeasurementFailed(f"not all of it runs on the GPU: {reasons}")
@@ -224,9 +225,3 @@ def _ask_host(model, timeout_s):
         return session.ask("report")
     finally:
         session.close()
-
-
-def _left_out(log):
-    """Return the ops, with reasons, that LiteRT says its GPU accelerator did not take."""
-    found = re.search(r"operations are not supported by GPU delegate:\n(.*?)\n[^\n]*operations will", log, re.DOTALL)
-    return sorted({line.strip().rstrip(".") for line in found[1].splitlines()}) if found else []

@@ -18,6 +18,7 @@ import flatbuffers
 
 from keras_liteseg.tflite.delegation import LeftOut
 from keras_liteseg.tflite.flatbuffer import op_name, shape_of
+from keras_liteseg.tflite.gpu_log import refused_ops
 
 SWIFTSHADER = pathlib.Path("/usr/lib/chromium/vk_swiftshader_icd.json")
 _FULLY = "fully accelerated: True"
@@ -178,10 +179,9 @@ def _first_ops(model, count):
 def _reasons(log, names, graph):
     """Return {op number: reason} of the ops that LiteRT says it does not support."""
     # One line per kind of op and reason; some reasons end in the name of the tensor that they are about.
-    block = re.search(r"operations are not supported by GPU delegate:\n(.*?)\n[^\n]*operations will", log, re.DOTALL)
     tensors = {tensor.name.decode() for tensor in graph.tensors}
     found = {}
-    for line in block[1].splitlines() if block else ():
+    for line in refused_ops(log):
         name, _, reason = line.partition(": ")
         reason, _, last = reason.strip().rpartition(" ")
         about = last if last in tensors else None
@@ -189,7 +189,7 @@ def _reasons(log, names, graph):
         for index, op in enumerate(graph.operators):
             touched = [graph.tensors[tensor].name.decode() for tensor in [*op.inputs, *op.outputs] if tensor >= 0]
             if names[index] == name and (about is None or about in touched):
-                found.setdefault(index, f"LiteRT: {reason.rstrip('.')}")
+                found.setdefault(index, f"LiteRT: {reason}")
     return found
 
 

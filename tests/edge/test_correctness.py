@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from edge.correctness import Reference
+from edge.correctness import Reference, tied_labels
 from edge.targets import MeasurementFailed
 from edge.tensors import pack
 from keras_liteseg.predictor import load_predictor
@@ -74,3 +74,11 @@ def test_result_that_is_no_number_is_wrong():
     reference.frames, reference.outputs = [[np.zeros(1)]], [[np.ones((1, 4, 4, 2), "float32")]]
     with pytest.raises(MeasurementFailed, match="wrong result"):
         reference.compare(Changed(reference, lambda output: output * np.nan))
+
+
+def test_tied_labels():
+    scores = np.array([[[[10, 9, 0], [10, 5, 0], [1, 9, 9], [1, 2, 90]]]], np.int8)
+    labels = np.array([[[1, 1, 1, 3]]])
+    # The second is five steps short, the fourth no class.
+    assert tied_labels(scores, labels) == 0.5
+    assert tied_labels(scores.astype(np.float32), labels) == 0.25

@@ -16,7 +16,6 @@ from benchmarks.coverage import (
     line,
     run_on_gpu,
     save_network,
-    tied_labels,
 )
 from edge.benchmark import benchmark
 from edge.correctness import EQUAL_LABELS
@@ -128,11 +127,3 @@ def test_op_that_falls_off_is_told(tmp_path, monkeypatch):
     assert comparison is None and gpu["failure"] is None
     assert [(op["op"], op["count"]) for op in gpu["left_out"]] == [("ARG_MAX", 1)]
     assert "INT64" in gpu["left_out"][0]["reason"]
-
-
-def test_tied_labels():
-    scores = np.array([[[[10, 9, 0], [10, 5, 0], [1, 9, 9], [1, 2, 90]]]], np.int8)
-    labels = np.array([[[1, 1, 1, 3]]])
-    # The second is five steps short, the fourth no class.
-    assert tied_labels(scores, labels) == 0.5
-    assert tied_labels(scores.astype(np.float32), labels) == 0.25

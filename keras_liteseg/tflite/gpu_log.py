@@ -1,0 +1,12 @@
+"""What LiteRT writes to stderr about its GPU accelerator.
+
+This file needs nothing: the benchmark ships it beside `edge/gpu_runner.py` to devices that do not have this package.
+"""
+
+import re
+
+
+def refused_ops(log):
+    """Return the sorted lines "OP: reason" about the kinds of op that the accelerator did not take."""
+    found = re.search(r"operations are not supported by GPU delegate:\n(.*?)\n[^\n]*operations will", log, re.DOTALL)
+    return sorted({line.strip().rstrip(".") for line in found[1].splitlines()}) if found else []

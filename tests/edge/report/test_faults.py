@@ -1,0 +1,102 @@
+"""Bad files and outputs that cannot be written."""
+
+import copy
+import re
+import subprocess
+import sys
+
+import pytest
+
+from edge.report.__main__ import main
+from tests.edge.report.results import ROOT, made_up, write
+
+
+def report(*arguments):
+    command = [sys.executable, "-m", "edge.report", *map(str, arguments)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+
+
+@pytest.fixture
+def good(tmp_path):
+    return write(tmp_path / "good.json", [made_up()])
+
+
+def broken(tmp_path, kind):
+    path = tmp_path / f"{kind}.json"
+    if kind == "damaged":
+        path.write_text(write(path, [made_up()]).read_text()[:-40])
+    elif kind == "truncated":
+        path = write(path.with_suffix(".jsonl"), [made_up(), made_up(threads=2)])
+        path.write_text(path.read_text()[:-40])
+    elif kind == "binary":
+        path.write_bytes(b"\xff\xfe\x00{}")
+    elif kind == "empty":
+        path.write_text("")
+    elif kind == "other":
+        path.write_text('{"kind": "accuracy", "miou": 0.5}')
+    elif kind == "incomplete":
+        row = copy.deepcopy(made_up())
+        del row["latency_ms"]["run"]
+        write(path, [row])
+    elif kind == "folder":
+        path.mkdir()
+    return path
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ("missing", "error: Cannot read {path}: No such file"),
+        ("folder", "error: Cannot read {path}: Is a directory"),
+        ("damaged", "error: {path} is no result of edge.benchmark ("),
+        ("truncated", "error: {path} is no result of edge.benchmark ("),
+        ("binary", "error: {path} is no result of edge.benchmark ("),
+        ("empty", "error: {path} is no result of edge.benchmark ("),
+        ("other", "error: {path} is no result of edge.benchmark; give a file that it has written."),
+        ("incomplete", "error: {path} is damaged: the row of net_int8.tflite on host:cpu"),
+    ],
+)
+@pytest.mark.parametrize("as_baseline", [False, True])
+def test_bad_files(kind, message, as_baseline, good, tmp_path, capsys):
+    path = broken(tmp_path, kind)
+    before = sorted(tmp_path.iterdir())
+    files = [good, "--baseline", path] if as_baseline else [path] if kind == "other" else [good, path]
+    with pytest.raises(SystemExit) as stopped:
+        main([*map(str, files), "--output", str(tmp_path / "report.html")])
+    assert stopped.value.code.startswith(message.format(path=path)) and "\n" not in stopped.value.code
+    assert sorted(tmp_path.iterdir()) == before
+    assert capsys.readouterr().out == ""
+
+
+def test_exit_status_and_one_sentence(tmp_path, good):
+    done = report("--output", tmp_path / "report.html")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "error: No file to report on; give at least one that edge.benchmark has written.\n"
+    other = write(tmp_path / "other.json", [made_up("other.tflite")])
+    done = report(good, "--baseline", other, "--output", tmp_path / "report.html")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"error: The baseline {other} has no row in common") and done.stderr.count("\n") == 1
+    assert not (tmp_path / "report.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("output", "message"),
+    [
+        ("good.json/report.html", "error: Cannot write"),
+        ("good.json", "error: The output .*good.json is no HTML file; give a name that ends in .html"),
+    ],
+)
+def test_output_that_cannot_be_written(output, message, good, tmp_path):
+    before = good.read_text()
+    done = report(good, "--output", tmp_path / output)
+    assert done.returncode == 1 and re.match(message, done.stderr) and done.stdout == ""
+    assert good.read_text() == before and list(tmp_path.iterdir()) == [good]
+
+
+def test_full_disk_leaves_the_old_page(disk, tmp_path):
+    old = disk / "report.html"
+    old.write_text("old")
+    many = write(tmp_path / "many.json", [made_up(f"net{number}.tflite", accuracy=None) for number in range(600)])
+    done = report(many, "--output", old)
+    assert done.returncode == 1 and done.stderr.startswith(f"error: Cannot write {old}: No space left on device")
+    assert old.read_text() == "old" and list(disk.iterdir()) == [old]
