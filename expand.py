@@ -34,6 +34,8 @@ flags.DEFINE_enum(
 )
 flags.DEFINE_float("max_resolution", 1.0, "Largest factor of a path; 0 for no limit, as the authors.", lower_bound=0)
 flags.DEFINE_string("ssh_config", None, "File in place of ~/.ssh/config.")
+flags.DEFINE_string("benchmark_model", None, "LiteRT's program of that name for an Android phone.")
+flags.DEFINE_string("chromium", None, "Chromium or Chrome for browser:wasm and browser:webgpu.")
 flags.DEFINE_string("output_dir", None, "Folder for everything.")
 flags.DEFINE_bool("resume", False, "Go on with the search in --output_dir.")
 
@@ -62,7 +64,7 @@ def main():
         FLAGS.target,
         FLAGS.threads,
         FLAGS.runs,
-        targets.Options(ssh_config=FLAGS.ssh_config),
+        targets.Options(FLAGS.ssh_config, benchmark_model=FLAGS.benchmark_model, chromium=FLAGS.chromium),
     )
     training = CandidateTraining(
         record.folder / "candidates",
@@ -70,6 +72,7 @@ def main():
         train_data,
         val_data,
         FLAGS.inherit,
+        FLAGS.rounds,
     )
     rounds = expand(
         lambda architectures: latency([architecture.name for architecture in architectures]),

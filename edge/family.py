@@ -12,7 +12,9 @@ from edge.benchmark import benchmark
 from edge.targets import Options
 from keras_liteseg.errors import UserError
 from keras_liteseg.files import write_json
+from keras_liteseg.results import provenance
 
+LATENCIES_FILE = "latencies.json"
 # Random weights need no good scales, only some.
 CALIBRATION_IMAGES = 2
 
@@ -29,6 +31,9 @@ class FamilyLatency:
         data: `SegmentationDataset` whose classes the networks have; those of Cityscapes by default.
         precision: 'float32', 'float16' or 'int8'.
         target, threads, runs, options: as for `edge.benchmark.benchmark`; one number of threads.
+
+    Raises:
+        UserError: the folder has latencies that were measured otherwise.
     """
 
     def __init__(
@@ -39,7 +44,30 @@ class FamilyLatency:
         self._data = data
         self._precision = precision
         self._arguments = dict(target=target, threads=[threads], runs=runs, options=options)
-        self._latencies = self._folder / "latencies.json"
+        self._path = self._folder / LATENCIES_FILE
+        self._known = {}
+        self._measured_as = {
+            "input_size": list(self._input_size),
+            "classes": len(data.classes) if data else 19,
+            "precision": precision,
+            "target": target,
+            "threads": threads,
+        }
+        if self._path.exists():
+            self._read()
+
+    def _read(self):
+        try:
+            content = json.loads(self._path.read_text())
+            before, self._known = content["measured_as"], content["latencies"]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise UserError(f"{self._path} is damaged ({error}); remove it to measure again.") from None
+        for name, value in self._measured_as.items():
+            if before.get(name) != value:
+                raise UserError(
+                    f"The latencies in {self._folder} were measured with {name} {before.get(name)}, not {value}; give "
+                    "another folder."
+                )
 
     def __call__(self, names):
         """Return the latency in ms, end to end, of each network of a list of registered names.
@@ -47,17 +75,18 @@ class FamilyLatency:
         Raises:
             UserError: a network cannot be exported or measured.
         """
-        known = json.loads(self._latencies.read_text()) if self._latencies.exists() else {}
         first, *others = names
-        missing = [name for name in others if name not in known]
-        if missing or first not in known:
-            known |= self._measure([first, *missing], known.get(first))
-            write_json(self._latencies, known)
-        return [known[name]["latency_ms"] for name in names]
+        missing = [name for name in others if name not in self._known]
+        if missing or first not in self._known:
+            self._known |= self._measure([first, *missing], self._known.get(first))
+            write_json(self._path, {"measured_as": self._measured_as, "latencies": self._known} | provenance())
+        return [self._known[name]["latency_ms"] for name in names]
 
     def _measure(self, names, first):
         """Return {name: {"latency_ms", "ratio", "relative_to"}}; `first` is the entry of the first, if it has one."""
-        files = [self._export(name) for name in names]
+        files = []
+        for number, name in enumerate(names, 1):
+            files.append(self._export(name, f"{number} of {len(names)}"))
         print(f"Timing {len(names)} networks on {self._arguments['target']}", flush=True)
         rows = benchmark(files, **self._arguments)
         for name, row in zip(names, rows, strict=True):
@@ -70,12 +99,12 @@ class FamilyLatency:
             found[name] = {"latency_ms": round(latency * ratio, 4), "ratio": ratio, "relative_to": names[0]}
         return found
 
-    def _export(self, name):
+    def _export(self, name, place):
         from keras_liteseg.tflite.export import export  # loads TensorFlow
 
         path = self._folder / f"{name}.tflite"
         if not path.exists():
-            print(f"Exporting {name}", flush=True)
+            print(f"Exporting {place}: {name}", flush=True)
             log = io.StringIO()
             try:
                 with contextlib.redirect_stdout(log):  # six lines for each of dozens of files

@@ -11,7 +11,7 @@ import dataclasses
 import math
 
 from keras_liteseg.errors import UserError
-from keras_liteseg.models.lps_net import family_name
+from keras_liteseg.models.lps_net import NETWORKS, family_name
 
 CRITERIA = ("latency", "reference")
 
@@ -62,7 +62,7 @@ class Architecture:
         return family_name(self.depth, self.width, self.resolution)
 
 
-START = Architecture((1, 1, 1, 1, 1), (4, 8, 16, 32, 32), (1 / 2, 0, 0))
+START = Architecture(*NETWORKS["lps_net_tiny"][:2], (1 / 2, 0, 0))
 """lps_net_tiny, where the authors begin."""
 
 

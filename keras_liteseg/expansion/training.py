@@ -27,35 +27,31 @@ class CandidateTraining:
         recipe: `Recipe` of the training; its model is replaced.
         train_data, val_data: `SegmentationDataset`s with the same classes.
         inherits: whether a candidate begins with its base's weights, see `keras_liteseg.expansion.inherit`, or afresh.
+        rounds: largest number of rounds, for the progress.
     """
 
-    def __init__(self, folder, recipe, train_data, val_data, inherits=False):
+    def __init__(self, folder, recipe, train_data, val_data, inherits=False, rounds=1):
         self._folder = pathlib.Path(folder)
         self._recipe = recipe
         self._data = train_data, val_data
         self._inherits = inherits
-        self._seconds = []
+        self._rounds = rounds
+        self._round = 0
 
     def __call__(self, architectures, base):
         """Return the best validation mIoU of each of `architectures`, which grew from `base` (None: from nothing)."""
-        mious = []
+        results = []
         for number, architecture in enumerate(architectures, 1):
-            result = self._folder / architecture.name / RESULT_FILE
-            if not result.exists():
-                left = len(architectures) - number + 1
-                print(
-                    f"Candidate {number} of {len(architectures)}: {architecture.name}{self._time_left(left)}",
-                    flush=True,
-                )
-                self._train(architecture, base, result)
-            mious.append(json.loads(result.read_text())["miou"])
-        return mious
-
-    def _time_left(self, trainings):
-        if not self._seconds:
-            return ""
-        minutes = trainings * sum(self._seconds) / len(self._seconds) / 60
-        return f"; about {minutes:.0f} minutes left in this round"
+            path = self._folder / architecture.name / RESULT_FILE
+            if not path.exists():
+                place = f"Round {self._round} of at most {self._rounds}, candidate {number} of {len(architectures)}"
+                place = place if base else "The network to begin with"
+                left = _time_left(results, len(architectures) - number + 1)
+                print(f"{place}: {architecture.name}{left}", flush=True)
+                self._train(architecture, base, path)
+            results.append(json.loads(path.read_text()))
+        self._round += 1
+        return [result["miou"] for result in results]
 
     def _train(self, architecture, base, result):
         start = time.monotonic()
@@ -67,9 +63,10 @@ class CandidateTraining:
         train(recipe, *self._data, folder, before, resume)
         miou = max(row["val_miou"] for row in read_log(folder))
         # Not before the training is complete, and all at once: whoever finds it need not look further.
-        write_json(result, {"miou": miou, "epochs": recipe.epochs, "inherited_from": base.name if inherited else None})
+        origin = base.name if inherited else None
+        seconds = round(time.monotonic() - start, 1)
+        write_json(result, {"miou": miou, "epochs": recipe.epochs, "inherited_from": origin, "seconds": seconds})
         keras.backend.clear_session()
-        self._seconds.append(time.monotonic() - start)
 
     def _inherited(self, architecture, base, folder):
         """Write a model file of the candidate with its base's weights, and return its path."""
@@ -82,3 +79,11 @@ class CandidateTraining:
         metadata = Metadata(architecture.name, train_data.name, train_data.classes, entry.mean, entry.std)
         save_model(network, folder / INHERITED_FILE, metadata)
         return folder / INHERITED_FILE
+
+
+def _time_left(results, trainings):
+    """Return the words for the time that a number of trainings will take, as others of about the same latency did."""
+    if not results:
+        return ""
+    minutes = trainings * sum(result["seconds"] for result in results) / len(results) / 60
+    return f"; about {minutes:.0f} minutes left in this round"

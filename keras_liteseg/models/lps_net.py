@@ -26,7 +26,7 @@ from keras_liteseg.models.registry import (
     Entry,
     check_image_shape,
     check_num_classes,
-    register,
+    register_entry,
     register_family,
 )
 
@@ -36,28 +36,25 @@ PATH_NAMES = {1: ("net",), 2: ("netH", "netL"), 3: ("net1", "net2", "net3")}
 STRIDES = (2, 2, 2, 2, 1)
 
 
-@register("lps_net_tiny", mean=IMAGENET_MEAN, std=IMAGENET_STD, output_stride=16, min_length=2)
-def lps_net_tiny(input_shape, num_classes, aux_heads):
-    """Where the authors' expansion starts. LPS-Net has no auxiliary heads: `aux_heads` changes nothing."""
-    return lps_net((1, 1, 1, 1, 1), (4, 8, 16, 32, 32), (1 / 2,), input_shape, num_classes, "lps_net_tiny")
+NETWORKS = {
+    "lps_net_tiny": ((1, 1, 1, 1, 1), (4, 8, 16, 32, 32), (1 / 2,)),
+    "lps_net_s": ((1, 3, 3, 10, 10), (8, 24, 48, 96, 96), (3 / 4, 1 / 4)),
+    "lps_net_m": ((1, 3, 3, 10, 10), (8, 24, 48, 96, 96), (1, 1 / 4)),
+    "lps_net_l": ((1, 3, 3, 10, 10), (8, 24, 64, 160, 160), (1, 1 / 4)),
+}
+"""Name: (depth, width, resolution). The authors' expansion starts with tiny; S, M and L are what they publish of it."""
 
 
-@register("lps_net_s", mean=IMAGENET_MEAN, std=IMAGENET_STD, output_stride=16, min_length=4)
-def lps_net_s(input_shape, num_classes, aux_heads):
-    """LPS-Net-S. LPS-Net has no auxiliary heads: `aux_heads` changes nothing."""
-    return lps_net((1, 3, 3, 10, 10), (8, 24, 48, 96, 96), (3 / 4, 1 / 4), input_shape, num_classes, "lps_net_s")
+def _entry(name, depth, width, resolution):
+    def build(input_shape, num_classes, aux_heads):  # there are no auxiliary heads, so that `aux_heads` changes nothing
+        return lps_net(depth, width, resolution, input_shape, num_classes, name)
+
+    least = math.ceil(1 / min(resolution))
+    return Entry(build, IMAGENET_MEAN, IMAGENET_STD, output_stride=16, min_length=least)
 
 
-@register("lps_net_m", mean=IMAGENET_MEAN, std=IMAGENET_STD, output_stride=16, min_length=4)
-def lps_net_m(input_shape, num_classes, aux_heads):
-    """LPS-Net-M. LPS-Net has no auxiliary heads: `aux_heads` changes nothing."""
-    return lps_net((1, 3, 3, 10, 10), (8, 24, 48, 96, 96), (1, 1 / 4), input_shape, num_classes, "lps_net_m")
-
-
-@register("lps_net_l", mean=IMAGENET_MEAN, std=IMAGENET_STD, output_stride=16, min_length=4)
-def lps_net_l(input_shape, num_classes, aux_heads):
-    """LPS-Net-L. LPS-Net has no auxiliary heads: `aux_heads` changes nothing."""
-    return lps_net((1, 3, 3, 10, 10), (8, 24, 64, 160, 160), (1, 1 / 4), input_shape, num_classes, "lps_net_l")
+for _name, _network in NETWORKS.items():
+    register_entry(_name, _entry(_name, *_network))
 
 
 _COUNT = "[1-9][0-9]{0,3}"
@@ -68,13 +65,7 @@ def _lps_net_of_name(depth, width, eighths):
     """The networks of the expansion, see `family_name`."""
     depth, width, eighths = (tuple(map(int, text.split("-"))) for text in (depth, width, eighths))
     resolution = tuple(value / 8 for value in eighths)
-
-    def build(input_shape, num_classes, aux_heads):
-        name = family_name(depth, width, resolution)
-        return lps_net(depth, width, resolution, input_shape, num_classes, name)
-
-    least = math.ceil(8 / min(eighths))
-    return Entry(build, IMAGENET_MEAN, IMAGENET_STD, output_stride=16, min_length=least)
+    return _entry(family_name(depth, width, resolution), depth, width, resolution)
 
 
 def family_name(depth, width, resolution):

@@ -50,11 +50,16 @@ def register(name, *, aliases=(), **attributes):
     """
 
     def decorate(build):
-        _ENTRIES[name] = Entry(build, **attributes)
+        register_entry(name, Entry(build, **attributes))
         _ALIASES.update(dict.fromkeys(aliases, name))
         return build
 
     return decorate
+
+
+def register_entry(name, entry):
+    """Register an `Entry` that is made already."""
+    _ENTRIES[name] = entry
 
 
 def register_family(pattern):

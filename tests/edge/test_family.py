@@ -1,0 +1,123 @@
+"""Timing LPS-Nets of any size, and the table of a grid of them."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from edge.family import LATENCIES_FILE, FamilyLatency
+from edge.profile_family import GRID_FILE, grid
+from keras_liteseg.errors import UserError
+
+TINY, WIDER, DEEPER = (f"lps_net_d{depth}_w{width}_r4" for depth, width in (
+    ("1-1-1-1-1", "4-4-4-4-4"), ("1-1-1-1-1", "8-8-8-8-8"), ("1-2-2-2-2", "4-4-4-4-4")))  # fmt: skip
+
+
+def latency(folder, **changes):
+    arguments = {"input_size": (64, 128), "precision": "float32", "runs": 3} | changes
+    return FamilyLatency(folder, **arguments)
+
+
+def test_each_network_is_exported_and_timed_once(tmp_path, capsys):
+    first = latency(tmp_path)([TINY, WIDER])
+    assert all(time > 0 for time in first)
+    assert "Timing 2 networks" in capsys.readouterr().out
+    # Another process, which knows what is on disk.
+    again = latency(tmp_path)
+    assert again([TINY, WIDER]) == first and capsys.readouterr().out == ""
+    files = {path: path.stat().st_mtime_ns for path in tmp_path.glob("*.tflite")}
+    found = again([TINY, DEEPER])
+    out = capsys.readouterr().out
+    assert "Timing 2 networks" in out and WIDER not in out and found[0] == first[0]
+    assert all(path.stat().st_mtime_ns == time for path, time in files.items()) and len(files) == 2
+    known = json.loads((tmp_path / LATENCIES_FILE).read_text())["latencies"]
+    assert list(known) == [TINY, WIDER, DEEPER]
+    for name, time in ((TINY, first[0]), (WIDER, first[1]), (DEEPER, found[1])):
+        assert known[name]["relative_to"] == TINY
+        assert time == pytest.approx(known[TINY]["latency_ms"] * known[name]["ratio"], abs=1e-3)
+
+
+def test_latencies_of_another_kind_are_not_mixed(tmp_path):
+    latency(tmp_path)([TINY])
+    with pytest.raises(UserError, match="were measured with precision float32, not int8; give another folder"):
+        latency(tmp_path, precision="int8")
+    with pytest.raises(UserError, match=r"were measured with input_size \[64, 128\], not \[128, 128\]"):
+        latency(tmp_path, input_size=(128, 128))
+    (tmp_path / LATENCIES_FILE).write_text("{")
+    with pytest.raises(UserError, match="is damaged .* remove it to measure again"):
+        latency(tmp_path)
+
+
+def test_network_that_cannot_be_measured(tmp_path):
+    (tmp_path / f"{TINY}.tflite").write_bytes(b"nothing")
+    with pytest.raises(UserError, match="is not a TFLite model"):
+        latency(tmp_path)([TINY])
+
+
+def test_grid_scales_widths_in_multiples_of_four():
+    cells = grid("lps_net_s", [0.1, 1], [[6, 2], [8]])
+    assert [cell["name"] for cell in cells] == [
+        "lps_net_d1-3-3-10-10_w4-4-4-8-8_r6-2",
+        "lps_net_d1-3-3-10-10_w4-4-4-8-8_r8",
+        "lps_net_d1-3-3-10-10_w8-24-48-96-96_r6-2",
+        "lps_net_d1-3-3-10-10_w8-24-48-96-96_r8",
+    ]
+    assert [(cell["width"], cell["resolution"]) for cell in cells] == [(0.1, "6-2"), (0.1, "8"), (1, "6-2"), (1, "8")]
+
+
+def profile_family(*arguments):
+    command = [sys.executable, "-m", "edge.profile_family", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True)
+
+
+def test_table_and_file_of_a_grid(tmp_path):
+    # Both widths are rounded to the same channels at 0.5 and 0.4.
+    arguments = (
+        "--network",
+        "lps_net_tiny",
+        "--widths",
+        "0.4,0.5,1",
+        "--resolutions",
+        "2,4-2",
+        "--input_size",
+        "64x128",
+    )
+    arguments += ("--precision", "float32", "--runs", 3, "--output_dir", tmp_path)
+    done = profile_family(*arguments)
+    assert (done.returncode, done.stderr) == (0, "")
+    content = json.loads((tmp_path / GRID_FILE).read_text())
+    assert {"command", "date", "device", "versions"} <= set(content) and content["input_size"] == "64x128"
+    cells = {(cell["width"], cell["resolution"]): cell for cell in content["networks"]}
+    assert len(cells) == 6
+    assert cells[1, "4-2"]["macs"] > cells[1, "2"]["macs"] > cells[0.5, "2"]["macs"] > 0
+    lines = done.stdout[done.stdout.index("width") :].splitlines()
+    assert lines[0].split() == ["width", "2", "4-2"]
+    for line, width in zip(lines[1:4], (0.4, 0.5, 1), strict=True):
+        times = [cells[width, paths]["latency_ms"] for paths in ("2", "4-2")]
+        assert line.split() == [f"{width:g}", *(f"{time:.2f}" for time in times)]
+    # Again, with one width more: what is known is not measured again.
+    more = profile_family(*arguments[:3], "0.4,0.5,1,2", *arguments[4:])
+    assert more.returncode == 0 and more.stdout.count("Exporting") == 2
+    again = json.loads((tmp_path / GRID_FILE).read_text())["networks"]
+    assert [cell for cell in again if cell["width"] < 2] == content["networks"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--network", "ndnet45"], "--network is 'ndnet45'; choose lps_net_tiny, lps_net_s"),
+        (["--widths", "1,wide"], "'wide' in --widths is no factor"),
+        (["--widths", "0"], "'0' in --widths is no factor"),
+        (["--resolutions", "6-0"], "'6-0' in --resolutions is no list of paths"),
+        (["--resolutions", "1-1-1-1"], "'1-1-1-1' in --resolutions is no list of paths"),
+        (["--input_size", "64"], "'64' is not a size"),
+        (["--input_size", "2x2", "--resolutions", "1"], "2x2"),
+        (["--target", "phone"], "phone"),
+    ],
+)
+def test_wrong_arguments_are_told_at_once(arguments, message, tmp_path):
+    done = profile_family(*arguments, "--output_dir", tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: ") and message in done.stderr and done.stderr.count("\n") == 1
+    assert not list(tmp_path.rglob("*.tflite"))
