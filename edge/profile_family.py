@@ -13,25 +13,26 @@ import re
 
 from absl import flags
 
+from edge import targets
 from keras_liteseg import cli
 from keras_liteseg.errors import UserError
+from keras_liteseg.files import require_writable, write_json
+from keras_liteseg.results import provenance
 
 GRID_FILE = "family.json"
 
 
 def main():
     values = flags.FLAGS
-    from edge import targets
-    from edge.family import FamilyLatency
-    from keras_liteseg.files import require_writable, write_json
-    from keras_liteseg.models.summary import summarize
-    from keras_liteseg.results import provenance
-
     widths = [_width(text) for text in dict.fromkeys(values.widths)]
     resolutions = [_resolution(text) for text in dict.fromkeys(values.resolutions)]
     input_size = cli.parse_size(values.input_size)
     targets.check(values.target)
     require_writable(pathlib.Path(values.output_dir) / GRID_FILE)
+    cli.start_tensorflow()  # quietly, and not before the arguments are right
+    from edge.family import FamilyLatency
+    from keras_liteseg.models.summary import summarize
+
     cells = grid(values.network, widths, resolutions)
     sizes = {cell["name"]: summarize(cell["name"], input_size) for cell in cells}  # tells early what cannot be built
     latency = FamilyLatency(
@@ -125,4 +126,4 @@ if __name__ == "__main__":
     flags.DEFINE_string("benchmark_model", None, "LiteRT's program of that name for an Android phone")
     flags.DEFINE_string("chromium", None, "Chromium or Chrome for browser:wasm and browser:webgpu")
     flags.DEFINE_string("output_dir", None, "folder for the files, their latencies and family.json")
-    cli.run(main, required=("output_dir",))
+    cli.run(main, required=("output_dir",), tensorflow=False)

@@ -51,7 +51,7 @@ def test_latencies_of_another_kind_are_not_mixed(tmp_path):
 
 def test_network_that_cannot_be_measured(tmp_path):
     (tmp_path / f"{TINY}.tflite").write_bytes(b"nothing")
-    with pytest.raises(UserError, match="is not a TFLite model"):
+    with pytest.raises(UserError, match="is not a TFLite file"):
         latency(tmp_path)([TINY])
 
 
@@ -71,36 +71,28 @@ def profile_family(*arguments):
     return subprocess.run(command, capture_output=True, text=True)
 
 
+@pytest.mark.slow
 def test_table_and_file_of_a_grid(tmp_path):
     # Both widths are rounded to the same channels at 0.5 and 0.4.
-    arguments = (
-        "--network",
-        "lps_net_tiny",
-        "--widths",
-        "0.4,0.5,1",
-        "--resolutions",
-        "2,4-2",
-        "--input_size",
-        "64x128",
-    )
-    arguments += ("--precision", "float32", "--runs", 3, "--output_dir", tmp_path)
+    arguments = ["--network", "lps_net_tiny", "--widths", "0.4,0.5", "--resolutions", "2,4-2"]
+    arguments += ["--input_size", "64x128", "--precision", "float32", "--runs", 3, "--output_dir", tmp_path]
     done = profile_family(*arguments)
-    assert (done.returncode, done.stderr) == (0, "")
+    assert done.returncode == 0, done.stderr
     content = json.loads((tmp_path / GRID_FILE).read_text())
     assert {"command", "date", "device", "versions"} <= set(content) and content["input_size"] == "64x128"
     cells = {(cell["width"], cell["resolution"]): cell for cell in content["networks"]}
-    assert len(cells) == 6
-    assert cells[1, "4-2"]["macs"] > cells[1, "2"]["macs"] > cells[0.5, "2"]["macs"] > 0
+    assert len(cells) == 4
+    assert cells[0.5, "4-2"]["macs"] > cells[0.5, "2"]["macs"] > 0
     lines = done.stdout[done.stdout.index("width") :].splitlines()
     assert lines[0].split() == ["width", "2", "4-2"]
-    for line, width in zip(lines[1:4], (0.4, 0.5, 1), strict=True):
+    for line, width in zip(lines[1:3], (0.4, 0.5), strict=True):
         times = [cells[width, paths]["latency_ms"] for paths in ("2", "4-2")]
         assert line.split() == [f"{width:g}", *(f"{time:.2f}" for time in times)]
     # Again, with one width more: what is known is not measured again.
-    more = profile_family(*arguments[:3], "0.4,0.5,1,2", *arguments[4:])
+    more = profile_family(*arguments[:3], "0.4,0.5,1", *arguments[4:])
     assert more.returncode == 0 and more.stdout.count("Exporting") == 2
     again = json.loads((tmp_path / GRID_FILE).read_text())["networks"]
-    assert [cell for cell in again if cell["width"] < 2] == content["networks"]
+    assert [cell for cell in again if cell["width"] < 1] == content["networks"]
 
 
 @pytest.mark.parametrize(
