@@ -25,6 +25,7 @@ flags.DEFINE_string("recipe", None, "Recipe that trains the final network in ful
 flags.DEFINE_string("data_dir", None, "Folder of the recipe's data set; street_scenes needs none.")
 flags.DEFINE_multi_string("override", [], "key=value that replaces a key of the recipe; may be repeated.")
 flags.DEFINE_integer("candidate_epochs", None, "Epochs of the short training of each candidate.", lower_bound=1)
+flags.DEFINE_multi_string("candidate_override", [], "As --override, for the short trainings alone.")
 flags.DEFINE_bool(
     "inherit", False, "Let a candidate begin with its parent's weights, not from scratch as in the paper."
 )
@@ -44,13 +45,14 @@ def main():
     from edge import targets
     from edge.family import FamilyLatency
     from keras_liteseg.datasets import load_dataset
-    from keras_liteseg.expansion import expand
+    from keras_liteseg.expansion import START, expand
     from keras_liteseg.expansion.record import PUBLISHED, Record
     from keras_liteseg.expansion.training import CandidateTraining
     from keras_liteseg.training.recipe import load_recipe
 
     targets.check(FLAGS.target)
     recipe = load_recipe(FLAGS.recipe, FLAGS.override)
+    short = load_recipe(FLAGS.recipe, [*FLAGS.override, *FLAGS.candidate_override])
     train_data, val_data = (
         load_dataset(recipe.data, FLAGS.data_dir, **{"split": split, **recipe.data_options.get(split, {})})
         for split in ("train", "val")
@@ -68,7 +70,7 @@ def main():
     )
     training = CandidateTraining(
         record.folder / "candidates",
-        dataclasses.replace(recipe, epochs=FLAGS.candidate_epochs),
+        dataclasses.replace(short, epochs=FLAGS.candidate_epochs),
         train_data,
         val_data,
         FLAGS.inherit,
@@ -82,7 +84,8 @@ def main():
         budget=FLAGS.budget_ms,
         max_resolution=FLAGS.max_resolution or math.inf,
     )
-    record.published(latency(PUBLISHED))
+    # Beside the network to begin with, of which all later latencies are multiples too.
+    record.published(latency([START.name, *PUBLISHED])[1:])
     for found in rounds:
         record.add(found)
     record.finish()
@@ -96,6 +99,7 @@ def _decisions(recipe):
         "threads",
         "precision",
         "candidate_epochs",
+        "candidate_override",
         "inherit",
         "criterion",
         "max_resolution",

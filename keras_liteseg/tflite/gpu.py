@@ -189,7 +189,7 @@ def _reasons(log, names, graph):
         for index, op in enumerate(graph.operators):
             touched = [graph.tensors[tensor].name.decode() for tensor in [*op.inputs, *op.outputs] if tensor >= 0]
             if names[index] == name and (about is None or about in touched):
-                found.setdefault(index, f"LiteRT: {reason}")
+                found.setdefault(index, f"LiteRT: {reason.rstrip('.')}")
     return found
 
 
