@@ -182,7 +182,7 @@ def _reasons(log, names, graph):
     tensors = {tensor.name.decode() for tensor in graph.tensors}
     found = {}
     for line in refused_ops(log):
-        name, _, reason = line.partition(": ")
+        name, _, reason = line.partition(":")
         reason, _, last = reason.strip().rpartition(" ")
         about = last if last in tensors else None
         reason = reason if about else f"{reason} {last}".strip()
