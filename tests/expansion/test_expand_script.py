@@ -64,7 +64,9 @@ def test_search_that_is_killed_goes_on_without_doing_anything_twice(tmp_path):
     assert json.loads((search / "files" / "latencies.json").read_text())["latencies"] == latencies
     after = times(search, "candidates/*/result.json")
     assert trained.items() <= after.items()
-    assert not any(f": {path.parent.name}" in out.split("Round 1: from")[0] for path in trained)
+    begun = {line.split(": ")[1].split(";")[0] for line in out.splitlines() if ", candidate " in line}
+    assert begun and "The network to begin with" not in out
+    assert begun.isdisjoint(path.parent.name for path in trained)
 
     content = json.loads((search / SEARCH_FILE).read_text())
     (found,) = content["rounds"]
