@@ -24,8 +24,6 @@ EXPERIMENTS = {
     "ndnet45_camvid_finetuned": "NDNet45, CamVid test, from the official Cityscapes weights",
     "ndnet45_camvid_scratch": "NDNet45, CamVid test, from scratch",
 }
-# The search's network beside the one it is compared with, which comes first.
-EXPANDED = ("lps_net_s_camvid_scratch", "lps_net_expanded_camvid_scratch")
 KINDS = {"int8": "int8, post-training", "int8_qat": "int8, quantization-aware", "int16x8": "16x8, post-training"}
 
 
@@ -248,54 +246,6 @@ def runtimes_table(results):
         best = ratios[model, threads]
         cells = [f"`{model}`", str(threads), *(times[kind] for kind in kinds)]
         lines.append(f"| {' | '.join(cells)} | {best['ratio']:.2f} x ({best['best_other']}) |")
-    return "\n".join(lines) + "\n"
-
-
-def expansion_table(results):
-    """The rounds of the search on CamVid."""
-    lines = ["| round | network | ms | val mIoU, short training | candidates |", "|---|---|---|---|---|"]
-    rounds = results.get("expansion_camvid", {}).get("rounds", [])
-    path = [rounds[0]["base"]] if rounds else []
-    path += [node for found in rounds for node in found["candidates"] if node["name"] == found["chosen"]]
-    counts = ["", *(len(found["candidates"]) for found in rounds)]
-    for number, (node, count) in enumerate(zip(path, counts, strict=False)):
-        cells = [f"`{node['name']}`", f"{node['latency_ms']:.2f}", f"{100 * node['miou']:.1f}", str(count)]
-        lines.append(f"| {number} | {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
-
-
-def expanded_table(results):
-    """The network that the search found beside LPS-Net-S, both trained in full by the same recipe."""
-    lines = [
-        "| network | val mIoU | test mIoU | test mIoU, int8 | ms, int8, 1 thread | 2 threads | ratio to LPS-Net-S |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    rows = results.get("latency_expansion_360x480", {}).get("results", [])
-    for name in EXPANDED:
-        times = [row for row in rows if row["model"] == f"{name}_int8.tflite"]
-        if not times:
-            continue
-        training, test, quantized = (results[f"{name}_{kind}"] for kind in ("training", "float", "int8"))
-        ratios = [row["latency_ms"]["run"]["p50"] / base["latency_ms"]["run"]["p50"] for row, base in zip(times, rows)]
-        cells = [
-            f"`{training['recipe']['model']}`",
-            f"{100 * training['best_val_miou']:.1f}",
-            *(f"{100 * result['miou']:.2f}" for result in (test, quantized)),
-            *(f"{row['latency_ms']['run']['p50']:.2f}" for row in times),
-            " / ".join(f"{ratio:.2f}" for ratio in ratios),
-        ]
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
-
-
-def family_table(results):
-    """Latency of LPS-Nets over a grid of widths and resolutions."""
-    cells = results.get("family_lps_net_360x480", {}).get("networks", [])
-    resolutions = list(dict.fromkeys(cell["resolution"] for cell in cells))
-    lines = [f"| width | {' | '.join(resolutions)} |", "|---|" + "---|" * len(resolutions)]
-    for width in dict.fromkeys(cell["width"] for cell in cells):
-        times = [f"{cell['latency_ms']:.2f}" for cell in cells if cell["width"] == width]
-        lines.append(f"| {width:g} | {' | '.join(times)} |")
     return "\n".join(lines) + "\n"
 
 
