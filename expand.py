@@ -85,7 +85,7 @@ def main():
         max_resolution=FLAGS.max_resolution or math.inf,
     )
     # Beside the network to begin with, of which all later latencies are multiples too.
-    record.published(latency([START.name, *PUBLISHED])[1:])
+    record.published(latency([START.name, *PUBLISHED])[1:], latency.measured_on)
     for found in rounds:
         record.add(found)
     record.finish()

@@ -12,7 +12,7 @@ from edge.benchmark import benchmark
 from edge.targets import Options
 from keras_liteseg.errors import UserError
 from keras_liteseg.files import write_json
-from keras_liteseg.results import provenance
+from keras_liteseg.results import provenance_of_host
 
 LATENCIES_FILE = "latencies.json"
 # Random weights need no good scales, only some.
@@ -32,6 +32,10 @@ class FamilyLatency:
         precision: 'float32', 'float16' or 'int8'.
         target, threads, runs, options: as for `edge.benchmark.benchmark`; one number of threads.
 
+    Attributes:
+        measured_on: {"device": where the files ran, as in a row of the benchmark, "stand_in": 'emulator' or the like
+            where that is not the device whose speed is wanted, else None}; None before the first measurement.
+
     Raises:
         UserError: the folder has latencies that were measured otherwise.
     """
@@ -46,6 +50,7 @@ class FamilyLatency:
         self._arguments = dict(target=target, threads=[threads], runs=runs, options=options)
         self._path = self._folder / LATENCIES_FILE
         self._known = {}
+        self.measured_on = None
         self._measured_as = {
             "input_size": list(self._input_size),
             "classes": len(data.classes) if data else 19,
@@ -59,7 +64,8 @@ class FamilyLatency:
     def _read(self):
         try:
             content = json.loads(self._path.read_text())
-            before, self._known = content["measured_as"], content["latencies"]
+            before, self.measured_on = content["measured_as"], content["measured_on"]
+            self._known = content["latencies"]
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise UserError(f"{self._path} is damaged ({error}); remove it to measure again.") from None
         for name, value in self._measured_as.items():
@@ -79,11 +85,15 @@ class FamilyLatency:
         missing = [name for name in others if name not in self._known]
         if missing or first not in self._known:
             self._known |= self._measure([first, *missing], self._known.get(first))
-            write_json(self._path, {"measured_as": self._measured_as, "latencies": self._known} | provenance())
+            header = {"measured_as": self._measured_as, "measured_on": self.measured_on}
+            write_json(self._path, header | {"latencies": self._known} | provenance_of_host())
         return [self._known[name]["latency_ms"] for name in names]
 
     def _measure(self, names, first):
-        """Return {name: {"latency_ms", "ratio", "relative_to"}}; `first` is the entry of the first, if it has one."""
+        """Return {name: {"latency_ms", "ratio", "relative_to", "accelerator"}}.
+
+        `first` is the entry of the first of `names`, if it has one.
+        """
         files = []
         for number, name in enumerate(names, 1):
             files.append(self._export(name, f"{number} of {len(names)}"))
@@ -92,12 +102,26 @@ class FamilyLatency:
         for name, row in zip(names, rows, strict=True):
             if row["status"] == "failed":
                 raise UserError(f"{name} cannot be measured on {row['target']}: {row['reason']}.")
+        self._require_same_device(rows[0])
         latency = first["latency_ms"] if first else float(np.median(rows[0]["round_p50_ms"]))
-        found = {} if first else {names[0]: {"latency_ms": latency, "ratio": 1.0, "relative_to": names[0]}}
-        for name, row in zip(names[1:], rows[1:], strict=True):
+        found = {}
+        for name, row in zip(names, rows, strict=True):
             ratio = row["ratio_to_first"]
             found[name] = {"latency_ms": round(latency * ratio, 4), "ratio": ratio, "relative_to": names[0]}
-        return found
+            found[name]["accelerator"] = row["accelerator"]
+        return found if first is None else {name: found[name] for name in names[1:]}
+
+    def _require_same_device(self, row):
+        now = {"device": row["device"], "stand_in": row["stand_in"]}
+        before = self.measured_on or now
+        if before["device"]["cpu"] != now["device"]["cpu"]:
+            raise UserError(
+                f"The latencies in {self._folder} were measured on {before['device']['cpu']}, and {row['target']} is "
+                f"{now['device']['cpu']} now; give another folder."
+            )
+        self.measured_on = now
+        if now["stand_in"]:
+            print(f"These are latencies of the {now['stand_in']}, no device's speed", flush=True)
 
     def _export(self, name, place):
         from keras_liteseg.tflite.export import export  # loads TensorFlow

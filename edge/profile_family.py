@@ -17,7 +17,7 @@ from edge import targets
 from keras_liteseg import cli
 from keras_liteseg.errors import UserError
 from keras_liteseg.files import require_writable, write_json
-from keras_liteseg.results import provenance
+from keras_liteseg.results import provenance_of_host
 
 GRID_FILE = "family.json"
 
@@ -51,7 +51,7 @@ def main():
     settings = {name: values[name].value for name in ("network", "input_size", "precision", "target", "threads")}
     print(table(cells))
     output = pathlib.Path(values.output_dir) / GRID_FILE
-    write_json(output, {**settings, "networks": cells} | provenance())
+    write_json(output, {**settings, **latency.measured_on, "networks": cells} | provenance_of_host())
     print(f"Wrote {output}")
 
 

@@ -5,7 +5,7 @@ import pathlib
 
 from keras_liteseg.errors import UserError
 from keras_liteseg.files import atomic_path, require_writable, write_json
-from keras_liteseg.results import provenance
+from keras_liteseg.results import provenance, provenance_of_host
 
 
 def check(path):
@@ -31,8 +31,7 @@ def write(path, before, rows):
     if path.suffix != ".jsonl":
         write_json(path, {**provenance(), "results": before + rows})
         return
-    header = provenance()
-    header["host"] = header.pop("device")  # a row's device is where it was measured
+    header = provenance_of_host()
     old = path.read_text() if path.exists() else ""
     with atomic_path(path) as temporary:
         temporary.write_text(old + "".join(json.dumps({**row, **header}) + "\n" for row in rows))

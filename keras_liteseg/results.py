@@ -19,6 +19,12 @@ def provenance():
     }
 
 
+def provenance_of_host():
+    """Return the same for a measurement on another device, which has a "device" of its own: this one is the `host`."""
+    header = provenance()
+    return {"host" if name == "device" else name: value for name, value in header.items()}
+
+
 def cpu_name():
     """Return the processor's own name, such as 'AMD EPYC 9R14'."""
     try:

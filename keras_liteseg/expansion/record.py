@@ -37,6 +37,7 @@ class Record:
         self._decisions = json.loads(json.dumps(decisions))  # tuples are lists, as in what is read
         self._rounds = []
         self._published = {}
+        self._measured_on = None
         path = self.folder / SEARCH_FILE
         require_writable(path)
         if resume and not path.exists():
@@ -65,16 +66,26 @@ class Record:
                 "start another one in another folder."
             )
 
-    def published(self, latencies):
-        """Note the latencies in ms of the networks in `PUBLISHED`, for scale."""
+    def published(self, latencies, measured_on):
+        """Note the latencies in ms of the networks in `PUBLISHED`, for scale, and where these and all others are from.
+
+        Args:
+            latencies: list of floats.
+            measured_on: `edge.family.FamilyLatency.measured_on`.
+        """
         self._published = dict(zip(PUBLISHED, latencies, strict=True))
+        self._measured_on = measured_on
 
     def add(self, found):
         """Write down a `Round` and print it as a table."""
         self._rounds.append(found)
         self._write()
+        device = self._measured_on["device"]["cpu"]
+        if self._measured_on["stand_in"]:
+            device = f"{self._measured_on['stand_in']}, no device's speed"
+        picture = expansion_picture(self._rounds, self._published, self._decisions["budget_ms"], device)
         with atomic_path(self.folder / PICTURE_FILE) as temporary:
-            temporary.write_text(expansion_picture(self._rounds, self._published, self._decisions["budget_ms"]))
+            temporary.write_text(picture)
         print(self._table(found), flush=True)
 
     def _table(self, found):
@@ -121,8 +132,8 @@ class Record:
             }
             for found in self._rounds
         ]
-        content = {"decisions": self._decisions, "published_ms": self._published, "rounds": rounds}
-        write_json(self.folder / SEARCH_FILE, content | provenance())
+        content = {"decisions": self._decisions, "measured_on": self._measured_on, "published_ms": self._published}
+        write_json(self.folder / SEARCH_FILE, content | {"rounds": rounds} | provenance())
 
 
 def _text(node):

@@ -15,20 +15,21 @@ text { font: 13px system-ui, sans-serif; fill: #222 }
 """
 
 
-def expansion_picture(rounds, published, budget=math.inf):
+def expansion_picture(rounds, published, budget, device):
     """Return an SVG picture of a search: every candidate, joined to its base, and the line of the chosen ones.
 
     Args:
         rounds: list of `keras_liteseg.expansion.Round`s, one at least.
         published: {name: latency in ms} of networks that are shown for scale, as vertical lines: their mIoU after the
             same short training is not known.
-        budget: largest latency in ms.
+        budget: largest latency in ms; infinity for none.
+        device: name of what the latencies were measured on.
     """
     path = [rounds[0].base, *(found.chosen for found in rounds if found.chosen)]
     nodes = [*path, *(node for found in rounds for node in found.candidates)]
     latencies = [node.latency for node in nodes] + [time for time in (*published.values(), budget) if time < math.inf]
     plot = _Plot(latencies, [100 * node.miou for node in nodes])
-    parts = [*plot.axes()]
+    parts = [*plot.axes(device)]
     for name, time in published.items():
         parts.append(plot.vertical(time, "published", name))
     if math.isfinite(budget):
@@ -60,7 +61,7 @@ class _Plot:
     def y(self, score):
         return HEIGHT - BOTTOM - (score - self.bottom) / (self.top - self.bottom) * (HEIGHT - TOP - BOTTOM)
 
-    def axes(self):
+    def axes(self, device):
         floor = HEIGHT - BOTTOM
         for time in _log_ticks(self.low, self.high):
             x = self.x(time)
@@ -71,7 +72,8 @@ class _Plot:
             yield f'<path class="grid" d="M{LEFT} {y:.1f}H{WIDTH - RIGHT}"/>'
             yield f'<text x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{score:g}</text>'
         yield f'<path class="axis" d="M{LEFT} {TOP}V{floor}H{WIDTH - RIGHT}" fill="none"/>'
-        yield f'<text x="{WIDTH - RIGHT}" y="{HEIGHT - 14}" text-anchor="end">latency, ms (logarithmic)</text>'
+        label = html.escape(f"latency, ms (logarithmic), {device}")
+        yield f'<text x="{WIDTH - RIGHT}" y="{HEIGHT - 14}" text-anchor="end">{label}</text>'
         yield f'<text x="{LEFT}" y="{TOP - 12}" class="small">mIoU on val after the short training, %</text>'
 
     def vertical(self, time, style, name):

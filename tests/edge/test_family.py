@@ -9,6 +9,7 @@ import pytest
 from edge.family import LATENCIES_FILE, FamilyLatency
 from edge.profile_family import GRID_FILE, grid
 from keras_liteseg.errors import UserError
+from keras_liteseg.results import cpu_name
 
 TINY, WIDER, DEEPER = (f"lps_net_d{depth}_w{width}_r4" for depth, width in (
     ("1-1-1-1-1", "4-4-4-4-4"), ("1-1-1-1-1", "8-8-8-8-8"), ("1-2-2-2-2", "4-4-4-4-4")))  # fmt: skip
@@ -31,10 +32,14 @@ def test_each_network_is_exported_and_timed_once(tmp_path, capsys):
     out = capsys.readouterr().out
     assert "Timing 2 networks" in out and WIDER not in out and found[0] == first[0]
     assert all(path.stat().st_mtime_ns == time for path, time in files.items()) and len(files) == 2
-    known = json.loads((tmp_path / LATENCIES_FILE).read_text())["latencies"]
+    content = json.loads((tmp_path / LATENCIES_FILE).read_text())
+    assert content["measured_on"] == again.measured_on and content["measured_on"]["stand_in"] is None
+    assert content["measured_on"]["device"]["cpu"] == cpu_name()
+    assert {"host", "command", "date", "versions"} <= set(content)
+    known = content["latencies"]
     assert list(known) == [TINY, WIDER, DEEPER]
     for name, time in ((TINY, first[0]), (WIDER, first[1]), (DEEPER, found[1])):
-        assert known[name]["relative_to"] == TINY
+        assert known[name]["relative_to"] == TINY and known[name]["accelerator"] == "xnnpack"
         assert time == pytest.approx(known[TINY]["latency_ms"] * known[name]["ratio"], abs=1e-3)
 
 
@@ -44,7 +49,11 @@ def test_latencies_of_another_kind_are_not_mixed(tmp_path):
         latency(tmp_path, precision="int8")
     with pytest.raises(UserError, match=r"were measured with input_size \[64, 128\], not \[128, 128\]"):
         latency(tmp_path, input_size=(128, 128))
-    (tmp_path / LATENCIES_FILE).write_text("{")
+    path = tmp_path / LATENCIES_FILE
+    path.write_text(path.read_text().replace(cpu_name(), "Raspberry Pi 5"))
+    with pytest.raises(UserError, match="were measured on Raspberry Pi 5, and host:cpu is .* now; give another folder"):
+        latency(tmp_path)([TINY, WIDER])
+    path.write_text("{")
     with pytest.raises(UserError, match="is damaged .* remove it to measure again"):
         latency(tmp_path)
 
@@ -79,7 +88,8 @@ def test_table_and_file_of_a_grid(tmp_path):
     done = profile_family(*arguments)
     assert done.returncode == 0, done.stderr
     content = json.loads((tmp_path / GRID_FILE).read_text())
-    assert {"command", "date", "device", "versions"} <= set(content) and content["input_size"] == "64x128"
+    assert {"command", "date", "host", "versions"} <= set(content) and content["input_size"] == "64x128"
+    assert content["device"]["cpu"] == cpu_name() and content["stand_in"] is None
     cells = {(cell["width"], cell["resolution"]): cell for cell in content["networks"]}
     assert len(cells) == 4
     assert cells[0.5, "4-2"]["macs"] > cells[0.5, "2"]["macs"] > 0

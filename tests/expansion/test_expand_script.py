@@ -50,7 +50,8 @@ def test_search_that_is_killed_goes_on_without_doing_anything_twice(tmp_path):
     assert "The network to begin with: lps_net_d1-1-1-1-1_w4-8-16-32-32_r4" in out
     assert "Round 1 of at most 1, candidate 2 of" in out
     trained, exported = times(search, "candidates/*/result.json"), times(search, "files/*.tflite")
-    latencies = json.loads((search / "files" / "latencies.json").read_text())["latencies"]
+    measured = json.loads((search / "files" / "latencies.json").read_text())
+    latencies = measured["latencies"]
 
     without = expand(tmp_path)
     _, errors = without.communicate()
@@ -76,6 +77,7 @@ def test_search_that_is_killed_goes_on_without_doing_anything_twice(tmp_path):
         result = json.loads((search / "candidates" / candidate["name"] / "result.json").read_text())
         assert candidate["miou"] == result["miou"] and result["epochs"] == 1
     assert {"command", "date", "device", "versions"} <= set(content)
+    assert content["measured_on"] == measured["measured_on"]
     assert (search / PICTURE_FILE).read_text().count("<circle") == len(after)
 
     winner = found["chosen"] or found["base"]["name"]

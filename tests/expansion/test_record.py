@@ -20,9 +20,13 @@ def rounds():
     return list(expand(measure, lambda networks, base: list(map(miou, networks)), budget=3.0))
 
 
-def finished(folder, rounds):
+BOARD = {"device": {"cpu": "Raspberry Pi 5", "cores": 4}, "stand_in": None}
+EMULATED = {"device": {"cpu": "Neoverse-N1", "cores": 2}, "stand_in": "emulator"}
+
+
+def finished(folder, rounds, measured_on=BOARD):
     record = Record(folder, RECIPE, DECISIONS)
-    record.published([6.9, 9.0, 14.9])
+    record.published([6.9, 9.0, 14.9], measured_on)
     for found in rounds:
         record.add(found)
     record.finish()
@@ -38,12 +42,13 @@ def test_path_as_data(tmp_path, rounds, capsys):
         assert ours["base"]["latency_ms"] == found.base.latency and ours["target_ms"] == found.target
         assert [node["miou"] for node in ours["candidates"]] == [node.miou for node in found.candidates]
         assert ours["chosen"] == (found.chosen and found.chosen.architecture.name)
-    assert set(content["published_ms"]) == set(PUBLISHED)
+    assert set(content["published_ms"]) == set(PUBLISHED) and content["measured_on"] == BOARD
     assert "No growth fits into the budget." in capsys.readouterr().out
 
 
 def test_path_as_picture(tmp_path, rounds):
     finished(tmp_path, rounds)
+    assert "Raspberry Pi 5" in (tmp_path / PICTURE_FILE).read_text()
     picture = xml.etree.ElementTree.parse(tmp_path / PICTURE_FILE).getroot()
     space = "{http://www.w3.org/2000/svg}"
     dots = [circle.get("class") for circle in picture.iter(f"{space}circle")]
@@ -54,6 +59,12 @@ def test_path_as_picture(tmp_path, rounds):
     assert set(PUBLISHED) <= set(texts) and "budget" in texts
     for circle in picture.iter(f"{space}circle"):
         assert 0 < float(circle.get("cx")) < 900 and 0 < float(circle.get("cy")) < 560
+
+
+def test_picture_of_an_emulator_says_so(tmp_path, rounds):
+    finished(tmp_path, rounds, EMULATED)
+    picture = (tmp_path / PICTURE_FILE).read_text()
+    assert "emulator, no device" in picture and "Neoverse" not in picture
 
 
 def test_recipe_trains_the_winner(tmp_path, rounds):
@@ -82,6 +93,7 @@ def test_folder_of_another_search(tmp_path):
 def test_round_without_a_better_network(tmp_path, capsys):
     record = Record(tmp_path, RECIPE, DECISIONS)
     base = Node(START, 1.0, 0.5)
+    record.published([6.9, 9.0, 14.9], BOARD)
     record.add(Round(base, 2.0, (Node(START.grown(("depth", (0, 0, 0, 1, 1))), 2.0, 0.4),), None))
     assert "None is better." in capsys.readouterr().out
     assert record.winner is base
