@@ -6,8 +6,9 @@ from keras_liteseg.models.lps_net import PATH_NAMES, STRIDES
 def inherit(network, architecture, parent, parent_architecture):
     """Copy into `network` what its parent has learned, path by path, stage by stage and block by block.
 
-    Where a layer of the child has more channels, the parent's weights become its first ones; the others, new blocks and
-    new paths keep their random values. The authors train every candidate from scratch; this saves epochs.
+    Where a layer of the child has more channels, the parent's weights become its first ones; the others, new blocks,
+    which begin near the identity, and new paths keep their values. The authors train every candidate from scratch; this
+    saves epochs.
 
     Args:
         network: `keras.Model` of `architecture`.

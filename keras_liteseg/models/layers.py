@@ -7,6 +7,7 @@ Layers with weights carry the module path of the reference implementation as the
 import math
 
 import keras
+import numpy as np
 from keras import layers
 
 from keras_liteseg import ops
@@ -135,6 +136,31 @@ def fan_in_uniform(fan_in):
     """PyTorch's default for convolutions: uniform in +-1 / sqrt(fan_in)."""
     limit = 1.0 / math.sqrt(fan_in)
     return keras.initializers.RandomUniform(-limit, limit)
+
+
+def near_identity(fan_in):
+    """`fan_in_uniform` around a kernel that passes each channel on, for convolutions with as many channels as before.
+
+    Zagoruyko, Komodakis: "DiracNets: Training Very Deep Neural Networks Without Skip-Connections" (2017), equation 2.
+    """
+    return NearIdentity(1.0 / math.sqrt(fan_in))
+
+
+@keras.saving.register_keras_serializable("keras_liteseg")
+class NearIdentity(keras.initializers.RandomUniform):
+    """The identity, as a kernel (height, width, channels, channels), plus uniform noise in +-limit."""
+
+    def __init__(self, limit, seed=None):
+        super().__init__(-limit, limit, seed)
+
+    def __call__(self, shape, dtype=None):
+        height, width, channels, filters = shape
+        identity = np.zeros(shape)
+        identity[height // 2, width // 2] = np.eye(channels, filters)
+        return super().__call__(shape, dtype) + keras.ops.cast(identity, dtype or keras.config.floatx())
+
+    def get_config(self):
+        return {"limit": self.maxval, "seed": super().get_config()["seed"]}
 
 
 def conv(

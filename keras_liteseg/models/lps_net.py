@@ -19,7 +19,7 @@ import keras
 from keras import layers
 
 from keras_liteseg.errors import UserError
-from keras_liteseg.models.layers import BilinearResize, batch_norm, conv, fan_in_uniform
+from keras_liteseg.models.layers import BilinearResize, batch_norm, conv, fan_in_uniform, near_identity
 from keras_liteseg.models.registry import (
     IMAGENET_MEAN,
     IMAGENET_STD,
@@ -126,7 +126,9 @@ def _stage(x, depth, width, strides, name):
     """`depth` blocks of 3x3 convolution, batch normalization and ReLU."""
     for index in range(depth):
         block = f"{name}_{index}"
-        x = conv(x, width, 3, f"{block}_0", strides=strides if index == 0 else 1, init=fan_in_uniform)
+        # Twenty-seven plain layers in a row hardly learn from random kernels.
+        strides, init = (strides, fan_in_uniform) if index == 0 else (1, near_identity)
+        x = conv(x, width, 3, f"{block}_0", strides=strides, init=init)
         x = batch_norm(x, f"{block}_1")
         x = layers.ReLU(name=f"{block}_relu")(x)
     return x

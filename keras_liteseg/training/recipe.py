@@ -204,16 +204,14 @@ def load_recipe(path, overrides=(), kind=Recipe):
 
 def _typed(path, key, value, field):
     default = field.default_factory() if field.default is dataclasses.MISSING else field.default
-    if default is None or value is None:
-        if value is None and default is not None or value is not None and not isinstance(value, int):
-            raise UserError(f"{path}: {key} is {value!r}; wanted a whole number.")
-        return value
+    if value is None and (default is None or isinstance(default, str)):
+        return None if default is None else ""  # 'class_weights:' is no class weights
     if isinstance(default, bool):
         fits, wanted = isinstance(value, bool), "true or false"
     elif isinstance(default, float):
         fits, wanted = _float(value) is not None, "a number"
         value = _float(value) if fits else value
-    elif isinstance(default, int):
+    elif default is None or isinstance(default, int):
         fits, wanted = isinstance(value, int) and not isinstance(value, bool), "a whole number"
     elif isinstance(default, tuple):
         fits = isinstance(value, list) and all(_float(entry) is not None for entry in value)

@@ -1,3 +1,5 @@
+import re
+
 import keras
 import numpy as np
 import pytest
@@ -157,6 +159,28 @@ def test_sizes(size, resolution, sizes):
             assert model.get_layer(f"{path}_stages_{index}_0_relu").output.shape[1:3] == stage
     assert model.get_layer("head").output.shape[1:3] == model.get_layer("netH_stages_4_0_relu").output.shape[1:3]
     assert model.output_shape == (None, *size, 19)
+
+
+def test_repeated_blocks_begin_near_the_identity():
+    keras.utils.set_random_seed(0)
+    model = lps_net((1, 2, 2, 2, 2), (4, 8, 8, 16, 16), (1,), (32, 32, 3))
+    kernels = [layer.kernel.numpy() for layer in model.layers if re.fullmatch(r"net_stages_._1_0", layer.name)]
+    assert len(kernels) == 4
+    for kernel in kernels:
+        kernel[1, 1] -= np.eye(kernel.shape[-1])
+        limit = 1 / np.sqrt(9 * kernel.shape[-1])
+        assert 0.9 * limit < np.abs(kernel).max() < limit
+    # The first of a stage has other channels: random alone.
+    first = model.get_layer("net_stages_2_0_0").kernel.numpy()
+    assert np.abs(first).max() < 1 / np.sqrt(9 * 8)
+
+
+def test_network_is_made_again_from_its_configuration():
+    keras.utils.set_random_seed(0)
+    model = lps_net((1, 2, 1, 1, 1), (4, 8, 8, 16, 16), (1,), (32, 32, 3))
+    kernel = keras.Model.from_config(model.get_config()).get_layer("net_stages_1_1_0").kernel.numpy()
+    kernel[1, 1] -= np.eye(8)
+    assert 0 < np.abs(kernel).max() < 1 / np.sqrt(9 * 8)
 
 
 def resized(x, size):

@@ -47,6 +47,10 @@ def test_overrides_replace_the_file(written):
     assert recipe.data_options == {"train": {"length": 8}}
 
 
+def test_an_empty_text_switches_off(written):
+    assert load_recipe(written("class_weights: inverse_log\n"), ["class_weights="]).class_weights == ""
+
+
 def test_written_recipe_reads_back(written):
     recipe = Recipe(schedule="step", step_epochs=(1, 2), step_rates=(0.1, 0.2), crop_size=(64, 128))
     values = {key: list(v) if isinstance(v, tuple) else v for key, v in dataclasses.asdict(recipe).items()}
@@ -63,6 +67,8 @@ def test_written_recipe_reads_back(written):
         ("epochs: 0", "epochs is 0; it must be 1 or more"),
         ("epochs:", "epochs is None; wanted a whole number"),
         ("steps_per_epoch: 1.5", "steps_per_epoch is 1.5; wanted a whole number"),
+        ("steps_per_epoch: true", "steps_per_epoch is True; wanted a whole number"),
+        ("optimizer:", "optimizer is ''; a recipe knows sgd, adamw"),
         ("steps_per_epoch: 0", "steps_per_epoch is 0; it must be 1 or more"),
         ("batch_size: -1", "batch_size is -1; it must be 1 or more"),
         ("learning_rate: fast", "learning_rate is 'fast'; wanted a number"),
