@@ -4,13 +4,17 @@ set -eu
 : "${CAMVID:?folder of CamVid}"
 run=.venv/bin/python
 data="--data camvid --data_dir $CAMVID"
-[ $# -gt 0 ] || set -- ndnet45_camvid_finetuned ndnet45_camvid_scratch
+[ $# -gt 0 ] || set -- ndnet45_camvid_finetuned ndnet45_camvid_finetuned_720x960 ndnet45_camvid_scratch \
+    pp_liteseg_t_camvid_scratch liteseg_mobilenetv2_camvid_scratch
 for name in "$@"; do
     float=runs/$name/best.keras
     files=runs/files/$name
     mkdir -p runs/files
     start=
-    case $name in *_finetuned) start="--init_from ${WEIGHTS:?folder of ndnet45_cityscapes.pth}/ndnet45_cityscapes.pth" ;; esac
+    case $name in
+        *_finetuned) start="--init_from ${WEIGHTS:?folder of ndnet45_cityscapes.pth}/ndnet45_cityscapes.pth" ;;
+        *_finetuned_720x960) start="--init_from runs/${name%_720x960}/best.keras" ;;
+    esac
     [ -e $float ] || $run train.py --config configs/$name.yaml --data_dir "$CAMVID" $start --output_dir runs/$name
     [ -e runs/${name}_qat/qat.keras ] || $run train.py --quantization_aware --config configs/${name}_qat.yaml \
         --data_dir "$CAMVID" --init_from $float --output_dir runs/${name}_qat

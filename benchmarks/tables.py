@@ -19,10 +19,17 @@ FLAGS = flags.FLAGS
 flags.DEFINE_bool("check", False, "Compare only; exit status 1 when a page is out of date.")
 
 
+# Name of the recipe and the results: (what it is, what the training started from).
 EXPERIMENTS = {
-    "ndnet45_cityscapes": "NDNet45, official weights, 2 Cityscapes val frames (1024x2048)",
-    "ndnet45_camvid_finetuned": "NDNet45, CamVid test, from the official Cityscapes weights",
-    "ndnet45_camvid_scratch": "NDNet45, CamVid test, from scratch",
+    "ndnet45_cityscapes": ("NDNet45, official weights, 2 Cityscapes val frames (1024x2048)", ""),
+    "ndnet45_camvid_finetuned": ("NDNet45, CamVid test, from the official Cityscapes weights", "Cityscapes"),
+    "ndnet45_camvid_finetuned_720x960": ("NDNet45, CamVid test enlarged to 720x960, the same trained on", "the one above"),
+    "ndnet45_camvid_scratch": ("NDNet45, CamVid test, from scratch", "scratch"),
+    "pp_liteseg_t_camvid_scratch": ("PP-LiteSeg-T, CamVid test enlarged to 384x512, from scratch", "scratch"),
+    "liteseg_mobilenetv2_camvid_scratch": (
+        "LiteSeg-MobileNetV2, CamVid test enlarged to 384x512, from scratch",
+        "scratch",
+    ),
 }
 KINDS = {"int8": "int8, post-training", "int8_qat": "int8, quantization-aware", "int16x8": "16x8, post-training"}
 
@@ -61,7 +68,7 @@ def with_tables(text, tables, results):
 def accuracy_table(results):
     """Float and quantized side by side for each training and data set that was measured."""
     lines = [f"| network, data | float | {' | '.join(KINDS.values())} |", "|---|" + "---|" * (1 + len(KINDS))]
-    for name, label in EXPERIMENTS.items():
+    for name, (label, _) in EXPERIMENTS.items():
         if f"{name}_float" in results:
             cells = [accuracy_cell(results.get(f"{name}_{kind}")) for kind in ("float", *KINDS)]
             lines.append(f"| {label} | {' | '.join(cells)} |")
@@ -82,7 +89,7 @@ def accuracy_table(results):
 def drops_table(results):
     """IoU of each class in float, and what each file lost of it, in points."""
     lines = []
-    for name, label in EXPERIMENTS.items():
+    for name, (label, _) in EXPERIMENTS.items():
         before = results.get(f"{name}_float")
         if before is None:
             continue
@@ -107,15 +114,15 @@ def drops_table(results):
 def trainings_table(results):
     """What each training on CamVid took, and its float accuracy."""
     lines = [
-        "| training | start | epochs | minutes | best val mIoU | test mIoU | test pixel accuracy |",
-        "|---|---|---|---|---|---|---|",
+        "| training | input | start | epochs | minutes | best val mIoU | test mIoU | test pixel accuracy |",
+        "|---|---|---|---|---|---|---|---|",
     ]
-    for name in EXPERIMENTS:
+    for name, (_, start) in EXPERIMENTS.items():
         training, test = results.get(f"{name}_training"), results.get(f"{name}_float")
         if training and test:
-            start = "Cityscapes" if name.endswith("finetuned") else "scratch"
             cells = [
                 f"[{training['recipe']['model']}](../configs/{name}.yaml)",
+                "x".join(map(str, test["input_size"])),
                 start,
                 str(training["epochs"]),
                 f"{training['minutes']:.0f}",

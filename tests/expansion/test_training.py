@@ -9,9 +9,9 @@ from keras_liteseg.datasets import load_dataset
 from keras_liteseg.expansion import Architecture
 from keras_liteseg.expansion.training import RESULT_FILE, CandidateTraining
 from keras_liteseg.model_file import load_model
-from keras_liteseg.training import trainer
 from keras_liteseg.training.recipe import Recipe
 from keras_liteseg.training.trainer import BEST_FILE, read_log
+from tests.training.interruption import interrupted_in
 
 BASE = Architecture((1, 1, 1, 1, 1), (4, 4, 4, 4, 4), (1 / 2, 0, 0))
 WIDE = BASE.grown(("width", (4, 8, 16, 32, 32)))
@@ -68,17 +68,9 @@ def test_inherited_weights_are_those_of_the_base(data, tmp_path):
     assert json.loads((tmp_path / "afresh" / WIDE.name / RESULT_FILE).read_text())["inherited_from"] is None
 
 
-def test_interrupted_training_goes_on(data, tmp_path, monkeypatch):
+def test_interrupted_training_goes_on(data, tmp_path):
     recipe = Recipe(**vars(RECIPE) | {"epochs": 3})
-
-    class Stopping(trainer.Validation):
-        def on_epoch_end(self, epoch, logs):
-            if epoch == 2:
-                raise KeyboardInterrupt
-            super().on_epoch_end(epoch, logs)
-
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(trainer, "Validation", Stopping)
+    with interrupted_in(epoch=2):
         CandidateTraining(tmp_path, recipe, *data)([BASE], None)
     before = read_log(tmp_path / BASE.name)
     assert len(before) == 2 and not (tmp_path / BASE.name / RESULT_FILE).exists()

@@ -11,6 +11,7 @@ from keras_liteseg.errors import UserError
 from keras_liteseg.training import trainer
 from keras_liteseg.training.recipe import Recipe
 from keras_liteseg.training.trainer import read_log, train
+from tests.training.interruption import interrupted_in
 from tests.training.test_distribute import assert_same_state, finish, start, wait_for
 from tests.training.test_train import Noise, state
 from tests.training.tiny_training import SIZES
@@ -26,18 +27,10 @@ from tests.training.tiny_training import SIZES
     ],
     ids=["ema", "accumulate", "adamw-cosine", "mixed_bfloat16"],
 )
-def test_resumed_training_equals_an_uninterrupted_one(changes, tiny_network, tmp_path, monkeypatch):
+def test_resumed_training_equals_an_uninterrupted_one(changes, tiny_network, tmp_path):
     recipe = Recipe(model=tiny_network, epochs=3, **{**SIZES, **changes})
     train(recipe, Noise(), Noise(3), tmp_path / "whole")
-
-    class Stopping(trainer.Validation):
-        def on_epoch_end(self, epoch, logs):
-            if epoch == 1:
-                raise KeyboardInterrupt
-            super().on_epoch_end(epoch, logs)
-
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(trainer, "Validation", Stopping)
+    with interrupted_in(epoch=1):
         train(recipe, Noise(), Noise(3), tmp_path / "stopped")
     assert state(tmp_path / "stopped" / "last.weights.h5")["epochs"] == 1
     train(recipe, Noise(), Noise(3), tmp_path / "stopped", resume=True)

@@ -21,6 +21,7 @@ from keras_liteseg.metrics import Confusion
 from keras_liteseg.training import trainer
 from keras_liteseg.training.recipe import Recipe, load_recipe
 from keras_liteseg.training.trainer import read_log, train
+from tests.training.interruption import interrupted_in
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SCENES = {"length": 8, "size": [64, 128]}
@@ -207,17 +208,9 @@ def test_training_learns(recipe, tmp_path):
     assert confusion.miou() == pytest.approx(max(row["val_miou"] for row in rows), abs=1e-3)
 
 
-def test_resumed_training_equals_an_uninterrupted_one(recipe, tmp_path, monkeypatch):
+def test_resumed_training_equals_an_uninterrupted_one(recipe, tmp_path):
     train(recipe, Noise(), Noise(3), tmp_path / "whole")
-
-    class Stopping(trainer.Validation):
-        def on_epoch_end(self, epoch, logs):
-            if epoch == 1:
-                raise KeyboardInterrupt
-            super().on_epoch_end(epoch, logs)
-
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(trainer, "Validation", Stopping)
+    with interrupted_in(epoch=1):
         train(recipe, Noise(), Noise(3), tmp_path / "stopped")
     assert state(tmp_path / "stopped" / "last.weights.h5")["epochs"] == 1
     train(recipe, Noise(), Noise(3), tmp_path / "stopped", resume=True)
