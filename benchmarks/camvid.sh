@@ -14,6 +14,7 @@ for name in "$@"; do
     case $name in
         *_finetuned) start="--init_from ${WEIGHTS:?folder of ndnet45_cityscapes.pth}/ndnet45_cityscapes.pth" ;;
         *_finetuned_720x960) start="--init_from runs/${name%_720x960}/best.keras" ;;
+        *_distilled_*) start="--init_from runs/${name%_distilled_*}_scratch/best.keras" ;;
     esac
     [ -e $float ] || $run train.py --config configs/$name.yaml --data_dir "$CAMVID" $start --output_dir runs/$name
     [ -e runs/${name}_qat/qat.keras ] || $run train.py --quantization_aware --config configs/${name}_qat.yaml \
