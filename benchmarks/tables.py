@@ -134,6 +134,19 @@ def trainings_table(results):
     return "\n".join(lines) + "\n"
 
 
+def input_size_table(results):
+    """Validation mIoU of trained networks at larger inputs, which they were not trained for."""
+    names = ["ndnet45_camvid_finetuned", "ndnet45_camvid_scratch", "liteseg_mobilenetv2_camvid_scratch"]
+    found = {tuple(each["input_size"]) for name, each in results.items() if name.startswith("input_size_")}
+    sizes = ["x".join(map(str, size)) for size in sorted(found)]
+    lines = [f"| training | {' | '.join(sizes)} |", "|---|" + "---|" * len(sizes)]
+    for name in names:
+        values = [results.get(f"input_size_{name}_{size}") for size in sizes]
+        cells = [f"{100 * value['miou']:.2f}" if value else "" for value in values]
+        lines.append(f"| `{name}` | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
 def accuracy_cell(result):
     if result is None:
         return ""
@@ -284,6 +297,7 @@ PAGES = {
     "README.md": {"accuracy": accuracy_table, "latency": latency_table, "networks": networks_table},
     "docs/accuracy.md": {
         "trainings": trainings_table,
+        "input sizes": input_size_table,
         "drops": drops_table,
         "sensitivity": sensitivity_table,
         "outputs": outputs_table,
