@@ -30,6 +30,7 @@ EXPERIMENTS = {
         "LiteSeg-MobileNetV2, CamVid test enlarged to 384x512, from scratch",
         "scratch",
     ),
+    "lps_net_s_camvid_scratch": ("LPS-Net-S, CamVid test, from scratch", "scratch"),
 }
 KINDS = {"int8": "int8, post-training", "int8_qat": "int8, quantization-aware", "int16x8": "16x8, post-training"}
 
