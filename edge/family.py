@@ -121,7 +121,7 @@ class FamilyLatency:
             )
         self.measured_on = now
         if now["stand_in"]:
-            print(f"These are latencies of the {now['stand_in']}, no device's speed", flush=True)
+            print(f"Measured on a stand-in ({now['stand_in']}): no device's speed", flush=True)
 
     def _export(self, name, place):
         from keras_liteseg.tflite.export import export  # loads TensorFlow

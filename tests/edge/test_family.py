@@ -1,5 +1,6 @@
 """Timing LPS-Nets of any size, and the table of a grid of them."""
 
+import importlib.metadata
 import json
 import subprocess
 import sys
@@ -8,8 +9,10 @@ import pytest
 
 from edge.family import LATENCIES_FILE, FamilyLatency
 from edge.profile_family import GRID_FILE, grid
+from edge.targets import Options
 from keras_liteseg.errors import UserError
 from keras_liteseg.results import cpu_name
+from tests.edge import sshd
 
 TINY, WIDER, DEEPER = (f"lps_net_d{depth}_w{width}_r4" for depth, width in (
     ("1-1-1-1-1", "4-4-4-4-4"), ("1-1-1-1-1", "8-8-8-8-8"), ("1-2-2-2-2", "4-4-4-4-4")))  # fmt: skip
@@ -56,6 +59,20 @@ def test_latencies_of_another_kind_are_not_mixed(tmp_path):
     path.write_text("{")
     with pytest.raises(UserError, match="is damaged .* remove it to measure again"):
         latency(tmp_path)
+
+
+@pytest.mark.skipif(sshd.SSHD is None, reason="no sshd here; on Debian: apt install openssh-server")
+def test_latencies_of_a_stand_in_say_so(tmp_path, capsys):
+    server = sshd.start(tmp_path)
+    try:
+        server.make_ready(importlib.metadata.version("ai-edge-litert"))
+        options = Options(ssh_config=str(server.config))
+        here = latency(tmp_path / "files", target=server.target, options=options)
+        here([TINY])
+    finally:
+        sshd.stop(server)
+    assert "Measured on a stand-in (loopback): no device's speed" in capsys.readouterr().out
+    assert json.loads((tmp_path / "files" / LATENCIES_FILE).read_text())["measured_on"]["stand_in"] == "loopback"
 
 
 def test_network_that_cannot_be_measured(tmp_path):
