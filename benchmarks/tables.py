@@ -25,6 +25,10 @@ EXPERIMENTS = {
     "ndnet45_camvid_finetuned": ("NDNet45, CamVid test, from the official Cityscapes weights", "Cityscapes"),
     "ndnet45_camvid_finetuned_720x960": ("NDNet45, CamVid test enlarged to 720x960, the same trained on", "the one above"),
     "ndnet45_camvid_scratch": ("NDNet45, CamVid test, from scratch", "scratch"),
+    "ndnet45_camvid_distilled_720x960": (
+        "NDNet45, CamVid test enlarged to 720x960, from scratch, distilled",
+        "the one above, distilled",
+    ),
     "pp_liteseg_t_camvid_scratch": ("PP-LiteSeg-T, CamVid test enlarged to 384x512, from scratch", "scratch"),
     "liteseg_mobilenetv2_camvid_scratch": (
         "LiteSeg-MobileNetV2, CamVid test enlarged to 384x512, from scratch",
