@@ -4,8 +4,14 @@ set -eu
 : "${CAMVID:?folder of CamVid}"
 run=.venv/bin/python
 data="--data camvid --data_dir $CAMVID"
-[ $# -gt 0 ] || set -- ndnet45_camvid_finetuned ndnet45_camvid_finetuned_720x960 ndnet45_camvid_scratch \
-    pp_liteseg_t_camvid_scratch liteseg_mobilenetv2_camvid_scratch
+all=
+[ $# -gt 0 ] || {
+    all=1
+    set -- ndnet45_camvid_finetuned ndnet45_camvid_finetuned_720x960 ndnet45_camvid_scratch ndnet45_camvid_distilled_720x960 \
+        pp_liteseg_t_camvid_scratch pp_liteseg_t_camvid_distilled_576x768 \
+        liteseg_mobilenetv2_camvid_scratch liteseg_mobilenetv2_camvid_distilled_576x768 \
+        lps_net_s_camvid_scratch lps_net_s_camvid_distilled_720x960
+}
 for name in "$@"; do
     float=runs/$name/best.keras
     files=runs/files/$name
@@ -35,3 +41,7 @@ for name in "$@"; do
             --output results/${name}_$kind.json
     done
 done
+
+# The files of post-training quantization, each at the size of its input; one that is quantization-aware is no faster.
+[ -z "$all" ] || $run -m edge.benchmark --threads 1,2 --runs 100 --output results/latency_camvid.json \
+    --model "$(printf "runs/files/%s_int8.tflite," "$@" | sed 's/,$//')"

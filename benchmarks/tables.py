@@ -34,7 +34,15 @@ EXPERIMENTS = {
         "LiteSeg-MobileNetV2, CamVid test enlarged to 384x512, from scratch",
         "scratch",
     ),
+    "liteseg_mobilenetv2_camvid_distilled_576x768": (
+        "LiteSeg-MobileNetV2, CamVid test enlarged to 576x768, from scratch, distilled",
+        "the one above, distilled",
+    ),
     "lps_net_s_camvid_scratch": ("LPS-Net-S, CamVid test, from scratch", "scratch"),
+    "lps_net_s_camvid_distilled_720x960": (
+        "LPS-Net-S, CamVid test enlarged to 720x960, from scratch, distilled",
+        "the one above, distilled",
+    ),
 }
 KINDS = {"int8": "int8, post-training", "int8_qat": "int8, quantization-aware", "int16x8": "16x8, post-training"}
 
@@ -72,10 +80,14 @@ def with_tables(text, tables, results):
 
 def accuracy_table(results):
     """Float and quantized side by side for each training and data set that was measured."""
-    lines = [f"| network, data | float | {' | '.join(KINDS.values())} |", "|---|" + "---|" * (1 + len(KINDS))]
+    lines = [f"| network, data | float | {' | '.join(KINDS.values())} | int8, ms |", "|---|" + "---|" * (2 + len(KINDS))]
+    times = {}
+    for row in results.get("latency_camvid", {}).get("results", []):
+        times.setdefault(row["model"], {})[row["threads"]] = row["latency_ms"]["run"]["p50"]
     for name, (label, _) in EXPERIMENTS.items():
         if f"{name}_float" in results:
             cells = [accuracy_cell(results.get(f"{name}_{kind}")) for kind in ("float", *KINDS)]
+            cells.append(threads_cell(times.get(f"{name}_int8.tflite", {})))
             lines.append(f"| {label} | {' | '.join(cells)} |")
     demo = results.get("demo")
     if demo:
@@ -87,7 +99,7 @@ def accuracy_table(results):
                 for name in ("int8 (post-training)", "int8 (quantization-aware)")
             ),
         ]
-        lines.append(f"| NDNet45, street scenes ({demo['images']} held out, 256x512) | {' | '.join(cells)} | |")
+        lines.append(f"| NDNet45, street scenes ({demo['images']} held out, 256x512) | {' | '.join(cells)} | | |")
     return "\n".join(lines) + "\n"
 
 
@@ -152,6 +164,11 @@ def input_size_table(results):
     return "\n".join(lines) + "\n"
 
 
+def threads_cell(times):
+    """Return the latencies of {number of threads: ms} in one cell."""
+    return " / ".join(f"{time:.1f}" for _, time in sorted(times.items()))
+
+
 def accuracy_cell(result):
     if result is None:
         return ""
@@ -197,10 +214,7 @@ def networks_table(results):
             f"{size['macs'] / 1e9:.3g} G",
             *published_cells(published.get(name)),
             f"{100 * accuracy['miou']:.1f}" if accuracy else "",
-            *(
-                " / ".join(f"{time:.1f}" for _, time in sorted(times.get((name, precision), {}).items()))
-                for precision in ("float32", "int8")
-            ),
+            *(threads_cell(times.get((name, precision), {})) for precision in ("float32", "int8")),
         ]
         lines.append(f"| `{name}` | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
