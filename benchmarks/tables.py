@@ -23,24 +23,24 @@ flags.DEFINE_bool("check", False, "Compare only; exit status 1 when a page is ou
 EXPERIMENTS = {
     "ndnet45_cityscapes": ("NDNet45, official weights, 2 Cityscapes val frames (1024x2048)", ""),
     "ndnet45_camvid_finetuned": ("NDNet45, CamVid test, from the official Cityscapes weights", "Cityscapes"),
-    "ndnet45_camvid_finetuned_720x960": ("NDNet45, CamVid test enlarged to 720x960, the same trained on", "the one above"),
+    "ndnet45_camvid_finetuned_720x960": ("NDNet45, CamVid test at 720x960, the one above trained further", "the one above"),
     "ndnet45_camvid_scratch": ("NDNet45, CamVid test, from scratch", "scratch"),
     "ndnet45_camvid_distilled_720x960": (
-        "NDNet45, CamVid test enlarged to 720x960, from scratch, distilled",
+        "NDNet45, CamVid test at 720x960, from scratch, distilled",
         "the one above, distilled",
     ),
-    "pp_liteseg_t_camvid_scratch": ("PP-LiteSeg-T, CamVid test enlarged to 384x512, from scratch", "scratch"),
+    "pp_liteseg_t_camvid_scratch": ("PP-LiteSeg-T, CamVid test at 384x512, from scratch", "scratch"),
     "liteseg_mobilenetv2_camvid_scratch": (
-        "LiteSeg-MobileNetV2, CamVid test enlarged to 384x512, from scratch",
+        "LiteSeg-MobileNetV2, CamVid test at 384x512, from scratch",
         "scratch",
     ),
     "liteseg_mobilenetv2_camvid_distilled_576x768": (
-        "LiteSeg-MobileNetV2, CamVid test enlarged to 576x768, from scratch, distilled",
+        "LiteSeg-MobileNetV2, CamVid test at 576x768, from scratch, distilled",
         "the one above, distilled",
     ),
     "lps_net_s_camvid_scratch": ("LPS-Net-S, CamVid test, from scratch", "scratch"),
     "lps_net_s_camvid_distilled_720x960": (
-        "LPS-Net-S, CamVid test enlarged to 720x960, from scratch, distilled",
+        "LPS-Net-S, CamVid test at 720x960, from scratch, distilled",
         "the one above, distilled",
     ),
 }
