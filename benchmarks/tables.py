@@ -178,12 +178,13 @@ def accuracy_cell(result):
 
 
 def latency_table(results):
-    """Latency of the committed benchmark rows, with the ratio to float32 at the same number of threads."""
+    """Latency of NDNet45's files, with the ratio to float32 at the same number of threads."""
     lines = [
         "| file | size | 1 thread, p50 | 2 threads, p50 | against float32 | peak memory |",
         "|---|---|---|---|---|---|",
     ]
-    rows = results.get("latency_ndnet45_512x1024", {}).get("results", [])
+    rows = results.get("latency_networks_512x1024", {}).get("results", [])
+    rows = [row for row in rows if row["network"] == "ndnet45"]
     for model in dict.fromkeys(row["model"] for row in rows):
         ours = [row for row in rows if row["model"] == model]
         times = {row["threads"]: row["latency_ms"]["run"]["p50"] for row in ours}
