@@ -7,10 +7,7 @@ data="--data camvid --data_dir $CAMVID"
 all=
 [ $# -gt 0 ] || {
     all=1
-    set -- ndnet45_camvid_finetuned ndnet45_camvid_finetuned_720x960 ndnet45_camvid_scratch ndnet45_camvid_distilled_720x960 \
-        pp_liteseg_t_camvid_scratch pp_liteseg_t_camvid_distilled_576x768 \
-        liteseg_mobilenetv2_camvid_scratch liteseg_mobilenetv2_camvid_distilled_576x768 \
-        lps_net_s_camvid_scratch lps_net_s_camvid_distilled_720x960
+    set -- ndnet45_camvid_finetuned ndnet45_camvid_finetuned_720x960 ndnet45_camvid_scratch
 }
 for name in "$@"; do
     float=runs/$name/best.keras

@@ -23,7 +23,10 @@ flags.DEFINE_bool("check", False, "Compare only; exit status 1 when a page is ou
 EXPERIMENTS = {
     "ndnet45_cityscapes": ("NDNet45, official weights, 2 Cityscapes val frames (1024x2048)", ""),
     "ndnet45_camvid_finetuned": ("NDNet45, CamVid test, from the official Cityscapes weights", "Cityscapes"),
-    "ndnet45_camvid_finetuned_720x960": ("NDNet45, CamVid test at 720x960, the one above trained further", "the one above"),
+    "ndnet45_camvid_finetuned_720x960": (
+        "NDNet45, CamVid test at 720x960, the one above trained further",
+        "the one above",
+    ),
     "ndnet45_camvid_scratch": ("NDNet45, CamVid test, from scratch", "scratch"),
     "ndnet45_camvid_distilled_720x960": (
         "NDNet45, CamVid test at 720x960, from scratch, distilled",
@@ -80,7 +83,8 @@ def with_tables(text, tables, results):
 
 def accuracy_table(results):
     """Float and quantized side by side for each training and data set that was measured."""
-    lines = [f"| network, data | float | {' | '.join(KINDS.values())} | int8, ms |", "|---|" + "---|" * (2 + len(KINDS))]
+    lines = [f"| network, data | float | {' | '.join(KINDS.values())} | int8, ms |"]
+    lines.append("|---|" + "---|" * (2 + len(KINDS)))
     times = {}
     for row in results.get("latency_camvid", {}).get("results", []):
         times.setdefault(row["model"], {})[row["threads"]] = row["latency_ms"]["run"]["p50"]
