@@ -1,5 +1,5 @@
 # Trainings on CamVid: float, post-training int8 and 16x8, quantization-aware int8, all on the test split. Without
-# arguments all of them; or name those wanted, such as ndnet45_camvid_scratch.
+# arguments all that have a recipe for the last; or name those wanted, such as ndnet45_camvid_scratch.
 set -eu
 : "${CAMVID:?folder of CamVid}"
 run=.venv/bin/python

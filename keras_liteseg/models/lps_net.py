@@ -126,7 +126,7 @@ def _stage(x, depth, width, strides, name):
     """`depth` blocks of 3x3 convolution, batch normalization and ReLU."""
     for index in range(depth):
         block = f"{name}_{index}"
-        # Twenty-seven plain layers in a row learn more slowly from random kernels.
+        # So that the layers of a deep stage, which have no skip connections, pass on what they get at first.
         strides, init = (strides, fan_in_uniform) if index == 0 else (1, near_identity)
         x = conv(x, width, 3, f"{block}_0", strides=strides, init=init)
         x = batch_norm(x, f"{block}_1")
