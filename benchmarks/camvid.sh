@@ -1,5 +1,6 @@
 # Trainings on CamVid: float, post-training int8 and 16x8, quantization-aware int8, all on the test split. Without
-# arguments all that have a recipe for the last; or name those wanted, such as ndnet45_camvid_scratch.
+# arguments all that have a recipe for the last; or name those wanted, such as ndnet45_camvid_scratch. What is neither in
+# runs/ nor published in pretrained/ is trained first.
 set -eu
 : "${CAMVID:?folder of CamVid}"
 run=.venv/bin/python
@@ -19,7 +20,17 @@ for name in "$@"; do
         *_finetuned_720x960) start="--init_from runs/${name%_720x960}/best.keras" ;;
         *_distilled_*) start="--init_from runs/${name%_distilled_*}_scratch/best.keras" ;;
     esac
-    [ -e $float ] || $run train.py --config configs/$name.yaml --data_dir "$CAMVID" $start --output_dir runs/$name
+    model=${name%_camvid_*}
+    if [ -e $float ]; then
+        :
+    elif [ "$name" = ${model}_camvid_scratch ] && [ -e pretrained/$model-camvid.json ]; then
+        mkdir -p runs/$name
+        $run -c "from keras_liteseg import model_file, predictor
+network, metadata = predictor.load_network('$model', 'camvid')
+model_file.save_model(network, '$float', metadata)"
+    else
+        $run train.py --config configs/$name.yaml --data_dir "$CAMVID" $start --output_dir runs/$name
+    fi
     [ -e runs/${name}_qat/qat.keras ] || $run train.py --quantization_aware --config configs/${name}_qat.yaml \
         --data_dir "$CAMVID" --init_from $float --output_dir runs/${name}_qat
 
@@ -31,7 +42,7 @@ for name in "$@"; do
     done
     $run export_tflite.py --model runs/${name}_qat/qat.keras --reference $float $data --quantization int8 --max_drop 100 \
         --output ${files}_int8_qat.tflite
-    $run -m benchmarks.record_training --run runs/$name --output results/${name}_training.json
+    [ ! -e runs/$name/log.csv ] || $run -m benchmarks.record_training --run runs/$name --output results/${name}_training.json
     $run evaluate.py --model $float $data --split test --output results/${name}_float.json
     for kind in int8 int8_qat int16x8; do
         $run evaluate.py --model ${files}_$kind.tflite --compare_with $float $data --split test \

@@ -6,6 +6,7 @@ from keras_liteseg import model_file
 from keras_liteseg.checkpoints.assign import assign_backbone, assign_state_dict, aux_layers, class_layers
 from keras_liteseg.checkpoints.backbone import backbone_prefix, holds_backbone, plain_names
 from keras_liteseg.checkpoints.files import read_weights
+from keras_liteseg.checkpoints.pretrained import list_pretrained, read_card
 from keras_liteseg.errors import UserError
 
 
@@ -42,7 +43,8 @@ def initialize_from(model, path):
 
     Args:
         model: a model of `create_model`.
-        path: a file as for `load_checkpoint`, `.weights.h5` aside, of the same network with any number of classes.
+        path: a file as for `load_checkpoint`, `.weights.h5` aside, of the same network with any number of classes; or
+            the name of weights that we publish, such as 'camvid'.
 
     Returns:
         Names of the layers that keep their random weights: the class scores when the numbers of classes differ, the
@@ -51,6 +53,8 @@ def initialize_from(model, path):
     Raises:
         UserError: as `load_checkpoint`, the number of classes aside.
     """
+    if (model.name, str(path)) in list_pretrained():
+        path = read_card(model.name, str(path)).path
     path = _existing(path)
     if path.name.endswith(".keras"):
         return _copy_weights(model_file.load_model(path)[0], model, path, new_classes=True)

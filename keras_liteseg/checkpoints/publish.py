@@ -26,17 +26,20 @@ from keras_liteseg.predictor import keras_predictor
 from keras_liteseg.results import provenance
 
 
-def publish(path, recipe, datasets, folder=FOLDER):
+def publish(path, recipe, datasets, folder=FOLDER, name=None):
     """Write a trained network to `folder` as weights, kernels in float16, with a card, and return the weight file.
 
     Args:
         path: `.keras` file of the training.
         recipe: the recipe file that the training wrote.
         datasets: `SegmentationDataset`s that the published weights are measured on.
+        name: what `create_model(weights=)` calls them, without '-'; the data set of the training by default.
 
     Raises:
-        UserError: a file cannot be read or written, or a data set has other classes.
+        UserError: a file cannot be read or written, a data set has other classes, or `name` has a '-'.
     """
+    if "-" in (name or ""):
+        raise UserError(f"The name '{name}' has a '-', which parts model and name in file names; take '_' instead.")
     model, metadata = load_model(path)
     try:
         recipe = yaml.safe_load(pathlib.Path(recipe).read_text())
@@ -47,7 +50,7 @@ def publish(path, recipe, datasets, folder=FOLDER):
         value = keras.ops.convert_to_numpy(variable).transpose(np.argsort(permutation))
         # Statistics and biases take little space, and a small variance would lose digits.
         arrays[entry] = np.ascontiguousarray(value.astype(np.float16 if value.ndim > 1 else np.float32))
-    target = folder / f"{metadata.model}-{metadata.data}.safetensors"
+    target = folder / f"{metadata.model}-{name or metadata.data}.safetensors"
     assign_state_dict(model, {name: array.astype(np.float32) for name, array in arrays.items()}, str(target))
     predictor = keras_predictor(model, metadata)
     accuracy = {dataset.split: dataclasses.asdict(evaluate(predictor, dataset)) for dataset in datasets}
@@ -70,12 +73,13 @@ def main():
     options = flags.FLAGS
     _, metadata = load_model(options.model)
     datasets = [load_dataset(metadata.data, options.data_dir, split) for split in options.splits]
-    print(f"Wrote {publish(options.model, options.recipe, datasets)} and its card")
+    print(f"Wrote {publish(options.model, options.recipe, datasets, name=options.name)} and its card")
 
 
 if __name__ == "__main__":
     flags.DEFINE_string("model", None, "The .keras file of a training.")
     flags.DEFINE_string("recipe", None, "The recipe.yaml of that training.")
     flags.DEFINE_string("data_dir", None, "Folder of its data set.")
+    flags.DEFINE_string("name", None, "What the weights are called, such as camvid_720x960; the data set by default.")
     flags.DEFINE_list("splits", ["val", "test"], "Splits that the published weights are measured on.")
     cli.run(main, required=["model", "recipe"])

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from keras_liteseg import UserError, create_model, save_model
-from keras_liteseg.checkpoints import list_pretrained, pretrained, read_card
+from keras_liteseg.checkpoints import initialize_from, list_pretrained, pretrained, read_card
 from keras_liteseg.checkpoints.publish import publish
 from keras_liteseg.datasets import ClassList, SegmentationDataset
 from keras_liteseg.evaluation import evaluate
@@ -78,6 +78,22 @@ def test_predictor_has_their_classes_and_size(published):
     assert tuple(load_predictor(NAME, "noise", (32, 32)).size) == (32, 32)
     labels = predictor.labels(np.zeros((40, 50, 3), np.uint8))
     assert labels.shape == (40, 50) and labels.max() < 3
+
+
+def test_a_training_starts_from_them_by_name(published):
+    model = create_model(NAME, (32, 64, 3), 5)
+    assert initialize_from(model, "noise") == ["head"]
+    before, after = (network.get_layer("net_stages_0_0_0").get_weights() for network in (published, model))
+    np.testing.assert_allclose(after[0], before[0], rtol=1e-3, atol=1e-7)
+
+
+def test_one_network_has_weights_of_several_names(published, tmp_path):
+    paths = tmp_path / "best.keras", tmp_path / "recipe.yaml"
+    publish(*paths, [Noise()], pretrained.FOLDER, name="noise_64x96")
+    assert list_pretrained() == [(NAME, "noise"), (NAME, "noise_64x96")]
+    assert read_card(NAME, "noise_64x96").metadata.data == "noise"
+    with pytest.raises(UserError, match="'noise-64x96' has a '-'"):
+        publish(*paths, [Noise()], pretrained.FOLDER, name="noise-64x96")
 
 
 def test_unknown_weights_are_refused(published):
