@@ -21,7 +21,7 @@ flags.DEFINE_string("data_dir", None, "Folder of the data set; street_scenes nee
 flags.DEFINE_string("output_dir", None, "Folder for checkpoints and logs.")
 flags.DEFINE_multi_string("override", [], "key=value that replaces a key of the recipe; may be repeated.")
 flags.DEFINE_bool("resume", False, "Go on with the training in --output_dir after an interruption.")
-flags.DEFINE_string("init_from", None, "Weights to start from: an official .pth, a .keras file, or ours such as camvid.")
+flags.DEFINE_string("init_from", None, "What to start from: an official file, a .keras file, or ours such as camvid.")
 flags.DEFINE_string("preview", None, "Write a picture of augmented training images and masks, and do not train.")
 flags.DEFINE_bool("quantization_aware", False, "Fine-tune the network of --init_from with simulated int8 arithmetic.")
 

@@ -35,6 +35,8 @@ def test_resumed_training_equals_an_uninterrupted_one(changes, tiny_network, tmp
     assert state(tmp_path / "stopped" / "last.weights.h5")["epochs"] == 1
     train(recipe, Noise(), Noise(3), tmp_path / "stopped", resume=True)
     assert_same_state(tmp_path / "stopped", tmp_path / "whole")
+    for ours, theirs in zip(read_log(tmp_path / "stopped"), read_log(tmp_path / "whole"), strict=True):
+        assert ours == pytest.approx(theirs, rel=1e-5)
 
 
 @pytest.mark.slow

@@ -21,7 +21,6 @@ from keras_liteseg.metrics import Confusion
 from keras_liteseg.training import trainer
 from keras_liteseg.training.recipe import Recipe, load_recipe
 from keras_liteseg.training.trainer import read_log, train
-from tests.training.interruption import interrupted_in
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SCENES = {"length": 8, "size": [64, 128]}
@@ -206,22 +205,6 @@ def test_training_learns(recipe, tmp_path):
     images = ((data.images / 255 - metadata.mean) / metadata.std).astype(np.float32)
     confusion.update(data.masks, model.predict(images, verbose=0).argmax(axis=-1))
     assert confusion.miou() == pytest.approx(max(row["val_miou"] for row in rows), abs=1e-3)
-
-
-def test_resumed_training_equals_an_uninterrupted_one(recipe, tmp_path):
-    train(recipe, Noise(), Noise(3), tmp_path / "whole")
-    with interrupted_in(epoch=1):
-        train(recipe, Noise(), Noise(3), tmp_path / "stopped")
-    assert state(tmp_path / "stopped" / "last.weights.h5")["epochs"] == 1
-    train(recipe, Noise(), Noise(3), tmp_path / "stopped", resume=True)
-
-    whole, stopped = (state(tmp_path / name / "last.weights.h5") for name in ("whole", "stopped"))
-    assert whole.keys() == stopped.keys() and any("optimizer" in name for name in whole)
-    for name in whole:
-        np.testing.assert_allclose(stopped[name], whole[name], rtol=1e-5, atol=1e-7, err_msg=name)
-    logs = [read_log(tmp_path / name) for name in ("whole", "stopped")]
-    for ours, theirs in zip(*logs, strict=True):
-        assert ours == pytest.approx(theirs, rel=1e-5)
 
 
 def test_epoch_that_was_logged_but_not_saved_is_logged_once(recipe, tmp_path):
