@@ -8,7 +8,8 @@ data="--data camvid --data_dir $CAMVID"
 all=
 [ $# -gt 0 ] || {
     all=1
-    set -- ndnet45_camvid_finetuned ndnet45_camvid_finetuned_720x960 ndnet45_camvid_scratch
+    set -- ndnet45_camvid_finetuned ndnet45_camvid_finetuned_720x960 ndnet45_camvid_scratch pp_liteseg_t_camvid_scratch \
+        lps_net_s_camvid_scratch
 }
 for name in "$@"; do
     float=runs/$name/best.keras

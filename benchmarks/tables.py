@@ -32,6 +32,10 @@ EXPERIMENTS = {
         "NDNet45, CamVid test at 720x960, from scratch, distilled",
         "the one above, distilled",
     ),
+    "ndnet45_camvid_trainval_720x960": (
+        "NDNet45, CamVid test at 720x960, from scratch, train and val",
+        "scratch at 360x480",
+    ),
     "pp_liteseg_t_camvid_scratch": ("PP-LiteSeg-T, CamVid test at 384x512, from scratch", "scratch"),
     "liteseg_mobilenetv2_camvid_scratch": (
         "LiteSeg-MobileNetV2, CamVid test at 384x512, from scratch",
@@ -147,12 +151,17 @@ def trainings_table(results):
                 start,
                 str(training["epochs"]),
                 f"{training['minutes']:.0f}",
-                f"{100 * training['best_val_miou']:.1f}",
+                "trained on" if trained_on_val(training) else f"{100 * training['best_val_miou']:.1f}",
                 f"{100 * test['miou']:.2f}",
                 f"{100 * test['pixel_accuracy']:.2f}",
             ]
             lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
+
+
+def trained_on_val(training):
+    """Return whether a training saw the validation split, whose mIoU then says nothing."""
+    return training["recipe"]["data_options"].get("train", {}).get("split") == "trainval"
 
 
 def input_size_table(results):
@@ -171,6 +180,11 @@ def input_size_table(results):
 def threads_cell(times):
     """Return the latencies of {number of threads: ms} in one cell."""
     return " / ".join(f"{time:.1f}" for _, time in sorted(times.items()))
+
+
+def percent_cell(result):
+    """Return the mIoU of a card, which has none on a split that was trained on."""
+    return f"{100 * result['miou']:.1f}" if result else "trained on"
 
 
 def accuracy_cell(result):
@@ -301,6 +315,24 @@ def training_speed_table(results):
     return "\n".join(lines) + "\n"
 
 
+def expansion_table(results):
+    """The path of the search on CamVid, with the latency of the published networks."""
+    lines = ["| round | network | int8, ms | val mIoU | candidates |", "|---|---|---|---|---|"]
+    search = results.get("expansion_camvid", {"rounds": [], "published_ms": {}})
+    for number, found in enumerate(search["rounds"]):
+        nodes = {node["name"]: node for node in [found["base"], *found["candidates"]]}
+        if not number:
+            lines.append(_node_row("", found["base"], ""))
+        if found["chosen"]:
+            lines.append(_node_row(number + 1, nodes[found["chosen"]], len(found["candidates"])))
+    lines += [f"| | `{name}` | {time:.2f} | | |" for name, time in search["published_ms"].items()]
+    return "\n".join(lines) + "\n"
+
+
+def _node_row(number, node, candidates):
+    return f"| {number} | `{node['name']}` | {node['latency_ms']:.2f} | {100 * node['miou']:.1f} | {candidates} |"
+
+
 def pretrained_table(results):
     """Published weights with the accuracy of their cards."""
     lines = ["| weights | input size | file | val mIoU | test mIoU |", "|---|---|---|---|---|"]
@@ -311,7 +343,7 @@ def pretrained_table(results):
             f'`create_model("{model}", weights="{data}")`',
             "x".join(map(str, card["input_size"])),
             f"{card['bytes'] / 1e6:.1f} MB",
-            *(f"{100 * card['accuracy'][split]['miou']:.1f}" for split in ("val", "test")),
+            *(percent_cell(card["accuracy"].get(split)) for split in ("val", "test")),
         ]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
@@ -326,6 +358,7 @@ PAGES = {
         "sensitivity": sensitivity_table,
         "outputs": outputs_table,
     },
+    "docs/expansion.md": {"expansion": expansion_table},
     "docs/checkpoints.md": {"pretrained": pretrained_table},
     "docs/speed.md": {"runtimes": runtimes_table, "training_speed": training_speed_table},
 }
