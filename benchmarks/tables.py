@@ -46,11 +46,13 @@ EXPERIMENTS = {
         "the one above, distilled",
     ),
     "lps_net_s_camvid_scratch": ("LPS-Net-S, CamVid test, from scratch", "scratch"),
+    "lps_net_expanded_camvid_scratch": ("LPS-Net found by expansion, CamVid test, from scratch", "scratch"),
     "lps_net_s_camvid_distilled_720x960": (
         "LPS-Net-S, CamVid test at 720x960, from scratch, distilled",
         "the one above, distilled",
     ),
 }
+EXPANDED = "lps_net_expanded_camvid_scratch"
 KINDS = {"int8": "int8, post-training", "int8_qat": "int8, quantization-aware", "int16x8": "16x8, post-training"}
 
 
@@ -177,9 +179,9 @@ def input_size_table(results):
     return "\n".join(lines) + "\n"
 
 
-def threads_cell(times):
+def threads_cell(times, digits=1):
     """Return the latencies of {number of threads: ms} in one cell."""
-    return " / ".join(f"{time:.1f}" for _, time in sorted(times.items()))
+    return " / ".join(f"{time:.{digits}f}" for _, time in sorted(times.items()))
 
 
 def percent_cell(result):
@@ -333,6 +335,30 @@ def _node_row(number, node, candidates):
     return f"| {number} | `{node['name']}` | {node['latency_ms']:.2f} | {100 * node['miou']:.1f} | {candidates} |"
 
 
+def expanded_table(results):
+    """The network that the search found and LPS-Net-S, both trained in full by one recipe."""
+    lines = [
+        "| network | int8 file | ms, 1 / 2 threads | val mIoU | test mIoU, float | int8 | int8, QAT |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    times, size = {}, {}
+    for row in results.get("latency_expansion_360x480", {}).get("results", []):
+        times.setdefault(row["model"], {})[row["threads"]] = row["latency_ms"]["run"]["p50"]
+        size[row["model"]] = f"{row['bytes'] / 1e6:.2f} MB"
+    for name in ("lps_net_s_camvid_scratch", EXPANDED):
+        training, test = results.get(f"{name}_training"), results.get(f"{name}_float")
+        if training and test:
+            cells = [
+                f"`{training['recipe']['model']}`",
+                size.get(f"{name}_int8.tflite", ""),
+                threads_cell(times.get(f"{name}_int8.tflite", {}), digits=2),
+                f"{100 * training['best_val_miou']:.1f}",
+                *(accuracy_cell(results.get(f"{name}_{kind}")) for kind in ("float", "int8", "int8_qat")),
+            ]
+            lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
 def pretrained_table(results):
     """Published weights with the accuracy of their cards."""
     lines = ["| weights | input size | file | val mIoU | test mIoU |", "|---|---|---|---|---|"]
@@ -358,7 +384,7 @@ PAGES = {
         "sensitivity": sensitivity_table,
         "outputs": outputs_table,
     },
-    "docs/expansion.md": {"expansion": expansion_table},
+    "docs/expansion.md": {"expansion": expansion_table, "expanded": expanded_table},
     "docs/checkpoints.md": {"pretrained": pretrained_table},
     "docs/speed.md": {"runtimes": runtimes_table, "training_speed": training_speed_table},
 }
