@@ -359,6 +359,17 @@ def expanded_table(results):
     return "\n".join(lines) + "\n"
 
 
+def family_table(results):
+    """Latencies of LPS-Nets over a grid of width and resolution."""
+    cells = results.get("family_lps_net_360x480", {}).get("networks", [])
+    resolutions = list(dict.fromkeys(cell["resolution"] for cell in cells))
+    lines = [f"| width | {' | '.join(resolutions)} |", "|---|" + "---|" * len(resolutions)]
+    for width in dict.fromkeys(cell["width"] for cell in cells):
+        times = [f"{cell['latency_ms']:.2f}" for cell in cells if cell["width"] == width]
+        lines.append(f"| {width:g} | {' | '.join(times)} |")
+    return "\n".join(lines) + "\n"
+
+
 def pretrained_table(results):
     """Published weights with the accuracy of their cards."""
     lines = ["| weights | input size | file | val mIoU | test mIoU |", "|---|---|---|---|---|"]
@@ -384,7 +395,7 @@ PAGES = {
         "sensitivity": sensitivity_table,
         "outputs": outputs_table,
     },
-    "docs/expansion.md": {"expansion": expansion_table, "expanded": expanded_table},
+    "docs/expansion.md": {"expansion": expansion_table, "expanded": expanded_table, "family": family_table},
     "docs/checkpoints.md": {"pretrained": pretrained_table},
     "docs/speed.md": {"runtimes": runtimes_table, "training_speed": training_speed_table},
 }
