@@ -46,11 +46,11 @@ EXPERIMENTS = {
         "the one above, distilled",
     ),
     "lps_net_s_camvid_scratch": ("LPS-Net-S, CamVid test, from scratch", "scratch"),
-    "lps_net_expanded_camvid_scratch": ("LPS-Net found by expansion, CamVid test, from scratch", "scratch"),
     "lps_net_s_camvid_distilled_720x960": (
         "LPS-Net-S, CamVid test at 720x960, from scratch, distilled",
         "the one above, distilled",
     ),
+    "lps_net_expanded_camvid_scratch": ("LPS-Net found by expansion, CamVid test, from scratch", "scratch"),
 }
 EXPANDED = "lps_net_expanded_camvid_scratch"
 KINDS = {"int8": "int8, post-training", "int8_qat": "int8, quantization-aware", "int16x8": "16x8, post-training"}
