@@ -60,9 +60,9 @@ class Augmentation:
 def augment(image, mask, augmentation, rng):
     """Return a randomly scaled, cropped, flipped, recoloured and turned copy of a sample.
 
-    The source window of the crop is cut first and only that is resized, so the cost does not grow with the scale. A
-    frame that is smaller than the crop after scaling is centred (an odd row or column goes before it), its
-    surroundings are `augmentation.fill` and `IGNORE_LABEL`.
+    The source window of the crop is cut first and only that is resized, so the cost does not grow with the scale; what
+    is enlarged is recoloured before. A frame that is smaller than the crop after scaling is centred (an odd row or
+    column goes before it), its surroundings are `augmentation.fill` and `IGNORE_LABEL`.
 
     Args:
         image: uint8 (height, width, 3), RGB.
@@ -76,10 +76,15 @@ def augment(image, mask, augmentation, rng):
     scale = rng.choice(augmentation.scales) if augmentation.scales else rng.uniform(*augmentation.scale_range)
     rows, height = _window(image.shape[0], augmentation.crop[0], scale, rng)
     columns, width = _window(image.shape[1], augmentation.crop[1], scale, rng)
-    image, mask = resize_sample(image[rows, columns], mask[rows, columns], (height, width))
+    image, mask = np.ascontiguousarray(image[rows, columns]), np.ascontiguousarray(mask[rows, columns])
     if rng.random() < augmentation.flip:
-        image, mask = image[:, ::-1], mask[:, ::-1]
-    image = _recolor(np.ascontiguousarray(image), augmentation, rng)
+        image, mask = cv2.flip(image, 1), cv2.flip(mask, 1)
+    # Recolouring costs more than all the rest, so it goes over whichever has fewer pixels.
+    if height * width > mask.size:
+        image, mask = resize_sample(_recolor(image, augmentation, rng), mask, (height, width))
+    else:
+        image, mask = resize_sample(image, mask, (height, width))
+        image = _recolor(image, augmentation, rng)
     image, mask = _pad(image, augmentation.crop, augmentation.fill), _pad(mask, augmentation.crop, IGNORE_LABEL)
     if augmentation.rotation:
         degrees = rng.uniform(-augmentation.rotation, augmentation.rotation)

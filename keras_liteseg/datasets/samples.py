@@ -3,6 +3,7 @@
 import functools
 import threading
 
+import cv2
 import numpy as np
 
 from keras_liteseg.datasets.augment import augment, resize_sample
@@ -28,6 +29,7 @@ def training_samples(dataset, augmentation, seed=0):
         UserError: `dataset` is empty.
     """
     _require_samples(dataset)
+    cv2.setNumThreads(1)  # samples are made in parallel; threads of OpenCV's own inside of each only get in the way
     length = len(dataset)
 
     @functools.lru_cache(maxsize=2)

@@ -126,6 +126,41 @@ class GroupedConv2D(layers.Conv2D):
         return outputs + tf.cast(self.bias, outputs.dtype) if self.use_bias else outputs
 
 
+@keras.saving.register_keras_serializable("keras_liteseg")
+class DepthwiseConv2D(layers.DepthwiseConv2D):
+    """Keras's layer with the same results; on JAX it is a sum of products with the shifted input.
+
+    XLA fuses that into one pass over memory, forwards and backwards. Of its depthwise convolutions, those for a GPU take
+    minutes to choose from before the first step, and those for a CPU are slow.
+    """
+
+    def call(self, inputs):
+        same = self.padding == "same"
+        if keras.backend.backend() != "jax" or self.depth_multiplier > 1 or same and max(self.strides) > 1:
+            return super().call(inputs)
+        if same:
+            total = [(size - 1) * rate for size, rate in zip(self.kernel_size, self.dilation_rate)]
+            inputs = keras.ops.pad(inputs, [[0, 0], *([length // 2, length - length // 2] for length in total), [0, 0]])
+        kernel = keras.ops.cast(self.kernel[..., 0], "float32")
+        outputs = sum(
+            keras.ops.cast(inputs[:, self._taken(inputs, 0, row), self._taken(inputs, 1, column)], "float32")
+            * kernel[row, column]
+            for row in range(self.kernel_size[0])
+            for column in range(self.kernel_size[1])
+        )
+        outputs = keras.ops.cast(outputs, inputs.dtype)
+        if self.use_bias:
+            outputs = outputs + keras.ops.cast(self.bias, outputs.dtype)
+        return outputs if self.activation is None else self.activation(outputs)
+
+    def _taken(self, inputs, axis, index):
+        """Return the slice of a padded axis that a place of the kernel is multiplied with."""
+        reach, stride = (self.kernel_size[axis] - 1) * self.dilation_rate[axis], self.strides[axis]
+        count = (inputs.shape[1 + axis] - reach - 1) // stride + 1
+        start = index * self.dilation_rate[axis]
+        return slice(start, start + (count - 1) * stride + 1, stride)
+
+
 def kaiming_normal(fan_in):
     """PyTorch's `kaiming_normal_` with ReLU gain. `fan_in` is explicit because Keras counts it wrongly for
     depthwise kernels (it multiplies by the channels)."""
@@ -191,7 +226,7 @@ def conv(
 def depthwise_conv(x, kernel_size, name, strides=1, dilation=1, use_bias=False, init=kaiming_normal):
     """Depthwise convolution padded by dilation * (kernel_size - 1) / 2 on every side; `init` as for `conv`."""
     x, mode = _pad(x, kernel_size, strides, dilation, None, name)
-    return layers.DepthwiseConv2D(
+    return DepthwiseConv2D(
         kernel_size,
         strides=strides,
         dilation_rate=dilation,

@@ -122,7 +122,7 @@ def set_rounded_weights(simulated, model, names=None):
 
 
 def _native_clone(layer):
-    native = type(layer) is layers.DepthwiseConv2D and max(layer.dilation_rate) > 1
+    native = isinstance(layer, layers.DepthwiseConv2D) and max(layer.dilation_rate) > 1
     return (NativeDepthwiseConv2D if native else type(layer)).from_config(layer.get_config())
 
 

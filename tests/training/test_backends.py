@@ -125,7 +125,7 @@ def test_training_is_that_of_tensorflow_and_goes_on(backend, run, on_tensorflow,
     assert f"no TensorBoard logs on {backend}" in stdout and f"wrote {whole / 'best.keras'}" in stdout
 
     # The same files and numbers as on TensorFlow, up to float32.
-    assert sorted(os.listdir(whole)) == ["best.keras", "last.weights.h5", "log.csv", "recipe.yaml"]
+    assert sorted(os.listdir(whole)) == ["best.keras", "journal.json", "last.weights.h5", "log.csv", "recipe.yaml"]
     ours, theirs = (read_log(folder) for folder in (whole, on_tensorflow))
     assert len(ours) == len(theirs) == RECIPE["epochs"]
     for row, wanted in zip(ours, theirs):
@@ -150,6 +150,22 @@ def test_training_is_that_of_tensorflow_and_goes_on(backend, run, on_tensorflow,
     assert (status, stderr) == (0, "")
     labels = np.asarray(Image.open(drawn / "scene_labels.png"))
     assert np.mean(labels == load_predictor(whole / "best.keras").labels(scene)) > 0.999
+
+
+def test_batches_that_jax_normalizes_on_its_device_are_those_of_numpy_bit_for_bit(backend, run):
+    code = """
+import numpy as np
+from keras_liteseg.datasets import load_dataset
+from keras_liteseg.training.feed import _in_numpy, evaluation_batches
+
+mean, std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+scenes = load_dataset("street_scenes", split="val", length=3, size=(32, 64))
+pixels, labels = (np.stack([part(index) for index in range(3)]) for part in (scenes.image, scenes.mask))
+for ours, wanted in zip(evaluation_batches(scenes, (32, 64), 3, mean, std)[0], _in_numpy(mean, std)(pixels, labels)):
+    assert str(ours.dtype) == str(wanted.dtype)
+    np.testing.assert_array_equal(np.asarray(ours), wanted)
+"""
+    assert run("-c", code) == (0, "", "")
 
 
 def test_a_training_can_change_its_backend(backend, run, on_tensorflow, recipe_file, tmp_path):

@@ -19,7 +19,7 @@ AUGMENTATION = Augmentation(crop=(16, 24), scale_range=(0.5, 2), brightness=0.4,
 @pytest.fixture
 def elsewhere(monkeypatch):
     """Let the code under test take the way of the other backends, on TensorFlow."""
-    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    monkeypatch.setattr(keras.backend, "backend", lambda: "torch")
 
 
 def assert_equal(ours, theirs):
