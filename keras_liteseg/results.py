@@ -7,14 +7,22 @@ import shlex
 import sys
 
 PACKAGES = ("tensorflow", "keras", "tf_keras", "tensorflow-model-optimization", "ai-edge-litert", "numpy")
+OTHER_BACKENDS = ("jax", "torch")  # named where Keras runs on them
 
 
 def provenance():
-    """Return a dict with `command`, `date` (UTC), `device` (CPU, cores, OS) and `versions` of this process."""
+    """Return a dict with `command`, `date` (UTC), `device` (CPU, cores, OS, and GPU where Keras computes on one) and
+    `versions` of this process."""
+    gpu = gpu_name()
     return {
         "command": shlex.join(["python", *_module_or_script(), *sys.argv[1:]]),
         "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d"),
-        "device": {"cpu": cpu_name(), "cores": _cores(), "os": f"{platform.system()} {platform.machine()}"},
+        "device": {
+            "cpu": cpu_name(),
+            "cores": _cores(),
+            **({"gpu": gpu} if gpu else {}),
+            "os": f"{platform.system()} {platform.machine()}",
+        },
         "versions": {"python": platform.python_version(), **_versions()},
     }
 
@@ -37,6 +45,27 @@ def cpu_name():
     return platform.processor() or platform.machine()
 
 
+def gpu_name():
+    """Return the name of the GPU that Keras computes on, such as 'NVIDIA H100 80GB HBM3', or None without one."""
+    backend = _backend()
+    if backend == "jax":
+        device = sys.modules["jax"].devices()[0]
+        return device.device_kind if device.platform == "gpu" else None
+    if backend == "torch":
+        cuda = sys.modules["torch"].cuda
+        return cuda.get_device_name() if cuda.is_available() else None
+    if backend == "tensorflow":
+        tf = sys.modules["tensorflow"]
+        found = tf.config.list_physical_devices("GPU")
+        return tf.config.experimental.get_device_details(found[0]).get("device_name") if found else None
+    return None
+
+
+def _backend():
+    """Return the name of Keras's backend, or None where Keras is not used."""
+    return sys.modules["keras"].backend.backend() if "keras" in sys.modules else None
+
+
 def _module_or_script():
     spec = getattr(sys.modules["__main__"], "__spec__", None)
     if spec is not None and spec.name not in ("__main__", None):
@@ -52,7 +81,7 @@ def _cores():
 
 def _versions():
     found = {}
-    for name in PACKAGES:
+    for name in (*PACKAGES, *({_backend()} & set(OTHER_BACKENDS))):
         try:
             found[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:

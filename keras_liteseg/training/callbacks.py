@@ -1,13 +1,16 @@
 """What happens at the end of an epoch: validate and keep the best, save the state to resume from."""
 
 import contextlib
+import json
 import math
+import time
 
 import h5py
 import keras
 
 from keras_liteseg.errors import UserError
-from keras_liteseg.files import atomic_path
+from keras_liteseg.files import atomic_path, write_json
+from keras_liteseg.results import provenance
 from keras_liteseg.training.statistics import statistics
 
 
@@ -111,3 +114,26 @@ class LastState(keras.callbacks.Callback):
                 "--output_dir."
             ) from error
         return epochs
+
+
+class Journal(keras.callbacks.Callback):
+    """Writes a JSON file that says what trained and how long: `provenance()` and the seconds of each epoch, validation
+    and saving of the best included.
+
+    Args:
+        path: the file.
+        first_epoch: epochs that are finished already, whose seconds are kept.
+    """
+
+    def __init__(self, path, first_epoch=0):
+        super().__init__()
+        self.path = path
+        known = first_epoch and path.exists()
+        self.seconds = json.loads(path.read_text())["epoch_seconds"][:first_epoch] if known else []
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.began = time.monotonic()
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.seconds.append(round(time.monotonic() - self.began, 3))
+        write_json(self.path, provenance() | {"epoch_seconds": self.seconds})

@@ -20,7 +20,7 @@ from keras_liteseg.model_file import Metadata, save_model
 from keras_liteseg.models import create_model, model_entry
 from keras_liteseg.models.registry import check_input_shape
 from keras_liteseg.models.size import at_size
-from keras_liteseg.training.callbacks import LastState, Validation
+from keras_liteseg.training.callbacks import Journal, LastState, Validation
 from keras_liteseg.training.distillation import Student, load_teacher
 from keras_liteseg.training.distribute import (
     choose_strategy,
@@ -44,13 +44,15 @@ BEST_FILE = "best.keras"
 LAST_FILE = "last.weights.h5"
 LOG_FILE = "log.csv"
 RECIPE_FILE = "recipe.yaml"
+JOURNAL_FILE = "journal.json"
 
 
 def train(recipe, train_data, val_data, output_dir, init_from=None, resume=False):
     """Train a network and keep the weights of the best validation mIoU.
 
     Writes into `output_dir`: `best.keras` (the network without auxiliary heads, see `keras_liteseg.model_file`),
-    `last.weights.h5` (weights and optimizer, to resume), `log.csv`, `recipe.yaml` and, on TensorFlow, `tensorboard/`.
+    `last.weights.h5` (weights and optimizer, to resume), `log.csv`, `journal.json` (device, versions, seconds),
+    `recipe.yaml` and, on TensorFlow, `tensorboard/`.
 
     Args:
         recipe: a `Recipe`.
@@ -126,6 +128,8 @@ def train(recipe, train_data, val_data, output_dir, init_from=None, resume=False
         callbacks += [
             keras.callbacks.CSVLogger(output_dir / LOG_FILE, append=resume),
             *tensorboard(output_dir),
+            # Before the state to resume from, so that it has every epoch of that.
+            Journal(output_dir / JOURNAL_FILE, first_epoch),
             last,
         ]
     with stop_clearly(output_dir):

@@ -6,6 +6,7 @@ from benchmarks.record_training import record
 from keras_liteseg.errors import UserError
 from keras_liteseg.training.recipe import Recipe
 from keras_liteseg.training.trainer import read_log, train
+from tests.training.interruption import interrupted_in
 from tests.training.test_train import Noise
 from tests.training.tiny_training import SIZES
 
@@ -19,11 +20,21 @@ def test_record_tells_what_the_log_does(tiny_network, tmp_path):
     assert result["best_val_miou"] == max(row["val_miou"] for row in log)
     assert log[result["best_epoch"]]["val_miou"] == result["best_val_miou"]
     assert result["curve"]["loss"] == pytest.approx([row["loss"] for row in log], abs=1e-5)
-    assert result["minutes"] > 0
+    assert result["minutes"] > 0 and result["device"]["cpu"] and "keras" in result["versions"]
+    assert "epoch_seconds" not in result
 
     (tmp_path / "run" / "log.csv").write_text("epoch,val_miou\n0,0.5\n1,0.25\n")
-    with pytest.raises(UserError, match="has 2 of 3 epochs; finish it with train.py --resume"):
+    with pytest.raises(UserError, match="has 2 of 3 epochs; finish it with train.py --resume first, or .* --stopped"):
         record(tmp_path / "run")
+
+
+def test_stopped_training_is_recorded_as_such(tiny_network, tmp_path):
+    with interrupted_in(epoch=1):
+        train(Recipe(model=tiny_network, epochs=3, **SIZES), Noise(9), Noise(5), tmp_path / "run")
+    with pytest.raises(UserError, match="has 1 of 3 epochs"):
+        record(tmp_path / "run")
+    result = record(tmp_path / "run", stopped=True)
+    assert result["epochs"] == 1 and result["recipe"]["epochs"] == 3
 
 
 def test_folder_without_a_training_is_refused(tmp_path):

@@ -112,7 +112,8 @@ def test_train_py(recipe_file, tmp_path):
 
     assert (status, stderr) == (0, "")
     assert f"wrote {output / 'best.keras'}" in stdout
-    assert sorted(os.listdir(output)) == ["best.keras", "last.weights.h5", "log.csv", "recipe.yaml", "tensorboard"]
+    files = ["best.keras", "journal.json", "last.weights.h5", "log.csv", "recipe.yaml", "tensorboard"]
+    assert sorted(os.listdir(output)) == files
     assert list((output / "tensorboard").rglob("events.*"))
     assert load_recipe(output / "recipe.yaml") == load_recipe(recipe_file())
 
