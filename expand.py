@@ -88,7 +88,7 @@ def main():
     record.published(latency([START.name, *PUBLISHED])[1:], latency.measured_on)
     for found in rounds:
         record.add(found)
-    record.finish()
+    record.finish(latency.together)
 
 
 def _decisions(recipe):

@@ -89,11 +89,18 @@ class FamilyLatency:
             write_json(self._path, header | {"latencies": self._known} | provenance_of_host())
         return [self._known[name]["latency_ms"] for name in names]
 
-    def _measure(self, names, first):
-        """Return {name: {"latency_ms", "ratio", "relative_to", "accelerator"}}.
+    def together(self, names):
+        """Return {name: latency in ms, end to end} of networks that are timed in one run, also those known already.
 
-        `first` is the entry of the first of `names`, if it has one.
+        What is timed at different times is compared by a chain of ratios, each with its own error; this is not.
+
+        Raises:
+            UserError: a network cannot be exported or measured.
         """
+        rows = self._run(names)
+        return {name: round(float(np.median(row["round_p50_ms"])), 4) for name, row in zip(names, rows, strict=True)}
+
+    def _run(self, names):
         files = []
         for number, name in enumerate(names, 1):
             files.append(self._export(name, f"{number} of {len(names)}"))
@@ -103,6 +110,14 @@ class FamilyLatency:
             if row["status"] == "failed":
                 raise UserError(f"{name} cannot be measured on {row['target']}: {row['reason']}.")
         self._require_same_device(rows[0])
+        return rows
+
+    def _measure(self, names, first):
+        """Return {name: {"latency_ms", "ratio", "relative_to", "accelerator"}}.
+
+        `first` is the entry of the first of `names`, if it has one.
+        """
+        rows = self._run(names)
         latency = first["latency_ms"] if first else float(np.median(rows[0]["round_p50_ms"]))
         found = {}
         for name, row in zip(names, rows, strict=True):

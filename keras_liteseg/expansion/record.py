@@ -38,6 +38,7 @@ class Record:
         self._rounds = []
         self._published = {}
         self._measured_on = None
+        self._final = {}
         path = self.folder / SEARCH_FILE
         require_writable(path)
         if resume and not path.exists():
@@ -53,7 +54,8 @@ class Record:
 
     def _require_same(self, path):
         try:
-            before = json.loads(path.read_text())["decisions"]
+            content = json.loads(path.read_text())
+            before, self._final = content["decisions"], content.get("final_ms", {})
         except (OSError, ValueError, KeyError) as error:
             raise UserError(f"{path} is damaged ({error}); start again in another folder.") from None
         now = self._decisions
@@ -99,12 +101,34 @@ class Record:
         return "\n".join(lines)
 
     @property
-    def winner(self):
-        """The `Node` that the search has come to."""
-        return self._rounds[-1].chosen or self._rounds[-1].base
+    def path(self):
+        """The `Node`s that the search went through, the network to begin with first."""
+        return [self._rounds[0].base, *(found.chosen for found in self._rounds if found.chosen)]
 
-    def finish(self):
-        """Write the recipe that trains the network found, and say how."""
+    @property
+    def winner(self):
+        """The last `Node` of the path within the budget, with the latency of the final timing once that is done; the first
+        one where none is."""
+        timed = [dataclasses.replace(node, latency=self._final.get(_name(node), node.latency)) for node in self.path]
+        within = [node for node in timed if node.latency <= self._decisions["budget_ms"]]
+        return (within or timed[:1])[-1]
+
+    def finish(self, time_together):
+        """Time the path anew, write the recipe of the network found, and say how to train it.
+
+        The latencies of the rounds are products of ratios, one for each round. So the networks of the path and those of
+        `PUBLISHED` are timed once more, in one run, and the last within the budget is the one found.
+
+        Args:
+            time_together: `edge.family.FamilyLatency.together`; not called where a search has ended before.
+        """
+        wanted = list(dict.fromkeys([*map(_name, self.path), *PUBLISHED]))
+        if set(self._final) != set(wanted):
+            self._final = time_together(wanted)
+            self._write()
+        for node in self.path:
+            now = self._final[_name(node)]
+            print(f" {_name(node)}: {now:.2f} ms timed with the others, {node.latency:.2f} in its round")
         name = self.winner.architecture.name
         values = dataclasses.asdict(dataclasses.replace(self._recipe, model=name))
         values = {key: list(value) if isinstance(value, tuple) else value for key, value in values.items()}
@@ -132,12 +156,22 @@ class Record:
             }
             for found in self._rounds
         ]
-        content = {"decisions": self._decisions, "measured_on": self._measured_on, "published_ms": self._published}
-        write_json(self.folder / SEARCH_FILE, content | {"rounds": rounds} | provenance())
+        content = {
+            "decisions": self._decisions,
+            "measured_on": self._measured_on,
+            "published_ms": self._published,
+            "rounds": rounds,
+            "final_ms": self._final,
+        }
+        write_json(self.folder / SEARCH_FILE, content | provenance())
+
+
+def _name(node):
+    return node.architecture.name
 
 
 def _text(node):
-    return f"{node.architecture.name}: {node.latency:.2f} ms, mIoU {100 * node.miou:.2f}"
+    return f"{_name(node)}: {node.latency:.2f} ms, mIoU {100 * node.miou:.2f}"
 
 
 def _node(node):

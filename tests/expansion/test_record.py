@@ -24,12 +24,19 @@ BOARD = {"device": {"cpu": "Raspberry Pi 5", "cores": 4}, "stand_in": None}
 EMULATED = {"device": {"cpu": "Neoverse-N1", "cores": 2}, "stand_in": "emulator"}
 
 
-def finished(folder, rounds, measured_on=BOARD):
+def as_in_the_rounds(rounds, published=6.9, **others):
+    """A final timing that finds what the rounds found, but for `others`."""
+    nodes = [rounds[0].base, *(found.chosen for found in rounds if found.chosen)]
+    known = {node.architecture.name: node.latency for node in nodes} | others
+    return lambda names: {name: known.get(name, published) for name in names}
+
+
+def finished(folder, rounds, measured_on=BOARD, final=None):
     record = Record(folder, RECIPE, DECISIONS)
     record.published([6.9, 9.0, 14.9], measured_on)
     for found in rounds:
         record.add(found)
-    record.finish()
+    record.finish(final or as_in_the_rounds(rounds))
     return record
 
 
@@ -44,6 +51,26 @@ def test_path_as_data(tmp_path, rounds, capsys):
         assert ours["chosen"] == (found.chosen and found.chosen.architecture.name)
     assert set(content["published_ms"]) == set(PUBLISHED) and content["measured_on"] == BOARD
     assert "No growth fits into the budget." in capsys.readouterr().out
+
+
+def test_the_network_found_is_within_the_budget_in_the_final_timing(tmp_path, rounds, capsys):
+    *_, before, last = [found.chosen for found in rounds if found.chosen]
+    over = {last.architecture.name: 3.01, before.architecture.name: 2.99}
+    record = finished(tmp_path, rounds, final=as_in_the_rounds(rounds, **over))
+    assert record.winner.architecture == before.architecture and record.winner.latency == 2.99
+    assert load_recipe(tmp_path / RECIPE_FILE).model == before.architecture.name
+    content = json.loads((tmp_path / SEARCH_FILE).read_text())
+    assert set(content["final_ms"]) == {node.architecture.name for node in record.path} | set(PUBLISHED)
+    said = f"{last.architecture.name}: 3.01 ms timed with the others, {last.latency:.2f} in its round"
+    assert said in capsys.readouterr().out
+
+    # Of a search that has ended nothing is timed again.
+    again = Record(tmp_path, RECIPE, DECISIONS, resume=True)
+    again.published([6.9, 9.0, 14.9], BOARD)
+    for found in rounds:
+        again.add(found)
+    again.finish(None)
+    assert again.winner == record.winner
 
 
 def test_path_as_picture(tmp_path, rounds):
@@ -96,4 +123,4 @@ def test_round_without_a_better_network(tmp_path, capsys):
     record.published([6.9, 9.0, 14.9], BOARD)
     record.add(Round(base, 2.0, (Node(START.grown(("depth", (0, 0, 0, 1, 1))), 2.0, 0.4),), None))
     assert "None is better." in capsys.readouterr().out
-    assert record.winner is base
+    assert record.winner == base
