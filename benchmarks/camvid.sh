@@ -21,17 +21,8 @@ for name in "$@"; do
         *_finetuned_720x960) start="--init_from runs/${name%_720x960}/best.keras" ;;
         *_distilled_*) start="--init_from runs/${name%_distilled_*}_scratch/best.keras" ;;
     esac
-    model=${name%_camvid_*}
-    if [ -e $float ]; then
-        :
-    elif [ "$name" = ${model}_camvid_scratch ] && [ -e pretrained/$model-camvid.json ]; then
-        mkdir -p runs/$name
-        $run -c "from keras_liteseg import model_file, predictor
-network, metadata = predictor.load_network('$model', 'camvid')
-model_file.save_model(network, '$float', metadata)"
-    else
+    [ -e $float ] || $run -m benchmarks.take_published --recipe configs/$name.yaml --output $float 2>/dev/null ||
         $run train.py --config configs/$name.yaml --data_dir "$CAMVID" $start --output_dir runs/$name
-    fi
     [ -e runs/${name}_qat/qat.keras ] || $run train.py --quantization_aware --config configs/${name}_qat.yaml \
         --data_dir "$CAMVID" --init_from $float --output_dir runs/${name}_qat
 

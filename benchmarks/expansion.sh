@@ -13,8 +13,8 @@ $run expand.py --budget_ms "${BUDGET_MS:?latency of lps_net_s in ms}" --target h
 cp $search/search.json results/expansion_camvid.json
 cp $search/search.svg docs/images/expansion_camvid.svg
 
-# configs/lps_net_expanded_camvid_scratch.yaml is the search's winner.yaml.
-CAMVID=$CAMVID sh benchmarks/camvid.sh lps_net_s_camvid_scratch lps_net_expanded_camvid_scratch
-files=runs/files
+# configs/lps_net_expanded_camvid_scratch.yaml is the search's winner.yaml; the last of the path lies between it and LPS-Net-S.
+names="lps_net_s_camvid_scratch lps_net_expanded_camvid_scratch lps_net_expanded_round8_camvid_scratch"
+CAMVID=$CAMVID sh benchmarks/camvid.sh $names
 $run -m edge.benchmark --threads 1,2 --runs 200 --output results/latency_expansion_360x480.json \
-    --model $files/lps_net_s_camvid_scratch_int8.tflite,$files/lps_net_expanded_camvid_scratch_int8.tflite
+    --model "$(printf "runs/files/%s_int8.tflite," $names | sed 's/,$//')"

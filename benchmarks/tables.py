@@ -27,6 +27,14 @@ EXPERIMENTS = {
         "NDNet45, CamVid test at 720x960, the one above trained further",
         "the one above",
     ),
+    "ndnet45_camvid_finetuned_720x960_gpu": (
+        "NDNet45, CamVid test at 720x960, from the official Cityscapes weights, on a GPU",
+        "Cityscapes",
+    ),
+    "ndnet45_camvid_finetuned_trainval_864x1152": (
+        "NDNet45, CamVid test at 864x1152, from the official Cityscapes weights, train and val",
+        "Cityscapes",
+    ),
     "ndnet45_camvid_scratch": ("NDNet45, CamVid test, from scratch", "scratch"),
     "ndnet45_camvid_distilled_720x960": (
         "NDNet45, CamVid test at 720x960, from scratch, distilled",
@@ -36,7 +44,19 @@ EXPERIMENTS = {
         "NDNet45, CamVid test at 720x960, from scratch, train and val",
         "scratch at 360x480",
     ),
+    "ndnet45_camvid_trainval_distilled_720x960": (
+        "NDNet45, CamVid test at 720x960, from scratch, train and val, distilled",
+        "the one above, distilled",
+    ),
+    "ndnet45_camvid_trainval_720x960_gpu": (
+        "NDNet45, CamVid test at 720x960, from scratch, train and val, on a GPU",
+        "scratch",
+    ),
     "pp_liteseg_t_camvid_scratch": ("PP-LiteSeg-T, CamVid test at 384x512, from scratch", "scratch"),
+    "pp_liteseg_t_camvid_trainval_720x960": (
+        "PP-LiteSeg-T, CamVid test at 720x960, from scratch, train and val",
+        "scratch",
+    ),
     "liteseg_mobilenetv2_camvid_scratch": (
         "LiteSeg-MobileNetV2, CamVid test at 384x512, from scratch",
         "scratch",
@@ -45,14 +65,34 @@ EXPERIMENTS = {
         "LiteSeg-MobileNetV2, CamVid test at 576x768, from scratch, distilled",
         "the one above, distilled",
     ),
+    "liteseg_mobilenetv2_camvid_trainval_720x960": (
+        "LiteSeg-MobileNetV2, CamVid test at 720x960, from scratch, train and val",
+        "scratch",
+    ),
     "lps_net_s_camvid_scratch": ("LPS-Net-S, CamVid test, from scratch", "scratch"),
     "lps_net_s_camvid_distilled_720x960": (
         "LPS-Net-S, CamVid test at 720x960, from scratch, distilled",
         "the one above, distilled",
     ),
+    "lps_net_s_camvid_trainval_720x960": ("LPS-Net-S, CamVid test at 720x960, from scratch, train and val", "scratch"),
     "lps_net_expanded_camvid_scratch": ("LPS-Net found by expansion, CamVid test, from scratch", "scratch"),
+    "lps_net_expanded_round8_camvid_scratch": (
+        "LPS-Net of the expansion's last round, CamVid test, from scratch",
+        "scratch",
+    ),
+    "lps_net_expanded_camvid_trainval_720x960": (
+        "LPS-Net found by expansion, CamVid test at 720x960, from scratch, train and val",
+        "scratch",
+    ),
 }
-EXPANDED = "lps_net_expanded_camvid_scratch"
+# By one recipe each: LPS-Net-S, what the expansion found, and the last network of its path.
+EXPANDED = (
+    "lps_net_s_camvid_scratch",
+    "lps_net_expanded_camvid_scratch",
+    "lps_net_expanded_round8_camvid_scratch",
+    "lps_net_s_camvid_trainval_720x960",
+    "lps_net_expanded_camvid_trainval_720x960",
+)
 KINDS = {"int8": "int8, post-training", "int8_qat": "int8, quantization-aware", "int16x8": "16x8, post-training"}
 
 
@@ -141,8 +181,8 @@ def drops_table(results):
 def trainings_table(results):
     """What each training on CamVid took, and its float accuracy."""
     lines = [
-        "| training | input | start | epochs | minutes | best val mIoU | test mIoU | test pixel accuracy |",
-        "|---|---|---|---|---|---|---|---|",
+        "| training | input | start | epochs | minutes | on | best val mIoU | test mIoU | test pixel accuracy |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     for name, (_, start) in EXPERIMENTS.items():
         training, test = results.get(f"{name}_training"), results.get(f"{name}_float")
@@ -151,14 +191,21 @@ def trainings_table(results):
                 f"[{training['recipe']['model']}](../configs/{name}.yaml)",
                 "x".join(map(str, test["input_size"])),
                 start,
-                str(training["epochs"]),
+                epochs_cell(training),
                 f"{training['minutes']:.0f}",
+                training["device"].get("gpu", training["device"]["cpu"]),
                 "trained on" if trained_on_val(training) else f"{100 * training['best_val_miou']:.1f}",
                 f"{100 * test['miou']:.2f}",
                 f"{100 * test['pixel_accuracy']:.2f}",
             ]
             lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
+
+
+def epochs_cell(training):
+    """Return the epochs, of a training that was stopped with those that it was to have."""
+    done, planned = training["epochs"], training["recipe"]["epochs"]
+    return str(done) if done == planned else f"{done} of {planned}"
 
 
 def trained_on_val(training):
@@ -229,7 +276,7 @@ def networks_table(results):
         ours = times.setdefault((row["network"], row["precision"]), {})
         ours[row["threads"]] = row["latency_ms"]["run"]["p50"]
     for name, size in results.get("networks", {}).get("networks", {}).items():
-        accuracy = results.get(f"{name}_camvid_scratch_float")
+        accuracy = max(filter(None, map(results.get, from_scratch(name))), key=lambda each: each["miou"], default=None)
         cells = [
             f"{size['parameters'] / 1e6:.3g} M",
             f"{size['macs'] / 1e9:.3g} G",
@@ -239,6 +286,12 @@ def networks_table(results):
         ]
         lines.append(f"| `{name}` | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
+
+
+def from_scratch(network):
+    """Return the names of the results on CamVid of a network that was trained from scratch, without a teacher."""
+    ours = [name for name in EXPERIMENTS if name.startswith(f"{network}_camvid_")]
+    return [f"{name}_float" for name in ours if "from scratch" in EXPERIMENTS[name][0] and "distilled" not in name]
 
 
 def published_cells(entry):
@@ -319,40 +372,43 @@ def training_speed_table(results):
 
 def expansion_table(results):
     """The path of the search on CamVid, with the latency of the published networks."""
-    lines = ["| round | network | int8, ms | val mIoU | candidates |", "|---|---|---|---|---|"]
-    search = results.get("expansion_camvid", {"rounds": [], "published_ms": {}})
+    lines = ["| round | network | int8, ms | timed together, ms | val mIoU | candidates |", "|---|---|---|---|---|---|"]
+    search = results.get("expansion_camvid", {"rounds": [], "published_ms": {}, "final_ms": {}})
+    final = search["final_ms"]
     for number, found in enumerate(search["rounds"]):
         nodes = {node["name"]: node for node in [found["base"], *found["candidates"]]}
         if not number:
-            lines.append(_node_row("", found["base"], ""))
+            lines.append(_node_row("", found["base"], "", final))
         if found["chosen"]:
-            lines.append(_node_row(number + 1, nodes[found["chosen"]], len(found["candidates"])))
-    lines += [f"| | `{name}` | {time:.2f} | | |" for name, time in search["published_ms"].items()]
+            lines.append(_node_row(number + 1, nodes[found["chosen"]], len(found["candidates"]), final))
+    lines += [f"| | `{name}` | {time:.2f} | {final[name]:.2f} | | |" for name, time in search["published_ms"].items()]
     return "\n".join(lines) + "\n"
 
 
-def _node_row(number, node, candidates):
-    return f"| {number} | `{node['name']}` | {node['latency_ms']:.2f} | {100 * node['miou']:.1f} | {candidates} |"
+def _node_row(number, node, candidates, final):
+    times = f"{node['latency_ms']:.2f} | {final[node['name']]:.2f}"
+    return f"| {number} | `{node['name']}` | {times} | {100 * node['miou']:.1f} | {candidates} |"
 
 
 def expanded_table(results):
-    """The network that the search found and LPS-Net-S, both trained in full by one recipe."""
+    """The networks of `EXPANDED`, those with one input size trained by one recipe."""
     lines = [
-        "| network | int8 file | ms, 1 / 2 threads | val mIoU | test mIoU, float | int8 | int8, QAT |",
-        "|---|---|---|---|---|---|---|",
+        "| network | input | int8 file | ms, 1 / 2 threads | val mIoU | test mIoU, float | int8 | int8, QAT |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     times, size = {}, {}
     for row in results.get("latency_expansion_360x480", {}).get("results", []):
         times.setdefault(row["model"], {})[row["threads"]] = row["latency_ms"]["run"]["p50"]
         size[row["model"]] = f"{row['bytes'] / 1e6:.2f} MB"
-    for name in ("lps_net_s_camvid_scratch", EXPANDED):
+    for name in EXPANDED:
         training, test = results.get(f"{name}_training"), results.get(f"{name}_float")
         if training and test:
             cells = [
                 f"`{training['recipe']['model']}`",
+                "x".join(map(str, test["input_size"])),
                 size.get(f"{name}_int8.tflite", ""),
                 threads_cell(times.get(f"{name}_int8.tflite", {}), digits=2),
-                f"{100 * training['best_val_miou']:.1f}",
+                "trained on" if trained_on_val(training) else f"{100 * training['best_val_miou']:.1f}",
                 *(accuracy_cell(results.get(f"{name}_{kind}")) for kind in ("float", "int8", "int8_qat")),
             ]
             lines.append(f"| {' | '.join(cells)} |")
