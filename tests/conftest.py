@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+import keras_liteseg  # noqa: F401  before any test imports TensorFlow, which it sets up
+
 
 @pytest.fixture(scope="session")
 def shared():

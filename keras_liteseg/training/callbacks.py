@@ -53,11 +53,13 @@ class Validation(keras.callbacks.Callback):
         batches: what to evaluate it on.
         measure_statistics: see `averaged_weights`.
         state: `LastState` that holds the best mIoU.
-        save: function that is called whenever `val_miou` rises above that.
+        save: function that is called whenever `val_miou` rises above that, or with `keep` after every epoch.
+        keep: 'best' or 'last'.
     """
 
-    def __init__(self, inference, batches, measure_statistics, state, save):
+    def __init__(self, inference, batches, measure_statistics, state, save, keep="best"):
         super().__init__()
+        self.keep = keep
         self.inference = inference
         self.batches = batches
         self.measure_statistics = measure_statistics
@@ -72,9 +74,9 @@ class Validation(keras.callbacks.Callback):
             )
         with averaged_weights(self.model, self.measure_statistics):
             values = self.inference.evaluate(self.batches, return_dict=True, verbose=0)
-            if values["miou"] > self.state.best:
+            if values["miou"] > self.state.best or self.keep == "last":
                 self.save()
-                self.state.best = values["miou"]
+            self.state.best = max(self.state.best, values["miou"])
         logs.update({f"val_{name}": value for name, value in values.items()})
         logs["learning_rate"] = float(self.model.optimizer.learning_rate)
 

@@ -48,7 +48,7 @@ JOURNAL_FILE = "journal.json"
 
 
 def train(recipe, train_data, val_data, output_dir, init_from=None, resume=False):
-    """Train a network and keep the weights of the best validation mIoU.
+    """Train a network and keep the weights of the best validation mIoU, or with `keep: last` the last.
 
     Writes into `output_dir`: `best.keras` (the network without auxiliary heads, see `keras_liteseg.model_file`),
     `last.weights.h5` (weights and optimizer, to resume), `log.csv`, `journal.json` (device, versions, seconds),
@@ -111,7 +111,7 @@ def train(recipe, train_data, val_data, output_dir, init_from=None, resume=False
         )
     metadata = Metadata(recipe.model, train_data.name, train_data.classes, entry.mean, entry.std)
 
-    def save_best():
+    def save():
         # Files hold a network of one definite size, of Keras's own class.
         network = keras.Model(inference.input, inference.output, name=inference.name)
         if is_chief():
@@ -121,7 +121,7 @@ def train(recipe, train_data, val_data, output_dir, init_from=None, resume=False
         # Always over the same batches, so that a resumed training gets the same statistics.
         measure_statistics(inference, first_batches)
 
-    callbacks = [Validation(inference, validation, measure, last, save_best)]
+    callbacks = [Validation(inference, validation, measure, last, save, recipe.keep)]
     if strategy.num_replicas_in_sync > 1:
         callbacks.insert(0, AverageStatistics())
     if is_chief():

@@ -17,10 +17,13 @@ from PIL import Image
 import keras_liteseg
 from keras_liteseg.datasets import ClassList, SegmentationDataset
 from keras_liteseg.errors import UserError
+from keras_liteseg.evaluation import evaluate
 from keras_liteseg.metrics import Confusion
+from keras_liteseg.predictor import load_predictor
 from keras_liteseg.training import trainer
 from keras_liteseg.training.recipe import Recipe, load_recipe
 from keras_liteseg.training.trainer import read_log, train
+from tests.training.tiny_training import SIZES
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SCENES = {"length": 8, "size": [64, 128]}
@@ -101,6 +104,19 @@ def state(path):
     with h5py.File(path) as file:
         file.visititems(visit)
         return found | {"epochs": file.attrs["epochs"], "best": file.attrs["best"]}
+
+
+def test_keep_says_which_network_is_saved(tiny_network, tmp_path):
+    """The best and the last differ where a high rate ruins the network after the first epoch."""
+    recipe = Recipe(model=tiny_network, epochs=3, schedule="step", step_epochs=(1,), step_rates=(5.0,), **SIZES)
+    val = Noise(3)
+    for keep in ("best", "last"):
+        train(dataclasses.replace(recipe, keep=keep), Noise(9), val, tmp_path / keep)
+        log = read_log(tmp_path / keep)
+        wanted = max(row["val_miou"] for row in log) if keep == "best" else log[-1]["val_miou"]
+        found = evaluate(load_predictor(tmp_path / keep / "best.keras"), val).miou
+        assert found == pytest.approx(wanted, abs=1e-4)
+    assert log[-1]["val_miou"] < max(row["val_miou"] for row in log)
 
 
 # The command.
