@@ -159,9 +159,9 @@ from keras_liteseg.datasets import load_dataset
 from keras_liteseg.training.feed import _in_numpy, evaluation_batches
 
 mean, std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-scenes = load_dataset("street_scenes", split="val", length=3, size=(32, 64))
+scenes = load_dataset("street_scenes", split="val", length=3, size=(64, 128))
 pixels, labels = (np.stack([part(index) for index in range(3)]) for part in (scenes.image, scenes.mask))
-for ours, wanted in zip(evaluation_batches(scenes, (32, 64), 3, mean, std)[0], _in_numpy(mean, std)(pixels, labels)):
+for ours, wanted in zip(evaluation_batches(scenes, (64, 128), 3, mean, std)[0], _in_numpy(mean, std)(pixels, labels)):
     assert str(ours.dtype) == str(wanted.dtype)
     np.testing.assert_array_equal(np.asarray(ours), wanted)
 """
