@@ -37,8 +37,8 @@ def resize_bilinear(images, size, align_corners=True):
 
 
 def _enlarge_on_jax(images, size, align_corners):
-    """As a product with a matrix for each axis: its gradient is another product, where that of a choice of rows is a sum
-    into places that collide, on a GPU the slowest part of a training step."""
+    """As a product with a matrix for each axis: its gradient is another product, where that of a choice of rows is a
+    sum into places that collide, which a GPU does one after the other."""
     import jax.numpy as jnp
 
     rows, columns = (

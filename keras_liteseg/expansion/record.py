@@ -107,8 +107,8 @@ class Record:
 
     @property
     def winner(self):
-        """The last `Node` of the path within the budget, with the latency of the final timing once that is done; the first
-        one where none is."""
+        """The last `Node` of the path within the budget, with the latency of the final timing once that is done; the
+        first one where none is."""
         timed = [dataclasses.replace(node, latency=self._final.get(_name(node), node.latency)) for node in self.path]
         within = [node for node in timed if node.latency <= self._decisions["budget_ms"]]
         return (within or timed[:1])[-1]

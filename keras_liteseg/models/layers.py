@@ -130,8 +130,8 @@ class GroupedConv2D(layers.Conv2D):
 class DepthwiseConv2D(layers.DepthwiseConv2D):
     """Keras's layer with the same results; on JAX it is a sum of products with the shifted input.
 
-    XLA fuses that into one pass over memory, forwards and backwards. Of its depthwise convolutions, those for a GPU take
-    minutes to choose from before the first step, and those for a CPU are slow.
+    XLA fuses that into one pass over memory, forwards and backwards. Of its depthwise convolutions, those for a GPU
+    take minutes to choose from before the first step, and those for a CPU are slow.
     """
 
     def call(self, inputs):

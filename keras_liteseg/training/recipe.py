@@ -70,8 +70,8 @@ class Recipe(DataRecipe):
     Optimizer: 'sgd', with `momentum` and weight decay as part of the gradient, or 'adamw', with decoupled weight decay.
     `decay` says what decays, convolution 'kernels' or 'all'. Gradients are clipped to the global norm `clip_norm` and
     averaged over `accumulate` batches. With `ema` above 0, validation and the saved network have the exponential moving
-    average of the weights with that momentum. `keep` says which network is saved, that of the 'best' validation mIoU, or
-    the 'last', as wherever the validation split is trained on too.
+    average of the weights with that momentum. `keep` says which network is saved, that of the 'best' validation mIoU,
+    or the 'last', as wherever the validation split is trained on too.
 
     The learning rate follows `schedule`: 'poly' (power `poly_power`), 'cosine', or 'step' (`step_rates[i]` from epoch
     `step_epochs[i]` on), after a linear warm-up over `warmup_epochs`, see `keras_liteseg.training.optimizers.Schedule`.
