@@ -12,6 +12,10 @@ all=
         lps_net_s_camvid_scratch
 }
 for name in "$@"; do
+    [ -e configs/${name}_qat.yaml ] || {
+        echo "configs/${name}_qat.yaml is not there: $name has no quantized files; configs/$name.yaml says how to train it" >&2
+        exit 1
+    }
     float=runs/$name/best.keras
     files=runs/files/$name
     mkdir -p runs/files
@@ -19,7 +23,6 @@ for name in "$@"; do
     case $name in
         *_finetuned) start="--init_from ${WEIGHTS:?folder of ndnet45_cityscapes.pth}/ndnet45_cityscapes.pth" ;;
         *_finetuned_720x960) start="--init_from runs/${name%_720x960}/best.keras" ;;
-        *_distilled_*) start="--init_from runs/${name%_distilled_*}_scratch/best.keras" ;;
     esac
     [ -e $float ] || $run -m benchmarks.take_published --recipe configs/$name.yaml --output $float 2>/dev/null ||
         $run train.py --config configs/$name.yaml --data_dir "$CAMVID" $start --output_dir runs/$name

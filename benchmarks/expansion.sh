@@ -13,7 +13,7 @@ $run expand.py --budget_ms "${BUDGET_MS:?latency of lps_net_s in ms}" --target h
 cp $search/search.json results/expansion_camvid.json
 cp $search/search.svg docs/images/expansion_camvid.svg
 
-# configs/lps_net_expanded_camvid_scratch.yaml is the search's winner.yaml; the last of the path lies between it and LPS-Net-S.
+# The last network of the search's path and the one before it, each trained in full by the recipe of LPS-Net-S.
 names="lps_net_s_camvid_scratch lps_net_expanded_camvid_scratch lps_net_expanded_round8_camvid_scratch"
 CAMVID=$CAMVID sh benchmarks/camvid.sh $names
 $run -m edge.benchmark --threads 1,2 --runs 200 --output results/latency_expansion_360x480.json \

@@ -75,13 +75,13 @@ EXPERIMENTS = {
         "the one above, distilled",
     ),
     "lps_net_s_camvid_trainval_720x960": ("LPS-Net-S, CamVid test at 720x960, from scratch, train and val", "scratch"),
-    "lps_net_expanded_camvid_scratch": ("LPS-Net found by expansion, CamVid test, from scratch", "scratch"),
+    "lps_net_expanded_camvid_scratch": ("LPS-Net of the expansion's round 7, CamVid test, from scratch", "scratch"),
     "lps_net_expanded_round8_camvid_scratch": (
-        "LPS-Net of the expansion's last round, CamVid test, from scratch",
+        "LPS-Net of the expansion's round 8, CamVid test, from scratch",
         "scratch",
     ),
     "lps_net_expanded_camvid_trainval_720x960": (
-        "LPS-Net found by expansion, CamVid test at 720x960, from scratch, train and val",
+        "LPS-Net of the expansion's round 7, CamVid test at 720x960, from scratch, train and val",
         "scratch",
     ),
 }
