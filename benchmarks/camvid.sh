@@ -1,6 +1,6 @@
-# Trainings on CamVid: float, post-training int8 and 16x8, quantization-aware int8, all on the test split. Without
-# arguments all that have a recipe for the last; or name those wanted, such as ndnet45_camvid_scratch. What is neither in
-# runs/ nor published in pretrained/ is trained first.
+# Trainings on CamVid: the float network and its int8 file on the test split, and of those with a recipe for it also the
+# 16x8 and the quantization-aware int8 file. Without arguments all networks below; or name those wanted. What is neither
+# in runs/ nor published in pretrained/ is trained first where no other training must come before.
 set -eu
 : "${CAMVID:?folder of CamVid}"
 run=.venv/bin/python
@@ -8,38 +8,44 @@ data="--data camvid --data_dir $CAMVID"
 all=
 [ $# -gt 0 ] || {
     all=1
-    set -- ndnet45_camvid_finetuned ndnet45_camvid_finetuned_720x960 ndnet45_camvid_scratch pp_liteseg_t_camvid_scratch \
-        lps_net_s_camvid_scratch
+    set -- ndnet45_camvid_finetuned ndnet45_camvid_finetuned_720x960 ndnet45_camvid_finetuned_720x960_gpu \
+        ndnet45_camvid_finetuned_trainval_864x1152 ndnet45_camvid_scratch ndnet45_camvid_trainval_720x960 \
+        pp_liteseg_t_camvid_scratch pp_liteseg_t_camvid_trainval_720x960 liteseg_mobilenetv2_camvid_scratch \
+        liteseg_mobilenetv2_camvid_trainval_720x960 lps_net_s_camvid_scratch lps_net_s_camvid_trainval_720x960
 }
 for name in "$@"; do
-    [ -e configs/${name}_qat.yaml ] || {
-        echo "configs/${name}_qat.yaml is not there: $name has no quantized files; configs/$name.yaml says how to train it" >&2
-        exit 1
-    }
     float=runs/$name/best.keras
     files=runs/files/$name
     mkdir -p runs/files
+    aware=
+    [ ! -e configs/${name}_qat.yaml ] || aware=1
     start=
     case $name in
-        *_finetuned) start="--init_from ${WEIGHTS:?folder of ndnet45_cityscapes.pth}/ndnet45_cityscapes.pth" ;;
+        *_finetuned | *_finetuned_*_gpu | *_finetuned_trainval_*)
+            start="--init_from ${WEIGHTS:?folder of ndnet45_cityscapes.pth}/ndnet45_cityscapes.pth" ;;
         *_finetuned_720x960) start="--init_from runs/${name%_720x960}/best.keras" ;;
+        *_distilled_*)
+            [ -e $float ] || {
+                echo "$float is not there, and needs its teacher first: configs/$name.yaml says how to train it" >&2
+                exit 1
+            } ;;
     esac
-    [ -e $float ] || $run -m benchmarks.take_published --recipe configs/$name.yaml --output $float 2>/dev/null ||
+    [ -e $float ] || $run -m benchmarks.take_published --recipe configs/$name.yaml --output $float ||
         $run train.py --config configs/$name.yaml --data_dir "$CAMVID" $start --output_dir runs/$name
-    [ -e runs/${name}_qat/qat.keras ] || $run train.py --quantization_aware --config configs/${name}_qat.yaml \
-        --data_dir "$CAMVID" --init_from $float --output_dir runs/${name}_qat
+    [ -z "$aware" ] || [ -e runs/${name}_qat/qat.keras ] || $run train.py --quantization_aware \
+        --config configs/${name}_qat.yaml --data_dir "$CAMVID" --init_from $float --output_dir runs/${name}_qat
 
     # No gate (--max_drop 100): this measures what is lost.
     # Without the last upsampling in 16 bits, which LiteRT computes with steps of a 1024th of a pixel that add up.
-    for kind in "int8 full" "int16x8 none"; do
+    for kind in "int8 full" ${aware:+"int16x8 none"}; do
         $run export_tflite.py --model $float $data --quantization ${kind% *} --upsampling ${kind#* } \
             --calibration_images 64 --max_drop 100 --output ${files}_${kind% *}.tflite
     done
-    $run export_tflite.py --model runs/${name}_qat/qat.keras --reference $float $data --quantization int8 --max_drop 100 \
-        --output ${files}_int8_qat.tflite
+    [ -z "$aware" ] || $run export_tflite.py --model runs/${name}_qat/qat.keras --reference $float $data \
+        --quantization int8 --max_drop 100 --output ${files}_int8_qat.tflite
     [ ! -e runs/$name/log.csv ] || $run -m benchmarks.record_training --run runs/$name --output results/${name}_training.json
     $run evaluate.py --model $float $data --split test --output results/${name}_float.json
-    for kind in int8 int8_qat int16x8; do
+    for kind in int8 ${aware:+int8_qat int16x8}; do
         $run evaluate.py --model ${files}_$kind.tflite --compare_with $float $data --split test \
             --output results/${name}_$kind.json
     done

@@ -2,7 +2,8 @@
 
 import pytest
 
-from benchmarks.tables import PAGES, ROOT, load_results, with_tables
+from benchmarks.tables import ROOT
+from benchmarks.tables.pages import PAGES, load_results, with_tables
 from keras_liteseg.errors import UserError
 
 

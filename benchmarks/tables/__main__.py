@@ -1,0 +1,35 @@
+"""Write the tables of README.md and docs/ from the measurements in results/ and the cards in pretrained/.
+
+    python -m benchmarks.tables            rewrites them
+    python -m benchmarks.tables --check    fails when one is not what the results say
+"""
+
+from absl import flags
+
+from benchmarks.tables import ROOT
+from benchmarks.tables.pages import PAGES, load_results, with_tables
+from keras_liteseg import cli
+from keras_liteseg.errors import UserError
+from keras_liteseg.files import atomic_path
+
+FLAGS = flags.FLAGS
+flags.DEFINE_bool("check", False, "Compare only; exit status 1 when a page is out of date.")
+
+
+def main():
+    results = load_results(ROOT / "results")
+    for name, tables in PAGES.items():
+        page = ROOT / name
+        text = page.read_text()
+        updated = with_tables(text, tables, results)
+        if FLAGS.check:
+            if updated != text:
+                raise UserError(f"The tables in {name} are not those of results/; run python -m benchmarks.tables.")
+        elif updated != text:
+            with atomic_path(page) as temporary:
+                temporary.write_text(updated)
+            print(f"Wrote {name}")
+
+
+if __name__ == "__main__":
+    cli.run(main, tensorflow=False)

@@ -1,0 +1,30 @@
+"""What single cells of the tables say."""
+
+
+def threads_cell(times, digits=1):
+    """Return the latencies of {number of threads: ms} in one cell."""
+    return " / ".join(f"{time:.{digits}f}" for _, time in sorted(times.items()))
+
+
+def percent_cell(result):
+    """Return the mIoU of a card, which has none on a split that was trained on."""
+    return f"{100 * result['miou']:.1f}" if result else "trained on"
+
+
+def accuracy_cell(result):
+    if result is None:
+        return ""
+    # Over the classes of the truth: on a few images, one pixel of another class would weigh as much as a class.
+    cell = f"{100 * result.get('miou_present', result['miou']):.2f}"
+    return cell if result["agreement"] is None else f"{cell} ({100 * result['agreement']:.2f} %)"
+
+
+def epochs_cell(training):
+    """Return the epochs, of a training that was stopped with those that it was to have."""
+    done, planned = training["epochs"], training["recipe"]["epochs"]
+    return str(done) if done == planned else f"{done} of {planned}"
+
+
+def trained_on_val(training):
+    """Return whether a training saw the validation split, whose mIoU then says nothing."""
+    return training["recipe"]["data_options"].get("train", {}).get("split") == "trainval"

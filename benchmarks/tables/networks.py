@@ -1,0 +1,64 @@
+"""Tables of the networks: their size and cost, and the published weights."""
+
+import json
+
+import yaml
+
+from benchmarks.tables import ROOT
+from benchmarks.tables.cells import percent_cell, threads_cell
+from benchmarks.tables.experiments import EXPERIMENTS
+
+
+def networks_table(results):
+    """Size, cost, published numbers and our own of every network."""
+    lines = [
+        "| network | parameters | MACs | mIoU published | frames/s published | CamVid test mIoU | float32 | int8 |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    published = yaml.safe_load((ROOT / "benchmarks" / "published.yaml").read_text())
+    times = {}
+    for row in results.get("latency_networks_512x1024", {}).get("results", []):
+        ours = times.setdefault((row["network"], row["precision"]), {})
+        ours[row["threads"]] = row["latency_ms"]["run"]["p50"]
+    for name, size in results.get("networks", {}).get("networks", {}).items():
+        accuracy = max(filter(None, map(results.get, from_scratch(name))), key=lambda each: each["miou"], default=None)
+        cells = [
+            f"{size['parameters'] / 1e6:.3g} M",
+            f"{size['macs'] / 1e9:.3g} G",
+            *published_cells(published.get(name)),
+            f"{100 * accuracy['miou']:.1f}" if accuracy else "",
+            *(threads_cell(times.get((name, precision), {})) for precision in ("float32", "int8")),
+        ]
+        lines.append(f"| `{name}` | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def from_scratch(network):
+    """Return the names of the results on CamVid of a network that was trained from scratch, without a teacher."""
+    ours = [name for name in EXPERIMENTS if name.startswith(f"{network}_camvid_")]
+    return [f"{name}_float" for name in ours if "from scratch" in EXPERIMENTS[name][0] and "distilled" not in name]
+
+
+def published_cells(entry):
+    """Return the cells of published mIoU, which links to its source, and published speed."""
+    if entry is None:
+        return "", ""
+    miou, source = f"{entry['miou']} {entry['miou_of']}", entry["source"]
+    miou = f"[{miou}]({source})" if source.startswith("http") else f"{miou} ({source})"
+    return miou, f"{entry['fps']} ({entry['fps_of']})"
+
+
+def pretrained_table(results):
+    """Published weights with the accuracy of their cards."""
+    lines = ["| weights | input size | file | val mIoU | test mIoU |", "|---|---|---|---|---|"]
+    for card in sorted((ROOT / "pretrained").glob("*.json")):
+        model, data = card.stem.rsplit("-", 1)
+        card = json.loads(card.read_text())
+        cells = [
+            f'`create_model("{model}", weights="{data}")`',
+            "x".join(map(str, card["input_size"])),
+            f"{card['bytes'] / 1e6:.1f} MB",
+            *(percent_cell(card["accuracy"].get(split)) for split in ("val", "test")),
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
