@@ -29,6 +29,14 @@ EXPERIMENTS = {
         "NDNet45, CamVid test at 720x960, from scratch, train and val, distilled",
         "the one above, distilled",
     ),
+    "ndnet45_camvid_trainval_distilled_864x1152": (
+        "NDNet45, CamVid test at 864x1152, from scratch, train and val, distilled",
+        "the one above, distilled",
+    ),
+    "ndnet45_camvid_trainval_distilled_864x1152_second_teacher": (
+        "NDNet45, CamVid test at 864x1152, the one above taught further by a second teacher",
+        "the one above, distilled",
+    ),
     "ndnet45_camvid_trainval_720x960_gpu": (
         "NDNet45, CamVid test at 720x960, from scratch, train and val, on a GPU",
         "scratch",
@@ -67,4 +75,21 @@ EXPERIMENTS = {
     ),
 }
 
+# What README.md shows of them: per network and start the input of its labels' size and the best one.
+HEADLINES = (
+    "ndnet45_cityscapes",
+    "ndnet45_camvid_finetuned",
+    "ndnet45_camvid_finetuned_720x960",
+    "ndnet45_camvid_finetuned_trainval_864x1152",
+    "ndnet45_camvid_scratch",
+    "ndnet45_camvid_trainval_720x960",
+    "ndnet45_camvid_trainval_distilled_864x1152",
+    "pp_liteseg_t_camvid_scratch",
+    "pp_liteseg_t_camvid_trainval_720x960",
+    "liteseg_mobilenetv2_camvid_scratch",
+    "liteseg_mobilenetv2_camvid_distilled_576x768",
+    "lps_net_s_camvid_scratch",
+    "lps_net_s_camvid_trainval_720x960",
+    "lps_net_expanded_camvid_scratch",
+)
 KINDS = {"int8": "int8, post-training", "int8_qat": "int8, quantization-aware", "int16x8": "16x8, post-training"}
