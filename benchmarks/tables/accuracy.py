@@ -94,6 +94,17 @@ def input_size_table(results):
     return "\n".join(lines) + "\n"
 
 
+def multi_scale_table(results):
+    """Test mIoU of trained networks with their predictions averaged over scales and mirror images."""
+    lines = ["| training | test mIoU | averaged | test pixel accuracy | averaged |", "|---|---|---|---|---|"]
+    for name in EXPERIMENTS:
+        averaged = results.get(f"{name}_float_multi_scale")
+        if averaged:
+            pairs = ((each[key] for each in (results[f"{name}_float"], averaged)) for key in ("miou", "pixel_accuracy"))
+            lines.append(f"| `{name}` | {' | '.join(f'{100 * value:.2f}' for pair in pairs for value in pair)} |")
+    return "\n".join(lines) + "\n"
+
+
 def outputs_table(results):
     """mIoU and latency of each output that an int8 file can have."""
     lines = [

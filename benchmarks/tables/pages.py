@@ -6,6 +6,7 @@ from benchmarks.tables.accuracy import (
     accuracy_table,
     drops_table,
     input_size_table,
+    multi_scale_table,
     outputs_table,
     sensitivity_table,
     trainings_table,
@@ -20,6 +21,7 @@ PAGES = {
     "docs/accuracy.md": {
         "trainings": trainings_table,
         "input sizes": input_size_table,
+        "multi scale": multi_scale_table,
         "drops": drops_table,
         "sensitivity": sensitivity_table,
         "outputs": outputs_table,
