@@ -82,8 +82,8 @@ def trainings_table(results):
 
 def input_size_table(results):
     """Validation mIoU of trained networks at larger inputs, which they were not trained for."""
-    names = ["ndnet45_camvid_finetuned", "ndnet45_camvid_finetuned_720x960_gpu"]
-    names += ["ndnet45_camvid_scratch", "liteseg_mobilenetv2_camvid_scratch"]
+    names = ["ndnet45_camvid_finetuned", "ndnet45_camvid_finetuned_720x960_gpu", "ndnet45_camvid_scratch"]
+    names += ["ndnet45_camvid_trainval_distilled_720x960", "liteseg_mobilenetv2_camvid_scratch"]
     found = {tuple(each["input_size"]) for name, each in results.items() if name.startswith("input_size_")}
     sizes = ["x".join(map(str, size)) for size in sorted(found)]
     lines = [f"| training | {' | '.join(sizes)} |", "|---|" + "---|" * len(sizes)]

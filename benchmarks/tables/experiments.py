@@ -75,7 +75,7 @@ EXPERIMENTS = {
     ),
 }
 
-# What README.md shows of them: per network and start the input of its labels' size and the best one.
+# What README.md shows of them: per network and start that at the size of the labels, the best, and what has every file.
 HEADLINES = (
     "ndnet45_cityscapes",
     "ndnet45_camvid_finetuned",
@@ -91,5 +91,6 @@ HEADLINES = (
     "lps_net_s_camvid_scratch",
     "lps_net_s_camvid_trainval_720x960",
     "lps_net_expanded_camvid_scratch",
+    "lps_net_expanded_camvid_trainval_720x960",
 )
 KINDS = {"int8": "int8, post-training", "int8_qat": "int8, quantization-aware", "int16x8": "16x8, post-training"}
