@@ -22,14 +22,14 @@ for name in "$@"; do
     [ ! -e configs/${name}_qat.yaml ] || aware=1
     start=
     case $name in
-        *_finetuned | *_finetuned_*_gpu | *_finetuned_trainval_*)
-            start="--init_from ${WEIGHTS:?folder of ndnet45_cityscapes.pth}/ndnet45_cityscapes.pth" ;;
-        *_finetuned_720x960) start="--init_from runs/${name%_720x960}/best.keras" ;;
-        *_distilled_*)
+        *_distilled_* | *_cutmix*)
             [ -e $float ] || {
                 echo "$float is not there, and needs its teacher first: configs/$name.yaml says how to train it" >&2
                 exit 1
             } ;;
+        *_finetuned | *_finetuned_*_gpu | *_finetuned_trainval_*)
+            start="--init_from ${WEIGHTS:?folder of ndnet45_cityscapes.pth}/ndnet45_cityscapes.pth" ;;
+        *_finetuned_720x960) start="--init_from runs/${name%_720x960}/best.keras" ;;
     esac
     [ -e $float ] || $run -m benchmarks.take_published --recipe configs/$name.yaml --output $float ||
         $run train.py --config configs/$name.yaml --data_dir "$CAMVID" $start --output_dir runs/$name

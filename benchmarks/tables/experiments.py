@@ -16,6 +16,10 @@ EXPERIMENTS = {
         "NDNet45, CamVid test at 864x1152, from the official Cityscapes weights, train and val",
         "Cityscapes",
     ),
+    "ndnet45_camvid_finetuned_trainval_864x1152_cutmix": (
+        "NDNet45, CamVid test at 864x1152, the one above trained further over mixed pictures",
+        "the one above, itself the teacher",
+    ),
     "ndnet45_camvid_scratch": ("NDNet45, CamVid test, from scratch", "scratch"),
     "ndnet45_camvid_distilled_720x960": (
         "NDNet45, CamVid test at 720x960, from scratch, distilled",
@@ -33,9 +37,17 @@ EXPERIMENTS = {
         "NDNet45, CamVid test at 864x1152, from scratch, train and val, distilled",
         "the one above, distilled",
     ),
-    "ndnet45_camvid_trainval_distilled_864x1152_second_teacher": (
-        "NDNet45, CamVid test at 864x1152, the one above taught further by a second teacher",
+    "ndnet45_camvid_trainval_distilled_864x1152_cutmix": (
+        "NDNet45, CamVid test at 864x1152, from scratch, train and val, distilled over mixed pictures",
         "the one above, distilled",
+    ),
+    "ndnet45_camvid_trainval_distilled_864x1152_cutmix_weighted": (
+        "NDNet45, CamVid test at 864x1152, the same with class weights",
+        "the same, distilled",
+    ),
+    "ndnet45_camvid_trainval_distilled_864x1152_second_teacher": (
+        "NDNet45, CamVid test at 864x1152, from scratch, train and val, distilled, taught further by a second teacher",
+        "the same, distilled",
     ),
     "ndnet45_camvid_trainval_720x960_gpu": (
         "NDNet45, CamVid test at 720x960, from scratch, train and val, on a GPU",
@@ -80,10 +92,10 @@ HEADLINES = (
     "ndnet45_cityscapes",
     "ndnet45_camvid_finetuned",
     "ndnet45_camvid_finetuned_720x960",
-    "ndnet45_camvid_finetuned_trainval_864x1152",
+    "ndnet45_camvid_finetuned_trainval_864x1152_cutmix",
     "ndnet45_camvid_scratch",
     "ndnet45_camvid_trainval_720x960",
-    "ndnet45_camvid_trainval_distilled_864x1152",
+    "ndnet45_camvid_trainval_distilled_864x1152_cutmix",
     "pp_liteseg_t_camvid_scratch",
     "pp_liteseg_t_camvid_trainval_720x960",
     "liteseg_mobilenetv2_camvid_scratch",

@@ -26,6 +26,7 @@ class Augmentation:
         brightness, contrast, saturation: strength s in [0, 1]; the factor is uniform in [1 - s, 1 + s].
         hue: largest shift as a fraction of the colour circle, in [0, 0.5].
         color_probability: probability of each of these four, which come in random order.
+        cutmix: probability that a rectangle of the result is taken from another sample, see `paste`.
         fill: value (0 to 255) of the image where the scaled frame is smaller than the crop, and in turned corners.
 
     Raises:
@@ -42,6 +43,7 @@ class Augmentation:
     saturation: float = 0.0
     hue: float = 0.0
     color_probability: float = 0.5
+    cutmix: float = 0.0
     fill: int = 0
 
     def __post_init__(self):
@@ -51,7 +53,7 @@ class Augmentation:
             raise UserError(f"scale_range is {self.scale_range}; it must be (smallest, largest), both above 0.")
         if any(scale <= 0 for scale in self.scales):
             raise UserError(f"scales is {self.scales}; every factor must be above 0.")
-        limits = {"flip": 1, "color_probability": 1, "brightness": 1, "contrast": 1, "saturation": 1, "hue": 0.5}
+        limits = {"flip": 1, "color_probability": 1, "cutmix": 1, "brightness": 1, "contrast": 1, "saturation": 1, "hue": 0.5}
         for name, limit in {**limits, "rotation": 180, "fill": 255}.items():
             if not 0 <= getattr(self, name) <= limit:
                 raise UserError(f"{name} is {getattr(self, name)}; it must be from 0 to {limit}.")
@@ -90,6 +92,28 @@ def augment(image, mask, augmentation, rng):
         degrees = rng.uniform(-augmentation.rotation, augmentation.rotation)
         image, mask = _rotate(image, mask, degrees, augmentation.fill)
     return image, mask
+
+
+def paste(sample, other, rng):
+    """Return a sample with a rectangle of another one, image and mask, in the same place.
+
+    The rectangle covers half of the area; its place and shape, from the full height to the full width, are random.
+    Source: CutMix (S. Yun et al., ICCV 2019), with the rectangles of G. French et al., Semi-supervised Semantic
+    Segmentation Needs Strong, Varied Perturbations (BMVC 2020), section 3.4.
+
+    Args:
+        sample, other: (image uint8 (height, width, 3), mask uint8 (height, width)) each, of one size. Both stay as
+            they are.
+        rng: a `numpy.random.Generator`; the result depends on nothing else.
+    """
+    height, width = sample[1].shape
+    share = 0.5 ** rng.random()
+    rows, columns = round(height * share), round(width * 0.5 / share)
+    top, left = rng.integers(height - rows + 1), rng.integers(width - columns + 1)
+    mixed = tuple(array.copy() for array in sample)
+    for array, source in zip(mixed, other, strict=True):
+        array[top : top + rows, left : left + columns] = source[top : top + rows, left : left + columns]
+    return mixed
 
 
 def resize_sample(image, mask, size):

@@ -40,6 +40,7 @@ class DataRecipe:
     saturation: float = 0.0
     hue: float = 0.0
     color_probability: float = 0.5
+    cutmix: float = 0.0
     fill: int = 0
 
     def __post_init__(self):

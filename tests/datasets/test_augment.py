@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from keras_liteseg.datasets import IGNORE_LABEL, load_dataset
-from keras_liteseg.datasets.augment import Augmentation, augment, resize_sample
+from keras_liteseg.datasets.augment import Augmentation, augment, paste, resize_sample
 from keras_liteseg.errors import UserError
 
 
@@ -77,6 +77,23 @@ def test_the_fill_is_not_recolored():
     new_image, new_mask = run(image, mask, crop=(4, 4), fill=9, **color)
     assert (new_image[new_mask == IGNORE_LABEL] == 9).all()
     assert (new_image[new_mask == 0] != 200).any()
+
+
+def test_a_pasted_rectangle_covers_half_of_image_and_mask_alike():
+    first, second = ((np.full((40, 60, 3), i, np.uint8), np.full((40, 60), i, np.uint8)) for i in (1, 2))
+    heights, touched = set(), np.zeros((40, 60), bool)
+    for seed in range(200):
+        image, mask = paste(first, second, np.random.default_rng(seed))
+        np.testing.assert_array_equal(image, mask[..., None].repeat(3, -1))
+        rows, columns = (mask == 2).any(1), (mask == 2).any(0)
+        np.testing.assert_array_equal(mask == 2, rows[:, None] & columns)  # a product set
+        for line in (rows, columns):
+            assert np.ptp(np.flatnonzero(line)) + 1 == line.sum()  # and without gaps
+        assert (mask == 2).mean() == pytest.approx(0.5, abs=0.03)
+        heights.add(int(rows.sum()))
+        touched |= mask == 2
+    assert min(heights) <= 22 and max(heights) >= 38 and touched.all()
+    assert (first[0] == 1).all() and (second[0] == 2).all()
 
 
 def test_the_flip_mirrors_image_and_mask_together():
@@ -245,6 +262,7 @@ def test_the_source_arrays_are_left_alone():
         (dict(flip=1.5), "flip is 1.5; it must be from 0 to 1"),
         (dict(hue=0.6), "hue is 0.6; it must be from 0 to 0.5"),
         (dict(brightness=-0.1), "brightness is"),
+        (dict(cutmix=-0.1), "cutmix is -0.1; it must be from 0 to 1"),
         (dict(rotation=181), "rotation is 181; it must be from 0 to 180"),
         (dict(fill=256), "fill is 256; it must be from 0 to 255"),
     ],

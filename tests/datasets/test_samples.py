@@ -29,6 +29,28 @@ def test_every_pass_holds_every_sample():
     assert all(sorted(one) == list(range(5)) for one in passes.tolist())
 
 
+def test_cutmix_takes_a_rectangle_from_another_sample_as_often_as_asked():
+    load, again = (training_samples(Numbered(9), Augmentation(crop=(4, 6), flip=0, cutmix=0.5), seed=3) for _ in "ab")
+    plain = training_samples(Numbered(9), PLAIN, seed=3)
+    mixed = 0
+    for number in range(900):
+        image, mask = load(number)
+        np.testing.assert_array_equal(image, mask[..., None].repeat(3, -1))
+        np.testing.assert_array_equal(mask, again(number)[1])
+        assert plain(number)[1][0, 0] in mask
+        mixed += len(np.unique(mask)) == 2
+    # Half of them, but for one in nine that is mixed with itself.
+    assert 0.40 <= mixed / 900 <= 0.49
+
+
+def test_without_cutmix_no_other_sample_is_read():
+    source = Numbered(9)
+    load = training_samples(source, PLAIN)
+    for number in range(9):
+        load(number)
+    assert sorted(source.reads) == sorted((part, index) for part in ("image", "mask") for index in range(9))
+
+
 def test_evaluation_resizes():
     image, mask = evaluation_samples(Numbered(3, (8, 10)), (4, 5))(2)
     assert (image.shape, mask.shape) == ((4, 5, 3), (4, 5))

@@ -30,9 +30,9 @@ def test_values_and_defaults(written):
 
 
 def test_every_option_of_the_augmentation_is_a_key(written):
-    recipe = load_recipe(written("scales: [0.5, 1]\nrotation: 5\ncolor_probability: 0.3\nfill: 127\n"))
+    recipe = load_recipe(written("scales: [0.5, 1]\nrotation: 5\ncolor_probability: 0.3\ncutmix: 0.7\nfill: 127\n"))
     made = augmentation(recipe)
-    assert (made.scales, made.rotation, made.color_probability, made.fill) == ((0.5, 1), 5, 0.3, 127)
+    assert (made.scales, made.rotation, made.color_probability, made.cutmix, made.fill) == ((0.5, 1), 5, 0.3, 0.7, 127)
     keys = {field.name for field in dataclasses.fields(Recipe)}
     assert {field.name for field in dataclasses.fields(made)} - {"crop"} <= keys
     defaults = Augmentation(crop=Recipe().crop_size)
