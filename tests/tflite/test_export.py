@@ -21,7 +21,7 @@ SCRIPT = pathlib.Path(__file__).resolve().parents[2] / "export_tflite.py"
 def test_command_without_data_set(run_script, tmp_path):
     file = tmp_path / "new" / "a.tflite"
     process = run_script(
-        "export_tflite.py", "--model", "ndnet45", "--input_size", "64x128", "--quantization", "int8",
+        "export_tflite.py", "--model", "lps_net_tiny", "--input_size", "64x128", "--quantization", "int8",
         "--calibration_images", "2", "--output", file,
     )  # fmt: skip
     assert process.returncode == 0, process.stderr
@@ -34,7 +34,7 @@ def test_command_without_data_set(run_script, tmp_path):
     # As in a trained network: scales that lie far apart, as those of raw random weights, make XNNPACK leave out ops.
     assert report.delegation["other_ops"] == []
 
-    export("ndnet45", tmp_path / "b.tflite", input_size=(64, 128), quantization="int8", calibration_images=2)
+    export("lps_net_tiny", tmp_path / "b.tflite", input_size=(64, 128), quantization="int8", calibration_images=2)
     assert (tmp_path / "b.tflite").read_bytes() == file.read_bytes()
 
 
