@@ -53,16 +53,16 @@ def test_result_is_printed_and_written(
     assert len(list((tmp_path / "report" / "worst").iterdir())) == 2
 
 
-def test_scales_and_flip(run_script, folder, network_file, scenes, tmp_path):
+def test_scales_and_flip(run_script, folder, small_file, scenes, tmp_path):
     process = run_script(
-        "evaluate.py", "--model", network_file, "--data", "folder", "--data_dir", folder, "--scales", "0.5,1",
+        "evaluate.py", "--model", small_file, "--data", "folder", "--data_dir", folder, "--scales", "0.5,1",
         "--flip", "--output", tmp_path / "a.json",
     )  # fmt: skip
     assert process.returncode == 0, process.stderr
     assert "Averaging the predictions at 32x64, 64x128 and of their mirror images" in process.stdout
     result = json.loads((tmp_path / "a.json").read_text())
     assert (result["scales"], result["flip"], result["input_size"]) == ([0.5, 1.0], True, [64, 128])
-    predictor = load_multi_scale(network_file, scales=(0.5, 1.0), flip=True)
+    predictor = load_multi_scale(small_file, scales=(0.5, 1.0), flip=True)
     assert result["miou"] == pytest.approx(evaluate(predictor, scenes).miou, abs=1e-4)
 
 

@@ -36,16 +36,16 @@ def test_labels_and_overlay_of_each_picture(run_script, pictures, int8_file, met
         np.testing.assert_array_equal(drawn, overlay(image, labels, metadata.classes, 0.5))
 
 
-def test_video(run_script, scenes, network_file, tmp_path):
+def test_video(run_script, scenes, small_file, tmp_path):
     with video_writer(tmp_path / "drive.mp4", 12.5, scenes.size) as write:
         for index in range(4):
             write(scenes.image(index))
-    arguments = ("--model", network_file, "--input", tmp_path / "drive.mp4", "--output")
+    arguments = ("--model", small_file, "--input", tmp_path / "drive.mp4", "--output")
     process = run_script("predict.py", *arguments, tmp_path / "out")
     assert process.returncode == 0, process.stderr
     assert "drive.mp4: 4 frames predicted, played at 12.5 frames/s; " in process.stdout
     drawn = open_video(tmp_path / "out" / "drive.mp4")
-    predictor = load_predictor(network_file)
+    predictor = load_predictor(small_file)
     assert drawn.rate == 12.5 and [path.name for path in (tmp_path / "out").iterdir()] == ["drive.mp4"]
     for image, found in zip(open_video(tmp_path / "drive.mp4"), drawn, strict=True):
         expected = overlay(image, predictor.labels(image), predictor.metadata.classes)

@@ -160,10 +160,10 @@ def test_align_corners_of_a_class_map_repeats_classes():
     assert align_corners(classes, (2, 3)) is classes
 
 
-def test_small_output_of_a_file_is_enlarged_as_the_network_would(network_file, scenes, tmp_path):
+def test_small_output_of_a_file_is_enlarged_as_the_network_would(tiny_network, scenes, tmp_path):
     full, none = tmp_path / "full.tflite", tmp_path / "none.tflite"
-    export(network_file, full)
-    export(network_file, none, upsampling="none")
+    export(tiny_network, full, input_size=scenes.size)
+    export(tiny_network, none, input_size=scenes.size, upsampling="none")
     assert load_predictor(none).metadata.align_corners
     image = scenes.image(0)
     expected, found = (load_predictor(path).logits(image) for path in (full, none))

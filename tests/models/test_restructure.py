@@ -28,9 +28,11 @@ NETWORKS = {
     "liteseg_shufflenet": (75, 98),
     "pp_liteseg_t": (140, 165),
 }
+SLOW = ("ndnet45_fcn8", "liteseg_mobilenetv2")
+PARAMS = [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in NETWORKS]
 
 
-@pytest.fixture(scope="module", params=NETWORKS)
+@pytest.fixture(scope="module", params=PARAMS)
 def pair(request):
     """(A network without batch normalization and with random weights, its restructured form)."""
     model = fold_batch_norm(create_model(request.param, (*NETWORKS[request.param], 3), 9))

@@ -73,22 +73,22 @@ def data():
 
 
 @pytest.fixture(scope="module")
-def trained(run_script, network_file, tmp_path_factory):
+def trained(run_script, small_file, tmp_path_factory):
     """(Folder of one epoch of quantization-aware training, what the command printed)."""
     folder = tmp_path_factory.mktemp("qat")
-    (folder / "recipe.yaml").write_text(RECIPE)
+    (folder / "recipe.yaml").write_text(RECIPE + "model: lps_net_tiny\n")
     run = ("train.py", "--config", folder / "recipe.yaml", "--output_dir", folder / "run", "--quantization_aware")
-    process = run_script(*run, "--init_from", network_file)
+    process = run_script(*run, "--init_from", small_file)
     assert process.returncode == 0, process.stderr
     return folder / "run", process.stdout
 
 
-def test_command_writes_a_network_with_ranges(trained, network):
+def test_command_writes_a_network_with_ranges(trained, small_file):
     folder, output = trained
     assert f"Wrote {folder / 'qat.keras'}" in output
     model, metadata = load_model(folder / "qat.keras")
     assert list(metadata.ranges) == [layer.name for layer in quantized_layers(model)]
-    assert model.output.shape == network.output.shape
+    assert model.output.shape == load_model(small_file)[0].output.shape
     (row,) = logged(folder)
     assert 0 <= float(row["val_miou"]) <= 1 and 0.5 < float(row["val_agreement"]) <= 1
     assert float(row["loss"]) > 0
@@ -99,20 +99,20 @@ def test_result_exports_to_int8_with_the_trained_ranges(trained, tmp_path, capsy
     assert "from quantization-aware training" in capsys.readouterr().out
     report = inspect(tmp_path / "a.tflite")
     assert report.is_fully_int8
-    low, high = read_metadata(trained[0] / "qat.keras").ranges["seg_score"]
+    low, high = read_metadata(trained[0] / "qat.keras").ranges["head"]
     assert report.outputs[0].scale == pytest.approx((high - low) / 255, rel=1e-5)
 
 
-def test_reference_keeps_its_own_normalization(trained, network_file, scenes, tmp_path):
+def test_reference_keeps_its_own_normalization(trained, small_file, scenes, tmp_path):
     moved = read_metadata(trained[0] / "qat.keras").mean
-    model, metadata = load_model(network_file)
+    model, metadata = load_model(small_file)
     assert tuple(moved) != tuple(metadata.mean)
     result = export(
         trained[0] / "qat.keras",
         tmp_path / "a.tflite",
         quantization="int8",
         validation=scenes,
-        reference=network_file,
+        reference=small_file,
         max_drop=100,
     )
     assert result.keras == evaluate(keras_predictor(model, metadata), scenes)
@@ -155,14 +155,14 @@ def logged(folder):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("best_before", [0.0, 1.0])
-def test_resume_goes_on_after_the_last_epoch_and_keeps_the_best(trained, network_file, data, tmp_path, best_before):
+def test_resume_goes_on_after_the_last_epoch_and_keeps_the_best(trained, small_file, data, tmp_path, best_before):
     folder = shutil.copytree(trained[0], tmp_path / "run")
     (row,) = logged(folder)
     log = folder / "log.csv"
     log.write_text(log.read_text().replace(row["val_agreement"], str(best_before)))
     recipe = load_recipe(folder / "recipe.yaml", ["epochs=2"], QuantizationRecipe)
     before = load_model(folder / "qat.keras")[0].get_weights()
-    train(recipe, *data, folder, network_file, resume=True)
+    train(recipe, *data, folder, small_file, resume=True)
     assert [row["epoch"] for row in logged(folder)] == ["0", "1"]
     after = load_model(folder / "qat.keras")[0].get_weights()
     change = max(np.abs(new - old).max() for new, old in zip(after, before, strict=True))

@@ -28,6 +28,7 @@ from tests.training.tiny_training import SIZES
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SCENES = {"length": 8, "size": [64, 128]}
 RECIPE = {
+    "model": "lps_net_tiny",
     "data_options": {"train": SCENES, "val": {**SCENES, "length": 3}},
     "crop_size": [64, 128],
     "eval_size": [64, 128],
@@ -141,7 +142,7 @@ def test_train_py(recipe_file, tmp_path):
 
     model, metadata = keras_liteseg.load_model(output / "best.keras")
     assert model.output_shape == (None, 64, 128, len(metadata.classes))
-    assert (metadata.model, metadata.data) == ("ndnet45", "street_scenes")
+    assert (metadata.model, metadata.data) == ("lps_net_tiny", "street_scenes")
     assert state(output / "last.weights.h5")["best"] == pytest.approx(max(row["val_miou"] for row in rows), rel=1e-6)
 
 
