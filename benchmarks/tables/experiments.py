@@ -17,7 +17,7 @@ EXPERIMENTS = {
         "Cityscapes",
     ),
     "ndnet45_camvid_finetuned_trainval_864x1152_cutmix": (
-        "NDNet45, CamVid test at 864x1152, the one above trained further over mixed pictures",
+        "NDNet45, CamVid test at 864x1152, from the official Cityscapes weights, train and val, mixed pictures",
         "the one above, itself the teacher",
     ),
     "ndnet45_camvid_scratch": ("NDNet45, CamVid test, from scratch", "scratch"),
@@ -38,7 +38,7 @@ EXPERIMENTS = {
         "the one above, distilled",
     ),
     "ndnet45_camvid_trainval_distilled_864x1152_cutmix": (
-        "NDNet45, CamVid test at 864x1152, from scratch, train and val, distilled over mixed pictures",
+        "NDNet45, CamVid test at 864x1152, from scratch, train and val, distilled, mixed pictures",
         "the one above, distilled",
     ),
     "ndnet45_camvid_trainval_distilled_864x1152_cutmix_weighted": (
