@@ -53,8 +53,8 @@ class Augmentation:
             raise UserError(f"scale_range is {self.scale_range}; it must be (smallest, largest), both above 0.")
         if any(scale <= 0 for scale in self.scales):
             raise UserError(f"scales is {self.scales}; every factor must be above 0.")
-        limits = {"flip": 1, "color_probability": 1, "cutmix": 1, "brightness": 1, "contrast": 1, "saturation": 1, "hue": 0.5}
-        for name, limit in {**limits, "rotation": 180, "fill": 255}.items():
+        limits = {"flip": 1, "color_probability": 1, "brightness": 1, "contrast": 1, "saturation": 1, "hue": 0.5}
+        for name, limit in {**limits, "cutmix": 1, "rotation": 180, "fill": 255}.items():
             if not 0 <= getattr(self, name) <= limit:
                 raise UserError(f"{name} is {getattr(self, name)}; it must be from 0 to {limit}.")
 
@@ -98,8 +98,8 @@ def paste(sample, other, rng):
     """Return a sample with a rectangle of another one, image and mask, in the same place.
 
     The rectangle covers half of the area; its place and shape, from the full height to the full width, are random.
-    Source: CutMix (S. Yun et al., ICCV 2019), with the rectangles of G. French et al., Semi-supervised Semantic
-    Segmentation Needs Strong, Varied Perturbations (BMVC 2020), section 3.4.
+    Source: CutMix (S. Yun et al., ICCV 2019), for segmentation as in G. French et al., Semi-supervised Semantic
+    Segmentation Needs Strong, Varied Perturbations (BMVC 2020).
 
     Args:
         sample, other: (image uint8 (height, width, 3), mask uint8 (height, width)) each, of one size. Both stay as
