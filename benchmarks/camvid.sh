@@ -12,7 +12,7 @@ all=
         ndnet45_camvid_finetuned_trainval_864x1152 ndnet45_camvid_scratch ndnet45_camvid_trainval_720x960 \
         pp_liteseg_t_camvid_scratch pp_liteseg_t_camvid_trainval_720x960 liteseg_mobilenetv2_camvid_scratch \
         liteseg_mobilenetv2_camvid_trainval_720x960 lps_net_s_camvid_scratch lps_net_s_camvid_trainval_720x960 \
-        lps_net_expanded_camvid_scratch
+        lps_net_expanded_camvid_scratch lps_net_expanded_camvid_trainval_720x960
 }
 for name in "$@"; do
     float=runs/$name/best.keras
