@@ -7,8 +7,7 @@ from keras_liteseg.errors import UserError
 from keras_liteseg.training.recipe import Recipe
 from keras_liteseg.training.trainer import read_log, train
 from tests.training.interruption import interrupted_in
-from tests.training.test_train import Noise
-from tests.training.tiny_training import SIZES
+from tests.training.noise import SIZES, Noise
 
 
 def test_record_tells_what_the_log_does(tiny_network, tmp_path):

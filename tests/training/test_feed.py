@@ -10,7 +10,7 @@ from keras_liteseg.datasets.augment import Augmentation
 from keras_liteseg.datasets.pipeline import evaluation_pipeline, training_pipeline
 from keras_liteseg.errors import UserError
 from keras_liteseg.training.feed import evaluation_batches, training_batches
-from tests.training.test_train import Noise
+from tests.training.noise import Noise
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 AUGMENTATION = Augmentation(crop=(16, 24), scale_range=(0.5, 2), brightness=0.4, contrast=0.3, hue=0.1)

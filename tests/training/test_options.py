@@ -14,7 +14,7 @@ from keras_liteseg.training.callbacks import averaged_weights
 from keras_liteseg.training.recipe import Recipe
 from keras_liteseg.training.statistics import measure_statistics
 from keras_liteseg.training.trainer import build, read_log, train
-from tests.training.test_train import Noise
+from tests.training.noise import Noise
 
 
 @pytest.fixture

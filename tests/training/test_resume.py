@@ -12,9 +12,9 @@ from keras_liteseg.training import trainer
 from keras_liteseg.training.recipe import Recipe
 from keras_liteseg.training.trainer import read_log, train
 from tests.training.interruption import interrupted_in
+from tests.training.noise import SIZES, Noise
 from tests.training.test_distribute import assert_same_state, finish, start, wait_for
-from tests.training.test_train import Noise, state
-from tests.training.tiny_training import SIZES
+from tests.training.test_train import state
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,6 @@ import yaml
 from PIL import Image
 
 import keras_liteseg
-from keras_liteseg.datasets import ClassList, SegmentationDataset
 from keras_liteseg.errors import UserError
 from keras_liteseg.evaluation import evaluate
 from keras_liteseg.metrics import Confusion
@@ -23,7 +22,7 @@ from keras_liteseg.predictor import load_predictor
 from keras_liteseg.training import trainer
 from keras_liteseg.training.recipe import Recipe, load_recipe
 from keras_liteseg.training.trainer import read_log, train
-from tests.training.tiny_training import SIZES
+from tests.training.noise import SIZES, Noise
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SCENES = {"length": 8, "size": [64, 128]}
@@ -36,32 +35,6 @@ RECIPE = {
     "epochs": 2,
     "steps_per_epoch": 2,
 }
-
-
-class Noise(SegmentationDataset):
-    """Noisy squares whose brightness tells their class."""
-
-    name, split, classes = "noise", "train", ClassList(("a", "b", "c"), ((0, 0, 0), (1, 1, 1), (2, 2, 2)))
-
-    def __init__(self, length=5, size=(16, 24)):
-        rng = np.random.default_rng(length)
-        squares = rng.integers(0, 3, (length, size[0] // 8, size[1] // 8), np.uint8)
-        self.masks = squares.repeat(8, axis=1).repeat(8, axis=2)
-        self.masks[:, :2] = 255
-        noise = rng.integers(0, 40, (length, *size, 3), np.uint8)
-        self.images = (np.minimum(self.masks, 3) * 60)[..., None] + noise
-
-    def __len__(self):
-        return len(self.masks)
-
-    def sample_id(self, index):
-        return str(index)
-
-    def image(self, index):
-        return self.images[index]
-
-    def mask(self, index):
-        return self.masks[index]
 
 
 @pytest.fixture
@@ -300,7 +273,7 @@ from keras_liteseg.models import registry
 from keras_liteseg.training import trainer
 from keras_liteseg.training.recipe import Recipe
 from tests.tiny import tiny
-from tests.training.test_train import Noise
+from tests.training.noise import Noise
 
 registry.register("tiny", mean=(0.5,) * 3, std=(0.5,) * 3, output_stride=2, size_multiple=4, aux_size_multiple=8)(tiny)
 trainer.choose_strategy = lambda: strategy

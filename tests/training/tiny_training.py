@@ -15,8 +15,6 @@ flags.DEFINE_string("recipe", "{}", "Keys of the recipe, in JSON.")
 flags.DEFINE_integer("devices", 1, "Number of virtual CPUs that stand for GPUs.")
 flags.DEFINE_bool("resume", False, "Go on with the training in the output folder.")
 
-SIZES = dict(crop_size=(16, 24), eval_size=(16, 24), batch_size=4, steps_per_epoch=3)
-
 
 def main():
     import tensorflow as tf
@@ -25,7 +23,7 @@ def main():
     from keras_liteseg.training import trainer
     from keras_liteseg.training.recipe import Recipe
     from tests.tiny import tiny
-    from tests.training.test_train import Noise
+    from tests.training.noise import SIZES, Noise
 
     register = registry.register(
         "tiny", mean=(0.5,) * 3, std=(0.5,) * 3, output_stride=2, size_multiple=4, aux_size_multiple=8
