@@ -109,8 +109,7 @@ def network_file(network, metadata, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def small_file(metadata, scenes, tmp_path_factory):
-    """The smallest real network with random weights as a .keras file: for commands, which know no made-up network, in a
-    third of the time that `network_file` takes."""
+    """The smallest real network with random weights as a .keras file: for commands, which know no made-up network."""
     import keras
 
     from keras_liteseg.model_file import save_model

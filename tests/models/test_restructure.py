@@ -28,11 +28,12 @@ NETWORKS = {
     "liteseg_shufflenet": (75, 98),
     "pp_liteseg_t": (140, 165),
 }
-SLOW = ("ndnet45_fcn8", "liteseg_mobilenetv2")
-PARAMS = [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in NETWORKS]
+# One network per paper in every run, the others in `make test-all`.
+QUICK = ("ndnet45", "lps_net_s", "liteseg_shufflenet", "pp_liteseg_t")
+NAMES = [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in NETWORKS]
 
 
-@pytest.fixture(scope="module", params=PARAMS)
+@pytest.fixture(scope="module", params=NAMES)
 def pair(request):
     """(A network without batch normalization and with random weights, its restructured form)."""
     model = fold_batch_norm(create_model(request.param, (*NETWORKS[request.param], 3), 9))
