@@ -27,10 +27,10 @@ test-all: venv
 	$(RUN) -m pytest $(SPREAD)
 
 test-backends: .venv-backends/installed
-	.venv-backends/bin/python -m pytest -rs tests/models/test_backends.py tests/training/test_backends.py
+	.venv-backends/bin/python -m pytest -rs tests/networks/test_backends.py tests/training/test_backends.py
 
 test-mediapipe: venv .venv-mediapipe/installed
-	.venv-mediapipe/bin/python -m pytest -rs tests/tflite/test_mediapipe.py
+	.venv-mediapipe/bin/python -m pytest -rs tests/conversion/test_mediapipe.py
 
 test-edge: .venv-edge/installed
 	@.venv-edge/bin/python -m tests.edge.aarch64 .aarch64 || true

@@ -17,8 +17,8 @@ from keras_liteseg import cli
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("output_dir", "demo_output", "Folder for the models, the files, the measurements and the report.")
-flags.DEFINE_string("config", "configs/demo.yaml", "Recipe of the float training.")
-flags.DEFINE_string("qat_config", "configs/demo_qat.yaml", "Recipe of the quantization-aware training.")
+flags.DEFINE_string("config", "configs/demo.yaml", "Config of the float training.")
+flags.DEFINE_string("qat_config", "configs/demo_qat.yaml", "Config of the quantization-aware training.")
 flags.DEFINE_integer("runs", 50, "Timed runs per file and number of threads.", lower_bound=1)
 
 REPORT_FILE = "report.html"
@@ -44,30 +44,30 @@ VARIANTS = {
 def main():
     from edge.benchmark import benchmark
     from edge.table import table
+    from keras_liteseg.conversion.export import export
     from keras_liteseg.datasets import load_dataset
     from keras_liteseg.files import write_json
-    from keras_liteseg.quantization.training import BACKUP_FOLDER
-    from keras_liteseg.quantization.training import train as train_quantized
-    from keras_liteseg.results import provenance
-    from keras_liteseg.tflite.export import export
-    from keras_liteseg.training.recipe import QuantizationRecipe, load_recipe
+    from keras_liteseg.provenance import provenance
+    from keras_liteseg.quantization.fine_tuning import BACKUP_FOLDER
+    from keras_liteseg.quantization.fine_tuning import train as train_quantized
+    from keras_liteseg.reports.demo_report import write_report
+    from keras_liteseg.training.config import QuantizationConfig, load_config
     from keras_liteseg.training.trainer import LAST_FILE, train
-    from keras_liteseg.visualization.report import write_report
 
     output = pathlib.Path(FLAGS.output_dir)
     start_afresh_if_finished(output)
-    recipe, qat_recipe = load_recipe(FLAGS.config), load_recipe(FLAGS.qat_config, kind=QuantizationRecipe)
+    config, qat_config = load_config(FLAGS.config), load_config(FLAGS.qat_config, kind=QuantizationConfig)
     train_data, val_data = (
-        load_dataset(recipe.data, split=split, **recipe.data_options.get(split, {})) for split in ("train", "val")
+        load_dataset(config.data, split=split, **config.data_options.get(split, {})) for split in ("train", "val")
     )
     stages = Stages()
 
     with stages("Train in float"):
         resume = (output / "float" / LAST_FILE).exists()
-        best = train(recipe, train_data, val_data, output / "float", resume=resume)
+        best = train(config, train_data, val_data, output / "float", resume=resume)
     with stages("Train with quantization"):
         resume = (output / "qat" / BACKUP_FOLDER).exists()
-        quantized = train_quantized(qat_recipe, train_data, val_data, output / "qat", best, resume)
+        quantized = train_quantized(qat_config, train_data, val_data, output / "qat", best, resume)
     verifications = {}
     with stages("Export, and measure the files"):
         for name, (file, quantization_aware, quantization) in VARIANTS.items():
@@ -85,10 +85,10 @@ def main():
         print(table(rows))
 
     origin = provenance()
-    write_json(output / "results.json", results(recipe, val_data, verifications, rows, stages.seconds, origin))
+    write_json(output / "results.json", results(config, val_data, verifications, rows, stages.seconds, origin))
     write_report(
         output / REPORT_FILE,
-        make_report(recipe, train_data, val_data, verifications, rows, stages.seconds, origin, output),
+        make_report(config, train_data, val_data, verifications, rows, stages.seconds, origin, output),
     )
     before, after = verifications["float32"].keras, verifications["int8 (quantization-aware)"].file
     print(
@@ -124,11 +124,11 @@ def start_afresh_if_finished(output):
         (output / REPORT_FILE).unlink()
 
 
-def results(recipe, val_data, verifications, rows, seconds, origin):
+def results(config, val_data, verifications, rows, seconds, origin):
     """Return what was measured as one JSON value."""
     return {
         "kind": "demo",
-        "network": recipe.model,
+        "network": config.model,
         "data": val_data.name,
         "images": len(val_data),
         "keras": dataclasses.asdict(verifications["float32"].keras),
@@ -139,12 +139,12 @@ def results(recipe, val_data, verifications, rows, seconds, origin):
     }
 
 
-def make_report(recipe, train_data, val_data, verifications, rows, seconds, origin, output):
+def make_report(config, train_data, val_data, verifications, rows, seconds, origin, output):
     """Return the `DemoReport` of this run."""
-    from keras_liteseg.predictor import load_predictor
+    from keras_liteseg.inference.load import load_predictor
+    from keras_liteseg.reports.demo_report import DemoReport, Scene, Variant
     from keras_liteseg.tflite.inspect import inspect
     from keras_liteseg.training.trainer import read_log
-    from keras_liteseg.visualization.report import DemoReport, Scene, Variant
 
     variants = []
     for name, (file, _, _) in VARIANTS.items():
@@ -171,7 +171,7 @@ def make_report(recipe, train_data, val_data, verifications, rows, seconds, orig
         )
     return DemoReport(
         title="From street scenes to a measured int8 network",
-        model=recipe.model,
+        model=config.model,
         data=val_data.name,
         train_images=len(train_data),
         val_images=len(val_data),

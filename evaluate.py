@@ -40,9 +40,9 @@ def main():
     from keras_liteseg.datasets import load_dataset
     from keras_liteseg.evaluation import measure, summarize
     from keras_liteseg.files import require_writable, write_json
-    from keras_liteseg.predictor import load_predictor
-    from keras_liteseg.results import provenance
-    from keras_liteseg.visualization.evaluation_report import write_evaluation_report
+    from keras_liteseg.inference.load import load_predictor
+    from keras_liteseg.provenance import provenance
+    from keras_liteseg.reports.evaluation_report import write_evaluation_report
 
     outputs = [pathlib.Path(FLAGS.output)] if FLAGS.output else []
     if FLAGS.report_dir:
@@ -82,8 +82,8 @@ def main():
 
 
 def load(size, classes, scales):
-    from keras_liteseg.multi_scale import load_multi_scale
-    from keras_liteseg.predictor import load_predictor
+    from keras_liteseg.inference.load import load_predictor
+    from keras_liteseg.inference.multi_scale import load_multi_scale
 
     if scales == [1.0] and not FLAGS.flip:
         return load_predictor(FLAGS.model, FLAGS.checkpoint, size, classes=classes)

@@ -1,6 +1,6 @@
 """Grow an LPS-Net for a latency budget on a device: the progressive expansion of the LPS-Net paper.
 
-  python expand.py --budget_ms 20 --target host:cpu --recipe configs/lps_net_s_cityscapes.yaml \\
+  python expand.py --budget_ms 20 --target host:cpu --config configs/lps_net_s_cityscapes.yaml \\
       --data_dir DIR --candidate_epochs 5 --output_dir runs/search
 
 Every round times networks of about equal latency as exported files on the target, trains each for --candidate_epochs,
@@ -21,9 +21,9 @@ flags.DEFINE_string("target", "host:cpu", "Where latency is measured, see edge/R
 flags.DEFINE_integer("threads", 1, "Number of threads there.", lower_bound=1)
 flags.DEFINE_enum("precision", "int8", ["float32", "float16", "int8"], "Of the files that are timed.")
 flags.DEFINE_integer("runs", 50, "Timed runs of each file.", lower_bound=1)
-flags.DEFINE_string("recipe", None, "Recipe that trains the final network in full; its model is replaced.")
-flags.DEFINE_string("data_dir", None, "Folder of the recipe's data set; street_scenes needs none.")
-flags.DEFINE_multi_string("override", [], "key=value that replaces a key of the recipe; may be repeated.")
+flags.DEFINE_string("config", None, "Config that trains the final network in full; its model is replaced.")
+flags.DEFINE_string("data_dir", None, "Folder of the config's data set; street_scenes needs none.")
+flags.DEFINE_multi_string("override", [], "key=value that replaces a key of the config; may be repeated.")
 flags.DEFINE_integer("candidate_epochs", None, "Epochs of the short training of each candidate.", lower_bound=1)
 flags.DEFINE_multi_string("candidate_override", [], "As --override, for the short trainings alone.")
 flags.DEFINE_bool(
@@ -46,21 +46,21 @@ def main():
     from edge.family import FamilyLatency
     from keras_liteseg.datasets import load_dataset
     from keras_liteseg.expansion import START, expand
+    from keras_liteseg.expansion.candidates import CandidateTraining
     from keras_liteseg.expansion.record import PUBLISHED, Record
-    from keras_liteseg.expansion.training import CandidateTraining
-    from keras_liteseg.training.recipe import load_recipe
+    from keras_liteseg.training.config import load_config
 
     targets.check(FLAGS.target)
-    recipe = load_recipe(FLAGS.recipe, FLAGS.override)
-    short = load_recipe(FLAGS.recipe, [*FLAGS.override, *FLAGS.candidate_override])
+    config = load_config(FLAGS.config, FLAGS.override)
+    short = load_config(FLAGS.config, [*FLAGS.override, *FLAGS.candidate_override])
     train_data, val_data = (
-        load_dataset(recipe.data, FLAGS.data_dir, **{"split": split, **recipe.data_options.get(split, {})})
+        load_dataset(config.data, FLAGS.data_dir, **{"split": split, **config.data_options.get(split, {})})
         for split in ("train", "val")
     )
-    record = Record(FLAGS.output_dir, recipe, _decisions(recipe), FLAGS.resume)
+    record = Record(FLAGS.output_dir, config, _decisions(config), FLAGS.resume)
     latency = FamilyLatency(
         record.folder / "files",
-        recipe.eval_size,
+        config.eval_size,
         train_data,
         FLAGS.precision,
         FLAGS.target,
@@ -91,7 +91,7 @@ def main():
     record.finish(latency.together)
 
 
-def _decisions(recipe):
+def _decisions(config):
     """Return what a search must not change when it goes on."""
     names = (
         "budget_ms",
@@ -104,8 +104,8 @@ def _decisions(recipe):
         "criterion",
         "max_resolution",
     )
-    return {**{name: FLAGS[name].value for name in names}, "recipe": dataclasses.asdict(recipe)}
+    return {**{name: FLAGS[name].value for name in names}, "config": dataclasses.asdict(config)}
 
 
 if __name__ == "__main__":
-    cli.run(main, required=["budget_ms", "recipe", "candidate_epochs", "output_dir"])
+    cli.run(main, required=["budget_ms", "config", "candidate_epochs", "output_dir"])

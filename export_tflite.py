@@ -66,7 +66,7 @@ def main():
     from keras_liteseg.datasets import load_dataset
 
     cli.require_tensorflow("Export to TFLite")
-    from keras_liteseg.tflite.export import export
+    from keras_liteseg.conversion.export import export
 
     size = cli.parse_size(FLAGS.input_size) if FLAGS.input_size else None
     calibration = validation = None

@@ -29,8 +29,8 @@ flags.DEFINE_float("opacity", 0.55, "Opacity of the colours over the picture.", 
 
 def main():
     from keras_liteseg.datasets.pictures import find_pictures
-    from keras_liteseg.prediction import draw_pictures
-    from keras_liteseg.video import find_frames
+    from keras_liteseg.inference.overlays import draw_pictures
+    from keras_liteseg.inference.video import find_frames
 
     frames = find_frames(FLAGS.input)
     if frames is None:
@@ -46,7 +46,7 @@ def main():
 def predict_video(frames):
     from keras_liteseg.errors import UserError
     from keras_liteseg.files import require_writable
-    from keras_liteseg.prediction import draw_video
+    from keras_liteseg.inference.overlays import draw_video
 
     path = pathlib.Path(FLAGS.output) / f"{frames.name}.mp4"
     if path.exists() and not frames.live and path.samefile(FLAGS.input):
@@ -62,8 +62,8 @@ def predict_video(frames):
 
 
 def load_painter():
-    from keras_liteseg.prediction import Painter
-    from keras_liteseg.predictor import load_predictor
+    from keras_liteseg.inference.load import load_predictor
+    from keras_liteseg.inference.overlays import Painter
 
     size = cli.parse_size(FLAGS.input_size) if FLAGS.input_size else None
     return Painter(load_predictor(FLAGS.model, FLAGS.checkpoint, size), FLAGS.opacity)

@@ -1,4 +1,4 @@
-"""Train a network from a recipe, or fine-tune a trained one with quantization in the loop.
+"""Train a network from a config, or fine-tune a trained one with quantization in the loop.
 
   python train.py --config configs/demo.yaml --output_dir runs/street
   python train.py --config configs/ndnet45_camvid_finetuned.yaml --data_dir DIR --output_dir runs/camvid \\
@@ -15,11 +15,11 @@ from absl import flags
 from keras_liteseg import cli
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string("config", None, "Recipe file, see configs/.")
-flags.DEFINE_string("data", None, "Data set, see docs/datasets.md; the recipe's by default.")
+flags.DEFINE_string("config", None, "Config file, see configs/.")
+flags.DEFINE_string("data", None, "Data set, see docs/datasets.md; the config's by default.")
 flags.DEFINE_string("data_dir", None, "Folder of the data set; street_scenes needs none.")
 flags.DEFINE_string("output_dir", None, "Folder for checkpoints and logs.")
-flags.DEFINE_multi_string("override", [], "key=value that replaces a key of the recipe; may be repeated.")
+flags.DEFINE_multi_string("override", [], "key=value that replaces a key of the config; may be repeated.")
 flags.DEFINE_bool("resume", False, "Go on with the training in --output_dir after an interruption.")
 flags.DEFINE_string("init_from", None, "What to start from: an official file, a .keras file, or ours such as camvid.")
 flags.DEFINE_string("preview", None, "Write a picture of augmented training images and masks, and do not train.")
@@ -30,22 +30,22 @@ def main():
     from keras_liteseg.datasets import load_dataset
     from keras_liteseg.datasets.check import require_valid
     from keras_liteseg.errors import UserError
-    from keras_liteseg.training.recipe import QuantizationRecipe, Recipe, load_recipe
+    from keras_liteseg.training.config import QuantizationConfig, TrainingConfig, load_config
 
     overrides = [*FLAGS.override, *([f"data={FLAGS.data}"] if FLAGS.data else [])]
-    recipe = load_recipe(FLAGS.config, overrides, QuantizationRecipe if FLAGS.quantization_aware else Recipe)
+    config = load_config(FLAGS.config, overrides, QuantizationConfig if FLAGS.quantization_aware else TrainingConfig)
     data = {}
     for split in ("train", "val"):
-        options = {"split": split, **recipe.data_options.get(split, {})}
-        data[split] = load_dataset(recipe.data, FLAGS.data_dir, **options)
+        options = {"split": split, **config.data_options.get(split, {})}
+        data[split] = load_dataset(config.data, FLAGS.data_dir, **options)
         if FLAGS.data_dir:
             require_valid(data[split])
 
     if FLAGS.preview:
+        from keras_liteseg.reports.preview import write_preview
         from keras_liteseg.training.trainer import augmentation
-        from keras_liteseg.visualization.preview import write_preview
 
-        write_preview(FLAGS.preview, data["train"], augmentation(recipe), seed=recipe.seed)
+        write_preview(FLAGS.preview, data["train"], augmentation(config), seed=config.seed)
         print(f"Wrote {FLAGS.preview}: training images as the network will see them")
         return
     if not FLAGS.output_dir:
@@ -54,10 +54,10 @@ def main():
         from keras_liteseg.training.trainer import train
     elif FLAGS.init_from:
         cli.require_tensorflow("Quantization-aware training")
-        from keras_liteseg.quantization.training import train
+        from keras_liteseg.quantization.fine_tuning import train
     else:
         raise UserError("--quantization_aware fine-tunes a trained network; name it with --init_from.")
-    train(recipe, data["train"], data["val"], FLAGS.output_dir, FLAGS.init_from, FLAGS.resume)
+    train(config, data["train"], data["val"], FLAGS.output_dir, FLAGS.init_from, FLAGS.resume)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-# Trainings on CamVid: the float network and its int8 file on the test split, and of those with a recipe for it also the
+# Trainings on CamVid: the float network and its int8 file on the test split, and of those with a config for it also the
 # 16x8 and the quantization-aware int8 file. Without arguments all networks below; or name those wanted. What is neither
 # in runs/ nor published in pretrained/ is trained first where no other training must come before.
 set -eu
@@ -31,7 +31,7 @@ for name in "$@"; do
             start="--init_from ${WEIGHTS:?folder of ndnet45_cityscapes.pth}/ndnet45_cityscapes.pth" ;;
         *_finetuned_720x960) start="--init_from runs/${name%_720x960}/best.keras" ;;
     esac
-    [ -e $float ] || $run -m benchmarks.take_published --recipe configs/$name.yaml --output $float ||
+    [ -e $float ] || $run -m benchmarks.take_published --config configs/$name.yaml --output $float ||
         $run train.py --config configs/$name.yaml --data_dir "$CAMVID" $start --output_dir runs/$name
     [ -z "$aware" ] || [ -e runs/${name}_qat/qat.keras ] || $run train.py --quantization_aware \
         --config configs/${name}_qat.yaml --data_dir "$CAMVID" --init_from $float --output_dir runs/${name}_qat

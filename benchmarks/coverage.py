@@ -28,8 +28,8 @@ FLAGS = flags.FLAGS
 
 def main():
     from keras_liteseg.files import require_writable, write_json
-    from keras_liteseg.models import list_models
-    from keras_liteseg.results import provenance
+    from keras_liteseg.networks import list_models
+    from keras_liteseg.provenance import provenance
 
     require_writable(FLAGS.output)
     rows = _rows_so_far(FLAGS.output)
@@ -75,11 +75,13 @@ def save_network(name, path):
     import numpy as np
 
     from keras_liteseg.datasets import load_dataset
-    from keras_liteseg.model_file import Metadata, save_model
-    from keras_liteseg.models import create_model, model_entry
+    from keras_liteseg.metadata import Metadata
+    from keras_liteseg.models import create_model
+    from keras_liteseg.models.archive import save_model
+    from keras_liteseg.networks import model_spec
 
     classes = load_dataset("street_scenes", split="val", length=1, size=SIZE).classes
-    entry = model_entry(name)
+    entry = model_spec(name)
     keras.utils.set_random_seed(0)
     rng = np.random.default_rng(0)
     model = create_model(name, (*SIZE, 3), len(classes))
@@ -96,7 +98,7 @@ def _branch_ends(model):
     """Return the names of the normalizations that end residual branches."""
     import keras
 
-    from keras_liteseg.models.restructure.graph import Graph, layers_of
+    from keras_liteseg.graph.traversal import Graph, layers_of
 
     graph = Graph(model)
     ends = set()
@@ -113,7 +115,7 @@ def coverage(model, quantization, output_type):
 
     Args:
         model: `.keras` file.
-        quantization, output_type: see `keras_liteseg.tflite.convert.convert`.
+        quantization, output_type: see `keras_liteseg.conversion.convert.convert`.
 
     Returns:
         {"network", "quantization", "output_type", "ops": {type: number in the file}, "xnnpack": {"partitions": number,
@@ -125,9 +127,9 @@ def coverage(model, quantization, output_type):
 
         The last tells what rounding alone does: random weights amplify it more than those of a training.
     """
+    from keras_liteseg.conversion.export import export
     from keras_liteseg.datasets import load_dataset
-    from keras_liteseg.model_file import read_metadata
-    from keras_liteseg.tflite.export import export
+    from keras_liteseg.models.archive import read_metadata
     from keras_liteseg.tflite.flatbuffer import read_model
     from keras_liteseg.tflite.inspect import inspect
 
@@ -178,7 +180,7 @@ def run_on_gpu(file, logits_file, graph):
 def gpu_outputs(file, frames):
     """Return ([output of a file for each of the frames on the GPU alone, ...], name of the adapter)."""
     from edge import targets
-    from edge.tensors import pack, unpack
+    from edge.device.tensors import pack, unpack
 
     session = targets.connect("host:gpu").start(file, 1, 600)
     try:

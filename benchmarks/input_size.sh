@@ -1,5 +1,5 @@
 # What a larger input does to trained networks, on CamVid's validation split, without any further training. The networks
-# are those of sh benchmarks/camvid.sh, and the distilled one, which is to be trained first, as its recipe in configs/ says.
+# are those of sh benchmarks/camvid.sh, and the distilled one, which is to be trained first, as its config in configs/ says.
 set -eu
 : "${CAMVID:?folder of CamVid}"
 for name in ndnet45_camvid_finetuned ndnet45_camvid_finetuned_720x960_gpu ndnet45_camvid_scratch \

@@ -1,6 +1,6 @@
 """The picture of README.md: scenes, truth, float file and int8 file of `make demo`.
 
-  python -m benchmarks.picture --demo demo_output --output docs/images/demo.jpg
+python -m benchmarks.picture --demo demo_output --output docs/images/demo.jpg
 """
 
 import pathlib
@@ -20,8 +20,8 @@ GAP = 6
 
 def main():
     from keras_liteseg.datasets import load_dataset
-    from keras_liteseg.predictor import load_predictor
-    from keras_liteseg.visualization.overlay import overlay, save_image
+    from keras_liteseg.drawing.overlay import overlay, save_image
+    from keras_liteseg.inference.load import load_predictor
 
     networks = [load_predictor(pathlib.Path(FLAGS.demo) / name) for name in ("float32.tflite", "int8_qat.tflite")]
     scenes = load_dataset("street_scenes", split="val")

@@ -20,9 +20,7 @@ def conv_bn(channels_in, channels_out, kernel_size, stride=1):
 
 
 def separable_bn(channels_in, channels_out, stride=1, dilation=1):
-    depthwise = nn.Conv2d(
-        channels_in, channels_in, 3, stride, dilation, dilation, groups=channels_in, bias=False
-    )
+    depthwise = nn.Conv2d(channels_in, channels_in, 3, stride, dilation, dilation, groups=channels_in, bias=False)
     return nn.Sequential(depthwise, conv_bn(channels_in, channels_out, 1))
 
 

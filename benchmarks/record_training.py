@@ -1,6 +1,6 @@
-"""Record a finished training in results/: its recipe, its curve and what it took.
+"""Record a finished training in results/: its config, its curve and what it took.
 
-  python -m benchmarks.record_training --run runs/ndnet45_scratch --output results/training_camvid_ndnet45_scratch.json
+python -m benchmarks.record_training --run runs/ndnet45_scratch --output results/training_camvid_ndnet45_scratch.json
 """
 
 import json
@@ -12,7 +12,7 @@ from absl import flags
 from keras_liteseg import cli
 from keras_liteseg.errors import UserError
 from keras_liteseg.files import require_writable, write_json
-from keras_liteseg.training.trainer import JOURNAL_FILE, LOG_FILE, RECIPE_FILE, read_log
+from keras_liteseg.training.trainer import CONFIG_FILE, JOURNAL_FILE, LOG_FILE, read_log
 
 FLAGS = flags.FLAGS
 
@@ -42,21 +42,21 @@ def record(run, stopped=False):
     """
     run = pathlib.Path(run)
     try:
-        recipe = yaml.safe_load((run / RECIPE_FILE).read_text())
+        config = yaml.safe_load((run / CONFIG_FILE).read_text())
         log = read_log(run)
         journal = json.loads((run / JOURNAL_FILE).read_text())
     except OSError as error:
         raise UserError(f"{run} holds no training ({error}); name the --output_dir of train.py.") from error
     done = 1 + int(log[-1]["epoch"]) if log else 0
-    if done < recipe["epochs"] and not stopped or not done:
+    if done < config["epochs"] and not stopped or not done:
         raise UserError(
-            f"{run / LOG_FILE} has {done} of {recipe['epochs']} epochs; finish it with train.py --resume first, or "
+            f"{run / LOG_FILE} has {done} of {config['epochs']} epochs; finish it with train.py --resume first, or "
             "record it as it is with --stopped."
         )
     best = max(log, key=lambda row: row["val_miou"])
     return {
         "kind": "training",
-        "recipe": recipe,
+        "config": config,
         "epochs": done,
         "best_epoch": int(best["epoch"]),
         "best_val_miou": best["val_miou"],

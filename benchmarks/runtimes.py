@@ -50,8 +50,8 @@ FLOAT_TOLERANCE = 0.01
 
 def main():
     from keras_liteseg.files import require_writable, write_json
-    from keras_liteseg.models.registry import check_input_shape
-    from keras_liteseg.results import provenance
+    from keras_liteseg.networks.registry import check_input_shape
+    from keras_liteseg.provenance import provenance
 
     # Otherwise OpenVINO and NNCF report their use to their makers.
     os.environ |= {"CI": "true", "NNCF_CI": "1"}

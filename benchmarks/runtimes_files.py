@@ -9,12 +9,14 @@ import json
 import keras
 import numpy as np
 
+from keras_liteseg.conversion.export import export
 from keras_liteseg.datasets import load_dataset
-from keras_liteseg.model_file import Metadata, save_model
-from keras_liteseg.models import create_model, model_entry
-from keras_liteseg.predictor import calibration_images
+from keras_liteseg.inference.predictor import calibration_images
+from keras_liteseg.metadata import Metadata
+from keras_liteseg.models import create_model
+from keras_liteseg.models.archive import save_model
+from keras_liteseg.networks import model_spec
 from keras_liteseg.quantization.simulate import native_dilation
-from keras_liteseg.tflite.export import export
 
 OPSET = 18  # the highest of tf2onnx
 
@@ -27,7 +29,7 @@ def random_network(name, size, count, upsampling="none"):
     from layer to layer end in denormal numbers, which are slow; one scene alone would have no variance where a map is
     one pixel.
     """
-    entry = model_entry(name)
+    entry = model_spec(name)
     dataset = load_dataset("street_scenes", split="train", length=count, size=size)
     metadata = Metadata(name, "", dataset.classes, entry.mean, entry.std)
     images = calibration_images(dataset, count, size, metadata)

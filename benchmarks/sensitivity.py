@@ -12,10 +12,10 @@ from keras_liteseg import cli
 from keras_liteseg.datasets import load_dataset
 from keras_liteseg.errors import UserError
 from keras_liteseg.files import write_json
-from keras_liteseg.model_file import load_model
-from keras_liteseg.predictor import calibration_images
+from keras_liteseg.inference.predictor import calibration_images
+from keras_liteseg.models.archive import load_model
+from keras_liteseg.provenance import provenance
 from keras_liteseg.quantization.sensitivity import sensitivities
-from keras_liteseg.results import provenance
 
 FLAGS = flags.FLAGS
 

@@ -32,7 +32,7 @@ flags.DEFINE_string("output", None, "JSON file for the result.")
 
 def main():
     from keras_liteseg.files import require_writable, write_json
-    from keras_liteseg.results import provenance
+    from keras_liteseg.provenance import provenance
 
     require_writable(FLAGS.output)
     size = cli.parse_size(FLAGS.crop_size)
@@ -80,11 +80,11 @@ def training_round(name, size, **changes):
     import numpy as np
     import tensorflow as tf
 
-    from keras_liteseg.training.recipe import Recipe
+    from keras_liteseg.training.config import TrainingConfig
     from keras_liteseg.training.trainer import build
 
-    recipe = Recipe(model=name, crop_size=size, batch_size=FLAGS.batch_size, optimizer="sgd", **changes)
-    model, _ = build(recipe, _camvid_classes(), FLAGS.steps)
+    config = TrainingConfig(model=name, crop_size=size, batch_size=FLAGS.batch_size, optimizer="sgd", **changes)
+    model, _ = build(config, _camvid_classes(), FLAGS.steps)
     rng = np.random.default_rng(0)
     pictures = rng.normal(size=(FLAGS.batch_size, *size, 3)).astype(np.float32)
     masks = rng.integers(0, 11, (FLAGS.batch_size, *size), np.int32)
@@ -109,9 +109,7 @@ def pipeline_round(size):
     from keras_liteseg.datasets.samples import CachedDataset
 
     scenes = CachedDataset(load_dataset("street_scenes", split="train", length=32, size=(360, 480)), 2**30)
-    augmentation = Augmentation(
-        size, scale_range=(0.75, 2.0), brightness=0.4, contrast=0.4, saturation=0.4, hue=0.03
-    )
+    augmentation = Augmentation(size, scale_range=(0.75, 2.0), brightness=0.4, contrast=0.4, saturation=0.4, hue=0.03)
     batches = iter(training_pipeline(scenes, augmentation, FLAGS.batch_size, (0.5,) * 3, (0.5,) * 3))
 
     def run():

@@ -13,7 +13,7 @@ import sys
 from absl import flags
 from tqdm import tqdm
 
-from edge import model_files, results, targets
+from edge import model_files, result_files, targets
 from edge.correctness import Reference
 from edge.latency import Latency
 from edge.table import table
@@ -219,7 +219,7 @@ def _shares(runs, rounds):
 def main():
     values = flags.FLAGS
     output = pathlib.Path(values.output)
-    results.check(output)
+    result_files.check(output)
     options = targets.Options(values.ssh_config, values.wheels, values.clean, values.benchmark_model, values.chromium)
     for target in values.target:
         targets.check(target)
@@ -238,7 +238,7 @@ def main():
             options,
         )
         # After each target, so that an interrupted benchmark keeps what it has.
-        results.write(output, rows, found)
+        result_files.write(output, rows, found)
         rows += found
         print(f"{target}\n{table(found)}\n", flush=True)
     print(f"Wrote {output}")

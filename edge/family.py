@@ -12,7 +12,7 @@ from edge.benchmark import benchmark
 from edge.targets import Options
 from keras_liteseg.errors import UserError
 from keras_liteseg.files import write_json
-from keras_liteseg.results import provenance_of_host
+from keras_liteseg.provenance import provenance_of_host
 
 LATENCIES_FILE = "latencies.json"
 # Random weights need no good scales, only some.
@@ -139,7 +139,7 @@ class FamilyLatency:
             print(f"Measured on a stand-in ({now['stand_in']}): no device's speed", flush=True)
 
     def _export(self, name, place):
-        from keras_liteseg.tflite.export import export  # loads TensorFlow
+        from keras_liteseg.conversion.export import export  # loads TensorFlow
 
         path = self._folder / f"{name}.tflite"
         if not path.exists():

@@ -59,7 +59,7 @@ def xnnpack_reasons(path):
 
 
 def _metadata(path):
-    from keras_liteseg.tflite.metadata import read_metadata  # loads Keras
+    from keras_liteseg.tflite.metadata_buffers import read_metadata  # loads Keras
 
     try:
         metadata = read_metadata(path)

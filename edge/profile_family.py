@@ -17,7 +17,7 @@ from edge import targets
 from keras_liteseg import cli
 from keras_liteseg.errors import UserError
 from keras_liteseg.files import require_writable, write_json
-from keras_liteseg.results import provenance_of_host
+from keras_liteseg.provenance import provenance_of_host
 
 GRID_FILE = "family.json"
 
@@ -63,7 +63,7 @@ def grid(network, widths, resolutions):
         widths: factors of its widths; the products are rounded to multiples of 4, at least 4.
         resolutions: lists of eighths of the image's size, one for each path.
     """
-    from keras_liteseg.models.lps_net import NETWORKS, family_name
+    from keras_liteseg.networks.lps_net import NETWORKS, family_name
 
     if network not in NETWORKS:
         raise UserError(f"--network is '{network}'; choose {', '.join(NETWORKS)}.")

@@ -5,8 +5,8 @@ import json
 import subprocess
 import sys
 
+from edge.device.trtexec import OPSET, input_name, output_name
 from edge.targets import MeasurementFailed
-from edge.trtexec import OPSET, input_name, output_name
 from keras_liteseg.errors import UserError
 from keras_liteseg.tflite.flatbuffer import describe, read_model
 
@@ -50,7 +50,7 @@ def check():
 
 
 def convert(model, path, half=False):
-    """Write a .tflite file as ONNX. Inputs and outputs keep their order, and are named as `edge.trtexec` wants it.
+    """Write a .tflite file as ONNX. Inputs and outputs keep their order and are named as `edge.device.trtexec` wants.
 
     Args:
         model: path of a .tflite file with float32 or float16 weights.

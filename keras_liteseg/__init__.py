@@ -12,24 +12,20 @@ __version__ = "0.1.0"
 _HOMES = {
     "UserError": "keras_liteseg.errors",
     "create_model": "keras_liteseg.models",
-    "fold_batch_norm": "keras_liteseg.models",
-    "list_models": "keras_liteseg.models",
-    "load_checkpoint": "keras_liteseg.checkpoints",
-    "load_model": "keras_liteseg.model_file",
-    "lps_net": "keras_liteseg.models",
-    "model_entry": "keras_liteseg.models",
-    "save_model": "keras_liteseg.model_file",
+    "fold_batch_norm": "keras_liteseg.graph.fold",
+    "list_models": "keras_liteseg.networks",
+    "load_checkpoint": "keras_liteseg.models",
+    "load_model": "keras_liteseg.models",
+    "lps_net": "keras_liteseg.networks.lps_net",
+    "model_spec": "keras_liteseg.networks",
+    "save_model": "keras_liteseg.models",
 }
 
-_PACKAGES = ("checkpoints", "models")
-
-__all__ = sorted([*_HOMES, *_PACKAGES])
+__all__ = sorted(_HOMES)
 
 
 def __getattr__(name):
     # Importing Keras takes seconds; commands that need none of it (a data-set check, inspect) should not wait.
-    if name in _PACKAGES:
-        return importlib.import_module(f"keras_liteseg.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(_HOMES[name]), name)

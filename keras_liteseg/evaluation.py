@@ -7,12 +7,12 @@ import numpy as np
 from tqdm import tqdm
 
 from keras_liteseg.errors import UserError
-from keras_liteseg.metrics import Confusion
+from keras_liteseg.metrics import ConfusionMatrix
 
 
 @dataclasses.dataclass(frozen=True)
 class Evaluation:
-    """Accuracy over a split, every number from 0 to 1 and defined in `keras_liteseg.metrics.Confusion`.
+    """Accuracy over a split, every number from 0 to 1 and defined in `keras_liteseg.metrics.ConfusionMatrix`.
 
     Attributes:
         images: number of images.
@@ -40,14 +40,14 @@ class ImageResult:
     Attributes:
         index: of the sample in the data set.
         sample_id: its name.
-        confusion: `Confusion` of this image alone.
+        confusion: `ConfusionMatrix` of this image alone.
         pixels: number of pixels, void included.
         equal: how many of them have the reference predictor's label, or None without a reference.
     """
 
     index: int
     sample_id: str
-    confusion: Confusion
+    confusion: ConfusionMatrix
     pixels: int
     equal: int | None
 
@@ -61,7 +61,7 @@ def measure(predictor, dataset, reference=None, progress=True):
     """Yield an `ImageResult` for each image: its labels against the truth, at the truth's size.
 
     Args:
-        predictor: a `keras_liteseg.predictor.Predictor`.
+        predictor: a `keras_liteseg.inference.predictor.Predictor`.
         dataset: a `SegmentationDataset` with the predictor's classes.
         reference: another predictor, or a list of its label maps per sample, whose labels are compared too.
         progress: whether to show a progress bar on a terminal.
@@ -73,7 +73,7 @@ def measure(predictor, dataset, reference=None, progress=True):
     for index in tqdm(range(len(dataset)), "evaluating", disable=None if progress else True, file=sys.stderr):
         image, truth = dataset.image(index), dataset.mask(index)
         labels = predictor.labels(image)
-        confusion = Confusion(len(dataset.classes))
+        confusion = ConfusionMatrix(len(dataset.classes))
         confusion.update(truth, labels)
         equal = None
         if reference is not None:
@@ -83,8 +83,8 @@ def measure(predictor, dataset, reference=None, progress=True):
 
 
 def total_confusion(results, num_classes):
-    """Return the `Confusion` of all `ImageResult`s together."""
-    total = Confusion(num_classes)
+    """Return the `ConfusionMatrix` of all `ImageResult`s together."""
+    total = ConfusionMatrix(num_classes)
     for result in results:
         total.matrix += result.confusion.matrix
     return total

@@ -11,8 +11,8 @@ from keras_liteseg.datasets.base import IGNORE_LABEL
 from keras_liteseg.errors import UserError
 
 
-class Confusion:
-    """Confusion matrix in exact integers; rows are truth, columns are predictions.
+class ConfusionMatrix:
+    """ConfusionMatrix matrix in exact integers; rows are truth, columns are predictions.
 
     Args:
         num_classes: number of classes; truth pixels of `IGNORE_LABEL` are left out.

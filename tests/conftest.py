@@ -21,11 +21,13 @@ def shared():
 @pytest.fixture
 def tiny_network(monkeypatch):
     """Name of a network of three convolutions, registered for one test: for code that only handles networks."""
-    from keras_liteseg.models import registry
+    from keras_liteseg.networks import registry
     from tests.tiny import tiny
 
-    entry = registry.Entry(tiny, mean=(0.5,) * 3, std=(0.5,) * 3, output_stride=2, size_multiple=4, aux_size_multiple=8)
-    monkeypatch.setitem(registry._ENTRIES, "tiny", entry)
+    entry = registry.ModelSpec(
+        tiny, mean=(0.5,) * 3, std=(0.5,) * 3, output_stride=2, size_multiple=4, aux_size_multiple=8
+    )
+    monkeypatch.setitem(registry._SPECS, "tiny", entry)
     return "tiny"
 
 
@@ -40,7 +42,7 @@ def scenes():
 @pytest.fixture(scope="session")
 def metadata(scenes):
     """Metadata of `network`."""
-    from keras_liteseg.model_file import Metadata
+    from keras_liteseg.metadata import Metadata
 
     return Metadata("ndnet45", scenes.name, scenes.classes, (0.5,) * 3, (0.5,) * 3)
 
@@ -48,7 +50,7 @@ def metadata(scenes):
 @pytest.fixture(scope="session")
 def images(scenes, metadata):
     """The scenes as inputs of `network`."""
-    from keras_liteseg.predictor import calibration_images
+    from keras_liteseg.inference.predictor import calibration_images
 
     return calibration_images(scenes, len(scenes), scenes.size, metadata)
 
@@ -84,7 +86,7 @@ def network(images):
 @pytest.fixture(scope="session")
 def folded(network):
     """`network` without batch normalization."""
-    from keras_liteseg.models import fold_batch_norm
+    from keras_liteseg.graph.fold import fold_batch_norm
 
     return fold_batch_norm(network)
 
@@ -100,7 +102,7 @@ def calibrated(folded, images):
 @pytest.fixture(scope="session")
 def network_file(network, metadata, tmp_path_factory):
     """`network` as a .keras file."""
-    from keras_liteseg.model_file import save_model
+    from keras_liteseg.models.archive import save_model
 
     path = tmp_path_factory.mktemp("network") / "network.keras"
     save_model(network, path, metadata)
@@ -112,11 +114,12 @@ def small_file(metadata, scenes, tmp_path_factory):
     """The smallest real network with random weights as a .keras file: for commands, which know no made-up network."""
     import keras
 
-    from keras_liteseg.model_file import save_model
-    from keras_liteseg.models import create_model, model_entry
+    from keras_liteseg.models import create_model
+    from keras_liteseg.models.archive import save_model
+    from keras_liteseg.networks import model_spec
 
     keras.utils.set_random_seed(0)
-    entry = model_entry("lps_net_tiny")
+    entry = model_spec("lps_net_tiny")
     path = tmp_path_factory.mktemp("network") / "small.keras"
     model = create_model("lps_net_tiny", (*scenes.size, 3), len(scenes.classes))
     save_model(model, path, metadata.replace(model="lps_net_tiny", mean=entry.mean, std=entry.std))
@@ -126,8 +129,8 @@ def small_file(metadata, scenes, tmp_path_factory):
 @pytest.fixture(scope="session")
 def int8_file(calibrated, metadata, tmp_path_factory):
     """`network` as an int8 .tflite file that gives logits."""
+    from keras_liteseg.conversion.convert import convert
     from keras_liteseg.quantization.simulate import simulate_int8
-    from keras_liteseg.tflite.convert import convert
 
     path = tmp_path_factory.mktemp("network") / "int8.tflite"
     path.write_bytes(convert(simulate_int8(*calibrated), metadata.replace(quantization="int8", output_type="logits")))

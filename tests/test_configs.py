@@ -1,4 +1,4 @@
-"""Every recipe in configs/ builds all that a training needs, and opens with how it is run and what to expect of it."""
+"""Every config in configs/ builds all that a training needs, and opens with how it is run and what to expect of it."""
 
 import dataclasses
 import pathlib
@@ -9,17 +9,17 @@ import pytest
 from PIL import Image
 
 from keras_liteseg.datasets import load_dataset
-from keras_liteseg.models import model_entry
-from keras_liteseg.models.registry import check_input_shape
-from keras_liteseg.training.recipe import QuantizationRecipe, Recipe, load_recipe
+from keras_liteseg.networks import model_spec
+from keras_liteseg.networks.registry import check_input_shape
+from keras_liteseg.training.config import QuantizationConfig, TrainingConfig, load_config
 from keras_liteseg.training.trainer import augmentation, build, schedule
 
 CONFIGS = sorted((pathlib.Path(__file__).resolve().parents[1] / "configs").glob("*.yaml"))
-every_recipe = pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+every_config = pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 
 
 def load(path):
-    return load_recipe(path, kind=QuantizationRecipe if path.stem.endswith("_qat") else Recipe)
+    return load_config(path, kind=QuantizationConfig if path.stem.endswith("_qat") else TrainingConfig)
 
 
 def opening(path):
@@ -49,39 +49,39 @@ def draw(path, shape):
     Image.fromarray(np.zeros(shape, np.uint8)).save(path)
 
 
-@every_recipe
-def test_the_recipe_opens_with_its_command(path):
+@every_config
+def test_the_config_opens_with_its_command(path):
     mode = "--quantization_aware " * path.stem.endswith("_qat")
     assert f"python train.py {mode}--config configs/{path.name} " in opening(path)
 
 
-@every_recipe
-def test_the_recipe_says_what_to_expect(path):
+@every_config
+def test_the_config_says_what_to_expect(path):
     """Either what we measured, or what others published, with its source and the number of steps, never both."""
     published = re.search(r"Published: mIoU \d\d\.\d+ on (val|test)\b.*?\(.+?\)", opening(path))
     measured = re.search(r"Measured: mIoU \d\d\.\d.*?; \d+ (seconds|minutes|hours) on ", opening(path))
     assert bool(published) != bool(measured)
     assert ("Not run here" in opening(path)) == bool(published)
     if published:
-        recipe = load(path)
-        assert f" {recipe.epochs * recipe.steps_per_epoch:,} steps" in opening(path)
+        config = load(path)
+        assert f" {config.epochs * config.steps_per_epoch:,} steps" in opening(path)
 
 
-@every_recipe
-def test_the_recipe_builds_network_loss_optimizer_and_augmentation(path, data_dirs):
-    recipe = load(path)
-    model_entry(recipe.model)  # one of the registry, or an LPS-Net by its widths
-    check_input_shape(recipe.model, (*recipe.crop_size, 3), aux_heads=True)
-    check_input_shape(recipe.model, (*recipe.eval_size, 3))
-    augmentation(recipe)
+@every_config
+def test_the_config_builds_network_loss_optimizer_and_augmentation(path, data_dirs):
+    config = load(path)
+    model_spec(config.model)  # one of the registry, or an LPS-Net by its widths
+    check_input_shape(config.model, (*config.crop_size, 3), aux_heads=True)
+    check_input_shape(config.model, (*config.eval_size, 3))
+    augmentation(config)
     train_data, val_data = (
-        load_dataset(recipe.data, data_dirs[recipe.data], **{"split": split, **recipe.data_options.get(split, {})})
+        load_dataset(config.data, data_dirs[config.data], **{"split": split, **config.data_options.get(split, {})})
         for split in ("train", "val")
     )
     assert train_data.classes == val_data.classes
-    if isinstance(recipe, Recipe):
+    if isinstance(config, TrainingConfig):
         # A teacher is the result of another training, so its file is not here.
-        model, inference = build(dataclasses.replace(recipe, teacher=""), train_data, recipe.steps_per_epoch or 1)
+        model, inference = build(dataclasses.replace(config, teacher=""), train_data, config.steps_per_epoch or 1)
         assert inference.output.shape[-1] == len(train_data.classes)
         assert np.isfinite(float(model.optimizer.learning_rate))
 
@@ -97,12 +97,12 @@ def test_the_recipe_builds_network_loss_optimizer_and_augmentation(path, data_di
     ],
 )
 def test_published_learning_rates(name, rates):
-    recipe = next(load(path) for path in CONFIGS if path.stem == name)
-    followed = schedule(recipe, recipe.steps_per_epoch)
+    config = next(load(path) for path in CONFIGS if path.stem == name)
+    followed = schedule(config, config.steps_per_epoch)
     assert {step: float(followed(step)) for step in rates} == pytest.approx(rates, rel=1e-5)
 
 
-def test_settings_that_two_published_recipes_share_are_the_same():
+def test_settings_that_two_published_configs_share_are_the_same():
     """Networks of one paper were trained alike, apart from what their files say."""
     for pattern, differ in {
         "pp_liteseg_?_camvid": {"model"},
@@ -111,7 +111,7 @@ def test_settings_that_two_published_recipes_share_are_the_same():
         "liteseg_*_fine": {"model", "learning_rate"},
         "liteseg_*_coarse": {"model", "learning_rate"},
     }.items():
-        recipes = [dataclasses.asdict(load(path)) for path in CONFIGS if path.match(f"{pattern}.yaml")]
-        assert len(recipes) > 1
-        for recipe in recipes[1:]:
-            assert {key for key, value in recipe.items() if value != recipes[0][key]} <= differ
+        configs = [dataclasses.asdict(load(path)) for path in CONFIGS if path.match(f"{pattern}.yaml")]
+        assert len(configs) > 1
+        for config in configs[1:]:
+            assert {key for key, value in config.items() if value != configs[0][key]} <= differ

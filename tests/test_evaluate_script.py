@@ -5,8 +5,8 @@ import yaml
 from PIL import Image
 
 from keras_liteseg.evaluation import evaluate
-from keras_liteseg.multi_scale import load_multi_scale
-from keras_liteseg.predictor import keras_predictor
+from keras_liteseg.inference.keras_predictor import keras_predictor
+from keras_liteseg.inference.multi_scale import load_multi_scale
 
 
 @pytest.fixture(scope="module")

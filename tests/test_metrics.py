@@ -3,11 +3,11 @@ import pytest
 
 from keras_liteseg.datasets import IGNORE_LABEL
 from keras_liteseg.errors import UserError
-from keras_liteseg.metrics import Confusion, iou_per_class
+from keras_liteseg.metrics import ConfusionMatrix, iou_per_class
 
 
 def confusion(truth, prediction, num_classes):
-    counted = Confusion(num_classes)
+    counted = ConfusionMatrix(num_classes)
     counted.update(np.array(truth, np.uint8), np.array(prediction, np.uint8))
     return counted
 
@@ -85,7 +85,7 @@ def test_label_that_is_no_class_is_refused(truth, prediction, match):
 def test_updates_add_up():
     rng = np.random.default_rng(0)
     truth, prediction = rng.choice([0, 1, 2, IGNORE_LABEL], (4, 5, 6)), rng.integers(0, 3, (4, 5, 6))
-    whole, parts = Confusion(3), Confusion(3)
+    whole, parts = ConfusionMatrix(3), ConfusionMatrix(3)
     whole.update(truth, prediction)
     for pair in zip(truth, prediction):
         parts.update(*pair)
@@ -99,7 +99,7 @@ def test_many_classes_in_bytes_do_not_overflow():
 
 
 def test_nothing_counted():
-    for counted in (Confusion(3), confusion([IGNORE_LABEL], [0], 3)):
+    for counted in (ConfusionMatrix(3), confusion([IGNORE_LABEL], [0], 3)):
         assert np.isnan(counted.iou()).all()
         for mean in ("miou", "miou_present", "pixel_accuracy", "mean_accuracy", "frequency_weighted_iou"):
             assert np.isnan(getattr(counted, mean)())

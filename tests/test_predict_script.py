@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from keras_liteseg.predictor import load_predictor
-from keras_liteseg.video import open_video, video_writer
-from keras_liteseg.visualization.overlay import overlay
+from keras_liteseg.drawing.overlay import overlay
+from keras_liteseg.inference.load import load_predictor
+from keras_liteseg.inference.video import open_video, video_writer
 
 
 @pytest.fixture(scope="module")

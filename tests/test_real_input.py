@@ -3,14 +3,17 @@
 import numpy as np
 import pytest
 
+from keras_liteseg.conversion.convert import convert
 from keras_liteseg.datasets import load_dataset
+from keras_liteseg.drawing.overlay import overlay
 from keras_liteseg.evaluation import evaluate
-from keras_liteseg.models import fold_batch_norm
-from keras_liteseg.predictor import calibration_images, keras_predictor, load_network, load_predictor
+from keras_liteseg.graph.fold import fold_batch_norm
+from keras_liteseg.inference.keras_predictor import keras_predictor
+from keras_liteseg.inference.load import load_predictor
+from keras_liteseg.inference.predictor import calibration_images
+from keras_liteseg.models.network import load_network
 from keras_liteseg.quantization.post_training import post_training
 from keras_liteseg.quantization.simulate import simulate_int8
-from keras_liteseg.tflite.convert import convert
-from keras_liteseg.visualization.overlay import overlay
 
 SIZE = (512, 1024)
 

@@ -1,7 +1,7 @@
 """Write the tables of README.md and docs/ from the measurements in results/ and the cards in pretrained/.
 
-    python -m benchmarks.tables            rewrites them
-    python -m benchmarks.tables --check    fails when one is not what the results say
+python -m benchmarks.tables            rewrites them
+python -m benchmarks.tables --check    fails when one is not what the results say
 """
 
 from absl import flags

@@ -66,7 +66,7 @@ def trainings_table(results):
         training, test = results.get(f"{name}_training"), results.get(f"{name}_float")
         if training and test:
             cells = [
-                f"[{training['recipe']['model']}](../configs/{name}.yaml)",
+                f"[{training['config']['model']}](../configs/{name}.yaml)",
                 "x".join(map(str, test["input_size"])),
                 start,
                 epochs_cell(training),

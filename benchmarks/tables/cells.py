@@ -21,10 +21,10 @@ def accuracy_cell(result):
 
 def epochs_cell(training):
     """Return the epochs, of a training that was stopped with those that it was to have."""
-    done, planned = training["epochs"], training["recipe"]["epochs"]
+    done, planned = training["epochs"], training["config"]["epochs"]
     return str(done) if done == planned else f"{done} of {planned}"
 
 
 def trained_on_val(training):
     """Return whether a training saw the validation split, whose mIoU then says nothing."""
-    return training["recipe"]["data_options"].get("train", {}).get("split") == "trainval"
+    return training["config"]["data_options"].get("train", {}).get("split") == "trainval"

@@ -2,7 +2,7 @@
 
 from benchmarks.tables.cells import accuracy_cell, threads_cell, trained_on_val
 
-# By one recipe each: LPS-Net-S, what the expansion found, and the last network of its path.
+# By one config each: LPS-Net-S, what the expansion found, and the last network of its path.
 EXPANDED = (
     "lps_net_s_camvid_scratch",
     "lps_net_expanded_camvid_scratch",
@@ -33,7 +33,7 @@ def _node_row(number, node, candidates, final):
 
 
 def expanded_table(results):
-    """The networks of `EXPANDED`, those with one input size trained by one recipe."""
+    """The networks of `EXPANDED`, those with one input size trained by one config."""
     lines = [
         "| network | input | int8 file | ms, 1 / 2 threads | val mIoU | test mIoU, float | int8 | int8, QAT |",
         "|---|---|---|---|---|---|---|---|",
@@ -46,7 +46,7 @@ def expanded_table(results):
         training, test = results.get(f"{name}_training"), results.get(f"{name}_float")
         if training and test:
             cells = [
-                f"`{training['recipe']['model']}`",
+                f"`{training['config']['model']}`",
                 "x".join(map(str, test["input_size"])),
                 size.get(f"{name}_int8.tflite", ""),
                 threads_cell(times.get(f"{name}_int8.tflite", {}), digits=2),

@@ -1,6 +1,6 @@
 """The trainings that the pages show, in their order."""
 
-# Name of the recipe and the results: (what it is, what the training started from).
+# Name of the config and the results: (what it is, what the training started from).
 EXPERIMENTS = {
     "ndnet45_cityscapes": ("NDNet45, official weights, 2 Cityscapes val frames (1024x2048)", ""),
     "ndnet45_camvid_finetuned": ("NDNet45, CamVid test, from the official Cityscapes weights", "Cityscapes"),

@@ -1,7 +1,5 @@
 """Tables of latency and of training speed."""
 
-from benchmarks.tables.cells import threads_cell
-
 
 def latency_table(results):
     """Latency of NDNet45's files, with the ratio to float32 at the same number of threads."""

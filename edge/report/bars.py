@@ -6,7 +6,7 @@ import itertools
 from markupsafe import Markup
 
 from edge.report.rows import PRECISIONS
-from keras_liteseg.visualization.charts import ticks
+from keras_liteseg.drawing.charts import ticks
 
 # A bar that is this many times as long as the median one would leave nothing of the others, and is cut.
 LONGEST_BAR = 8

@@ -11,7 +11,7 @@ from edge.report.profiles import no_profiles, profiles
 from edge.report.rows import PRECISIONS, device_text, groups
 from edge.report.scatter import GUIDES, Mark, pareto, scatter, shape
 from keras_liteseg.files import atomic_path
-from keras_liteseg.visualization.report import UNKNOWN, megabytes, milliseconds, percent
+from keras_liteseg.reports.demo_report import UNKNOWN, megabytes, milliseconds, percent
 
 # Widths in pixels of the picture for a desk, for paper and for a phone.
 WIDTHS = {"wide": 1120, "middle": 690, "narrow": 330}
@@ -33,7 +33,7 @@ def write_page(path, runs, passed_over, left_out, comparison=None):
     """
     environment = jinja2.Environment(
         loader=jinja2.ChoiceLoader(
-            [jinja2.PackageLoader("edge.report", "."), jinja2.PackageLoader("keras_liteseg", "visualization")]
+            [jinja2.PackageLoader("edge.report", "."), jinja2.PackageLoader("keras_liteseg", "reports")]
         ),
         autoescape=True,
         undefined=jinja2.StrictUndefined,

@@ -5,7 +5,7 @@ import functools
 import json
 import pathlib
 
-from edge import results
+from edge import result_files
 from keras_liteseg.errors import UserError
 
 PRECISIONS = ("float32", "float16", "int16x8", "int8")
@@ -52,7 +52,7 @@ class Run:
 
     Attributes:
         path: the file that holds it.
-        command, date, host, versions: as `edge.results.read` gives them.
+        command, date, host, versions: as `edge.result_files.read` gives them.
         rows: its `Row`s.
     """
 
@@ -153,7 +153,7 @@ def load(paths):
     """Read result files.
 
     Args:
-        paths: files; those that are JSON, but no results of the benchmark, are passed over.
+        paths: files; those that are JSON, but no result_files of the benchmark, are passed over.
 
     Returns:
         (runs, paths passed over, number of rows left out): runs by date, with the newest row only of each file, by name
@@ -167,7 +167,7 @@ def load(paths):
     runs, passed_over = [], []
     for path in dict.fromkeys(map(pathlib.Path, paths)):
         try:
-            rows = results.read(path)
+            rows = result_files.read(path)
         except UserError:
             if not _is_json(path):
                 raise

@@ -18,14 +18,14 @@ and what they lead to:
     device.close()
         Takes away what was put there.
     session.ask(line) -> dict
-        Sends one line of the protocol of `edge/runner.py` and returns the answer. Raises `MeasurementFailed` when the
-        model fails, the process dies or no answer comes within `timeout_s` seconds; the session is then over. Raises
+        Sends one line of the protocol of `edge/device/runner.py` and returns the answer. Raises `MeasurementFailed`
+        when the model fails, the process dies or no answer comes within `timeout_s` seconds; the session is then over. Raises
         `Unsupported` when the tool there cannot do it.
     session.close()
         Ends the process; may be called twice.
 
-A target that drives a tool of its own, and not `edge/runner.py`, may know less: see `Unsupported` and the statistics
-that `edge.latency` takes in place of single times.
+A target that drives a tool of its own, and not `edge/device/runner.py`, may know less: see `Unsupported` and the
+statistics that `edge.latency` takes in place of single times.
 
 The benchmark asks one session at a time, but keeps all of them loaded to the end.
 """

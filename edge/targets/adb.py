@@ -18,7 +18,7 @@ import subprocess
 import sys
 import time
 
-from edge.benchmark_model import last_line
+from edge.benchmark_model_log import last_line
 from edge.targets import MeasurementFailed
 from edge.targets.adb_session import Session
 from keras_liteseg.errors import UserError

@@ -1,4 +1,4 @@
-"""One model in `benchmark_model` on a phone, asked as `edge/runner.py` is."""
+"""One model in `benchmark_model` on a phone, asked as `edge/device/runner.py` is."""
 
 import collections
 import math
@@ -9,9 +9,9 @@ import tempfile
 
 import numpy as np
 
-from edge.benchmark_model import last_line, parse
+from edge.benchmark_model_log import last_line, parse
+from edge.device.tensors import pack, unpack
 from edge.targets import MeasurementFailed, Unsupported
-from edge.tensors import pack, unpack
 from keras_liteseg.tflite import flatbuffer
 
 # What each form of the program needs to run all of a model on an accelerator, or to fail.

@@ -12,9 +12,9 @@ import re
 import numpy as np
 
 from edge import targets, web_server
+from edge.device.tensors import pack, random_input, unpack
 from edge.targets import MeasurementFailed, Unsupported
 from edge.targets.chromium import Chromium, TooLate, find_program
-from edge.tensors import pack, random_input, unpack
 from keras_liteseg.errors import UserError
 from keras_liteseg.tflite.gpu_log import refused_ops
 
@@ -82,7 +82,7 @@ class Session:
         self._chromium = Chromium(program, _WEBGPU if accelerator == "webgpu" else ())
 
     def ask(self, line):
-        """Answer `line` as `edge/runner.py` does; see `edge.targets`."""
+        """Answer `line` as `edge/device/runner.py` does; see `edge.targets`."""
         command, *arguments = line.split()
         try:
             if command == "load":

@@ -1,4 +1,4 @@
-"""A process of `edge/runner.py`, here or on a device, that is asked line by line."""
+"""A process of `edge/device/runner.py`, here or on a device, that is asked line by line."""
 
 import json
 import signal

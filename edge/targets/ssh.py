@@ -19,7 +19,8 @@ import subprocess
 import tempfile
 import urllib.parse
 
-from edge import to_onnx, trtexec
+from edge import to_onnx
+from edge.device import trtexec
 from edge.targets import RUNNER_FILES, MeasurementFailed
 from edge.targets.session import Session
 from keras_liteseg.errors import UserError
@@ -28,7 +29,7 @@ HOME = ".cache/keras_liteseg"
 CONNECT_S = 10
 INSTALL_S = 900
 ACCELERATORS = {"": "cpu", "/gpu": "gpu", "/tensorrt": "tensorrt"}
-"""Path of an address: what `edge/runner.py` calls it."""
+"""Path of an address: what `edge/device/runner.py` calls it."""
 
 # Which Python to use there: LiteRT has wheels from 3.10 on.
 _FIND_PYTHON = """

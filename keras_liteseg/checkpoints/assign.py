@@ -7,7 +7,7 @@ import numpy as np
 from keras import layers
 
 from keras_liteseg.errors import UserError
-from keras_liteseg.models.fold import norms_after_convolutions
+from keras_liteseg.graph.fold import norms_after_convolutions
 
 # Entries that a model may lack: heads that only training uses (NDNet, PP-LiteSeg), and the ImageNet classifiers that
 # official LiteSeg files carry along.
@@ -150,7 +150,7 @@ def _torch_name(name, state):
     if found:
         path, block, part = found.groups()
         paths = _LPS_NET_PATHS[len({other.split(".")[1] for other in state if _PADDLE_LPS_NET.match(other)})]
-        name = f"{paths[int(path)]}.stages.{block}.{'0' if part == 'conv' else '1'}.{name[found.end():]}"
+        name = f"{paths[int(path)]}.stages.{block}.{'0' if part == 'conv' else '1'}.{name[found.end() :]}"
     return ".".join(part for part in name.split(".") if part != "module")
 
 

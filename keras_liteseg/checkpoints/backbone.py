@@ -8,8 +8,8 @@ import keras
 from keras_liteseg.checkpoints.assign import assign_backbone, canonical_entries, wanted_entries
 from keras_liteseg.checkpoints.files import read_weights
 from keras_liteseg.errors import UserError
-from keras_liteseg.models.layers import BN_EPSILON
-from keras_liteseg.models.registry import IMAGENET_MEAN, IMAGENET_STD
+from keras_liteseg.networks.layers import BN_EPSILON
+from keras_liteseg.networks.registry import IMAGENET_MEAN, IMAGENET_STD
 
 # What the names of a backbone's layers begin with: LiteSeg's three, PP-LiteSeg's, NDNet's.
 _PREFIXES = ("mobile_features_", "shuffle_features_", "resnet_features_", "backbone_", "features_")

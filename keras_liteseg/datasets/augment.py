@@ -26,7 +26,7 @@ class Augmentation:
         brightness, contrast, saturation: strength s in [0, 1]; the factor is uniform in [1 - s, 1 + s].
         hue: largest shift as a fraction of the colour circle, in [0, 0.5].
         color_probability: probability of each of these four, which come in random order.
-        cutmix: probability that a rectangle of the result is taken from another sample, see `paste`.
+        cutmix: probability that a rectangle of the result is taken from another sample, see `cutmix`.
         fill: value (0 to 255) of the image where the scaled frame is smaller than the crop, and in turned corners.
 
     Raises:
@@ -94,7 +94,7 @@ def augment(image, mask, augmentation, rng):
     return image, mask
 
 
-def paste(sample, other, rng):
+def cutmix(sample, other, rng):
     """Return a sample with a rectangle of another one, image and mask, in the same place.
 
     The rectangle covers half of the area; its place and shape, from the full height to the full width, are random.

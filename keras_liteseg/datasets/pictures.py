@@ -70,6 +70,4 @@ def find_pictures(path):
     if not found:
         raise UserError(f"The folder {path} has no pictures; wanted files that end in {', '.join(IMAGE_SUFFIXES)}.")
     names = [str(file.relative_to(path).with_suffix("")) for file in found]
-    return {
-        name if names.count(name) == 1 else str(file.relative_to(path)): file for name, file in zip(names, found)
-    }
+    return {name if names.count(name) == 1 else str(file.relative_to(path)): file for name, file in zip(names, found)}

@@ -6,7 +6,7 @@ import threading
 import cv2
 import numpy as np
 
-from keras_liteseg.datasets.augment import augment, paste, resize_sample
+from keras_liteseg.datasets.augment import augment, cutmix, resize_sample
 from keras_liteseg.datasets.base import SegmentationDataset
 from keras_liteseg.errors import UserError
 
@@ -43,7 +43,7 @@ def training_samples(dataset, augmentation, seed=0):
         rng = np.random.default_rng((seed, pass_index, index))
         sample = augment(*_read(dataset, index), augmentation, rng)
         if augmentation.cutmix and rng.random() < augmentation.cutmix:
-            sample = paste(sample, augment(*_read(dataset, int(rng.integers(length))), augmentation, rng), rng)
+            sample = cutmix(sample, augment(*_read(dataset, int(rng.integers(length))), augmentation, rng), rng)
         return sample
 
     return load

@@ -11,7 +11,7 @@ import dataclasses
 import math
 
 from keras_liteseg.errors import UserError
-from keras_liteseg.models.lps_net import NETWORKS, family_name
+from keras_liteseg.networks.lps_net import NETWORKS, family_name
 
 CRITERIA = ("latency", "reference")
 

@@ -1,6 +1,6 @@
 """Weights of a network for the network that it grew into."""
 
-from keras_liteseg.models.lps_net import PATH_NAMES, STRIDES
+from keras_liteseg.networks.lps_net import PATH_NAMES, STRIDES
 
 
 def inherit(network, architecture, parent, parent_architecture):

@@ -1,4 +1,4 @@
-"""What a search leaves behind: its path as data and as a picture, and the recipe of the network that it found."""
+"""What a search leaves behind: its path as data and as a picture, and the config of the network that it found."""
 
 import dataclasses
 import json
@@ -9,12 +9,12 @@ import yaml
 from keras_liteseg.errors import UserError
 from keras_liteseg.expansion.algorithm import slope
 from keras_liteseg.files import atomic_path, require_writable, write_json
-from keras_liteseg.results import provenance
-from keras_liteseg.visualization.expansion import expansion_picture
+from keras_liteseg.provenance import provenance
+from keras_liteseg.reports.expansion import expansion_picture
 
 SEARCH_FILE = "search.json"
 PICTURE_FILE = "search.svg"
-RECIPE_FILE = "winner.yaml"
+CONFIG_FILE = "winner.yaml"
 PUBLISHED = ("lps_net_s", "lps_net_m", "lps_net_l")
 
 
@@ -23,7 +23,7 @@ class Record:
 
     Args:
         folder: where it lies, a path.
-        recipe: `Recipe` that is to train the network found.
+        config: `TrainingConfig` that is to train the network found.
         decisions: dict of everything that decides the outcome, which must be the same when a search goes on.
         resume: whether it goes on.
 
@@ -31,9 +31,9 @@ class Record:
         UserError: there is a search already, or none to go on with, or it was one with other decisions.
     """
 
-    def __init__(self, folder, recipe, decisions, resume=False):
+    def __init__(self, folder, config, decisions, resume=False):
         self.folder = pathlib.Path(folder)
-        self._recipe = recipe
+        self._config = config
         self._decisions = json.loads(json.dumps(decisions))  # tuples are lists, as in what is read
         self._rounds = []
         self._published = {}
@@ -62,7 +62,7 @@ class Record:
         changed = sorted(name for name in before.keys() | now.keys() if before.get(name) != now.get(name))
         if changed:
             name = changed[0]
-            values = ("another", "this") if name == "recipe" else (before.get(name), now.get(name))
+            values = ("another", "this") if name == "config" else (before.get(name), now.get(name))
             raise UserError(
                 f"The search in {self.folder} was begun with {name} {values[0]}, not {values[1]}; go on with that, or "
                 "start another one in another folder."
@@ -114,7 +114,7 @@ class Record:
         return (within or timed[:1])[-1]
 
     def finish(self, time_together):
-        """Time the path anew, write the recipe of the network found, and say how to train it.
+        """Time the path anew, write the config of the network found, and say how to train it.
 
         The latencies of the rounds are products of ratios, one for each round. So the networks of the path and those of
         `PUBLISHED` are timed once more, in one run, and the last within the budget is the one found.
@@ -130,18 +130,18 @@ class Record:
             now = self._final[_name(node)]
             print(f" {_name(node)}: {now:.2f} ms timed with the others, {node.latency:.2f} in its round")
         name = self.winner.architecture.name
-        values = dataclasses.asdict(dataclasses.replace(self._recipe, model=name))
+        values = dataclasses.asdict(dataclasses.replace(self._config, model=name))
         values = {key: list(value) if isinstance(value, tuple) else value for key, value in values.items()}
-        train = f"python train.py --config {self.folder / RECIPE_FILE} --data_dir DIR --output_dir runs/winner"
+        train = f"python train.py --config {self.folder / CONFIG_FILE} --data_dir DIR --output_dir runs/winner"
         export = (
             "python export_tflite.py --model runs/winner/best.keras --quantization int8 --data "
-            f"{self._recipe.data} --data_dir DIR --output winner.tflite"
+            f"{self._config.data} --data_dir DIR --output winner.tflite"
         )
         header = f"# {_text(self.winner)} after the short training of the search.\n#\n#   {train}\n#   {export}\n"
-        with atomic_path(self.folder / RECIPE_FILE) as temporary:
+        with atomic_path(self.folder / CONFIG_FILE) as temporary:
             temporary.write_text(header + yaml.safe_dump(values, sort_keys=False))
         print(f"Found {_text(self.winner)} after the short training")
-        print(f"Wrote {self.folder}/: {SEARCH_FILE}, {PICTURE_FILE}, {RECIPE_FILE}. Train it in full: {train}")
+        print(f"Wrote {self.folder}/: {SEARCH_FILE}, {PICTURE_FILE}, {CONFIG_FILE}. Train it in full: {train}")
 
     def _write(self):
         criterion = self._decisions["criterion"]

@@ -1,10 +1,8 @@
-"""The networks. Importing this package registers them."""
+"""Networks with their weights: made, loaded, saved."""
 
-from keras_liteseg.models import liteseg as _liteseg
-from keras_liteseg.models import ndnet as _ndnet
-from keras_liteseg.models import pp_liteseg as _pp_liteseg
-from keras_liteseg.models.fold import fold_batch_norm
-from keras_liteseg.models.lps_net import lps_net  # hides the module of that name
-from keras_liteseg.models.registry import create_model, list_models, model_entry
+from keras_liteseg.models.archive import load_model, save_model
+from keras_liteseg.models.create import create_model
+from keras_liteseg.models.pretrained import list_pretrained
+from keras_liteseg.models.weights import load_checkpoint
 
-__all__ = ["create_model", "fold_batch_norm", "list_models", "lps_net", "model_entry"]
+__all__ = ["create_model", "list_pretrained", "load_checkpoint", "load_model", "save_model"]

@@ -1,6 +1,6 @@
 """Size and cost of the networks, as a table.
 
-  python -m keras_liteseg.models.summary --input_size 512x1024 --models 'ndnet*'
+python -m keras_liteseg.models.summary --input_size 512x1024 --models 'ndnet*'
 """
 
 import argparse
@@ -13,8 +13,9 @@ from keras import layers
 from keras_liteseg import cli
 from keras_liteseg.errors import UserError
 from keras_liteseg.files import write_json
-from keras_liteseg.models.registry import create_model, list_models, model_entry
-from keras_liteseg.results import provenance
+from keras_liteseg.models import create_model
+from keras_liteseg.networks.registry import list_models, model_spec
+from keras_liteseg.provenance import provenance
 
 ROW = "{:<20} {:>12} {:>12} {:>12} {:>14}"
 
@@ -45,7 +46,7 @@ def summarize(name, input_size, num_classes=19):
     model = create_model(name, (*input_size, 3), num_classes)
     training = create_model(name, (None, None, 3), num_classes, aux_heads=True)
     return Summary(
-        count_parameters(model), count_parameters(training), count_macs(model), model_entry(name).output_stride
+        count_parameters(model), count_parameters(training), count_macs(model), model_spec(name).output_stride
     )
 
 
@@ -73,14 +74,14 @@ def summaries(pattern, input_size, num_classes=19):
     if not names:
         raise UserError(f"No network is named '{pattern}'; the names are {', '.join(list_models())}.")
     for name in names:
-        fits = not any(length % model_entry(name).size_multiple for length in input_size)
+        fits = not any(length % model_spec(name).size_multiple for length in input_size)
         yield name, summarize(name, input_size, num_classes) if fits else None
 
 
 def line(name, summary):
     """Return the line of the table for a pair of `summaries`."""
     if summary is None:
-        return f"{name:<20} needs height and width that are multiples of {model_entry(name).size_multiple}"
+        return f"{name:<20} needs height and width that are multiples of {model_spec(name).size_multiple}"
     aux = summary.training_parameters - summary.parameters
     cells = (f"{summary.parameters:,}", f"{aux:,}", f"{summary.macs / 1e9:.4f} G", summary.output_stride)
     return ROW.format(name, *cells)

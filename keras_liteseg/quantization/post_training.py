@@ -1,12 +1,12 @@
 """Post-training quantization: scales from calibration images, no training step."""
 
-from keras_liteseg.models.fold import fold_batch_norm
-from keras_liteseg.models.restructure import restructure_any_size
-from keras_liteseg.predictor import calibration_images
+from keras_liteseg.graph.fold import fold_batch_norm
+from keras_liteseg.graph.restructure import restructure_any_size
+from keras_liteseg.inference.predictor import calibration_images
 from keras_liteseg.quantization.bias_correction import correct_biases
-from keras_liteseg.quantization.byte_input import byte_input
-from keras_liteseg.quantization.equalize import equalize
-from keras_liteseg.quantization.ranges import calibrate
+from keras_liteseg.quantization.calibration import calibrate
+from keras_liteseg.quantization.cross_layer_equalization import equalize
+from keras_liteseg.quantization.input_requantization import byte_input
 
 
 def quantize(network, metadata, dataset, count, method="mse", repair=True):

@@ -3,7 +3,7 @@
 import numpy as np
 from tqdm import tqdm
 
-from keras_liteseg.quantization.ranges import fused_operations
+from keras_liteseg.quantization.calibration import fused_operations
 from keras_liteseg.quantization.simulate import FakeQuantize, set_rounded_weights, simulate_int8
 
 

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from keras_liteseg.quantization.ranges import fused_operations
+from keras_liteseg.quantization.calibration import fused_operations
 
 
 @keras.saving.register_keras_serializable("keras_liteseg")

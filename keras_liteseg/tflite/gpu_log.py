@@ -1,6 +1,6 @@
 """What LiteRT writes to stderr about its GPU accelerator.
 
-This file needs nothing: the benchmark ships it beside `edge/gpu_runner.py` to devices that do not have this package.
+This file needs nothing: the benchmark ships it beside `edge/device/gpu_runner.py` to devices without this package.
 """
 
 import re

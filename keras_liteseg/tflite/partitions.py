@@ -1,7 +1,7 @@
 """Which ops of a loaded TFLite model the XNNPACK delegate took.
 
-This file needs nothing but a LiteRT interpreter: the benchmark ships it beside `edge/runner.py` to devices that do not
-have this package.
+This file needs nothing but a LiteRT interpreter: the benchmark ships it beside `edge/device/runner.py` to devices
+without this package.
 """
 
 import collections

@@ -10,8 +10,8 @@ import keras
 
 from keras_liteseg.errors import UserError
 from keras_liteseg.files import atomic_path, write_json
-from keras_liteseg.results import provenance
-from keras_liteseg.training.statistics import statistics
+from keras_liteseg.provenance import provenance
+from keras_liteseg.training.batch_norm_statistics import statistics
 
 
 @contextlib.contextmanager
@@ -112,7 +112,7 @@ class LastState(keras.callbacks.Callback):
             model.load_weights(self.path)
         except Exception as error:  # h5py and Keras raise errors of many types.
             raise UserError(
-                f"Cannot resume from {self.path}: it is damaged or was saved by another recipe. Start into another "
+                f"Cannot resume from {self.path}: it is damaged or was saved by another config. Start into another "
                 "--output_dir."
             ) from error
         return epochs

@@ -59,21 +59,21 @@ def is_chief():
     return not addresses or task == addresses[0]
 
 
-def require_fitting(recipe, devices):
-    """Refuse a recipe that cannot be spread over that many devices.
+def require_fitting(config, devices):
+    """Refuse a config that cannot be spread over that many devices.
 
     Raises:
         UserError: the batch does not divide evenly, or gradients are to be accumulated.
     """
-    if recipe.batch_size % devices:
+    if config.batch_size % devices:
         raise UserError(
-            f"batch_size is {recipe.batch_size} on {devices} devices; it counts the images of all devices together, so "
+            f"batch_size is {config.batch_size} on {devices} devices; it counts the images of all devices together, so "
             f"make it a multiple of {devices}."
         )
-    if devices > 1 and recipe.accumulate > 1:
+    if devices > 1 and config.accumulate > 1:
         # Keras then updates inside a conditional, in which devices cannot exchange their gradients.
         raise UserError(
-            f"accumulate is {recipe.accumulate} on {devices} devices, but works on one; set it to 1 and raise "
+            f"accumulate is {config.accumulate} on {devices} devices, but works on one; set it to 1 and raise "
             "batch_size instead."
         )
 

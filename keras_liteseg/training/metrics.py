@@ -11,7 +11,7 @@ class MeanIoU(keras.metrics.Metric):
     """Mean IoU over the classes that occur in labels or predictions, pixels of `IGNORE_LABEL` left out.
 
     Takes labels, integers (N, height, width), and logits, float (N, height, width, num_classes). The same number as
-    `keras_liteseg.metrics.Confusion.miou`, up to float32 counting.
+    `keras_liteseg.metrics.ConfusionMatrix.miou`, up to float32 counting.
     """
 
     def __init__(self, num_classes, name="miou", **kwargs):

@@ -1,4 +1,4 @@
-"""Optimizer and learning-rate schedules of the recipes."""
+"""Optimizer and learning-rate schedules of the configs."""
 
 import math
 
@@ -10,7 +10,7 @@ from keras import ops
 class SGD(keras.optimizers.SGD):
     """SGD with momentum whose weight decay is part of the gradient.
 
-    Published recipes mean this form (PyTorch's and Caffe's). Keras's own `weight_decay` is the decoupled one, which
+    Published configs mean this form (PyTorch's and Caffe's). Keras's own `weight_decay` is the decoupled one, which
     with momentum 0.9 acts ten times weaker.
 
     Args:

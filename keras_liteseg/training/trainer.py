@@ -1,4 +1,4 @@
-"""Training of a recipe with `fit`, from data set to best model file."""
+"""Training of a config with `fit`, from data set to best model file."""
 
 import contextlib
 import csv
@@ -10,17 +10,21 @@ import sys
 import keras
 import yaml
 
-from keras_liteseg.checkpoints import initialize_from
 from keras_liteseg.datasets.augment import Augmentation
+from keras_liteseg.datasets.class_statistics import CLASS_WEIGHTS, count_classes
 from keras_liteseg.datasets.samples import CachedDataset
-from keras_liteseg.datasets.statistics import CLASS_WEIGHTS, count_classes
 from keras_liteseg.errors import UserError
 from keras_liteseg.files import atomic_path
-from keras_liteseg.model_file import Metadata, save_model
-from keras_liteseg.models import create_model, model_entry
-from keras_liteseg.models.registry import check_input_shape
-from keras_liteseg.models.size import at_size
+from keras_liteseg.graph.size import at_size
+from keras_liteseg.metadata import Metadata
+from keras_liteseg.models import create_model
+from keras_liteseg.models.archive import save_model
+from keras_liteseg.models.weights import initialize_from
+from keras_liteseg.networks import model_spec
+from keras_liteseg.networks.registry import check_input_shape
+from keras_liteseg.training.batch_norm_statistics import AverageStatistics, measure_statistics
 from keras_liteseg.training.callbacks import Journal, LastState, Validation
+from keras_liteseg.training.data_loader import evaluation_batches, training_batches
 from keras_liteseg.training.distillation import Student, load_teacher
 from keras_liteseg.training.distribute import (
     choose_strategy,
@@ -32,30 +36,28 @@ from keras_liteseg.training.distribute import (
     require_fitting,
     require_same_epoch,
 )
-from keras_liteseg.training.feed import evaluation_batches, training_batches
 from keras_liteseg.training.losses import CrossEntropy, SegmentationLoss
 from keras_liteseg.training.metrics import MeanIoU
 from keras_liteseg.training.optimizers import SGD, CosineSchedule, PolySchedule, StepSchedule, adamw
-from keras_liteseg.training.statistics import AverageStatistics, measure_statistics
 
 CACHE_BYTES = 2 * 2**30
 
 BEST_FILE = "best.keras"
 LAST_FILE = "last.weights.h5"
 LOG_FILE = "log.csv"
-RECIPE_FILE = "recipe.yaml"
+CONFIG_FILE = "config.yaml"
 JOURNAL_FILE = "journal.json"
 
 
-def train(recipe, train_data, val_data, output_dir, init_from=None, resume=False):
+def train(config, train_data, val_data, output_dir, init_from=None, resume=False):
     """Train a network and keep the weights of the best validation mIoU, or with `keep: last` the last.
 
-    Writes into `output_dir`: `best.keras` (the network without auxiliary heads, see `keras_liteseg.model_file`),
+    Writes into `output_dir`: `best.keras` (the network without auxiliary heads, see `keras_liteseg.models.archive`),
     `last.weights.h5` (weights and optimizer, to resume), `log.csv`, `journal.json` (device, versions, seconds),
-    `recipe.yaml` and, on TensorFlow, `tensorboard/`.
+    `config.yaml` and, on TensorFlow, `tensorboard/`.
 
     Args:
-        recipe: a `Recipe`.
+        config: a `TrainingConfig`.
         train_data, val_data: `SegmentationDataset`s with the same classes.
         output_dir: folder for all of it.
         init_from: official checkpoint or `.keras` file to start from; layers that depend on the number of classes
@@ -69,17 +71,17 @@ def train(recipe, train_data, val_data, output_dir, init_from=None, resume=False
         UserError: an option does not fit, a file cannot be read or written, or the loss became NaN.
     """
     # The training model takes any size, so a wrong one would show only in the middle of `fit`.
-    check_input_shape(recipe.model, (*recipe.crop_size, 3), aux_heads=True)
-    check_input_shape(recipe.model, (*recipe.eval_size, 3))
+    check_input_shape(config.model, (*config.crop_size, 3), aux_heads=True)
+    check_input_shape(config.model, (*config.eval_size, 3))
     output_dir = pathlib.Path(output_dir)
-    prepare_output(output_dir, recipe, resume, output_dir / LAST_FILE)
-    keras.utils.set_random_seed(recipe.seed)
-    steps = epoch_steps(recipe, train_data)
+    prepare_output(output_dir, config, resume, output_dir / LAST_FILE)
+    keras.utils.set_random_seed(config.seed)
+    steps = epoch_steps(config, train_data)
     strategy = choose_strategy()
-    require_fitting(recipe, strategy.num_replicas_in_sync)
+    require_fitting(config, strategy.num_replicas_in_sync)
     with strategy.scope():
-        backbone = None if init_from or resume else recipe.backbone_weights or None
-        model, inference = build(recipe, train_data, steps, backbone)
+        backbone = None if init_from or resume else config.backbone_weights or None
+        model, inference = build(config, train_data, steps, backbone)
         if init_from and not resume:
             fresh = initialize_from(model, init_from)
             print(f"Starting from {init_from}" + (f"; new: {', '.join(fresh)}" if fresh else ""))
@@ -91,37 +93,37 @@ def train(recipe, train_data, val_data, output_dir, init_from=None, resume=False
     if resume and is_chief():
         _trim_log(output_dir / LOG_FILE, first_epoch)
     print(
-        f"Training {recipe.model} ({inference.count_params():,} parameters) on {len(train_data)} images of "
+        f"Training {config.model} ({inference.count_params():,} parameters) on {len(train_data)} images of "
         f"{train_data.name}, {strategy.num_replicas_in_sync} device(s), into {output_dir}"
         + ("" if on_tensorflow() else f"; no TensorBoard logs on {keras.backend.backend()}, see {LOG_FILE}"),
         flush=True,
     )
 
-    entry = model_entry(recipe.model)
+    entry = model_spec(config.model)
     norm = dict(mean=entry.mean, std=entry.std)
     samples = CachedDataset(train_data, CACHE_BYTES)
-    options = dict(seed=recipe.seed, heads=len(model.outputs), **norm)
+    options = dict(seed=config.seed, heads=len(model.outputs), **norm)
     with strategy.scope():
         first_batches, batches = (
-            training_batches(samples, augmentation(recipe), recipe.batch_size, first_step=step, **options)
+            training_batches(samples, augmentation(config), config.batch_size, first_step=step, **options)
             for step in (0, first_epoch * steps)
         )
         validation = evaluation_batches(
-            CachedDataset(val_data, CACHE_BYTES), recipe.eval_size, min(recipe.batch_size, len(val_data)), **norm
+            CachedDataset(val_data, CACHE_BYTES), config.eval_size, min(config.batch_size, len(val_data)), **norm
         )
-    metadata = Metadata(recipe.model, train_data.name, train_data.classes, entry.mean, entry.std)
+    metadata = Metadata(config.model, train_data.name, train_data.classes, entry.mean, entry.std)
 
     def save():
         # Files hold a network of one definite size, of Keras's own class.
         network = keras.Model(inference.input, inference.output, name=inference.name)
         if is_chief():
-            save_model(at_size(network, recipe.eval_size), output_dir / BEST_FILE, metadata)
+            save_model(at_size(network, config.eval_size), output_dir / BEST_FILE, metadata)
 
     def measure():
         # Always over the same batches, so that a resumed training gets the same statistics.
         measure_statistics(inference, first_batches)
 
-    callbacks = [Validation(inference, validation, measure, last, save, recipe.keep)]
+    callbacks = [Validation(inference, validation, measure, last, save, config.keep)]
     if strategy.num_replicas_in_sync > 1:
         callbacks.insert(0, AverageStatistics())
     if is_chief():
@@ -136,7 +138,7 @@ def train(recipe, train_data, val_data, output_dir, init_from=None, resume=False
         model.fit(
             batches,
             steps_per_epoch=steps,
-            epochs=recipe.epochs,
+            epochs=config.epochs,
             initial_epoch=first_epoch,
             verbose=progress() if is_chief() else 0,
             shuffle=False,  # the pipeline does; True only brings a warning
@@ -179,37 +181,37 @@ def stop_clearly(output_dir):
         raise
 
 
-def build(recipe, train_data, steps_per_epoch, backbone_weights=None):
+def build(config, train_data, steps_per_epoch, backbone_weights=None):
     """Return (compiled training model with auxiliary heads, inference model on the same variables).
 
     Both take any legal input size, so that crops and whole frames go through one set of variables.
     """
     num_classes = len(train_data.classes)
-    if recipe.sync_batch_norm and not on_tensorflow():
+    if config.sync_batch_norm and not on_tensorflow():
         raise UserError("sync_batch_norm is for several devices, which KERAS_BACKEND=tensorflow alone trains on.")
-    with precision(recipe.precision):
+    with precision(config.precision):
         network = create_model(
-            recipe.model,
+            config.model,
             (None, None, 3),
             num_classes,
             aux_heads=True,
             backbone_weights=backbone_weights,
-            **recipe.model_options,
+            **config.model_options,
         )
         # Inside, because Keras scales the loss for float16 by the policy of the model that it trains.
         model = distributable(Student)(network.input, network.output, name=network.name)
-    if recipe.sync_batch_norm:
+    if config.sync_batch_norm:
         for layer in network.layers:
             if isinstance(layer, keras.layers.BatchNormalization):
                 layer.synchronized = True
-    if recipe.teacher:
-        model.teacher = load_teacher(recipe, train_data)
+    if config.teacher:
+        model.teacher = load_teacher(config, train_data)
     heads = len(model.outputs)
     model.compile(
-        optimizer=optimizer(recipe, steps_per_epoch, model.trainable_variables),
-        loss=[loss(recipe, train_data)] * heads,
-        loss_weights=[1.0, *aux_weights(recipe, heads - 1)],
-        jit_compile=jit_compile(recipe.jit_compile),
+        optimizer=optimizer(config, steps_per_epoch, model.trainable_variables),
+        loss=[loss(config, train_data)] * heads,
+        loss_weights=[1.0, *aux_weights(config, heads - 1)],
+        jit_compile=jit_compile(config.jit_compile),
     )
     inference = distributable(keras.Model)(model.input, model.outputs[0], name=model.name)
     inference.compile(loss=CrossEntropy(), metrics=[MeanIoU(num_classes)], jit_compile=jit_compile(False))
@@ -219,7 +221,7 @@ def build(recipe, train_data, steps_per_epoch, backbone_weights=None):
 def jit_compile(wanted):
     """Return whether to compile a step: as `wanted`, but always on JAX, which else runs it operation by operation.
 
-    Recipes leave it off by default: XLA's depthwise convolutions are over twenty times slower than oneDNN's on a CPU.
+    Configs leave it off by default: XLA's depthwise convolutions are over twenty times slower than oneDNN's on a CPU.
     """
     return wanted or keras.backend.backend() == "jax"
 
@@ -235,62 +237,62 @@ def precision(policy):
         keras.config.set_dtype_policy(before)
 
 
-def loss(recipe, train_data):
-    """Return the loss of a recipe for one head."""
+def loss(config, train_data):
+    """Return the loss of a config for one head."""
     names = set(inspect.signature(SegmentationLoss).parameters) - {"name", "class_weights"}
     weights = None
-    if recipe.class_weights:
-        weights = CLASS_WEIGHTS[recipe.class_weights](count_classes(train_data))
-    return SegmentationLoss(class_weights=weights, **{name: getattr(recipe, name) for name in names})
+    if config.class_weights:
+        weights = CLASS_WEIGHTS[config.class_weights](count_classes(train_data))
+    return SegmentationLoss(class_weights=weights, **{name: getattr(config, name) for name in names})
 
 
-def aux_weights(recipe, heads):
+def aux_weights(config, heads):
     """Return the loss weight of each of the auxiliary heads."""
-    given = recipe.aux_weights
+    given = config.aux_weights
     if len(given) == 1 or not heads:
         return list(given[:1]) * heads
     if len(given) != heads:
         raise UserError(
-            f"aux_weights has {len(given)} numbers and '{recipe.model}' {heads} auxiliary heads; give one number for "
+            f"aux_weights has {len(given)} numbers and '{config.model}' {heads} auxiliary heads; give one number for "
             "all of them or one each."
         )
     return list(given)
 
 
-def optimizer(recipe, steps_per_epoch, variables):
-    """Return the optimizer of a recipe for the trainable `variables` of a model."""
-    rate, decay_all = schedule(recipe, steps_per_epoch), recipe.decay == "all"
+def optimizer(config, steps_per_epoch, variables):
+    """Return the optimizer of a config for the trainable `variables` of a model."""
+    rate, decay_all = schedule(config, steps_per_epoch), config.decay == "all"
     options = dict(
-        global_clipnorm=recipe.clip_norm or None,
-        gradient_accumulation_steps=recipe.accumulate if recipe.accumulate > 1 else None,
-        use_ema=recipe.ema > 0,
-        ema_momentum=recipe.ema,
+        global_clipnorm=config.clip_norm or None,
+        gradient_accumulation_steps=config.accumulate if config.accumulate > 1 else None,
+        use_ema=config.ema > 0,
+        ema_momentum=config.ema,
     )
-    if recipe.optimizer == "adamw":
-        made = adamw(rate, recipe.weight_decay, decay_all, variables, **options)
+    if config.optimizer == "adamw":
+        made = adamw(rate, config.weight_decay, decay_all, variables, **options)
     else:
-        made = SGD(rate, recipe.momentum, recipe.weight_decay, decay_all, nesterov=recipe.nesterov, **options)
-    if recipe.clip_norm and on_tensorflow():
+        made = SGD(rate, config.momentum, config.weight_decay, decay_all, nesterov=config.nesterov, **options)
+    if config.clip_norm and on_tensorflow():
         clip_whole_gradient(made)
     return made
 
 
-def schedule(recipe, steps_per_epoch):
-    """Return the learning-rate schedule of a recipe, its epochs turned into steps."""
-    warmup = dict(warmup_steps=round(recipe.warmup_epochs * steps_per_epoch), warmup_rate=recipe.warmup_rate)
-    total = recipe.epochs * steps_per_epoch
-    if recipe.schedule == "poly":
-        return PolySchedule(recipe.learning_rate, total, recipe.poly_power, **warmup)
-    if recipe.schedule == "cosine":
-        return CosineSchedule(recipe.learning_rate, total, **warmup)
-    boundaries = [round(epoch * steps_per_epoch) for epoch in recipe.step_epochs]
-    return StepSchedule(boundaries, [recipe.learning_rate, *recipe.step_rates], **warmup)
+def schedule(config, steps_per_epoch):
+    """Return the learning-rate schedule of a config, its epochs turned into steps."""
+    warmup = dict(warmup_steps=round(config.warmup_epochs * steps_per_epoch), warmup_rate=config.warmup_rate)
+    total = config.epochs * steps_per_epoch
+    if config.schedule == "poly":
+        return PolySchedule(config.learning_rate, total, config.poly_power, **warmup)
+    if config.schedule == "cosine":
+        return CosineSchedule(config.learning_rate, total, **warmup)
+    boundaries = [round(epoch * steps_per_epoch) for epoch in config.step_epochs]
+    return StepSchedule(boundaries, [config.learning_rate, *config.step_rates], **warmup)
 
 
-def augmentation(recipe):
-    """Return the `Augmentation` of a recipe."""
-    names = {field.name for field in dataclasses.fields(Augmentation)} & set(vars(recipe))
-    return Augmentation(crop=recipe.crop_size, **{name: getattr(recipe, name) for name in names})
+def augmentation(config):
+    """Return the `Augmentation` of a config."""
+    names = {field.name for field in dataclasses.fields(Augmentation)} & set(vars(config))
+    return Augmentation(crop=config.crop_size, **{name: getattr(config, name) for name in names})
 
 
 def read_log(output_dir):
@@ -316,13 +318,13 @@ def progress():
     return 1 if sys.stdout.isatty() else 2
 
 
-def epoch_steps(recipe, dataset):
+def epoch_steps(config, dataset):
     """Return the number of batches in an epoch."""
-    return recipe.steps_per_epoch or max(len(dataset) // recipe.batch_size, 1)
+    return config.steps_per_epoch or max(len(dataset) // config.batch_size, 1)
 
 
-def prepare_output(output_dir, recipe, resume, state):
-    """Write the recipe into `output_dir`, on several hosts only the chief.
+def prepare_output(output_dir, config, resume, state):
+    """Write the config into `output_dir`, on several hosts only the chief.
 
     Raises:
         UserError: `state`, what a training resumes from, is missing with `resume` or there without; or the folder
@@ -336,6 +338,6 @@ def prepare_output(output_dir, recipe, resume, state):
         return
     for unfinished in output_dir.glob(".partial-*"):
         unfinished.unlink()  # of a training that was killed while it wrote a file
-    with atomic_path(output_dir / RECIPE_FILE) as temporary:
-        values = {name: list(v) if isinstance(v, tuple) else v for name, v in dataclasses.asdict(recipe).items()}
+    with atomic_path(output_dir / CONFIG_FILE) as temporary:
+        values = {name: list(v) if isinstance(v, tuple) else v for name, v in dataclasses.asdict(config).items()}
         temporary.write_text(yaml.safe_dump(values, sort_keys=False))

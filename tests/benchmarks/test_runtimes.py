@@ -11,7 +11,7 @@ from benchmarks.runtimes_files import before_last_upsampling, litert, random_net
 from benchmarks.runtimes_sessions import LiteRT
 from keras_liteseg.errors import UserError
 from keras_liteseg.models import create_model
-from keras_liteseg.ops import resize_bilinear
+from keras_liteseg.networks.ops import resize_bilinear
 
 without_others = pytest.mark.skipif(
     importlib.util.find_spec("tf2onnx") is not None, reason="the other runtimes are installed"
@@ -91,9 +91,7 @@ def test_ratio_is_to_the_fastest_of_the_others():
         {"model": "ndnet45", "threads": 1, "runtime": "ONNX Runtime", "precision": "int8", "status": "failed"},
     ]
     # Round by round: 2, 1.9 and 2.
-    assert runtimes.ratios(rows) == [
-        {"model": "ndnet45", "threads": 1, "best_other": "OpenVINO int8", "ratio": 2.0}
-    ]
+    assert runtimes.ratios(rows) == [{"model": "ndnet45", "threads": 1, "best_other": "OpenVINO int8", "ratio": 2.0}]
     assert runtimes.restructured(rows) == [{"model": "ndnet45", "precision": "int8", "threads": 1, "ratio": 1.2}]
 
 

@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 
 from keras_liteseg import UserError, create_model, load_checkpoint
-from keras_liteseg.checkpoints import initialize_from, load_backbone
+from keras_liteseg.checkpoints import load_backbone
 from keras_liteseg.checkpoints.assign import wanted_entries
-from keras_liteseg.models.registry import IMAGENET_MEAN, IMAGENET_STD
+from keras_liteseg.models.weights import initialize_from
+from keras_liteseg.networks.registry import IMAGENET_MEAN, IMAGENET_STD
 
 SIZE = (64, 64, 3)
 # Network, prefix of its backbone's layers, and a classifier as the file of that backbone has it.
@@ -169,9 +170,7 @@ def assert_equals_applications(model, applications):
 
 def test_keras_applications_file(applications, tmp_path):
     applications.save_weights(tmp_path / "mobilenet.weights.h5")
-    model = create_model(
-        "liteseg_mobilenetv2", (65, 97, 3), backbone_weights=str(tmp_path / "mobilenet.weights.h5")
-    )
+    model = create_model("liteseg_mobilenetv2", (65, 97, 3), backbone_weights=str(tmp_path / "mobilenet.weights.h5"))
     assert_equals_applications(model, applications)
 
 

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from keras_liteseg.datasets import IGNORE_LABEL, load_dataset
-from keras_liteseg.datasets.augment import Augmentation, augment, paste, resize_sample
+from keras_liteseg.datasets.augment import Augmentation, augment, cutmix, resize_sample
 from keras_liteseg.errors import UserError
 
 
@@ -83,7 +83,7 @@ def test_a_pasted_rectangle_covers_half_of_image_and_mask_alike():
     first, second = ((np.full((40, 60, 3), i, np.uint8), np.full((40, 60), i, np.uint8)) for i in (1, 2))
     heights, touched = set(), np.zeros((40, 60), bool)
     for seed in range(200):
-        image, mask = paste(first, second, np.random.default_rng(seed))
+        image, mask = cutmix(first, second, np.random.default_rng(seed))
         np.testing.assert_array_equal(image, mask[..., None].repeat(3, -1))
         rows, columns = (mask == 2).any(1), (mask == 2).any(0)
         np.testing.assert_array_equal(mask == 2, rows[:, None] & columns)  # a product set

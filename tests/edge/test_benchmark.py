@@ -12,8 +12,8 @@ import pytest
 import tensorflow as tf
 
 from edge import benchmark, targets
+from edge.device.tensors import pack, random_input, unpack
 from edge.targets import MeasurementFailed, host
-from edge.tensors import pack, random_input, unpack
 from keras_liteseg.errors import UserError
 
 ROOT = pathlib.Path(__file__).parents[2]

@@ -20,10 +20,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from edge import benchmark, demo, targets, web_server
+from edge import benchmark, demo_page, targets, web_server
 from edge.targets import MeasurementFailed, Options, browser, chromium
 from keras_liteseg.errors import UserError
-from keras_liteseg.predictor import labels_at, load_predictor
+from keras_liteseg.inference.load import load_predictor
+from keras_liteseg.inference.predictor import labels_at
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -41,9 +42,9 @@ def litertjs():
 @pytest.fixture(scope="session")
 def files(folded, calibrated, metadata, int8_file, tmp_path_factory):
     """{name: path} of files of the same network."""
+    from keras_liteseg.conversion.convert import convert
+    from keras_liteseg.conversion.upsampling import with_upsampling
     from keras_liteseg.quantization.simulate import native_dilation, simulate_int8
-    from keras_liteseg.tflite.convert import convert
-    from keras_liteseg.tflite.upsampling import with_upsampling
 
     folder = tmp_path_factory.mktemp('it\'s a "folder" & $(more)')
     floating, simulated = native_dilation(folded), simulate_int8(*calibrated)
@@ -325,11 +326,11 @@ FAKE_CAMERA = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-st
 
 
 @contextlib.contextmanager
-def demo_page(litertjs, path, arguments=FAKE_CAMERA):
+def open_demo(litertjs, path, arguments=FAKE_CAMERA):
     """Yield the open `Page` of a file."""
     with contextlib.ExitStack() as stack:
         server = stack.enter_context(contextlib.closing(web_server.Server(litertjs)))
-        server.answers |= demo.pages(path, demo.describe(path))
+        server.answers |= demo_page.pages(path, demo_page.describe(path))
         browser = stack.enter_context(
             contextlib.closing(chromium.Chromium(chromium.find_program(), ("--enable-unsafe-webgpu", *arguments)))
         )
@@ -347,7 +348,7 @@ def test_overlay_is_that_of_the_predictor(litertjs, files, scenes, metadata, tmp
     """Whatever the file takes and gives; of a picture of the network's size, so that nothing is resized before."""
     image = scenes.image(1)
     predictor = load_predictor(files[name])
-    with demo_page(litertjs, files[name]) as page:
+    with open_demo(litertjs, files[name]) as page:
         page.choose(write_picture(tmp_path / 'a "picture" #1.png', image))
         page.wait_for_source("image")
         found = page.labels(metadata.classes)
@@ -360,8 +361,8 @@ def test_overlay_is_that_of_the_predictor(litertjs, files, scenes, metadata, tmp
 @pytest.fixture(scope="session")
 def camvid_file(tmp_path_factory):
     """The published NDNet45, trained on CamVid."""
-    from keras_liteseg.predictor import load_network
-    from keras_liteseg.tflite.convert import convert
+    from keras_liteseg.conversion.convert import convert
+    from keras_liteseg.models.network import load_network
 
     path = tmp_path_factory.mktemp("camvid") / "camvid.tflite"
     network, metadata = load_network("ndnet45", "camvid")
@@ -385,7 +386,7 @@ def test_resized_picture_video_and_camera(litertjs, camvid_file, street, tmp_pat
     # What resizing alone changes: between OpenCV's own two ways.
     other = predictor.labels(cv2.resize(street, predictor.size[::-1], interpolation=cv2.INTER_CUBIC))
     explained = np.mean(other != expected)
-    with demo_page(litertjs, camvid_file) as page:
+    with open_demo(litertjs, camvid_file) as page:
         page.choose(write_picture(tmp_path / "street.png", street))
         page.wait_for_source("image")
         found = page.labels(classes)
@@ -424,7 +425,7 @@ def write_video(path, rgb):
 def test_page_tells_what_went_wrong_and_goes_on(litertjs, files, tmp_path):
     (tmp_path / "no picture.png").write_text("no picture")
     (tmp_path / "no video.webm").write_text("no video")
-    with demo_page(litertjs, files["logits"], arguments=()) as page:
+    with open_demo(litertjs, files["logits"], arguments=()) as page:
         page.choose(tmp_path / "no picture.png")
         page.wait("notice.textContent.startsWith('no picture.png is no picture that this browser can read')", "no word")
         page.choose(tmp_path / "no video.webm", "video")
@@ -443,7 +444,7 @@ def test_page_tells_what_went_wrong_and_goes_on(litertjs, files, tmp_path):
 @pytest.mark.slow
 def test_refused_camera(litertjs, files):
     arguments = ("--use-fake-device-for-media-stream", "--deny-permission-prompts")
-    with demo_page(litertjs, files["logits"], arguments) as page:
+    with open_demo(litertjs, files["logits"], arguments) as page:
         page.click("[data-source=camera]")
         page.wait("notice.textContent.startsWith('The browser refused the camera')", "no word")
         assert "only to pages from localhost or over https" in page.text("notice")
@@ -451,7 +452,7 @@ def test_refused_camera(litertjs, files):
 
 @pytest.mark.slow
 def test_nothing_sticks_out_on_a_phone(litertjs, files):
-    with demo_page(litertjs, files["logits"]) as page:
+    with open_demo(litertjs, files["logits"]) as page:
         for width in (320, 390, 768, 1280):
             page.browser.call(
                 "Emulation.setDeviceMetricsOverride", 60, width=width, height=800, deviceScaleFactor=1, mobile=True
@@ -476,7 +477,7 @@ def test_server_hands_out_nothing_else(litertjs, files):
 
 def start_demo(*arguments):
     return subprocess.Popen(
-        [sys.executable, "-m", "edge.demo", *map(str, arguments)],
+        [sys.executable, "-m", "edge.demo_page", *map(str, arguments)],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -508,8 +509,8 @@ def test_command(litertjs, files):
 @pytest.mark.slow
 def test_files_that_the_demo_cannot_show(files, tmp_path):
     with pytest.raises(UserError, match="has an int8 input and an int8 output, .* export it with --input_type float32"):
-        demo.describe(files["int8"])
+        demo_page.describe(files["int8"])
     with pytest.raises(UserError, match="does not say which network and classes it holds"):
-        demo.describe(small_file(tmp_path, "foreign"))
+        demo_page.describe(small_file(tmp_path, "foreign"))
     with pytest.raises(UserError, match="missing.tflite"):
-        demo.describe(tmp_path / "missing.tflite")
+        demo_page.describe(tmp_path / "missing.tflite")

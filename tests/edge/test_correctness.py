@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from edge.correctness import Reference, tied_labels
+from edge.device.tensors import pack
 from edge.targets import MeasurementFailed
-from edge.tensors import pack
-from keras_liteseg.predictor import load_predictor
+from keras_liteseg.inference.load import load_predictor
 
 
 class Changed:

@@ -19,9 +19,9 @@ from benchmarks.coverage import (
 )
 from edge.benchmark import benchmark
 from edge.correctness import EQUAL_LABELS
-from keras_liteseg.model_file import load_model
-from keras_liteseg.models import list_models
-from keras_liteseg.tflite import convert
+from keras_liteseg.conversion import convert
+from keras_liteseg.models.archive import load_model
+from keras_liteseg.networks import list_models
 from keras_liteseg.tflite.flatbuffer import read_model
 from tests.edge.test_benchmark import needs_gpu
 

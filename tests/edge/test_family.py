@@ -11,7 +11,7 @@ from edge.family import LATENCIES_FILE, FamilyLatency
 from edge.profile_family import GRID_FILE, grid
 from edge.targets import Options
 from keras_liteseg.errors import UserError
-from keras_liteseg.results import cpu_name
+from keras_liteseg.provenance import cpu_name
 from tests.edge import sshd
 
 TINY, WIDER, DEEPER = (f"lps_net_d{depth}_w{width}_r4" for depth, width in (

@@ -14,8 +14,9 @@ import time
 import numpy as np
 import pytest
 
-from edge import benchmark, to_onnx, trtexec
+from edge import benchmark, to_onnx
 from edge.correctness import Reference
+from edge.device import trtexec
 from edge.targets import RUNNER_FILES, MeasurementFailed, Options, ssh
 from edge.targets.session import Session
 from keras_liteseg.errors import UserError
@@ -188,7 +189,7 @@ def test_quantized_file_is_refused(int8_file, tmp_path):
 
 
 def write(path, model, metadata, **changes):
-    from keras_liteseg.tflite.convert import convert
+    from keras_liteseg.conversion.convert import convert
 
     path.write_bytes(convert(model, metadata.replace(**changes)))
     return path

@@ -1,5 +1,5 @@
-"""Stands in for trtexec where there is no NVIDIA GPU: takes the options that `edge.trtexec` gives, computes with ONNX
-Runtime on the CPU, and writes what trtexec would write, in its form. An "engine" is the ONNX file itself.
+"""Stands in for trtexec where there is no NVIDIA GPU: takes the options that `edge.device.trtexec` gives, computes with
+ONNX Runtime on the CPU, and writes what trtexec would write, in its form. An "engine" is the ONNX file itself.
 
 The environment variable TENSORRT is the version in trtexec's writing, FAULT what shall go wrong.
 """

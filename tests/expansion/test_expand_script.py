@@ -9,11 +9,11 @@ import time
 
 import pytest
 
-from keras_liteseg.expansion.record import PICTURE_FILE, RECIPE_FILE, SEARCH_FILE
-from keras_liteseg.training.recipe import load_recipe
+from keras_liteseg.expansion.record import CONFIG_FILE, PICTURE_FILE, SEARCH_FILE
+from keras_liteseg.training.config import load_config
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-RECIPE = """
+CONFIG = """
 model: lps_net_s
 data: street_scenes
 data_options: {train: {length: 8, size: [64, 128]}, val: {length: 4, size: [64, 128]}}
@@ -26,9 +26,9 @@ learning_rate: 0.05
 
 
 def expand(folder, *arguments):
-    recipe = folder / "recipe.yaml"
-    recipe.write_text(RECIPE)
-    command = [sys.executable, ROOT / "expand.py", "--budget_ms", "1000", "--recipe", recipe, "--candidate_epochs", "1"]
+    config = folder / "config.yaml"
+    config.write_text(CONFIG)
+    command = [sys.executable, ROOT / "expand.py", "--budget_ms", "1000", "--config", config, "--candidate_epochs", "1"]
     command += ["--precision", "float32", "--runs", "7", "--rounds", "1", "--output_dir", folder / "search", *arguments]
     return subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
@@ -83,11 +83,11 @@ def test_search_that_is_killed_goes_on_without_doing_anything_twice(tmp_path):
 
     winner = found["chosen"] or found["base"]["name"]
     assert set(content["final_ms"]) == {found["base"]["name"], winner, "lps_net_s", "lps_net_m", "lps_net_l"}
-    recipe = load_recipe(search / RECIPE_FILE)
-    assert recipe.model == winner and recipe.epochs == 3
-    # The recipe trains, and what it trains can be exported.
+    config = load_config(search / CONFIG_FILE)
+    assert config.model == winner and config.epochs == 3
+    # The config trains, and what it trains can be exported.
     for command in (
-        ["train.py", "--config", search / RECIPE_FILE, "--output_dir", tmp_path / "run", "--override", "epochs=1"],
+        ["train.py", "--config", search / CONFIG_FILE, "--output_dir", tmp_path / "run", "--override", "epochs=1"],
         ["export_tflite.py", "--model", tmp_path / "run" / "best.keras", "--output", tmp_path / "winner.tflite"],
     ):
         done = subprocess.run([sys.executable, *map(str, command)], cwd=ROOT, capture_output=True, text=True)
@@ -103,7 +103,7 @@ def test_search_that_is_killed_goes_on_without_doing_anything_twice(tmp_path):
     ("arguments", "message"),
     [
         (["--target", "phone"], "phone"),
-        (["--recipe", "nothing.yaml"], "nothing.yaml"),
+        (["--config", "nothing.yaml"], "nothing.yaml"),
         (["--resume"], "no search.json in"),
     ],
 )

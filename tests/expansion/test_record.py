@@ -7,12 +7,12 @@ import pytest
 
 from keras_liteseg.errors import UserError
 from keras_liteseg.expansion import START, Node, Round, expand
-from keras_liteseg.expansion.record import PICTURE_FILE, PUBLISHED, RECIPE_FILE, SEARCH_FILE, Record
-from keras_liteseg.training.recipe import Recipe, load_recipe
+from keras_liteseg.expansion.record import CONFIG_FILE, PICTURE_FILE, PUBLISHED, SEARCH_FILE, Record
+from keras_liteseg.training.config import TrainingConfig, load_config
 from tests.expansion.test_algorithm import measure, miou
 
-RECIPE = Recipe(model="lps_net_s", data="camvid", crop_size=(256, 352), epochs=75, class_weights="inverse_log")
-DECISIONS = {"budget_ms": 3.0, "criterion": "latency", "recipe": {"crop_size": (256, 352)}}
+CONFIG = TrainingConfig(model="lps_net_s", data="camvid", crop_size=(256, 352), epochs=75, class_weights="inverse_log")
+DECISIONS = {"budget_ms": 3.0, "criterion": "latency", "config": {"crop_size": (256, 352)}}
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def as_in_the_rounds(rounds, published=6.9, **others):
 
 
 def finished(folder, rounds, measured_on=BOARD, final=None):
-    record = Record(folder, RECIPE, DECISIONS)
+    record = Record(folder, CONFIG, DECISIONS)
     record.published([6.9, 9.0, 14.9], measured_on)
     for found in rounds:
         record.add(found)
@@ -58,14 +58,14 @@ def test_the_network_found_is_within_the_budget_in_the_final_timing(tmp_path, ro
     over = {last.architecture.name: 3.01, before.architecture.name: 2.99}
     record = finished(tmp_path, rounds, final=as_in_the_rounds(rounds, **over))
     assert record.winner.architecture == before.architecture and record.winner.latency == 2.99
-    assert load_recipe(tmp_path / RECIPE_FILE).model == before.architecture.name
+    assert load_config(tmp_path / CONFIG_FILE).model == before.architecture.name
     content = json.loads((tmp_path / SEARCH_FILE).read_text())
     assert set(content["final_ms"]) == {node.architecture.name for node in record.path} | set(PUBLISHED)
     said = f"{last.architecture.name}: 3.01 ms timed with the others, {last.latency:.2f} in its round"
     assert said in capsys.readouterr().out
 
     # Of a search that has ended nothing is timed again.
-    again = Record(tmp_path, RECIPE, DECISIONS, resume=True)
+    again = Record(tmp_path, CONFIG, DECISIONS, resume=True)
     again.published([6.9, 9.0, 14.9], BOARD)
     for found in rounds:
         again.add(found)
@@ -94,31 +94,31 @@ def test_picture_of_an_emulator_says_so(tmp_path, rounds):
     assert "emulator, no device" in picture and "Neoverse" not in picture
 
 
-def test_recipe_trains_the_winner(tmp_path, rounds):
+def test_config_trains_the_winner(tmp_path, rounds):
     record = finished(tmp_path, rounds)
-    recipe = load_recipe(tmp_path / RECIPE_FILE)
-    assert recipe.model == record.winner.architecture.name
-    assert recipe == Recipe(**{**vars(RECIPE), "model": recipe.model})
+    config = load_config(tmp_path / CONFIG_FILE)
+    assert config.model == record.winner.architecture.name
+    assert config == TrainingConfig(**{**vars(CONFIG), "model": config.model})
 
 
 def test_folder_of_another_search(tmp_path):
     with pytest.raises(UserError, match="no search.json in .* leave out --resume"):
-        Record(tmp_path, RECIPE, DECISIONS, resume=True)
-    Record(tmp_path, RECIPE, DECISIONS)
+        Record(tmp_path, CONFIG, DECISIONS, resume=True)
+    Record(tmp_path, CONFIG, DECISIONS)
     with pytest.raises(UserError, match="already holds a search; give --resume"):
-        Record(tmp_path, RECIPE, DECISIONS)
-    Record(tmp_path, RECIPE, DECISIONS, resume=True)
+        Record(tmp_path, CONFIG, DECISIONS)
+    Record(tmp_path, CONFIG, DECISIONS, resume=True)
     with pytest.raises(UserError, match="begun with budget_ms 3.0, not 4.0"):
-        Record(tmp_path, RECIPE, {**DECISIONS, "budget_ms": 4.0}, resume=True)
-    with pytest.raises(UserError, match="begun with recipe another, not this"):
-        Record(tmp_path, RECIPE, {**DECISIONS, "recipe": {}}, resume=True)
+        Record(tmp_path, CONFIG, {**DECISIONS, "budget_ms": 4.0}, resume=True)
+    with pytest.raises(UserError, match="begun with config another, not this"):
+        Record(tmp_path, CONFIG, {**DECISIONS, "config": {}}, resume=True)
     (tmp_path / SEARCH_FILE).write_text("{")
     with pytest.raises(UserError, match="is damaged"):
-        Record(tmp_path, RECIPE, DECISIONS, resume=True)
+        Record(tmp_path, CONFIG, DECISIONS, resume=True)
 
 
 def test_round_without_a_better_network(tmp_path, capsys):
-    record = Record(tmp_path, RECIPE, DECISIONS)
+    record = Record(tmp_path, CONFIG, DECISIONS)
     base = Node(START, 1.0, 0.5)
     record.published([6.9, 9.0, 14.9], BOARD)
     record.add(Round(base, 2.0, (Node(START.grown(("depth", (0, 0, 0, 1, 1))), 2.0, 0.4),), None))

@@ -2,7 +2,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from keras_liteseg.models.layers import GroupedConv2D
+from keras_liteseg.networks.layers import GroupedConv2D
 from keras_liteseg.quantization.bias_correction import correct_biases
 from keras_liteseg.quantization.simulate import rounded_kernel
 

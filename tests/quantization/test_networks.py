@@ -5,17 +5,20 @@ import numpy as np
 import pytest
 import tf_keras
 
-from keras_liteseg.model_file import Metadata
-from keras_liteseg.models import create_model, fold_batch_norm, list_models, model_entry
-from keras_liteseg.models.restructure import restructure_at_size
-from keras_liteseg.predictor import keras_predictor, load_predictor
-from keras_liteseg.quantization.bridge import tf_keras_twin
-from keras_liteseg.quantization.equalize import equalize
+from keras_liteseg.conversion.convert import convert
+from keras_liteseg.graph.fold import fold_batch_norm
+from keras_liteseg.graph.restructure import restructure_at_size
+from keras_liteseg.inference.keras_predictor import keras_predictor
+from keras_liteseg.inference.load import load_predictor
+from keras_liteseg.metadata import Metadata
+from keras_liteseg.models import create_model
+from keras_liteseg.networks import list_models, model_spec
+from keras_liteseg.quantization.calibration import all_ranges
+from keras_liteseg.quantization.cross_layer_equalization import equalize
+from keras_liteseg.quantization.fine_tuning import make_student
 from keras_liteseg.quantization.post_training import quantize
-from keras_liteseg.quantization.ranges import all_ranges
 from keras_liteseg.quantization.simulate import simulate_int8
-from keras_liteseg.quantization.training import make_student
-from keras_liteseg.tflite.convert import convert
+from keras_liteseg.quantization.tf_keras_twin import tf_keras_twin
 from keras_liteseg.tflite.inspect import inspect
 
 SIZE = (64, 128)
@@ -28,7 +31,7 @@ NAMES = [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) f
 def prepared(request, scenes):
     """(Network with random weights and the statistics of the scenes, metadata)."""
     keras.utils.set_random_seed(0)
-    entry = model_entry(request.param)
+    entry = model_spec(request.param)
     metadata = Metadata(request.param, scenes.name, scenes.classes, entry.mean, entry.std)
     model = create_model(request.param, (*SIZE, 3), len(scenes.classes))
     rng = np.random.default_rng(0)

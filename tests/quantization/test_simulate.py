@@ -3,7 +3,9 @@ import numpy as np
 import pytest
 from keras import layers
 
-from keras_liteseg.predictor import keras_predictor, load_predictor
+from keras_liteseg.conversion.convert import convert
+from keras_liteseg.inference.keras_predictor import keras_predictor
+from keras_liteseg.inference.load import load_predictor
 from keras_liteseg.quantization.simulate import (
     FakeQuantize,
     NativeDepthwiseConv2D,
@@ -13,7 +15,6 @@ from keras_liteseg.quantization.simulate import (
     set_rounded_weights,
     simulate_int8,
 )
-from keras_liteseg.tflite.convert import convert
 from keras_liteseg.tflite.inspect import inspect
 
 
@@ -57,9 +58,7 @@ def test_native_dilation(network, images):
     replaced = [layer.name for layer in native.layers if isinstance(layer, NativeDepthwiseConv2D)]
     assert replaced == [x.name for x in network.layers if getattr(x, "dilation_rate", (1, 1)) != (1, 1)] != []
     expected = network.predict_on_batch(images[0])
-    np.testing.assert_allclose(
-        native.predict_on_batch(images[0]), expected, rtol=0, atol=1e-5 * np.abs(expected).max()
-    )
+    np.testing.assert_allclose(native.predict_on_batch(images[0]), expected, rtol=0, atol=1e-5 * np.abs(expected).max())
 
 
 def test_kernels_are_on_the_grid_and_biases_are_not(calibrated):

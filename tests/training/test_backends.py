@@ -15,16 +15,16 @@ from PIL import Image
 
 import keras_liteseg
 from keras_liteseg.datasets import load_dataset
-from keras_liteseg.model_file import Metadata
-from keras_liteseg.predictor import load_predictor
-from keras_liteseg.training.recipe import Recipe
+from keras_liteseg.inference.load import load_predictor
+from keras_liteseg.metadata import Metadata
+from keras_liteseg.training.config import TrainingConfig
 from keras_liteseg.training.trainer import read_log
 from tests.training.test_train import state
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SIZE = (64, 128)
 SCENES = {"length": 5, "size": [*SIZE]}
-RECIPE = {
+CONFIG = {
     "model": "lps_net_tiny",
     "data_options": {"train": SCENES, "val": {**SCENES, "length": 3}},
     "crop_size": [*SIZE],
@@ -93,41 +93,41 @@ def start(tmp_path_factory):
     """A network with random weights, made on TensorFlow, for trainings on several backends to start from."""
     keras.utils.set_random_seed(0)
     scenes = load_dataset("street_scenes", split="val", **SCENES)
-    model = keras_liteseg.create_model(RECIPE["model"], (*SIZE, 3), len(scenes.classes))
-    entry = keras_liteseg.model_entry(RECIPE["model"])
+    model = keras_liteseg.create_model(CONFIG["model"], (*SIZE, 3), len(scenes.classes))
+    entry = keras_liteseg.model_spec(CONFIG["model"])
     path = tmp_path_factory.mktemp("start") / "start.keras"
-    keras_liteseg.save_model(model, path, Metadata(RECIPE["model"], "", scenes.classes, entry.mean, entry.std))
+    keras_liteseg.save_model(model, path, Metadata(CONFIG["model"], "", scenes.classes, entry.mean, entry.std))
     return path
 
 
 @pytest.fixture(scope="module")
-def recipe_file(tmp_path_factory):
-    path = tmp_path_factory.mktemp("recipe") / "recipe.yaml"
-    path.write_text(yaml.safe_dump(RECIPE))
+def config_file(tmp_path_factory):
+    path = tmp_path_factory.mktemp("config") / "config.yaml"
+    path.write_text(yaml.safe_dump(CONFIG))
     return path
 
 
 @pytest.fixture(scope="module")
-def on_tensorflow(start, recipe_file, tmp_path_factory):
+def on_tensorflow(start, config_file, tmp_path_factory):
     """The folder of a training on TensorFlow."""
     output = tmp_path_factory.mktemp("tensorflow") / "run"
-    arguments = ["--config", recipe_file, "--output_dir", output, "--init_from", start]
+    arguments = ["--config", config_file, "--output_dir", output, "--init_from", start]
     environment = {**os.environ, "KERAS_BACKEND": "tensorflow"}
     subprocess.run([sys.executable, "train.py", *map(str, arguments)], cwd=ROOT, env=environment, check=True)
     return output
 
 
-def test_training_is_that_of_tensorflow_and_goes_on(backend, run, on_tensorflow, start, recipe_file, tmp_path):
-    arguments = ("--config", recipe_file, "--init_from", start)
+def test_training_is_that_of_tensorflow_and_goes_on(backend, run, on_tensorflow, start, config_file, tmp_path):
+    arguments = ("--config", config_file, "--init_from", start)
     whole, stopped = tmp_path / "whole", tmp_path / "stopped"
     status, stdout, stderr = run("train.py", *arguments, "--output_dir", whole)
     assert (status, stderr) == (0, "")
     assert f"no TensorBoard logs on {backend}" in stdout and f"wrote {whole / 'best.keras'}" in stdout
 
     # The same files and numbers as on TensorFlow, up to float32.
-    assert sorted(os.listdir(whole)) == ["best.keras", "journal.json", "last.weights.h5", "log.csv", "recipe.yaml"]
+    assert sorted(os.listdir(whole)) == ["best.keras", "journal.json", "last.weights.h5", "log.csv", "config.yaml"]
     ours, theirs = (read_log(folder) for folder in (whole, on_tensorflow))
-    assert len(ours) == len(theirs) == RECIPE["epochs"]
+    assert len(ours) == len(theirs) == CONFIG["epochs"]
     for row, wanted in zip(ours, theirs):
         assert row == pytest.approx(wanted, rel=2e-3, abs=2e-3)
 
@@ -156,7 +156,7 @@ def test_batches_that_jax_normalizes_on_its_device_are_those_of_numpy_bit_for_bi
     code = """
 import numpy as np
 from keras_liteseg.datasets import load_dataset
-from keras_liteseg.training.feed import _in_numpy, evaluation_batches
+from keras_liteseg.training.data_loader import _in_numpy, evaluation_batches
 
 mean, std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 scenes = load_dataset("street_scenes", split="val", length=3, size=(64, 128))
@@ -168,13 +168,13 @@ for ours, wanted in zip(evaluation_batches(scenes, (64, 128), 3, mean, std)[0], 
     assert run("-c", code) == (0, "", "")
 
 
-def test_a_training_can_change_its_backend(backend, run, on_tensorflow, recipe_file, tmp_path):
+def test_a_training_can_change_its_backend(backend, run, on_tensorflow, config_file, tmp_path):
     output = tmp_path / "run"
     output.mkdir()
     for file in on_tensorflow.iterdir():
         if file.is_file():
             (output / file.name).write_bytes(file.read_bytes())
-    arguments = ("--config", recipe_file, "--output_dir", output, "--override", "epochs=3", "--resume")
+    arguments = ("--config", config_file, "--output_dir", output, "--override", "epochs=3", "--resume")
     status, _, stderr = run("train.py", *arguments)
     assert (status, stderr) == (0, "")
     rows = read_log(output)
@@ -182,11 +182,11 @@ def test_a_training_can_change_its_backend(backend, run, on_tensorflow, recipe_f
     assert rows[2]["loss"] < rows[0]["loss"]
 
 
-def test_every_other_key_of_a_recipe(backend, run, start, tmp_path):
-    values = {**RECIPE, **EVERYTHING_ELSE, "teacher": str(start)}
-    assert values.keys() <= {field.name for field in dataclasses.fields(Recipe)}
-    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(values))
-    status, _, stderr = run("train.py", "--config", tmp_path / "recipe.yaml", "--output_dir", tmp_path / "run")
+def test_every_other_key_of_a_config(backend, run, start, tmp_path):
+    values = {**CONFIG, **EVERYTHING_ELSE, "teacher": str(start)}
+    assert values.keys() <= {field.name for field in dataclasses.fields(TrainingConfig)}
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(values))
+    status, _, stderr = run("train.py", "--config", tmp_path / "config.yaml", "--output_dir", tmp_path / "run")
     assert (status, stderr) == (0, "")
     rows = read_log(tmp_path / "run")
     assert rows[1]["loss"] < rows[0]["loss"]
@@ -201,15 +201,15 @@ def test_every_other_key_of_a_recipe(backend, run, start, tmp_path):
     ],
 )
 def test_what_only_tensorflow_can_is_refused_in_one_sentence(backend, run, tmp_path, arguments, message):
-    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump({"model": "lps_net_tiny"}))
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump({"model": "lps_net_tiny"}))
     output = tmp_path / "run"
-    status, _, stderr = run("train.py", "--config", tmp_path / "recipe.yaml", "--output_dir", output, *arguments)
+    status, _, stderr = run("train.py", "--config", tmp_path / "config.yaml", "--output_dir", output, *arguments)
     assert status == 1
     assert stderr.startswith("error: ") and message in stderr and stderr.count("\n") == 1
 
 
-def test_without_tensorflow_another_backend_must_be_chosen(backend, run, recipe_file):
-    status, stdout, stderr = run("train.py", "--config", recipe_file, backend="tensorflow")
+def test_without_tensorflow_another_backend_must_be_chosen(backend, run, config_file):
+    status, stdout, stderr = run("train.py", "--config", config_file, backend="tensorflow")
     assert (status, stdout) == (1, "")
     assert stderr == (
         "error: TensorFlow is not installed; install it, or choose KERAS_BACKEND=jax or KERAS_BACKEND=torch.\n"

@@ -14,8 +14,8 @@ import tensorflow as tf
 
 from keras_liteseg.datasets.pipeline import evaluation_pipeline
 from keras_liteseg.errors import UserError
+from keras_liteseg.training.config import TrainingConfig
 from keras_liteseg.training.distribute import hosts, is_chief, require_fitting
-from keras_liteseg.training.recipe import Recipe
 from keras_liteseg.training.trainer import read_log
 from tests.datasets.test_pipeline import Numbered, indices, train
 from tests.training.test_train import ROOT, state
@@ -23,11 +23,11 @@ from tests.training.test_train import ROOT, state
 CLUSTER = {"worker": ["a:1", "b:1"]}
 
 
-def start(output, *arguments, environment=None, **recipe):
+def start(output, *arguments, environment=None, **config):
     """Start a process of tests.training.tiny_training."""
     command = [sys.executable, "-m", "tests.training.tiny_training", f"--output={output}", *arguments]
     return subprocess.Popen(
-        [*command, f"--recipe={json.dumps(recipe)}"],
+        [*command, f"--config={json.dumps(config)}"],
         cwd=ROOT,
         env={**os.environ, **(environment or {})},
         stdout=subprocess.PIPE,
@@ -65,13 +65,13 @@ def assert_same_state(ours, theirs, rtol=1e-5, atol=1e-6):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "recipe", [{}, {"optimizer": "adamw", "clip_norm": 0.5, "ema": 0.9, "learning_rate": 0.01}], ids=["sgd", "adamw"]
+    "config", [{}, {"optimizer": "adamw", "clip_norm": 0.5, "ema": 0.9, "learning_rate": 0.01}], ids=["sgd", "adamw"]
 )
-def test_two_devices_train_as_one(tmp_path, recipe):
+def test_two_devices_train_as_one(tmp_path, config):
     """With synchronised batch normalization: without it, each device normalizes by its own half of the batch."""
-    recipe = {"epochs": 2, "sync_batch_norm": True, **recipe}
+    config = {"epochs": 2, "sync_batch_norm": True, **config}
     for devices in (1, 2):
-        (printed,) = finish(start(tmp_path / str(devices), f"--devices={devices}", **recipe))
+        (printed,) = finish(start(tmp_path / str(devices), f"--devices={devices}", **config))
         assert f"{devices} device(s)" in printed
     assert_same_state(tmp_path / "2", tmp_path / "1", atol=1e-5)
     one, two = (read_log(tmp_path / name)[-1] for name in "12")
@@ -91,19 +91,19 @@ def cluster_of_two():
     return [{"TF_CONFIG": json.dumps(config)} for config in configs]
 
 
-def start_hosts(output, *arguments, **recipe):
+def start_hosts(output, *arguments, **config):
     """Start the processes of a training on two hosts."""
-    return [start(output, *arguments, environment=environment, **recipe) for environment in cluster_of_two()]
+    return [start(output, *arguments, environment=environment, **config) for environment in cluster_of_two()]
 
 
 @pytest.mark.slow
 def test_two_hosts_are_killed_and_go_on_as_if_they_had_not_been(tmp_path):
-    recipe = {"epochs": 40, "flip": 0.5}
-    chief, other = finish(*start_hosts(tmp_path / "whole", **recipe))
+    config = {"epochs": 40, "flip": 0.5}
+    chief, other = finish(*start_hosts(tmp_path / "whole", **config))
     assert "2 device(s)" in chief and f"wrote {tmp_path / 'whole' / 'best.keras'}" in chief
     assert "Finished; the chief wrote" in other
 
-    running = start_hosts(tmp_path / "killed", **recipe)
+    running = start_hosts(tmp_path / "killed", **config)
     try:
         wait_for(tmp_path / "killed" / "last.weights.h5", running)
         running[1].send_signal(signal.SIGKILL)
@@ -116,7 +116,7 @@ def test_two_hosts_are_killed_and_go_on_as_if_they_had_not_been(tmp_path):
     assert "Traceback" not in errors
     assert state(tmp_path / "killed" / "last.weights.h5")["epochs"] < 40
 
-    finish(*start_hosts(tmp_path / "killed", "--resume", **recipe))
+    finish(*start_hosts(tmp_path / "killed", "--resume", **config))
     assert_same_state(tmp_path / "killed", tmp_path / "whole", rtol=1e-4, atol=1e-5)
     assert [row["epoch"] for row in read_log(tmp_path / "killed")] == list(range(40))
 
@@ -166,13 +166,13 @@ def test_unreadable_tf_config_is_refused(monkeypatch, text):
         hosts()
 
 
-def test_recipe_must_fit_the_devices():
-    require_fitting(Recipe(batch_size=6), 3)
-    require_fitting(Recipe(batch_size=3, accumulate=2), 1)
+def test_config_must_fit_the_devices():
+    require_fitting(TrainingConfig(batch_size=6), 3)
+    require_fitting(TrainingConfig(batch_size=3, accumulate=2), 1)
     with pytest.raises(UserError, match="batch_size is 6 on 4 devices; .* make it a multiple of 4"):
-        require_fitting(Recipe(batch_size=6), 4)
+        require_fitting(TrainingConfig(batch_size=6), 4)
     with pytest.raises(UserError, match="accumulate is 2 on 2 devices, but works on one"):
-        require_fitting(Recipe(batch_size=6, accumulate=2), 2)
+        require_fitting(TrainingConfig(batch_size=6, accumulate=2), 2)
 
 
 # What each host loads.

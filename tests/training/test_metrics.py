@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from keras_liteseg.datasets import IGNORE_LABEL
-from keras_liteseg.metrics import Confusion
+from keras_liteseg.metrics import ConfusionMatrix
 from keras_liteseg.training.metrics import MeanIoU
 
 CLASSES = 6
@@ -18,7 +18,7 @@ def random_batch(rng, classes_in_truth):
 @pytest.mark.parametrize("classes_in_truth", [range(CLASSES), [0, 2, 5], [1]])
 def test_equals_the_exact_confusion_matrix(classes_in_truth):
     rng = np.random.default_rng(0)
-    metric, confusion = MeanIoU(CLASSES), Confusion(CLASSES)
+    metric, confusion = MeanIoU(CLASSES), ConfusionMatrix(CLASSES)
     for _ in range(3):
         truth, logits = random_batch(rng, classes_in_truth)
         metric.update_state(truth, logits)

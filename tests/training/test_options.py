@@ -1,4 +1,4 @@
-"""What the keys of a recipe do to a training."""
+"""What the keys of a config do to a training."""
 
 import dataclasses
 
@@ -8,25 +8,26 @@ import pytest
 
 import keras_liteseg
 from keras_liteseg.errors import UserError
-from keras_liteseg.models import create_model, registry
-from keras_liteseg.models.layers import batch_norm
+from keras_liteseg.models import create_model
+from keras_liteseg.networks import registry
+from keras_liteseg.networks.layers import batch_norm
+from keras_liteseg.training.batch_norm_statistics import measure_statistics
 from keras_liteseg.training.callbacks import averaged_weights
-from keras_liteseg.training.recipe import Recipe
-from keras_liteseg.training.statistics import measure_statistics
+from keras_liteseg.training.config import TrainingConfig
 from keras_liteseg.training.trainer import build, read_log, train
 from tests.training.noise import Noise
 
 
 @pytest.fixture
-def recipe(tiny_network):
-    return Recipe(
+def config(tiny_network):
+    return TrainingConfig(
         model=tiny_network, crop_size=(16, 24), eval_size=(16, 24), batch_size=2, epochs=2, steps_per_epoch=4, flip=0.0
     )
 
 
-def built(recipe, **changes):
+def built(config, **changes):
     keras.utils.set_random_seed(0)
-    return build(dataclasses.replace(recipe, **changes), Noise(), 4)[0]
+    return build(dataclasses.replace(config, **changes), Noise(), 4)[0]
 
 
 def batch():
@@ -35,25 +36,25 @@ def batch():
     return images, (data.masks.astype(np.int32),) * 2
 
 
-def loss_of(recipe, **changes):
-    model = built(recipe, **changes)
+def loss_of(config, **changes):
+    model = built(config, **changes)
     return float(model.evaluate(*batch(), verbose=0, return_dict=True)["loss"])
 
 
-def test_aux_weights(recipe):
-    main, one, two = (loss_of(recipe, aux_weights=weights) for weights in ((0.0,), (1.0,), (2.0,)))
+def test_aux_weights(config):
+    main, one, two = (loss_of(config, aux_weights=weights) for weights in ((0.0,), (1.0,), (2.0,)))
     assert main < one < two and two - one == pytest.approx(one - main, rel=1e-4)
     with pytest.raises(UserError, match="aux_weights has 3 numbers and 'tiny' 1 auxiliary heads"):
-        built(recipe, aux_weights=(1.0, 0.4, 0.4))
+        built(config, aux_weights=(1.0, 0.4, 0.4))
 
 
 @pytest.mark.parametrize("kind", ["median_frequency", "inverse_log"])
-def test_class_weights_come_from_the_training_images(recipe, kind):
+def test_class_weights_come_from_the_training_images(config, kind):
     data = Noise()
     counts = np.bincount(data.masks[data.masks != 255], minlength=3)
-    weights = built(recipe, class_weights=kind).loss[0].get_config()["class_weights"]
+    weights = built(config, class_weights=kind).loss[0].get_config()["class_weights"]
     assert np.argsort(weights).tolist() == np.argsort(-counts).tolist()
-    assert loss_of(recipe, class_weights=kind) != pytest.approx(loss_of(recipe), rel=1e-3)
+    assert loss_of(config, class_weights=kind) != pytest.approx(loss_of(config), rel=1e-3)
 
 
 @pytest.mark.parametrize(
@@ -67,24 +68,24 @@ def test_class_weights_come_from_the_training_images(recipe, kind):
     ],
     ids=lambda changes: next(iter(changes)),
 )
-def test_loss_keys_reach_the_loss(recipe, changes):
-    assert loss_of(recipe, **changes) != pytest.approx(loss_of(recipe), rel=1e-3)
+def test_loss_keys_reach_the_loss(config, changes):
+    assert loss_of(config, **changes) != pytest.approx(loss_of(config), rel=1e-3)
 
 
-def test_optimizer_keys_reach_the_optimizer(recipe):
-    found = built(recipe, clip_norm=0.5, accumulate=3, ema=0.9, nesterov=True, decay="all").optimizer
+def test_optimizer_keys_reach_the_optimizer(config):
+    found = built(config, clip_norm=0.5, accumulate=3, ema=0.9, nesterov=True, decay="all").optimizer
     assert (found.global_clipnorm, found.gradient_accumulation_steps, found.ema_momentum) == (0.5, 3, 0.9)
     assert found.use_ema and found.nesterov and found.decay_all
-    plain = built(recipe).optimizer
+    plain = built(config).optimizer
     assert not plain.use_ema and plain.global_clipnorm is None and plain.gradient_accumulation_steps is None
 
 
-def test_accumulated_batches_are_one_large_batch(recipe):
+def test_accumulated_batches_are_one_large_batch(config):
     """Without batch normalization in training mode: its statistics are those of the small batches."""
     weights = []
     images, (masks, _) = batch()
     for accumulate, size in ((1, 4), (2, 2)):
-        model = built(recipe, accumulate=accumulate, momentum=0.0, weight_decay=0.0, schedule="step")
+        model = built(config, accumulate=accumulate, momentum=0.0, weight_decay=0.0, schedule="step")
         for layer in model.layers:
             if isinstance(layer, keras.layers.BatchNormalization):
                 layer.trainable = False
@@ -95,9 +96,9 @@ def test_accumulated_batches_are_one_large_batch(recipe):
     np.testing.assert_allclose(weights[1], weights[0], rtol=1e-4, atol=1e-6)
 
 
-def test_validation_and_saved_network_have_the_average(recipe, tmp_path):
-    best = train(dataclasses.replace(recipe, ema=0.9, epochs=1), Noise(), Noise(3), tmp_path / "ema")
-    plain = train(dataclasses.replace(recipe, epochs=1), Noise(), Noise(3), tmp_path / "plain")
+def test_validation_and_saved_network_have_the_average(config, tmp_path):
+    best = train(dataclasses.replace(config, ema=0.9, epochs=1), Noise(), Noise(3), tmp_path / "ema")
+    plain = train(dataclasses.replace(config, epochs=1), Noise(), Noise(3), tmp_path / "plain")
     ours, theirs = (keras_liteseg.load_model(path)[0].get_layer("seg_score").kernel for path in (best, plain))
     assert np.abs(ours - theirs).max() > 1e-4
     logs = [read_log(tmp_path / name)[0] for name in ("ema", "plain")]
@@ -105,8 +106,8 @@ def test_validation_and_saved_network_have_the_average(recipe, tmp_path):
     assert logs[0]["val_loss"] != pytest.approx(logs[1]["val_loss"], rel=1e-3)
 
 
-def test_trained_weights_come_back_after_validation(recipe):
-    model = built(recipe, ema=0.9)
+def test_trained_weights_come_back_after_validation(config):
+    model = built(config, ema=0.9)
     images, masks = batch()
     model.fit(images, masks, batch_size=2, verbose=0, epochs=1)
     model.optimizer.finalize_variable_values(model.trainable_variables)
@@ -137,25 +138,23 @@ def test_statistics_are_measured_as_mean_over_batches():
 
 
 @pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
-def test_mixed_precision_saves_a_float32_network(recipe, tmp_path, precision):
+def test_mixed_precision_saves_a_float32_network(config, tmp_path, precision):
     changes = dict(precision=precision, ema=0.5)
-    scaled = isinstance(built(recipe, **changes).optimizer, keras.optimizers.LossScaleOptimizer)
+    scaled = isinstance(built(config, **changes).optimizer, keras.optimizers.LossScaleOptimizer)
     assert scaled == (precision == "mixed_float16")
-    best = train(dataclasses.replace(recipe, **changes), Noise(), Noise(3), tmp_path / "run")
+    best = train(dataclasses.replace(config, **changes), Noise(), Noise(3), tmp_path / "run")
     model, _ = keras_liteseg.load_model(best)
     assert {layer.compute_dtype for layer in model.layers} == {"float32"}
     assert keras.config.dtype_policy().name == "float32"
     assert all(np.isfinite(row["loss"]) for row in read_log(tmp_path / "run"))
 
 
-def test_model_options_reach_the_network(recipe):
-    model = build(
-        dataclasses.replace(recipe, model="pp_liteseg_t", model_options={"sppm_channels": 24}), Noise(), 4
-    )[0]
+def test_model_options_reach_the_network(config):
+    model = build(dataclasses.replace(config, model="pp_liteseg_t", model_options={"sppm_channels": 24}), Noise(), 4)[0]
     assert model.get_layer("ppseg_head_cm_conv_out__conv").filters == 24
 
 
-def test_backbone_weights(recipe, tmp_path):
+def test_backbone_weights(config, tmp_path):
     donor = create_model("ndnet61", (32, 32, 3))
     state = {}
     for layer in donor.layers:
@@ -163,12 +162,12 @@ def test_backbone_weights(recipe, tmp_path):
             state[f"{layer.name}.weight"] = layer.kernel.numpy().transpose(3, 2, 0, 1)
     with pytest.raises(UserError, match="weights.npz does not fit the model 'ndnet61'"):
         np.savez(tmp_path / "weights.npz", **state)
-        build(dataclasses.replace(recipe, model="ndnet61"), Noise(), 4, str(tmp_path / "weights.npz"))
+        build(dataclasses.replace(config, model="ndnet61"), Noise(), 4, str(tmp_path / "weights.npz"))
 
 
-def test_synchronized_batch_normalization(recipe):
+def test_synchronized_batch_normalization(config):
     for flag in (False, True):
-        model = built(recipe, sync_batch_norm=flag)
+        model = built(config, sync_batch_norm=flag)
         norms = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
         assert norms and all(norm.synchronized == flag for norm in norms)
 
@@ -177,43 +176,43 @@ def test_synchronized_batch_normalization(recipe):
 
 
 @pytest.fixture
-def teacher(recipe, tmp_path):
+def teacher(config, tmp_path):
     """A trained network of the same classes."""
     changes = dict(epochs=3, steps_per_epoch=20, learning_rate=0.1)
-    return train(dataclasses.replace(recipe, **changes), Noise(), Noise(3), tmp_path / "teacher")
+    return train(dataclasses.replace(config, **changes), Noise(), Noise(3), tmp_path / "teacher")
 
 
-def test_student_learns_the_logits_of_the_teacher(recipe, teacher, tmp_path):
+def test_student_learns_the_logits_of_the_teacher(config, teacher, tmp_path):
     images, _ = batch()
     target = keras.ops.softmax(keras_liteseg.load_model(teacher)[0](images))
 
     def divergence(**changes):
         changes = dict(steps_per_epoch=20, learning_rate=0.02, seed=3, **changes)
-        best = train(dataclasses.replace(recipe, **changes), Noise(), Noise(3), tmp_path / str(len(changes)))
+        best = train(dataclasses.replace(config, **changes), Noise(), Noise(3), tmp_path / str(len(changes)))
         found = keras.ops.log_softmax(keras_liteseg.load_model(best)[0](images))
         return float(-keras.ops.mean(keras.ops.sum(target * found, axis=-1)))
 
     assert divergence(teacher=str(teacher), distillation_weight=5.0) < divergence()
 
 
-def test_teacher_is_no_part_of_the_checkpoint(recipe, teacher):
-    plain, taught = built(recipe), built(recipe, teacher=str(teacher))
+def test_teacher_is_no_part_of_the_checkpoint(config, teacher):
+    plain, taught = built(config), built(config, teacher=str(teacher))
     assert [v.path for v in taught.variables] == [v.path for v in plain.variables]
 
 
-def test_teacher_of_other_classes_is_refused(recipe, network_file):
+def test_teacher_of_other_classes_is_refused(config, network_file):
     with pytest.raises(UserError, match="The teacher .* knows 9 classes .*, not the 3 of noise"):
-        built(recipe, teacher=str(network_file))
+        built(config, teacher=str(network_file))
 
 
-def test_teacher_sees_the_image_as_it_was_trained(recipe, teacher, monkeypatch):
+def test_teacher_sees_the_image_as_it_was_trained(config, teacher, monkeypatch):
     """The student's normalization is undone for a teacher with another one."""
     images, labels = batch()
-    same = built(recipe, teacher=str(teacher))
+    same = built(config, teacher=str(teacher))
     logits = same(images)[0]
     expected = float(same.teacher(images, labels[0], logits))
-    entry = registry._ENTRIES[recipe.model]
-    monkeypatch.setitem(registry._ENTRIES, recipe.model, dataclasses.replace(entry, mean=(0.4,) * 3, std=(0.25,) * 3))
-    other = built(recipe, teacher=str(teacher))
+    entry = registry._SPECS[config.model]
+    monkeypatch.setitem(registry._SPECS, config.model, dataclasses.replace(entry, mean=(0.4,) * 3, std=(0.25,) * 3))
+    other = built(config, teacher=str(teacher))
     moved = ((images * 0.5 + 0.5) - 0.4) / 0.25
     assert float(other.teacher(moved, labels[0], logits)) == pytest.approx(expected, rel=1e-4)

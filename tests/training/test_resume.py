@@ -9,7 +9,7 @@ import pytest
 
 from keras_liteseg.errors import UserError
 from keras_liteseg.training import trainer
-from keras_liteseg.training.recipe import Recipe
+from keras_liteseg.training.config import TrainingConfig
 from keras_liteseg.training.trainer import read_log, train
 from tests.training.interruption import interrupted_in
 from tests.training.noise import SIZES, Noise
@@ -28,12 +28,12 @@ from tests.training.test_train import state
     ids=["ema", "accumulate", "adamw-cosine", "mixed_bfloat16"],
 )
 def test_resumed_training_equals_an_uninterrupted_one(changes, tiny_network, tmp_path):
-    recipe = Recipe(model=tiny_network, epochs=3, **{**SIZES, **changes})
-    train(recipe, Noise(), Noise(3), tmp_path / "whole")
+    config = TrainingConfig(model=tiny_network, epochs=3, **{**SIZES, **changes})
+    train(config, Noise(), Noise(3), tmp_path / "whole")
     with interrupted_in(epoch=1):
-        train(recipe, Noise(), Noise(3), tmp_path / "stopped")
+        train(config, Noise(), Noise(3), tmp_path / "stopped")
     assert state(tmp_path / "stopped" / "last.weights.h5")["epochs"] == 1
-    train(recipe, Noise(), Noise(3), tmp_path / "stopped", resume=True)
+    train(config, Noise(), Noise(3), tmp_path / "stopped", resume=True)
     assert_same_state(tmp_path / "stopped", tmp_path / "whole")
     for ours, theirs in zip(read_log(tmp_path / "stopped"), read_log(tmp_path / "whole"), strict=True):
         assert ours == pytest.approx(theirs, rel=1e-5)
@@ -41,13 +41,13 @@ def test_resumed_training_equals_an_uninterrupted_one(changes, tiny_network, tmp
 
 @pytest.mark.slow
 def test_kills_at_random_moments_lose_nothing_but_time(tmp_path):
-    recipe = {"epochs": 60, "ema": 0.9}
-    finish(start(tmp_path / "whole", **recipe))
+    config = {"epochs": 60, "ema": 0.9}
+    finish(start(tmp_path / "whole", **config))
 
     rng, last = np.random.default_rng(0), tmp_path / "killed" / "last.weights.h5"
     epochs = 0
     for kill in range(4):
-        process = start(tmp_path / "killed", *["--resume"] * last.exists(), **recipe)
+        process = start(tmp_path / "killed", *["--resume"] * last.exists(), **config)
         try:
             if kill:
                 # Once it trains, which the next epoch's state shows, at any moment.
@@ -60,7 +60,7 @@ def test_kills_at_random_moments_lose_nothing_but_time(tmp_path):
         if not kill:
             # Too early for a state: the next attempt starts afresh.
             assert not last.exists()
-            process = start(tmp_path / "killed", **recipe)
+            process = start(tmp_path / "killed", **config)
             try:
                 wait_for(last, [process])
             finally:
@@ -70,7 +70,7 @@ def test_kills_at_random_moments_lose_nothing_but_time(tmp_path):
         epochs = state(last)["epochs"]
 
     if epochs < 60:
-        finish(start(tmp_path / "killed", "--resume", **recipe))
+        finish(start(tmp_path / "killed", "--resume", **config))
     assert_same_state(tmp_path / "killed", tmp_path / "whole")
     assert [row["epoch"] for row in read_log(tmp_path / "killed")] == list(range(60))
     assert not list((tmp_path / "killed").glob(".partial-*"))
@@ -85,16 +85,16 @@ def fill(disk):
 
 
 def test_full_disk_ends_in_one_sentence_and_keeps_the_last_state(tiny_network, disk):
-    recipe, last = Recipe(model=tiny_network, epochs=1, **SIZES), disk / "run" / "last.weights.h5"
-    train(recipe, Noise(), Noise(3), disk / "run")
+    config, last = TrainingConfig(model=tiny_network, epochs=1, **SIZES), disk / "run" / "last.weights.h5"
+    train(config, Noise(), Noise(3), disk / "run")
     before = last.read_bytes()
     filler = fill(disk)
-    recipe = dataclasses.replace(recipe, epochs=2)
+    config = dataclasses.replace(config, epochs=2)
     with pytest.raises(UserError, match="Cannot write .*No space left on device.* Free some space"):
-        train(recipe, Noise(), Noise(3), disk / "run", resume=True)
+        train(config, Noise(), Noise(3), disk / "run", resume=True)
     assert last.read_bytes() == before
     filler.unlink()
-    train(recipe, Noise(), Noise(3), disk / "run", resume=True)
+    train(config, Noise(), Noise(3), disk / "run", resume=True)
     assert state(last)["epochs"] == 2
 
 
@@ -107,7 +107,7 @@ def test_disk_that_fills_up_while_training(tiny_network, disk, monkeypatch):
 
     monkeypatch.setattr(trainer, "Validation", Filling)
     with pytest.raises(UserError, match="Cannot write .*No space left on device"):
-        train(Recipe(model=tiny_network, epochs=3, **SIZES), Noise(), Noise(3), disk / "run")
+        train(TrainingConfig(model=tiny_network, epochs=3, **SIZES), Noise(), Noise(3), disk / "run")
     assert state(disk / "run" / "last.weights.h5")["epochs"] == 1
 
 

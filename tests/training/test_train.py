@@ -17,16 +17,16 @@ from PIL import Image
 import keras_liteseg
 from keras_liteseg.errors import UserError
 from keras_liteseg.evaluation import evaluate
-from keras_liteseg.metrics import Confusion
-from keras_liteseg.predictor import load_predictor
+from keras_liteseg.inference.load import load_predictor
+from keras_liteseg.metrics import ConfusionMatrix
 from keras_liteseg.training import trainer
-from keras_liteseg.training.recipe import Recipe, load_recipe
+from keras_liteseg.training.config import TrainingConfig, load_config
 from keras_liteseg.training.trainer import read_log, train
 from tests.training.noise import SIZES, Noise
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SCENES = {"length": 8, "size": [64, 128]}
-RECIPE = {
+CONFIG = {
     "model": "lps_net_tiny",
     "data_options": {"train": SCENES, "val": {**SCENES, "length": 3}},
     "crop_size": [64, 128],
@@ -38,20 +38,20 @@ RECIPE = {
 
 
 @pytest.fixture
-def recipe(tiny_network):
+def config(tiny_network):
     """A training of a second."""
-    return Recipe(
+    return TrainingConfig(
         model=tiny_network, crop_size=(16, 24), eval_size=(16, 24), batch_size=2, epochs=3, steps_per_epoch=4, flip=0.5
     )
 
 
 @pytest.fixture
-def recipe_file(tmp_path):
-    """A function that writes `RECIPE` with changes and returns its path."""
+def config_file(tmp_path):
+    """A function that writes `CONFIG` with changes and returns its path."""
 
     def write(**changes):
-        path = tmp_path / "recipe.yaml"
-        path.write_text(yaml.safe_dump({**RECIPE, **changes}))
+        path = tmp_path / "config.yaml"
+        path.write_text(yaml.safe_dump({**CONFIG, **changes}))
         return path
 
     return write
@@ -82,10 +82,10 @@ def state(path):
 
 def test_keep_says_which_network_is_saved(tiny_network, tmp_path):
     """The best and the last differ where a high rate ruins the network after the first epoch."""
-    recipe = Recipe(model=tiny_network, epochs=3, schedule="step", step_epochs=(1,), step_rates=(5.0,), **SIZES)
+    config = TrainingConfig(model=tiny_network, epochs=3, schedule="step", step_epochs=(1,), step_rates=(5.0,), **SIZES)
     val = Noise(3)
     for keep in ("best", "last"):
-        train(dataclasses.replace(recipe, keep=keep), Noise(9), val, tmp_path / keep)
+        train(dataclasses.replace(config, keep=keep), Noise(9), val, tmp_path / keep)
         log = read_log(tmp_path / keep)
         wanted = max(row["val_miou"] for row in log) if keep == "best" else log[-1]["val_miou"]
         found = evaluate(load_predictor(tmp_path / keep / "best.keras"), val).miou
@@ -96,16 +96,16 @@ def test_keep_says_which_network_is_saved(tiny_network, tmp_path):
 # The command.
 
 
-def test_train_py(recipe_file, tmp_path):
+def test_train_py(config_file, tmp_path):
     output = tmp_path / "run"
-    status, stdout, stderr = run("--config", recipe_file(), "--output_dir", output)
+    status, stdout, stderr = run("--config", config_file(), "--output_dir", output)
 
     assert (status, stderr) == (0, "")
     assert f"wrote {output / 'best.keras'}" in stdout
-    files = ["best.keras", "journal.json", "last.weights.h5", "log.csv", "recipe.yaml", "tensorboard"]
+    files = ["best.keras", "journal.json", "last.weights.h5", "log.csv", "config.yaml", "tensorboard"]
     assert sorted(os.listdir(output)) == files
     assert list((output / "tensorboard").rglob("events.*"))
-    assert load_recipe(output / "recipe.yaml") == load_recipe(recipe_file())
+    assert load_config(output / "config.yaml") == load_config(config_file())
 
     rows = read_log(output)
     assert [row["epoch"] for row in rows] == [0, 1]
@@ -120,9 +120,9 @@ def test_train_py(recipe_file, tmp_path):
 
 
 @pytest.mark.slow
-def test_train_py_goes_on_after_a_kill(recipe_file, tmp_path):
+def test_train_py_goes_on_after_a_kill(config_file, tmp_path):
     output = tmp_path / "run"
-    arguments = ("--config", recipe_file(epochs=3, steps_per_epoch=4), "--output_dir", output)
+    arguments = ("--config", config_file(epochs=3, steps_per_epoch=4), "--output_dir", output)
     process = subprocess.Popen(command(*arguments), cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         while not (output / "last.weights.h5").exists():
@@ -154,9 +154,9 @@ def folder_data_set(root):
     return root
 
 
-def test_train_py_refuses_bad_labels_before_it_trains(recipe_file, tmp_path):
+def test_train_py_refuses_bad_labels_before_it_trains(config_file, tmp_path):
     data = folder_data_set(tmp_path / "data")
-    config = ("--config", recipe_file(data_options={}), "--output_dir", tmp_path / "run")
+    config = ("--config", config_file(data_options={}), "--output_dir", tmp_path / "run")
     status, stdout, stderr = run(*config, "--data", "folder", "--data_dir", data)
     assert (status, stdout) == (1, "")
     assert stderr.startswith("error: The data set folder has 1 problem in its split 'train'")
@@ -166,16 +166,16 @@ def test_train_py_refuses_bad_labels_before_it_trains(recipe_file, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("recipe_text", "arguments", "message"),
+    ("config_text", "arguments", "message"),
     [
-        ("epoch: 3", (), "there is no recipe key 'epoch'. The nearest: epochs"),
+        ("epoch: 3", (), "there is no config key 'epoch'. The nearest: epochs"),
         ("epochs: 3", ("--data", "street_scene"), "There is no data set 'street_scene'; did you mean street_scenes"),
         ("epochs: 3", ("--quantization_aware",), "name it with --init_from"),
     ],
 )
-def test_train_py_refuses_in_one_sentence(tmp_path, recipe_text, arguments, message):
-    (tmp_path / "recipe.yaml").write_text(recipe_text)
-    config = ("--config", tmp_path / "recipe.yaml", "--output_dir", tmp_path / "run")
+def test_train_py_refuses_in_one_sentence(tmp_path, config_text, arguments, message):
+    (tmp_path / "config.yaml").write_text(config_text)
+    config = ("--config", tmp_path / "config.yaml", "--output_dir", tmp_path / "run")
     status, stdout, stderr = run(*config, *arguments)
     assert (status, stdout) == (1, "")
     assert stderr.startswith("error: ") and message in stderr and stderr.count("\n") == 1
@@ -185,74 +185,74 @@ def test_train_py_refuses_in_one_sentence(tmp_path, recipe_text, arguments, mess
 # The function.
 
 
-def test_training_learns(recipe, tmp_path):
-    recipe = Recipe(**{**vars(recipe), "epochs": 4, "steps_per_epoch": 25, "learning_rate": 0.1})
-    best = train(recipe, Noise(), Noise(3), tmp_path / "run")
+def test_training_learns(config, tmp_path):
+    config = TrainingConfig(**{**vars(config), "epochs": 4, "steps_per_epoch": 25, "learning_rate": 0.1})
+    best = train(config, Noise(), Noise(3), tmp_path / "run")
     rows = read_log(tmp_path / "run")
     assert rows[-1]["loss"] < 0.6 * rows[0]["loss"]
 
     model, metadata = keras_liteseg.load_model(best)
-    data, confusion = Noise(3), Confusion(3)
+    data, confusion = Noise(3), ConfusionMatrix(3)
     images = ((data.images / 255 - metadata.mean) / metadata.std).astype(np.float32)
     confusion.update(data.masks, model.predict(images, verbose=0).argmax(axis=-1))
     assert confusion.miou() == pytest.approx(max(row["val_miou"] for row in rows), abs=1e-3)
 
 
-def test_epoch_that_was_logged_but_not_saved_is_logged_once(recipe, tmp_path):
+def test_epoch_that_was_logged_but_not_saved_is_logged_once(config, tmp_path):
     data = Noise(), Noise()
-    train(dataclasses.replace(recipe, epochs=1), *data, tmp_path)
+    train(dataclasses.replace(config, epochs=1), *data, tmp_path)
     log = tmp_path / trainer.LOG_FILE
     log.write_text(log.read_text() + log.read_text().splitlines()[1].replace("0,", "1,", 1) + "\n")
-    train(dataclasses.replace(recipe, epochs=2), *data, tmp_path, resume=True)
+    train(dataclasses.replace(config, epochs=2), *data, tmp_path, resume=True)
     assert [row["epoch"] for row in read_log(tmp_path)] == [0, 1]
 
 
-def test_resuming_needs_a_state(recipe, tmp_path):
+def test_resuming_needs_a_state(config, tmp_path):
     with pytest.raises(UserError, match="no last.weights.h5 in .* to resume from"):
-        train(recipe, Noise(), Noise(3), tmp_path / "run", resume=True)
+        train(config, Noise(), Noise(3), tmp_path / "run", resume=True)
     assert not (tmp_path / "run").exists()
 
 
-def test_folder_with_a_training_is_not_overwritten(recipe, tmp_path):
+def test_folder_with_a_training_is_not_overwritten(config, tmp_path):
     (tmp_path / "last.weights.h5").write_bytes(b"state")
     with pytest.raises(UserError, match="already holds a training; give --resume"):
-        train(recipe, Noise(), Noise(3), tmp_path)
+        train(config, Noise(), Noise(3), tmp_path)
     assert os.listdir(tmp_path) == ["last.weights.h5"]
 
 
-def test_damaged_state_is_refused(recipe, tmp_path):
+def test_damaged_state_is_refused(config, tmp_path):
     (tmp_path / "last.weights.h5").write_bytes(b"state")
     with pytest.raises(UserError, match="Cannot resume from .*last.weights.h5"):
-        train(recipe, Noise(), Noise(3), tmp_path, resume=True)
+        train(config, Noise(), Noise(3), tmp_path, resume=True)
 
 
 def test_unknown_network_is_refused(tmp_path):
     with pytest.raises(UserError, match="no model 'ndnet54'. The nearest names: ndnet45"):
-        train(Recipe(model="ndnet54"), Noise(), Noise(3), tmp_path / "run")
+        train(TrainingConfig(model="ndnet54"), Noise(), Noise(3), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize("key", ["crop_size", "eval_size"])
-def test_size_that_the_network_cannot_take_is_refused_before_training(recipe, tmp_path, key):
-    recipe = Recipe(**{**vars(recipe), key: (18, 27)})
+def test_size_that_the_network_cannot_take_is_refused_before_training(config, tmp_path, key):
+    config = TrainingConfig(**{**vars(config), key: (18, 27)})
     with pytest.raises(UserError, match="18x27"):
-        train(recipe, Noise(), Noise(3), tmp_path / "run")
+        train(config, Noise(), Noise(3), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
-def test_diverged_training_stops_and_keeps_what_was_good(recipe, tmp_path):
-    recipe = Recipe(**{**vars(recipe), "schedule": "step", "step_epochs": (1,), "step_rates": (1e30,)})
+def test_diverged_training_stops_and_keeps_what_was_good(config, tmp_path):
+    config = TrainingConfig(**{**vars(config), "schedule": "step", "step_epochs": (1,), "step_rates": (1e30,)})
     with pytest.raises(UserError, match="The loss became (nan|inf) in epoch 2. Lower learning_rate"):
-        train(recipe, Noise(), Noise(3), tmp_path)
+        train(config, Noise(), Noise(3), tmp_path)
     assert len(read_log(tmp_path)) == 1
     assert state(tmp_path / "last.weights.h5")["epochs"] == 1
     model, _ = keras_liteseg.load_model(tmp_path / "best.keras")
     assert all(np.isfinite(value).all() for value in model.get_weights())
 
 
-def test_training_starts_from_a_checkpoint(recipe, tmp_path, capsys):
-    best = train(Recipe(**{**vars(recipe), "epochs": 1}), Noise(), Noise(3), tmp_path / "first")
-    frozen = Recipe(**{**vars(recipe), "epochs": 1, "learning_rate": 0.0})
+def test_training_starts_from_a_checkpoint(config, tmp_path, capsys):
+    best = train(TrainingConfig(**{**vars(config), "epochs": 1}), Noise(), Noise(3), tmp_path / "first")
+    frozen = TrainingConfig(**{**vars(config), "epochs": 1, "learning_rate": 0.0})
     again = train(frozen, Noise(), Noise(3), tmp_path / "second", init_from=best)
     assert "Starting from" in capsys.readouterr().out
     first, second = (keras_liteseg.load_model(path)[0] for path in (best, again))
@@ -271,14 +271,15 @@ strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 
 from keras_liteseg.models import registry
 from keras_liteseg.training import trainer
-from keras_liteseg.training.recipe import Recipe
+from keras_liteseg.training.config import TrainingConfig
 from tests.tiny import tiny
 from tests.training.noise import Noise
 
 registry.register("tiny", mean=(0.5,) * 3, std=(0.5,) * 3, output_stride=2, size_multiple=4, aux_size_multiple=8)(tiny)
 trainer.choose_strategy = lambda: strategy
-recipe = Recipe(model="tiny", crop_size=(16, 24), eval_size=(16, 24), batch_size=4, epochs=int(sys.argv[2]), flip=0)
-trainer.train(recipe, Noise(8), Noise(4), sys.argv[1], resume=len(sys.argv) > 3)
+size = (16, 24)
+config = TrainingConfig(model="tiny", crop_size=size, eval_size=size, batch_size=4, epochs=int(sys.argv[2]), flip=0)
+trainer.train(config, Noise(8), Noise(4), sys.argv[1], resume=len(sys.argv) > 3)
 """
 
 

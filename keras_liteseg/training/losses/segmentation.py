@@ -1,4 +1,4 @@
-"""The loss of a recipe."""
+"""The loss of a config."""
 
 import keras
 

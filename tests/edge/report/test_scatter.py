@@ -136,7 +136,7 @@ def shrunk(box):
 
 
 def test_every_registered_network_is_of_a_family():
-    from keras_liteseg.models import list_models
+    from keras_liteseg.networks import list_models
 
     for name in list_models():
         assert name.startswith(rows.FAMILIES), name

@@ -1,0 +1,118 @@
+"""A page that runs a .tflite file in the browser, live: on a picture, a video or the camera.
+
+    python -m edge.demo_page --model a.tflite
+
+prints the address to open; Ctrl-C ends it.
+"""
+
+import contextlib
+import errno
+import json
+import pathlib
+import threading
+
+from absl import flags
+
+from edge import model_files, web_server
+from keras_liteseg import cli
+from keras_liteseg.errors import UserError
+
+FLAGS = flags.FLAGS
+SAMPLE, SAMPLE_WIDTH = 2, 960
+TYPES = ("float32", "int32", "uint8")  # that LiteRT.js takes and gives
+
+
+def main():
+    path = pathlib.Path(FLAGS.model)
+    facts = describe(path)
+    try:
+        litertjs = web_server.install()
+    except web_server.NotInstalled as reason:
+        raise UserError(f"{reason}.") from None
+    try:
+        server = web_server.Server(litertjs, FLAGS.host, FLAGS.port)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise UserError(f"Port {FLAGS.port} is taken; choose another one with --port, or 0 for any.") from None
+        raise UserError(f"Cannot serve at {FLAGS.host}:{FLAGS.port}: {error.strerror}.") from None
+    with contextlib.closing(server):
+        server.answers |= pages(path, facts)
+        print(f"Open {server.url} in a browser; Ctrl-C ends this.", flush=True)
+        with contextlib.suppress(KeyboardInterrupt):
+            threading.Event().wait()
+
+
+def pages(path, facts):
+    """Return what `web_server.Server` answers for a file and its `describe`."""
+    _, height, width, _ = facts["input"]["shape"]
+    return {
+        "/": ("text/html", (web_server.PAGES / "index.html").read_bytes()),
+        "/model": ("application/octet-stream", path.read_bytes()),
+        "/model.json": ("application/json", json.dumps(facts).encode()),
+        "/sample": ("image/png", sample(height, width)),
+    }
+
+
+def describe(path):
+    """Return what the page has to know of a file.
+
+    Returns:
+        {"file", "network", "data", "precision", "bytes", "miou" or None, "align_corners", "input" and "output":
+        {"dtype", "shape"}, "classes": [{"name", "color"}], "lookup": for red, green and blue the 256 values that stand
+        for 0 to 255 in the input}.
+
+    Raises:
+        UserError: the file is damaged, is not of this library, or takes or gives what LiteRT.js does not know.
+    """
+    import numpy as np
+    from ai_edge_litert.interpreter import Interpreter
+
+    from keras_liteseg.inference.tflite_predictor import to_tensor
+    from keras_liteseg.tflite.metadata_buffers import read_metadata
+
+    metadata = read_metadata(path)
+    interpreter = Interpreter(str(path))
+    (source,), (result,) = interpreter.get_input_details(), interpreter.get_output_details()
+    types = {name: np.dtype(tensor["dtype"]).name for name, tensor in (("input", source), ("output", result))}
+    if not set(types.values()) <= set(TYPES):
+        raise UserError(
+            f"{path} has an {types['input']} input and an {types['output']} output, and LiteRT.js takes and gives "
+            f"{', '.join(TYPES)} only; export it with --input_type float32 --output_type classes."
+        )
+    levels = np.arange(256, dtype=np.float32)[:, None] / 255
+    lookup = to_tensor((levels - np.float32(metadata.mean)) / np.float32(metadata.std), source)
+    said = model_files.describe(path)
+    return {
+        "file": path.name,
+        "network": metadata.model,
+        "data": metadata.data,
+        "precision": said["precision"],
+        "bytes": said["bytes"],
+        "miou": said["accuracy"] and said["accuracy"]["miou"],
+        "align_corners": metadata.align_corners,
+        "input": {"dtype": types["input"], "shape": source["shape"].tolist()},
+        "output": {"dtype": types["output"], "shape": result["shape"].tolist()},
+        "classes": [
+            {"name": name, "color": color}
+            for name, color in zip(metadata.classes.names, metadata.classes.colors, strict=True)
+        ],
+        "lookup": lookup.T.tolist(),
+    }
+
+
+def sample(height, width):
+    """Return a street scene that the program draws, as PNG file: large enough to look at, of the network's shape."""
+    import cv2
+
+    from keras_liteseg.datasets import load_dataset
+
+    scale = max(1, -(-SAMPLE_WIDTH // width))
+    scenes = load_dataset("street_scenes", split="val", length=SAMPLE + 1, size=(scale * height, scale * width))
+    return cv2.imencode(".png", cv2.cvtColor(scenes.image(SAMPLE), cv2.COLOR_RGB2BGR))[1].tobytes()
+
+
+if __name__ == "__main__":
+    flags.DEFINE_string("model", None, "the .tflite file")
+    flags.DEFINE_string("host", "127.0.0.1", "address to serve at; 0.0.0.0 for other machines too")
+    flags.DEFINE_integer("port", 8000, "port to serve at; 0 takes a free one", 0, 65535)
+    cli.run(main, required=("model",))

@@ -1,0 +1,62 @@
+"""Result files of the benchmark: one JSON document for a run, or JSON lines, to which every run adds its rows."""
+
+import json
+import pathlib
+
+from keras_liteseg.errors import UserError
+from keras_liteseg.files import atomic_path, require_writable, write_json
+from keras_liteseg.provenance import provenance, provenance_of_host
+
+
+def check(path):
+    """Raise a `UserError` unless `write` can write to `path`."""
+    path = pathlib.Path(path)
+    require_writable(path)
+    if path.suffix == ".jsonl" and path.exists():
+        read(path)
+
+
+def write(path, before, rows):
+    """Write the rows of one target.
+
+    A `.jsonl` file gets a line for each of them, with the command, date and versions; in any other file, one document
+    holds these once, and all rows of this run.
+
+    Args:
+        path: the file.
+        before: rows of this run that were written already.
+        rows: the new ones.
+    """
+    path = pathlib.Path(path)
+    if path.suffix != ".jsonl":
+        write_json(path, {**provenance(), "results": before + rows})
+        return
+    header = provenance_of_host()
+    old = path.read_text() if path.exists() else ""
+    with atomic_path(path) as temporary:
+        temporary.write_text(old + "".join(json.dumps({**row, **header}) + "\n" for row in rows))
+
+
+def read(path):
+    """Return the rows of a file, each with "command", "date", "host" and "versions".
+
+    Raises:
+        UserError: it is missing, damaged, or no result of `edge.benchmark`.
+    """
+    path = pathlib.Path(path)
+    try:
+        text = path.read_text()
+        if path.suffix == ".jsonl":
+            rows = [json.loads(line) for line in text.splitlines()]
+        else:
+            document = json.loads(text)
+            rows = document.pop("results")
+            document["host"] = document.pop("device")
+            rows = [{**row, **document} for row in rows]
+        if not rows or not all({"model", "target", "threads", "status"} <= row.keys() for row in rows):
+            raise ValueError("it has no rows of the benchmark")
+    except OSError as error:
+        raise UserError(f"Cannot read {path}: {error.strerror}. Give a file that edge.benchmark has written.") from None
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"{path} is no result of edge.benchmark ({error}); give a file that it has written.") from None
+    return rows

@@ -1,0 +1,135 @@
+"""The JSON card beside a `.tflite` file: where it comes from, what it takes and gives, and how accurate it is."""
+
+import dataclasses
+import hashlib
+import json
+import pathlib
+
+import yaml
+
+from keras_liteseg.errors import UserError
+from keras_liteseg.files import write_json
+from keras_liteseg.models.pretrained import list_pretrained, read_card
+from keras_liteseg.provenance import provenance
+from keras_liteseg.tflite.inspect import inspect
+from keras_liteseg.tflite.metadata_buffers import read_metadata
+
+_CONFIG = "config.yaml"  # the training writes it beside its .keras files
+_NOT_MEASURED = "No data set was given; export with --data to measure the file."
+
+
+def write_card(
+    path, output, *, model, checkpoint, calibration, calibration_images, ranges, verification, validation, reference
+):
+    """Write the card of an exported file to the `.json` file of the same name; docs/files.md lists its fields.
+
+    Args:
+        path: where the file is now.
+        output: where it will be.
+        model, checkpoint: as in `keras_liteseg.conversion.export.export`.
+        calibration, calibration_images: the data set whose images set the scales, None for the built-in street scenes,
+            and how many of them at most.
+        ranges: whether quantization-aware training set the scales instead.
+        verification: `Verification` of the file, or None.
+        validation: the data set that it was measured on, or None.
+        reference: `.keras` file that it was compared with, or None for the model itself.
+
+    Raises:
+        UserError: the config beside the model cannot be read, or the card not be written.
+    """
+    metadata, report = read_metadata(path), inspect(path)
+    source, config = _source(str(model), checkpoint and str(checkpoint))
+    card = {
+        "file": pathlib.Path(output).name,
+        "bytes": report.size,
+        "sha256": report.sha256,
+        "network": metadata.model,
+        "data": metadata.data or None,
+        "source": source,
+        "config": config,
+        "quantization": metadata.quantization,
+        "output_type": metadata.output_type,
+        "calibration": _calibration(metadata, calibration, calibration_images, ranges),
+        "classes": [
+            {"name": name, "color": list(color)} for name, color in zip(*dataclasses.astuple(metadata.classes))
+        ],
+        "normalization": {
+            "formula": "(x / 255 - mean) / std",
+            "mean": list(metadata.mean),
+            "std": list(metadata.std),
+        },
+        "inputs": [_tensor(tensor) for tensor in report.inputs],
+        "outputs": [_tensor(tensor) for tensor in report.outputs],
+        "macs": report.macs,
+        "ops": report.ops,
+        "accuracy": _accuracy(verification, validation, reference) if verification else None,
+    }
+    if verification is None:
+        card["accuracy_missing"] = _NOT_MEASURED
+    write_json(pathlib.Path(output).with_suffix(".json"), {**card, **provenance()})
+
+
+def _source(model, checkpoint):
+    """Return (what was exported, config of its training or None)."""
+    if model.endswith(".keras"):
+        return {"file": pathlib.Path(model).name, "sha256": _sha256(model)}, _config(model)
+    if checkpoint is None:
+        return {"model": model, "weights": "random, seeded"}, None
+    if (model, checkpoint) in list_pretrained():
+        weights = read_card(model, checkpoint).path
+        config = json.loads(weights.with_suffix(".json").read_text()).get("config")
+        return {"model": model, "file": weights.name, "sha256": _sha256(weights)}, config
+    return {"model": model, "file": pathlib.Path(checkpoint).name, "sha256": _sha256(checkpoint)}, None
+
+
+def _config(model):
+    path = pathlib.Path(model).parent / _CONFIG
+    try:
+        return yaml.safe_load(path.read_text())
+    except FileNotFoundError:
+        return None
+    except (OSError, yaml.YAMLError) as error:
+        raise UserError(f"Cannot read {path}, which goes into the card: {error}. Repair it or move it away.") from error
+
+
+def _sha256(path):
+    return hashlib.sha256(pathlib.Path(path).read_bytes()).hexdigest()
+
+
+def _calibration(metadata, dataset, count, ranges):
+    if not metadata.quantization.startswith("int"):
+        return None
+    if ranges:
+        return {"scales": "quantization-aware training"}
+    if dataset is None:
+        return {"scales": "calibration", "data": "street_scenes", "split": "train", "images": count}
+    images = min(count, len(dataset))
+    return {"scales": "calibration", "data": dataset.name, "split": dataset.split, "images": images}
+
+
+def _tensor(tensor):
+    return {
+        "name": tensor.name,
+        "dtype": tensor.dtype,
+        "shape": list(tensor.shape),
+        "scale": tensor.scale,
+        "zero_point": tensor.zero_point,
+    }
+
+
+def _accuracy(verification, dataset, reference):
+    return {
+        "data": dataset.name,
+        "split": dataset.split,
+        "images": verification.file.images,
+        "reference": pathlib.Path(reference).name if reference else None,
+        "drop": verification.drop,
+        "agreement": verification.file.agreement,
+        "keras": _evaluation(verification.keras),
+        "file": _evaluation(verification.file),
+    }
+
+
+def _evaluation(evaluation):
+    names = ("miou", "miou_present", "pixel_accuracy", "iou")
+    return {name: getattr(evaluation, name) for name in names}

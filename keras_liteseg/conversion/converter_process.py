@@ -1,0 +1,103 @@
+"""Conversion in a process of its own: a crash, a leak or an endless loop of the converter ends in one sentence.
+
+    python -m keras_liteseg.conversion.converter_process FOLDER
+
+is that process; `convert_apart` starts it.
+"""
+
+import json
+import pathlib
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+from keras_liteseg.errors import UserError
+
+MODEL, REQUEST, CALIBRATION, RESULT = "model.keras", "request.json", "calibration.npy", "result.tflite"
+_TELL_SECONDS = 15
+
+
+def convert_apart(model, metadata, time_limit, calibration=None, **options):
+    """Return what `keras_liteseg.conversion.convert.convert` returns, computed in another process.
+
+    Args:
+        time_limit: seconds after which the process is stopped.
+        others: as of `convert`.
+
+    Raises:
+        UserError: the process crashed, failed, or took longer than `time_limit`.
+    """
+    import numpy as np
+
+    with tempfile.TemporaryDirectory(prefix="keras_liteseg_") as name:
+        folder = pathlib.Path(name)
+        model.save(folder / MODEL)
+        (folder / REQUEST).write_text(json.dumps({"metadata": metadata.to_json(), "options": options}))
+        if calibration is not None:
+            np.save(folder / CALIBRATION, np.concatenate(calibration))
+        with open(folder / "log", "w") as log:
+            command = [sys.executable, "-m", __spec__.name, name]
+            process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, cwd=_ROOT)
+            try:
+                _wait(process, time_limit)
+            finally:
+                process.kill()
+                process.wait()
+        if process.returncode:
+            reason = _last_line((folder / "log").read_text(errors="replace"))
+            how = (
+                f"was ended by {signal.Signals(-process.returncode).name}"
+                if process.returncode < 0
+                else f"failed: {reason}"
+            )
+            raise UserError(
+                f"TensorFlow's converter {how}, so '{metadata.model}' was not converted to {metadata.quantization}. "
+                "Try another --quantization or --output_type, or a smaller --input_size if memory ran out."
+            )
+        return (folder / RESULT).read_bytes()
+
+
+_ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+
+def _wait(process, time_limit):
+    start = time.monotonic()
+    while process.poll() is None:
+        passed = time.monotonic() - start
+        if passed > time_limit:
+            raise UserError(
+                f"The conversion took longer than {time_limit} seconds and was stopped; give a higher --time_limit."
+            )
+        try:
+            process.wait(min(_TELL_SECONDS, time_limit - passed + 0.1))
+        except subprocess.TimeoutExpired:
+            print(f"Converting, {time.monotonic() - start:.0f} seconds so far", flush=True)
+
+
+def _last_line(log):
+    lines = [line for line in log.splitlines() if line.strip()]
+    return lines[-1][:500] if lines else "it said nothing"
+
+
+def main(folder):
+    import keras
+    import numpy as np
+
+    import keras_liteseg.quantization.simulate  # noqa: F401  its layers are in the file
+    from keras_liteseg.conversion.convert import convert
+    from keras_liteseg.metadata import Metadata
+    from keras_liteseg.networks import list_models  # noqa: F401  so are those of the networks
+
+    folder = pathlib.Path(folder)
+    request = json.loads((folder / REQUEST).read_text())
+    model = keras.saving.load_model(folder / MODEL, compile=False)
+    images = folder / CALIBRATION
+    calibration = [image[None] for image in np.load(images)] if images.exists() else None
+    content = convert(model, Metadata.from_json(request["metadata"]), calibration=calibration, **request["options"])
+    (folder / RESULT).write_bytes(content)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

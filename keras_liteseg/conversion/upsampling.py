@@ -1,0 +1,35 @@
+"""Another last upsampling, because full-size logits cost an app time and memory that it may not want to spend."""
+
+import keras
+
+from keras_liteseg.errors import UserError
+from keras_liteseg.networks.layers import BilinearResize
+
+# Size of the output as a fraction of the input's; 'none' leaves the upsampling out.
+UPSAMPLINGS = {"full": 1, "half": 2, "quarter": 4, "eighth": 8, "none": None}
+
+
+def with_upsampling(model, upsampling):
+    """Return a model on the same layers whose output is not upsampled to the input's size.
+
+    Args:
+        model: a functional model of static size that ends with a `BilinearResize` of the scores, as all networks do.
+        upsampling: a key of `UPSAMPLINGS`.
+
+    Raises:
+        UserError: the scores are already larger than that.
+    """
+    if upsampling == "full":
+        return model
+    last = model.get_layer(model.output_names[0])
+    scores = last._inbound_nodes[0].input_tensors[0]
+    if upsampling == "none":
+        return keras.Model(model.input, scores, name=model.name)
+    size = tuple(length // UPSAMPLINGS[upsampling] for length in model.input.shape[1:3])
+    if size[0] < scores.shape[1] or size[1] < scores.shape[2]:
+        raise UserError(
+            f"'{upsampling}' of the input is {size[0]}x{size[1]}, but the scores of {model.name} are "
+            f"{scores.shape[1]}x{scores.shape[2]} before any upsampling; choose a larger one or 'none'."
+        )
+    resize = BilinearResize(size=size, align_corners=last.align_corners, name=last.name)
+    return keras.Model(model.input, resize(scores), name=model.name)

@@ -1,0 +1,132 @@
+"""Accuracy of the exported file itself against the Keras model that it came from."""
+
+import dataclasses
+
+import numpy as np
+
+from keras_liteseg.errors import UserError
+from keras_liteseg.evaluation import Evaluation, evaluate
+from keras_liteseg.inference.keras_predictor import keras_predictor
+from keras_liteseg.inference.load import load_predictor
+from keras_liteseg.networks.layers import BilinearResize
+from keras_liteseg.quantization.simulate import FakeQuantize
+
+
+@dataclasses.dataclass(frozen=True)
+class Verification:
+    """`keras` and `file` are `Evaluation`s on the same images; the file's agreement is with the Keras labels."""
+
+    keras: Evaluation
+    file: Evaluation
+
+    @property
+    def drop(self):
+        """Loss of the file in points of mIoU (100 points are an mIoU of 1); negative when it gained.
+
+        Over the classes of the truth: on a few images, one pixel of another class would weigh as much as a class."""
+        return 100 * (self.keras.miou_present - self.file.miou_present)
+
+
+# What the file and its simulation may differ by: they add in another order, so that a value half way between two steps
+# may fall to either side, and over a hundred layers such a step grows to several in a few logits.
+EQUAL_LABELS, NEAR_STEPS, NEAR_LOGITS = 0.995, 2, 0.99
+
+
+def require_agreement(path, simulated, unrounded, metadata, images):
+    """Run an int8 file beside the Keras model whose int8 arithmetic it should have.
+
+    Args:
+        path: the file, with any input type and batch size.
+        simulated: the model that it was converted from, see `keras_liteseg.quantization.simulate_int8`.
+        unrounded: the model that was simulated. Where int8 itself changes more labels than the file may, the file may
+            differ from its simulation as much as that does from `unrounded`.
+        metadata: the models' `Metadata`.
+        images: list of normalized images, float32 (1, height, width, 3); the first four are used.
+
+    Raises:
+        UserError: fewer than 99.5 % of the labels are equal or tied (scores less than one step apart), or than 99 %
+            of the logits within two steps of their scale.
+    """
+    predictors = load_predictor(path), keras_predictor(simulated, metadata), keras_predictor(unrounded, metadata)
+    found, expected, exact = (np.stack([predictor.run(image) for image in images[:4]]) for predictor in predictors)
+    step = output_step(simulated)
+    equal = _same_labels(found if found.ndim == 3 else found.argmax(-1), expected, step)
+    failed = equal < min(EQUAL_LABELS, _same_labels(exact.argmax(-1), expected, step))
+    print(f"File and int8 simulation: {100 * equal:.2f} % of the labels equal or tied", end="")
+    if metadata.output_type == "logits" and step:
+        near = np.mean(np.abs(found - expected) < (NEAR_STEPS + 0.5) * step)
+        failed = failed or near < min(NEAR_LOGITS, np.mean(np.abs(exact - expected) < (NEAR_STEPS + 0.5) * step))
+        worst = np.abs(found - expected).max() / step
+        print(f", {100 * near:.2f} % of the logits within {NEAR_STEPS} steps, all within {worst:.0f}", end="")
+    print(flush=True)
+    if failed:
+        raise UserError(
+            f"The int8 file does not compute what its simulation does; wanted are {100 * EQUAL_LABELS} % of the labels "
+            f"and {100 * NEAR_LOGITS:.0f} % of the logits. It was not written; export to float16 instead."
+        )
+
+
+def output_step(simulated):
+    """Return what one int8 step of the logits is worth, 0 where they are float."""
+    producers = {id(layer.output): layer for layer in simulated.layers}
+    last = producers[id(simulated.output)]
+    if isinstance(last, BilinearResize):
+        last = producers[id(last._inbound_nodes[0].input_tensors[0])]
+    return (last.high - last.low) / 255 if isinstance(last, FakeQuantize) else 0.0
+
+
+def _same_labels(labels, scores, step):
+    """Return the share of pixels whose label has the highest score, or one that int8 cannot tell from it."""
+    chosen = np.take_along_axis(scores, labels[..., None], axis=-1)[..., 0]
+    return np.mean(chosen >= scores.max(-1) - step)
+
+
+def verify(path, network, metadata, dataset, max_drop):
+    """Run a `.tflite` file in LiteRT over a data set and compare it with the Keras model.
+
+    Args:
+        path: the file.
+        network, metadata: the Keras model that it was made from.
+        dataset: `SegmentationDataset` with truth.
+        max_drop: largest acceptable loss in points of mIoU.
+
+    Returns:
+        A `Verification`.
+
+    Raises:
+        UserError: the file lost more than `max_drop`; the message names the classes that lost most.
+    """
+    reference = _Remembering(keras_predictor(network, metadata))
+    before = evaluate(reference, dataset)
+    after = evaluate(load_predictor(path), dataset, reference=reference.maps)
+    result = Verification(before, after)
+    print(
+        f"On {after.images} images of {dataset.name} ({dataset.split}): mIoU {before.miou_present:.4f} in Keras, "
+        f"{after.miou_present:.4f} in the file ({result.drop:+.2f} points lost); pixel accuracy "
+        f"{before.pixel_accuracy:.4f} and {after.pixel_accuracy:.4f}; {100 * after.agreement:.2f} % of the labels "
+        "equal."
+    )
+    if result.drop > max_drop:
+        losses = sorted(
+            ((100 * ((before.iou[name] or 0) - (after.iou[name] or 0)), name) for name in after.iou), reverse=True
+        )
+        worst = ", ".join(f"{name} {loss:.1f}" for loss, name in losses[:3])
+        raise UserError(
+            f"The file lost {result.drop:.2f} points of mIoU, more than --max_drop {max_drop}; most in: {worst} "
+            "(points of IoU). It was not written. Calibrate on more images, or fine-tune with train.py "
+            "--quantization_aware."
+        )
+    return result
+
+
+class _Remembering:
+    """A predictor that keeps its label maps, so that the slower Keras model runs once per image."""
+
+    def __init__(self, predictor):
+        self.metadata = predictor.metadata
+        self.maps = []
+        self._predictor = predictor
+
+    def labels(self, image):
+        self.maps.append(self._predictor.labels(image))
+        return self.maps[-1]

@@ -1,0 +1,91 @@
+"""The short training of each candidate, kept on disk."""
+
+import dataclasses
+import json
+import pathlib
+import time
+
+import keras
+
+from keras_liteseg.expansion.inherit import inherit
+from keras_liteseg.files import write_json
+from keras_liteseg.metadata import Metadata
+from keras_liteseg.models import create_model
+from keras_liteseg.models.archive import load_model, save_model
+from keras_liteseg.networks import model_spec
+from keras_liteseg.training.trainer import BEST_FILE, LAST_FILE, read_log, train
+
+RESULT_FILE = "result.json"
+INHERITED_FILE = "inherited.keras"
+
+
+class CandidateTraining:
+    """Trains candidates one after the other, each in a folder of its own, and each only once.
+
+    A training that was interrupted goes on where it was; one that has ended is read from its `result.json`.
+
+    Args:
+        folder: where the candidates' folders lie.
+        config: `TrainingConfig` of the training; its model is replaced.
+        train_data, val_data: `SegmentationDataset`s with the same classes.
+        inherits: whether a candidate begins with its base's weights, see `keras_liteseg.expansion.inherit`, or afresh.
+        rounds: largest number of rounds, for the progress.
+    """
+
+    def __init__(self, folder, config, train_data, val_data, inherits=False, rounds=1):
+        self._folder = pathlib.Path(folder)
+        self._config = config
+        self._data = train_data, val_data
+        self._inherits = inherits
+        self._rounds = rounds
+        self._round = 0
+
+    def __call__(self, architectures, base):
+        """Return the best validation mIoU of each of `architectures`, which grew from `base` (None: from nothing)."""
+        results = []
+        for number, architecture in enumerate(architectures, 1):
+            path = self._folder / architecture.name / RESULT_FILE
+            if not path.exists():
+                place = f"Round {self._round} of at most {self._rounds}, candidate {number} of {len(architectures)}"
+                place = place if base else "The network to begin with"
+                left = _time_left(results, len(architectures) - number + 1)
+                print(f"{place}: {architecture.name}{left}", flush=True)
+                self._train(architecture, base, path)
+            results.append(json.loads(path.read_text()))
+        self._round += 1
+        return [result["miou"] for result in results]
+
+    def _train(self, architecture, base, result):
+        start = time.monotonic()
+        folder = result.parent
+        resume = (folder / LAST_FILE).exists()
+        inherited = self._inherits and base is not None
+        before = self._inherited(architecture, base, folder) if inherited and not resume else None
+        config = dataclasses.replace(self._config, model=architecture.name)
+        train(config, *self._data, folder, before, resume)
+        miou = max(row["val_miou"] for row in read_log(folder))
+        # Not before the training is complete, and all at once: whoever finds it need not look further.
+        origin = base.name if inherited else None
+        seconds = round(time.monotonic() - start, 1)
+        write_json(result, {"miou": miou, "epochs": config.epochs, "inherited_from": origin, "seconds": seconds})
+        keras.backend.clear_session()
+
+    def _inherited(self, architecture, base, folder):
+        """Write a model file of the candidate with its base's weights, and return its path."""
+        train_data, _ = self._data
+        parent, _ = load_model(self._folder / base.name / BEST_FILE)
+        keras.utils.set_random_seed(self._config.seed)
+        network = create_model(architecture.name, (*self._config.eval_size, 3), len(train_data.classes))
+        inherit(network, architecture, parent, base)
+        entry = model_spec(architecture.name)
+        metadata = Metadata(architecture.name, train_data.name, train_data.classes, entry.mean, entry.std)
+        save_model(network, folder / INHERITED_FILE, metadata)
+        return folder / INHERITED_FILE
+
+
+def _time_left(results, trainings):
+    """Return the words for the time that a number of trainings will take, as others of about the same latency did."""
+    if not results:
+        return ""
+    minutes = trainings * sum(result["seconds"] for result in results) / len(results) / 60
+    return f"; about {minutes:.0f} minutes left in this round"

@@ -1,0 +1,12 @@
+"""A Keras model as a predictor."""
+
+import numpy as np
+
+from keras_liteseg.inference.predictor import Predictor
+
+
+def keras_predictor(network, metadata):
+    """Return a `Predictor` of a functional Keras model of static size."""
+    return Predictor(
+        metadata, network.input.shape[1:3], lambda images: np.asarray(network.predict_on_batch(images)[0], np.float32)
+    )

@@ -1,0 +1,81 @@
+"""Labels for pictures by a network of one input size, whatever runs it."""
+
+import cv2
+import numpy as np
+
+from keras_liteseg.datasets.augment import resize_image
+
+
+class Predictor:
+    """Labels for RGB images of any size, by a network of one input size.
+
+    Attributes:
+        metadata: the network's `Metadata`.
+        size: input (height, width) of the network.
+        run: function from a normalized image, float32 (1, height, width, 3) as `prepare` makes it, to the network's
+            output: float logits (height, width, classes), or integer classes (height, width).
+    """
+
+    def __init__(self, metadata, size, run):
+        self.metadata = metadata
+        self.size = size
+        self.run = run
+
+    def logits(self, image):
+        """Return what the network gives for an image resized to its input: logits, or classes where it gives these."""
+        return self.aligned(self.run(prepare(image, self.size, self.metadata)))
+
+    def labels(self, image):
+        """Return the label map of an RGB image, both uint8: (height, width, 3) to (height, width)."""
+        return labels_at(self.logits(image), image.shape[:2])
+
+    def aligned(self, output):
+        """Return what `run` gave, at the input's size where only this keeps its corners in place; see `Metadata`."""
+        return align_corners(output, self.size) if self.metadata.align_corners else output
+
+
+def labels_at(output, size):
+    """Return a network's output as label map, uint8 of `size` (height, width).
+
+    Logits are resized bilinearly before the argmax, class maps by nearest neighbour.
+    """
+    if output.ndim == 2:
+        return cv2.resize(output.astype(np.uint8), size[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
+    return logits_at(output, size).argmax(-1).astype(np.uint8)
+
+
+def logits_at(logits, size):
+    """Return logits resized bilinearly to `size` (height, width), float32 (*size, classes)."""
+    if logits.shape[:2] == tuple(size):
+        return logits
+    return cv2.resize(logits, size[::-1], interpolation=cv2.INTER_LINEAR)
+
+
+def align_corners(output, size):
+    """Return a network's output at `size` (height, width), its corner pixels still in the corners: logits bilinear, a
+    class map by nearest neighbour. OpenCV knows only the other convention."""
+    if output.shape[:2] == tuple(size):
+        return output
+    for axis, length in enumerate(size):
+        last = output.shape[axis] - 1
+        position = np.arange(length) * (last / max(length - 1, 1))
+        if output.ndim == 2:
+            output = output.take((position + 0.5).astype(int), axis)
+            continue
+        lower = position.astype(int)
+        weight = np.float32(position - lower).reshape([-1 if other == axis else 1 for other in range(3)])
+        upper = output.take(np.minimum(lower + 1, last), axis)
+        output = output.take(lower, axis) * (1 - weight) + upper * weight
+    return output
+
+
+def prepare(image, size, metadata):
+    """Return an RGB image, uint8 (h, w, 3), as the network's input, float32 (1, *size, 3)."""
+    mean, std = np.float32(metadata.mean), np.float32(metadata.std)
+    return ((resize_image(image, size).astype(np.float32) / 255 - mean) / std)[None]
+
+
+def calibration_images(dataset, count, size, metadata):
+    """Return up to `count` images of a data set, evenly spread, as a list of network inputs (1, *size, 3)."""
+    count = min(count, len(dataset))
+    return [prepare(dataset.image(i * len(dataset) // count), size, metadata) for i in range(count)]

@@ -1,0 +1,59 @@
+"""Model files: a Keras archive that also says which network it is, on which classes, and how its input is prepared."""
+
+import zipfile
+
+import keras
+
+from keras_liteseg.errors import UserError
+from keras_liteseg.files import atomic_path
+from keras_liteseg.metadata import Metadata
+
+_MEMBER = "keras_liteseg.json"
+
+
+def save_model(model, path, metadata):
+    """Write `model` with its `Metadata` to `path`, a `.keras` file that `keras.saving.load_model` reads too.
+
+    Raises:
+        UserError: the file cannot be written.
+    """
+    with atomic_path(path) as temporary:
+        model.save(temporary)
+        with zipfile.ZipFile(temporary, "a") as archive:
+            archive.writestr(_MEMBER, metadata.to_json())
+
+
+def load_model(path):
+    """Return (model, metadata) of a file that `save_model` wrote.
+
+    Raises:
+        UserError: there is no such file, it is damaged, or it was not written by this library.
+    """
+    metadata = read_metadata(path)
+    try:
+        return keras.saving.load_model(path, compile=False), metadata
+    except Exception as error:  # Keras raises errors of many types for a damaged archive.
+        raise UserError(f"{path} is damaged ({_first_line(error)}); save or copy it again.") from error
+
+
+def read_metadata(path):
+    """Return the `Metadata` of a `.keras` file.
+
+    Raises:
+        UserError: as `load_model`.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return Metadata.from_json(archive.read(_MEMBER))
+    except FileNotFoundError as error:
+        raise UserError(f"There is no model file {path}. Check the path.") from error
+    except KeyError as error:
+        raise UserError(
+            f"{path} does not say which network it holds; it was not saved by train.py or keras_liteseg.save_model."
+        ) from error
+    except (zipfile.BadZipFile, ValueError, OSError, TypeError) as error:
+        raise UserError(f"{path} is no Keras model file or is damaged; save or copy it again.") from error
+
+
+def _first_line(error):
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,51 @@
+"""Networks with weights: random ones, those that we publish, or a backbone's."""
+
+from keras_liteseg.checkpoints.backbone import load_backbone
+from keras_liteseg.models.pretrained import load_pretrained, read_card
+from keras_liteseg.networks.registry import build_network, resolved_name
+
+
+def create_model(
+    name,
+    input_shape=(512, 1024, 3),
+    num_classes=None,
+    aux_heads=False,
+    head=None,
+    weights=None,
+    backbone_weights=None,
+    **options,
+):
+    """Build a network.
+
+    Args:
+        name: one of `list_models()`, or of a family such as "lps_net_d1-3-3-10-10_w8-24-48-96-96_r6-2": an LPS-Net with
+            these depths, widths and resolutions of its paths in eighths of the image.
+        input_shape: (height, width, 3). Height and width may be None for any size, which training uses; a network for
+            export needs both.
+        num_classes: number of classes, at least 2; by default those of `weights`, or the 19 of Cityscapes.
+        aux_heads: whether the auxiliary heads of the training loss are built. LiteSeg and LPS-Net have none.
+        head: head of an NDNet, "ende", "fcn8" or "fcn32": `create_model("ndnet45", head="fcn8")` is
+            `create_model("ndnet45_fcn8")`.
+        weights: data set of weights that we publish, such as "camvid", see
+            `keras_liteseg.models.pretrained.list_pretrained`. By default all weights are random.
+        backbone_weights: weights that the backbone starts from, a file or "imagenet" to download them; see
+            `keras_liteseg.checkpoints.load_backbone`.
+        **options: arguments of the network itself, see its function in `keras_liteseg.models`.
+
+    Returns:
+        A `keras.Model` from normalized float images (N, height, width, 3), see `model_spec(name).mean` and `.std`, to
+        logits (N, height, width, num_classes); with `aux_heads`, to the list [logits, auxiliary logits, ...], all of
+        that shape.
+
+    Raises:
+        UserError: the name, the input shape, the number of classes or an option cannot be used.
+    """
+    name = resolved_name(name, head)
+    if num_classes is None:
+        num_classes = 19 if weights is None else len(read_card(name, weights).metadata.classes)
+    model = build_network(name, input_shape, num_classes, aux_heads, **options)
+    if backbone_weights is not None:
+        load_backbone(model, backbone_weights)
+    if weights is not None:
+        load_pretrained(model, weights)
+    return model

@@ -1,0 +1,47 @@
+"""A network ready to run, from a `.keras` file or a registered name."""
+
+import pathlib
+
+from keras_liteseg.datasets.cityscapes import CLASSES as CITYSCAPES_CLASSES
+from keras_liteseg.errors import UserError
+from keras_liteseg.graph.size import at_size
+from keras_liteseg.metadata import Metadata
+from keras_liteseg.models.archive import load_model
+from keras_liteseg.models.create import create_model
+from keras_liteseg.models.pretrained import list_pretrained, read_card
+from keras_liteseg.models.weights import load_checkpoint
+from keras_liteseg.networks.registry import check_input_shape, list_models, model_spec
+
+
+def load_network(model, checkpoint=None, input_size=None, classes=None):
+    """Return (Keras model at `input_size`, metadata) of a `.keras` file or a registered name.
+
+    A registered name gets `classes`, or without a data set the classes of Cityscapes; without a checkpoint its weights
+    are random. The name of weights that we publish, such as 'camvid', brings its own classes and size.
+
+    Raises:
+        UserError: as `load_predictor`.
+    """
+    if str(model) not in list_models() and (str(model).endswith(".keras") or pathlib.Path(model).exists()):
+        if checkpoint:
+            raise UserError(f"{model} holds its own weights; leave out --checkpoint {checkpoint}.")
+        network, metadata = load_model(model)
+        if input_size and tuple(input_size) != tuple(network.input.shape[1:3]):
+            check_input_shape(metadata.model, (*input_size, 3))
+            network = at_size(network, input_size)
+        return network, metadata
+    spec = model_spec(str(model))
+    if checkpoint and (str(model), str(checkpoint)) in list_pretrained():
+        card = read_card(str(model), str(checkpoint))
+        return create_model(str(model), (*(input_size or card.input_size), 3), weights=checkpoint), card.metadata
+    if checkpoint and str(checkpoint).endswith(".keras"):
+        raise UserError(f"{checkpoint} is a whole model: give it as --model and leave out --checkpoint.")
+    if input_size is None:
+        raise UserError(f"'{model}' has no size of its own; give --input_size HEIGHTxWIDTH.")
+    classes = classes or CITYSCAPES_CLASSES
+    network = create_model(str(model), (*input_size, 3), len(classes))
+    if checkpoint and load_checkpoint(network, checkpoint):
+        raise UserError(
+            f"{checkpoint} holds the backbone of '{model}' alone, which predicts nothing; train with --init_from it."
+        )
+    return network, Metadata(network.name, "", classes, spec.mean, spec.std)

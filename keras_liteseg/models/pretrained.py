@@ -1,0 +1,61 @@
+"""Networks that we trained and publish in `pretrained/`: weights with a card that says where they come from."""
+
+import dataclasses
+import json
+import pathlib
+
+from keras_liteseg.checkpoints.assign import assign_state_dict
+from keras_liteseg.checkpoints.files import read_weights
+from keras_liteseg.errors import UserError
+from keras_liteseg.metadata import Metadata
+
+FOLDER = pathlib.Path(__file__).resolve().parents[2] / "pretrained"
+
+
+@dataclasses.dataclass(frozen=True)
+class Card:
+    """What belongs to published weights.
+
+    Attributes:
+        metadata: `Metadata` of the network: classes, colours, normalization, data set.
+        input_size: (height, width) that the network was chosen at.
+        path: the weight file.
+    """
+
+    metadata: Metadata
+    input_size: tuple
+    path: pathlib.Path
+
+
+def list_pretrained():
+    """Return the published networks as a sorted list of (model name, data set)."""
+    return sorted(tuple(path.stem.rsplit("-", 1)) for path in FOLDER.glob("*.json"))
+
+
+def read_card(model, data):
+    """Return the `Card` of published weights.
+
+    Raises:
+        UserError: there are none of that name.
+    """
+    path = FOLDER / f"{model}-{data}.json"
+    if not path.is_file():
+        known = [name for other, name in list_pretrained() if other == model]
+        others = sorted({other for other, name in list_pretrained() if name == data})
+        there = f"'{data}' is there for {', '.join(others) or 'no network'}"
+        if known:
+            there = f"there are {', '.join(known)}"
+        raise UserError(f"There are no published weights '{data}' of '{model}'; {there}.")
+    card = json.loads(path.read_text())
+    metadata = Metadata.from_json(json.dumps(card["metadata"]))
+    return Card(metadata, tuple(card["input_size"]), path.with_suffix(".safetensors"))
+
+
+def load_pretrained(model, data):
+    """Load published weights into a model of `create_model`, in place.
+
+    Raises:
+        UserError: there are none of that name, or the model has other classes.
+    """
+    path = read_card(model.name, data).path
+    assign_state_dict(model, read_weights(path), str(path))

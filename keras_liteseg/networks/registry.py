@@ -1,0 +1,171 @@
+"""Names of networks, and how each is built."""
+
+import dataclasses
+import fnmatch
+import inspect
+import re
+from collections.abc import Callable
+
+from keras_liteseg.errors import UserError, nearest
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelSpec:
+    """A registered network.
+
+    Attributes:
+        build: `build(input_shape, num_classes, aux_heads, **options)` that returns a functional model.
+        mean, std: RGB normalization of the input, (image / 255 - mean) / std.
+        output_stride: input size over the size of the backbone's smallest feature map.
+        size_multiple: input height and width must be multiples of this.
+        aux_size_multiple: the same when the model has its auxiliary heads.
+        min_length: smallest input height and width, itself a legal one.
+    """
+
+    build: Callable
+    mean: tuple
+    std: tuple
+    output_stride: int
+    size_multiple: int = 1
+    aux_size_multiple: int = 1
+    min_length: int = 1
+
+
+# Normalization of networks whose backbone was pre-trained on ImageNet.
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+_SPECS = {}
+_ALIASES = {}
+_FAMILIES = {}
+_COMMON_ARGUMENTS = ("input_shape", "num_classes", "aux_heads")
+
+
+def register(name, *, aliases=(), **attributes):
+    """Return a decorator that registers `build(input_shape, num_classes, aux_heads, **options)` as `name`.
+
+    Args:
+        aliases: further names of the same network, which `list_models` does not list.
+        **attributes: the other attributes of its `ModelSpec`.
+    """
+
+    def decorate(build):
+        register_spec(name, ModelSpec(build, **attributes))
+        _ALIASES.update(dict.fromkeys(aliases, name))
+        return build
+
+    return decorate
+
+
+def register_spec(name, entry):
+    """Register an `ModelSpec` that is made already."""
+    _SPECS[name] = entry
+
+
+def register_family(pattern):
+    """Return a decorator that registers a family: `entry(*groups)` gives the `ModelSpec` of any name that `pattern`, a
+    regular expression, matches as a whole. `list_models` does not list such names."""
+
+    def decorate(entry):
+        _FAMILIES[re.compile(pattern)] = entry
+        return entry
+
+    return decorate
+
+
+def list_models(pattern="*"):
+    """Return the sorted names of the networks that match `pattern`, a shell wildcard such as 'ndnet*'."""
+    return sorted(fnmatch.filter(_SPECS, pattern))
+
+
+def model_spec(name):
+    """Return the `ModelSpec` of a name or an alias.
+
+    Raises:
+        UserError: there is no such network; the message shows the nearest names.
+    """
+    name = resolved_name(name)
+    return _SPECS.get(name) or _family_entry(name)
+
+
+def _family_entry(name):
+    """Return the `ModelSpec` of a member of a family, or None."""
+    matches = ((entry, pattern.fullmatch(str(name))) for pattern, entry in _FAMILIES.items())
+    return next((entry(*match.groups()) for entry, match in matches if match), None)
+
+
+def resolved_name(name, head=None):
+    """Return the registered name of a name that may be an alias, with the head of an NDNet appended.
+
+    Raises:
+        UserError: there is no such network; the message shows the nearest names.
+    """
+    name = name if head is None else f"{name}_{head}"
+    resolved = _ALIASES.get(name, name)
+    if resolved not in _SPECS and not _family_entry(resolved):
+        raise UserError(f"There is no model '{name}'. The nearest names: {nearest(str(name), _SPECS)}.")
+    return resolved
+
+
+def build_network(name, input_shape=(512, 1024, 3), num_classes=19, aux_heads=False, head=None, **options):
+    """Build a network with random weights; arguments, result and errors as `keras_liteseg.create_model`."""
+    name = resolved_name(name, head)
+    spec = model_spec(name)
+    input_shape = tuple(input_shape)
+    check_input_shape(name, input_shape, aux_heads)
+    check_num_classes(num_classes)
+    unknown = sorted(set(options) - set(inspect.signature(spec.build).parameters))
+    if unknown:
+        raise UserError(f"'{name}' has no option '{unknown[0]}'; {_options(spec)}.")
+    return spec.build(input_shape=input_shape, num_classes=num_classes, aux_heads=aux_heads, **options)
+
+
+def _options(entry):
+    """Say which options of its own a network has."""
+    own = [option for option in inspect.signature(entry.build).parameters if option not in _COMMON_ARGUMENTS]
+    return f"its options are {', '.join(own)}" if own else "it has none"
+
+
+def check_input_shape(name, input_shape, aux_heads=False):
+    """Refuse an input shape that `create_model` would refuse.
+
+    Raises:
+        UserError: there is no such network, or it cannot take the shape; the message shows the nearest legal sizes.
+    """
+    entry = model_spec(name)
+    check_image_shape(name, input_shape)
+    multiple = entry.aux_size_multiple if aux_heads else entry.size_multiple
+    least = max(entry.min_length, multiple)
+    lengths = [length for length in input_shape[:2] if length is not None]
+    if all(length >= least and length % multiple == 0 for length in lengths):
+        return
+    legal = [
+        (length, length) if length is None else nearest_lengths(length, multiple, least) for length in input_shape[:2]
+    ]
+    smaller, larger = (f"{legal[0][i]}x{legal[1][i]}" for i in (0, 1))
+    wants = [f"multiples of {multiple}"] * (multiple > 1) + [f"at least {least}"] * (least > multiple)
+    nearest_sizes = f"sizes are {smaller} and {larger}" if smaller != larger else f"size is {larger}"
+    raise UserError(
+        f"Input size {input_shape[0]}x{input_shape[1]} does not fit '{name}', which needs {', '.join(wants)}; "
+        f"the nearest legal {nearest_sizes}."
+    )
+
+
+def check_image_shape(name, input_shape):
+    """Raise a `UserError` unless `input_shape` is (height, width, 3), the first two positive or None."""
+    if len(input_shape) != 3 or input_shape[2] != 3:
+        raise UserError(f"input_shape is {input_shape}; '{name}' takes (height, width, 3), an RGB image.")
+    for length in input_shape[:2]:
+        if length is not None and (not isinstance(length, int) or length < 1):
+            raise UserError(f"input_shape is {input_shape}; height and width must be positive whole numbers.")
+
+
+def check_num_classes(num_classes):
+    """Raise a `UserError` unless `num_classes` is a whole number of 2 or more."""
+    if not isinstance(num_classes, int) or num_classes < 2:
+        raise UserError(f"num_classes is {num_classes!r}; a network needs a whole number of classes, 2 or more.")
+
+
+def nearest_lengths(length, multiple, least):
+    """Return the nearest legal lengths (at most `length` where possible, at least `length`)."""
+    return max(length // multiple * multiple, least), max(-(-length // multiple) * multiple, least)

@@ -1,0 +1,160 @@
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+
+import keras
+import pytest
+
+from keras_liteseg.conversion.export import export
+from keras_liteseg.datasets import ClassList, load_dataset
+from keras_liteseg.errors import UserError
+from keras_liteseg.models import create_model
+from keras_liteseg.models.archive import load_model, save_model
+from keras_liteseg.tflite.inspect import inspect
+from keras_liteseg.tflite.metadata_buffers import read_metadata
+
+SCRIPT = pathlib.Path(__file__).resolve().parents[2] / "export_tflite.py"
+
+
+def test_command_without_data_set(run_script, tmp_path):
+    file = tmp_path / "new" / "a.tflite"
+    process = run_script(
+        "export_tflite.py", "--model", "lps_net_tiny", "--input_size", "64x128", "--quantization", "int8",
+        "--calibration_images", "2", "--output", file,
+    )  # fmt: skip
+    assert process.returncode == 0, process.stderr
+    assert "no checkpoint: exporting seeded random weights" in process.stdout
+    assert "calibrated on 2 training images of street_scenes" in process.stdout
+    assert "gate is skipped" in process.stdout and f"Wrote {file}" in process.stdout
+    assert sorted(path.name for path in file.parent.iterdir()) == ["a.json", "a.tflite"]
+    report = inspect(file)
+    assert report.is_fully_int8
+    # As in a trained network: scales that lie far apart, as those of raw random weights, make XNNPACK leave out ops.
+    assert report.delegation["other_ops"] == []
+
+    export("lps_net_tiny", tmp_path / "b.tflite", input_size=(64, 128), quantization="int8", calibration_images=2)
+    assert (tmp_path / "b.tflite").read_bytes() == file.read_bytes()
+
+
+@pytest.mark.slow
+def test_random_weights_with_maps_of_one_pixel(tmp_path):
+    # PP-LiteSeg averages its last map over the whole picture and normalizes what it gets.
+    file = tmp_path / "a.tflite"
+    export("pp_liteseg_t", file, input_size=(64, 128), quantization="int8", calibration_images=2)
+    assert inspect(file).delegation["other_ops"] == []
+
+
+@pytest.fixture
+def tiny_file(tiny_network, scenes, metadata, tmp_path_factory):
+    """A .keras file of a network for the street scenes, so small that its export takes no time."""
+    path = tmp_path_factory.mktemp("tiny") / "tiny.keras"
+    keras.utils.set_random_seed(0)
+    network = create_model(tiny_network, (*scenes.size, 3), len(scenes.classes))
+    save_model(network, path, metadata.replace(model=tiny_network))
+    return path
+
+
+@pytest.mark.parametrize("quantization", ["none", "float16", "int8"])
+def test_gate_passes(quantization, tiny_file, scenes, tmp_path, capsys):
+    output = tmp_path / "a.tflite"
+    verification = export(
+        tiny_file, output, quantization=quantization, calibration=scenes, validation=scenes, max_drop=1.0
+    )
+    assert "mIoU" in capsys.readouterr().out
+    assert verification.file.images == 4
+    assert verification.drop == pytest.approx(100 * (verification.keras.miou - verification.file.miou))
+    assert verification.file.agreement > (0.95 if quantization == "int8" else 0.999)
+    metadata = read_metadata(output)
+    assert (metadata.model, metadata.data, metadata.quantization) == ("tiny", "street_scenes", quantization)
+
+
+def test_float_layers_are_the_worst_ones_and_no_others(tiny_file, scenes, tmp_path, capsys):
+    output = tmp_path / "a.tflite"
+    export(tiny_file, output, quantization="int8", calibration=scenes, validation=scenes, float_layers=1)
+    _, _, listed = capsys.readouterr().out.partition("In float, with their shares of the int8 error:\n")
+    share, name = listed.splitlines()[0].split()
+    report = inspect(output)
+    assert 0 < float(share.rstrip("%")) < 100
+    assert report.float_ops and any(name in tensor for _, tensor in report.float_outputs)
+    assert report.kinds["int8"]
+
+
+def test_gate_fails_and_an_older_file_stays(tiny_file, scenes, tmp_path):
+    (tmp_path / "a.tflite").write_text("older")
+    with pytest.raises(UserError, match=r"lost .* more than --max_drop -200") as error:
+        export(tiny_file, tmp_path / "a.tflite", validation=scenes, max_drop=-200)
+    assert sum(f"{name} " in str(error.value) for name in scenes.classes.names) >= 3
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("a.tflite", "older")]
+
+
+def test_reference_is_what_the_file_is_compared_with(tiny_file, scenes, tmp_path):
+    constant, metadata = load_model(tiny_file)
+    constant.set_weights([0 * value for value in constant.get_weights()])
+    save_model(constant, tmp_path / "constant.keras", metadata)
+    verification = export(
+        tiny_file, tmp_path / "a.tflite", validation=scenes, reference=tmp_path / "constant.keras", max_drop=100
+    )
+    first, *others = verification.keras.iou.values()
+    assert first > 0 and not any(others)
+    assert any(list(verification.file.iou.values())[1:])
+
+
+def refused(match, tmp_path, **arguments):
+    with pytest.raises(UserError, match=match):
+        export(**{"model": "ndnet45", "output": tmp_path / "a.tflite", "input_size": (64, 128), **arguments})
+    assert [path for path in tmp_path.rglob("*.tflite")] == []
+
+
+def test_mistakes_are_refused_before_the_conversion(tmp_path, tiny_file):
+    refused("must end in .tflite", tmp_path, output=tmp_path / "a.tfl")
+    refused(r"nearest legal sizes are 64x128 and 72x128", tmp_path, input_size=(65, 128))
+    refused("has no size of its own", tmp_path, input_size=None)
+    refused("There is no model 'ndnet4'.* ndnet45", tmp_path, model="ndnet4")
+    refused("There is no model file", tmp_path, model=tmp_path / "missing.keras")
+    refused("no checkpoint file", tmp_path, checkpoint=tmp_path / "missing.pth")
+    refused("leave out --checkpoint", tmp_path, model=tiny_file, checkpoint="a.pth")
+
+
+def test_data_set_of_other_classes_is_refused(tmp_path, tiny_file):
+    dataset = load_dataset("street_scenes", split="val", length=1, size=(64, 128))
+    dataset.classes = ClassList(dataset.classes.names[:4], dataset.classes.colors[:4])
+    for role in ("validation", "calibration"):
+        refused("knows 9 classes .* street_scenes has 4", tmp_path, model=tiny_file, **{role: dataset})
+
+
+def test_output_that_cannot_be_written_is_refused(tmp_path):
+    (tmp_path / "file").touch()
+    refused("Cannot write", tmp_path, output=tmp_path / "file" / "a.tflite")
+
+
+def test_full_disk(network_file, tmp_path):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", disk], capture_output=True, text=True)
+    if mount.returncode:
+        pytest.skip(f"a full disk needs the right to mount a small one: {mount.stderr.strip()}")
+    try:
+        with pytest.raises(UserError, match="Cannot write .*a.tflite: No space left on device"):
+            export(network_file, disk / "a.tflite")
+        assert list(disk.iterdir()) == []
+    finally:
+        subprocess.run(["umount", disk], check=True)
+
+
+@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGKILL])
+def test_interrupted_command_leaves_no_file(kind, tmp_path):
+    command = [sys.executable, "-u", SCRIPT, "--model=ndnet45", "--input_size=64x128", f"--output={tmp_path}/a.tflite"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    # From this line on the conversion runs.
+    assert "seeded random weights" in process.stdout.readline()
+    process.send_signal(kind)
+    _, errors = process.communicate(timeout=120)
+    assert not os.path.exists(tmp_path / "a.tflite"), errors
+    if kind == signal.SIGINT:
+        assert process.returncode == 130, errors
+        assert "interrupted" in errors and "Traceback" not in errors
+        assert list(tmp_path.iterdir()) == []
+    else:
+        assert process.returncode == -signal.SIGKILL

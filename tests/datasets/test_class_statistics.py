@@ -1,0 +1,81 @@
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from keras_liteseg.datasets import ClassList, SegmentationDataset, load_dataset
+from keras_liteseg.datasets.class_statistics import count_classes, inverse_log_weights, median_frequency_weights
+from keras_liteseg.errors import UserError
+
+MASKS = (
+    [[0, 0, 0, 1, 255]],
+    [[0, 0, 0, 0, 0]],
+    [[1, 2, 2, 255, 255]],
+    [[255, 255, 255, 255, 255]],
+)
+
+
+class InMemory(SegmentationDataset):
+    name, split, classes = "in_memory", "train", ClassList(("road", "car", "pole", "train"), ((0, 0, 0),) * 4)
+
+    def __init__(self, masks):
+        self.masks = np.array(masks, np.uint8)
+
+    def __len__(self):
+        return len(self.masks)
+
+    def sample_id(self, index):
+        return f"sample{index}"
+
+    def image(self, index):
+        raise AssertionError("counting needs no image")
+
+    def mask(self, index):
+        return self.masks[index]
+
+
+def test_counts():
+    counts = count_classes(InMemory(MASKS))
+    np.testing.assert_array_equal(counts.pixels, [8, 2, 2, 0])
+    np.testing.assert_array_equal(counts.images, [2, 2, 1, 0])
+    np.testing.assert_array_equal(counts.pixels_of_images, [9, 7, 3, 0])
+
+
+def test_weights_are_median_over_frequency_and_one_without_pixels():
+    weights = median_frequency_weights(count_classes(InMemory(MASKS)))
+    frequency = np.array([8 / 9, 2 / 7, 2 / 3])
+    np.testing.assert_allclose(weights, [*(2 / 3 / frequency), 1])
+
+
+def test_inverse_log_weights_follow_the_share_of_all_labelled_pixels():
+    weights = inverse_log_weights(count_classes(InMemory(MASKS)))
+    np.testing.assert_allclose(weights, 1 / np.log(1.02 + np.array([8, 2, 2, 0]) / 12))
+    assert weights[3] == pytest.approx(50.5, abs=0.01)
+
+
+@pytest.mark.parametrize("masks", [MASKS[3:], np.zeros((0, 1, 5))])
+def test_nothing_to_count(masks):
+    with pytest.raises(UserError, match="in_memory has no labelled pixel in its split 'train'"):
+        count_classes(InMemory(masks))
+
+
+def run(*arguments):
+    command = [sys.executable, "-m", "keras_liteseg.datasets.class_statistics", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True)
+
+
+def test_the_command_prints_a_row_per_class(shared):
+    done = run("--data", "camvid", "--data_dir", shared / "data/camvid", "--split", "val")
+    assert done.returncode == 0, done.stderr
+    title, head, *rows = done.stdout.splitlines()
+    assert title == "camvid val: 101 images"
+    assert head.split() == ["class", "share", "images", "median_frequency", "inverse_log"]
+    assert [row[2:22].strip() for row in rows] == list(load_dataset("camvid", shared / "data/camvid").classes.names)
+    assert sum(float(row[22:30].rstrip("%")) for row in rows) == pytest.approx(100, abs=0.1)
+
+
+def test_the_command_refuses_without_a_traceback(tmp_path):
+    done = run("--data", "camvid", "--data_dir", tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: The list ") and "Traceback" not in done.stderr

@@ -1,0 +1,105 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from keras_liteseg.datasets.base import IGNORE_LABEL, ClassList
+from keras_liteseg.drawing.overlay import SIGNAL, colorize, highlight, overlay, save_image
+from keras_liteseg.errors import UserError
+
+CLASSES = ClassList(names=("road", "sky", "car"), colors=((128, 64, 128), (70, 130, 180), (0, 0, 142)))
+GREY = np.full((6, 8, 3), 100, np.uint8)
+
+
+@pytest.fixture
+def labels():
+    """Road on the left, a car on the right, and one ignored column at the right rim."""
+    labels = np.zeros((6, 8), np.uint8)
+    labels[:, 4:] = 2
+    labels[:, 7] = IGNORE_LABEL
+    return labels
+
+
+def test_colorize_gives_each_class_its_color_and_ignored_pixels_black(labels):
+    rgb = colorize(labels, CLASSES)
+    assert rgb.dtype == np.uint8 and rgb.shape == (6, 8, 3)
+    assert rgb[0, 0].tolist() == [128, 64, 128]
+    assert rgb[5, 6].tolist() == [0, 0, 142]
+    assert rgb[:, 7].max() == 0
+
+
+@pytest.mark.parametrize("dtype", [np.int32, np.int64])
+def test_colorize_takes_any_integers(labels, dtype):
+    assert np.array_equal(colorize(labels.astype(dtype), CLASSES), colorize(labels, CLASSES))
+
+
+@pytest.mark.parametrize("wrong", [3, 254, -1, 256])
+def test_colorize_refuses_a_label_without_class(labels, wrong):
+    labels = labels.astype(np.int32)
+    labels[2, 2] = wrong
+    with pytest.raises(UserError, match=f"{wrong}.*there are 3 classes"):
+        colorize(labels, CLASSES)
+
+
+def test_overlay_blends_inside_outlines_in_full_color_and_leaves_ignored_pixels(labels):
+    rgb = overlay(GREY, labels, CLASSES, opacity=0.5)
+    assert rgb.dtype == np.uint8
+    assert rgb[0, 0].tolist() == [114, 82, 114]
+    assert rgb[3, 3].tolist() == [128, 64, 128] and rgb[3, 4].tolist() == [0, 0, 142]
+    assert (rgb[:, 7] == 100).all()
+
+
+def test_overlay_at_the_ends_of_opacity(labels):
+    flat = np.zeros((6, 8), np.uint8)
+    assert np.array_equal(overlay(GREY, flat, CLASSES, opacity=0), GREY)
+    covered = overlay(GREY, labels, CLASSES, opacity=1)
+    assert np.array_equal(covered[:, :7], colorize(labels, CLASSES)[:, :7])
+
+
+def test_overlay_of_one_class_has_no_outline():
+    rgb = overlay(GREY, np.zeros((6, 8), np.uint8), CLASSES)
+    assert len(np.unique(rgb.reshape(-1, 3), axis=0)) == 1
+
+
+def test_overlay_does_not_change_its_input(labels):
+    image, before = GREY.copy(), labels.copy()
+    overlay(image, labels, CLASSES)
+    assert np.array_equal(image, GREY) and np.array_equal(labels, before)
+
+
+@pytest.mark.parametrize("shape", [(6, 9), (6, 8, 1)])
+def test_overlay_refuses_another_size(shape):
+    with pytest.raises(UserError, match="6x8 pixels and the label map " + "x".join(map(str, shape))):
+        overlay(GREY, np.zeros(shape, np.uint8), CLASSES)
+
+
+def test_highlight_marks_only_the_given_pixels():
+    where = np.zeros((6, 8), bool)
+    where[1, 2] = True
+    rgb = highlight(np.random.default_rng(0).integers(0, 256, (6, 8, 3), np.uint8), where)
+    assert rgb[1, 2].tolist() == list(SIGNAL)
+    rest = rgb[~where]
+    assert (rest == rest[:, :1]).all()
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.PNG", "a.jpg", "new/a.jpeg"])
+def test_save_image_writes_the_format_of_the_suffix(tmp_path, labels, name):
+    rgb = overlay(GREY, labels, CLASSES)
+    save_image(tmp_path / name, rgb)
+    with Image.open(tmp_path / name) as image:
+        assert image.format == ("PNG" if name.lower().endswith("png") else "JPEG")
+        read = np.asarray(image)
+    assert np.abs(read.astype(int) - rgb).mean() < (1e-9 if image.format == "PNG" else 6)
+    assert [path.name for path in (tmp_path / name).parent.iterdir()] == [name.rsplit("/")[-1]]
+
+
+@pytest.mark.parametrize("name", ["a.bmp", "a", "a.png.txt"])
+def test_save_image_refuses_other_suffixes(tmp_path, name):
+    with pytest.raises(UserError, match=r"\.png, \.jpg or \.jpeg"):
+        save_image(tmp_path / name, GREY)
+    assert not list(tmp_path.iterdir())
+
+
+def test_save_image_into_a_place_that_is_no_folder(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="Cannot write"):
+        save_image(tmp_path / "file" / "a.png", GREY)

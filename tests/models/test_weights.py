@@ -1,0 +1,194 @@
+import keras
+import numpy as np
+import pytest
+
+from keras_liteseg import UserError, create_model, load_checkpoint, save_model
+from keras_liteseg.checkpoints import assign_state_dict
+from keras_liteseg.datasets import ClassList
+from keras_liteseg.metadata import Metadata
+from keras_liteseg.models.weights import initialize_from
+from tests.checkpoints.pickle_code import encoded, ordered_dict, tensor
+from tests.checkpoints.test_assign import state_dict
+from tests.tiny import tiny
+
+
+def write_pth(path, state):
+    saved = {name: tensor(name, value) for name, value in state.items()}
+    path.write_bytes(encoded(ordered_dict(saved), state))
+
+
+def write_keras(path, model):
+    num_classes = keras.tree.flatten(model.outputs)[0].shape[-1]
+    classes = ClassList(tuple(f"class {i}" for i in range(num_classes)), ((0, 0, 0),) * num_classes)
+    save_model(model, path, Metadata(model.name, "street_scenes", classes, (0.5,) * 3, (0.5,) * 3))
+
+
+def write_h5(path, model):
+    model.save_weights(path)
+
+
+def assert_same_weights(ours, theirs, layers=None):
+    """Every layer with weights in `ours`, or only `layers`, equals the layer of that name in `theirs`."""
+    names = layers or [layer.name for layer in ours.layers if layer.weights]
+    for name in names:
+        for a, b in zip(ours.get_layer(name).get_weights(), theirs.get_layer(name).get_weights(), strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+def refusal(load, model, path):
+    """Return the message of the refusal, having checked that it left every weight alone."""
+    before = model.get_weights()
+    with pytest.raises(UserError) as error:
+        load(model, path)
+    for old, new in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+    return str(error.value)
+
+
+@pytest.mark.parametrize("aux_heads", [False, True])
+def test_pth(tmp_path, aux_heads):
+    path, state = tmp_path / "weights.pth", state_dict(aux=True)
+    write_pth(path, state)
+    expected = tiny(aux_heads=aux_heads)
+    assign_state_dict(expected, state)
+    model = tiny(aux_heads=aux_heads)
+    load_checkpoint(model, path)
+    assert_same_weights(model, expected)
+
+
+@pytest.mark.parametrize("aux_heads", [False, True])
+@pytest.mark.parametrize(("suffix", "write"), [(".keras", write_keras), (".weights.h5", write_h5)])
+def test_own_files(tmp_path, suffix, write, aux_heads):
+    path, source = tmp_path / f"model{suffix}", tiny(aux_heads=aux_heads)
+    write(path, source)
+    model = tiny(aux_heads=aux_heads)
+    load_checkpoint(model, str(path))
+    assert_same_weights(model, source)
+
+
+def test_keras_file_with_aux_heads_into_a_model_without(tmp_path):
+    source, model = tiny(aux_heads=True), tiny()
+    write_keras(tmp_path / "model.keras", source)
+    load_checkpoint(model, tmp_path / "model.keras")
+    assert_same_weights(model, source)
+
+
+def test_file_of_another_input_size_fits(tmp_path):
+    source, model = tiny((32, 16, 3)), tiny((None, None, 3))
+    write_keras(tmp_path / "model.keras", source)
+    load_checkpoint(model, tmp_path / "model.keras")
+    assert_same_weights(model, source)
+
+
+@pytest.mark.parametrize(("suffix", "write"), [(".keras", write_keras), (".weights.h5", write_h5)])
+def test_another_number_of_classes_is_refused(tmp_path, suffix, write):
+    path = tmp_path / f"model{suffix}"
+    write(path, tiny(num_classes=19))
+    message = refusal(load_checkpoint, tiny(num_classes=3), path)
+    assert str(path) in message and "the number of classes" in message
+
+
+def test_pth_with_another_number_of_classes_is_refused(tmp_path):
+    write_pth(tmp_path / "weights.pth", state_dict(num_classes=19))
+    message = refusal(load_checkpoint, tiny(num_classes=3), tmp_path / "weights.pth")
+    assert "weights.pth" in message and message.endswith("Build the model with the number of classes of the weights.")
+
+
+def test_refusal_tells_the_classes_of_a_file_with_aux_heads(tmp_path):
+    write_keras(tmp_path / "model.keras", tiny(num_classes=19, aux_heads=True))
+    message = refusal(load_checkpoint, tiny(num_classes=3), tmp_path / "model.keras")
+    assert "holds 'tiny' with 19 classes" in message and "seg_score" in message
+
+
+def test_aux_heads_that_the_file_lacks_are_named(tmp_path):
+    write_keras(tmp_path / "model.keras", tiny())
+    assert "aux_seg_score" in refusal(load_checkpoint, tiny(aux_heads=True), tmp_path / "model.keras")
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".weights.h5", ".pth"])
+@pytest.mark.parametrize("load", [load_checkpoint, initialize_from])
+def test_missing_file(tmp_path, suffix, load):
+    path = tmp_path / f"none{suffix}"
+    message = refusal(load, tiny(), path)
+    assert message.startswith("There is no") and f"file {path}." in message
+
+
+@pytest.mark.parametrize("damage", ["empty", "text", "cut", "folder"])
+@pytest.mark.parametrize(
+    ("suffix", "write"),
+    [(".keras", write_keras), (".weights.h5", write_h5), (".pth", lambda path, _: write_pth(path, state_dict()))],
+)
+def test_damaged_file(tmp_path, suffix, write, damage):
+    path = tmp_path / f"weights{suffix}"
+    write(path, tiny())
+    content = path.read_bytes()
+    path.unlink()
+    if damage == "folder":
+        path.mkdir()
+    else:
+        path.write_bytes({"empty": b"", "text": b"no weights\n", "cut": content[: len(content) * 3 // 4]}[damage])
+    assert str(path) in refusal(load_checkpoint, tiny(), path)
+
+
+def test_keras_file_that_does_not_say_what_it_is(tmp_path):
+    tiny().save(tmp_path / "plain.keras")
+    assert "does not say which network" in refusal(load_checkpoint, tiny(), tmp_path / "plain.keras")
+
+
+@pytest.mark.parametrize(
+    ("source", "model", "fresh"),
+    [
+        (tiny, lambda: tiny(num_classes=5), ["seg_score"]),
+        (tiny, lambda: tiny(aux_heads=True), ["aux_seg_score"]),
+        (tiny, lambda: tiny(num_classes=5, aux_heads=True), ["aux_seg_score", "seg_score"]),
+        (lambda: tiny(aux_heads=True), lambda: tiny(num_classes=5, aux_heads=True), ["aux_seg_score", "seg_score"]),
+        (lambda: tiny(aux_heads=True), lambda: tiny(), []),
+        (tiny, tiny, []),
+    ],
+)
+def test_initialize_from_keeps_only_what_cannot_be_filled(tmp_path, source, model, fresh):
+    source, model = source(), model()
+    write_keras(tmp_path / "model.keras", source)
+    before = {name: model.get_layer(name).get_weights() for name in fresh}
+    assert sorted(initialize_from(model, tmp_path / "model.keras")) == fresh
+    filled = [layer.name for layer in model.layers if layer.weights and layer.name not in fresh]
+    assert_same_weights(model, source, filled)
+    for name, weights in before.items():
+        for old, new in zip(weights, model.get_layer(name).get_weights(), strict=True):
+            np.testing.assert_array_equal(old, new)
+
+
+@pytest.mark.parametrize("aux", [False, True])
+def test_initialize_from_pth_with_other_classes(tmp_path, tiny_network, aux):
+    state = state_dict(num_classes=19, aux=aux)
+    write_pth(tmp_path / "weights.pth", state)
+    model = tiny(num_classes=5, aux_heads=True)
+    assert sorted(initialize_from(model, tmp_path / "weights.pth")) == ["aux_seg_score", "seg_score"]
+    kernel = model.get_layer("features_conv1_conv").kernel.numpy()
+    np.testing.assert_array_equal(kernel, state["features.conv1.conv.weight"].transpose(2, 3, 1, 0))
+
+
+@pytest.mark.parametrize("load", [load_checkpoint, initialize_from])
+def test_another_network_is_refused(tmp_path, load):
+    images = keras.Input((16, 24, 3), name="images")
+    x = keras.layers.Conv2D(6, 3, padding="same", name="features_conv1_conv")(images)
+    write_keras(tmp_path / "model.keras", keras.Model(images, x, name="other"))
+    message = refusal(load, tiny(), tmp_path / "model.keras")
+    assert "'other'" in message and "'tiny'" in message and "features_conv1_conv" in message
+
+
+def test_initialize_from_pth_of_another_network_is_refused(tmp_path, tiny_network):
+    state = {name.replace("features", "backbone"): value for name, value in state_dict().items()}
+    write_pth(tmp_path / "weights.pth", state)
+    message = refusal(initialize_from, tiny(), tmp_path / "weights.pth")
+    assert "features_conv1_conv.weight" in message and "backbone.conv1.conv.weight" in message
+
+
+def test_official_weights_start_a_network_of_other_classes(shared):
+    path = shared / "weights" / "ndnet45_cityscapes.pth"
+    model = create_model("ndnet45", (None, None, 3), 11, aux_heads=True)
+    assert sorted(initialize_from(model, path)) == ["aux_seg_score", "seg_score"]
+    official = create_model("ndnet45", (None, None, 3), 19)
+    load_checkpoint(official, path)
+    shared_layers = [layer.name for layer in official.layers if layer.weights and layer.name != "seg_score"]
+    assert_same_weights(model, official, shared_layers)
