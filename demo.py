@@ -26,7 +26,7 @@ SCENES = 6
 NEXT_STEPS = {
     "Train on your own pictures": "python train.py --config configs/demo.yaml --data folder --data_dir DIR "
     "--output_dir runs/mine --override data_options={}",
-    "Look at predictions": "python predict.py --model demo_output/int8_qat.tflite --input FOLDER --output predictions",
+    "Look at predictions": "python predict.py --model demo_output/int8_qat.tflite --input FOLDER --output_dir predictions",
     "Time a file again": "python -m edge.benchmark --model demo_output/int8_qat.tflite --output latency.json",
     "See what is inside a file": "python -m keras_liteseg.tflite.inspect demo_output/int8_qat.tflite",
 }
@@ -44,7 +44,7 @@ VARIANTS = {
 def main():
     from edge.benchmark import benchmark
     from edge.table import table
-    from keras_liteseg.conversion.export import export
+    from keras_liteseg import CalibrationOptions, ExportOptions, export
     from keras_liteseg.datasets import load_dataset
     from keras_liteseg.files import write_json
     from keras_liteseg.provenance import provenance
@@ -75,8 +75,8 @@ def main():
             verifications[name] = export(
                 quantized if quantization_aware else best,
                 output / file,
-                quantization=quantization,
-                calibration=train_data,
+                ExportOptions(quantization=quantization),
+                CalibrationOptions(train_data),
                 validation=val_data,
                 reference=best,
             )

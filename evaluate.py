@@ -7,11 +7,12 @@
   python evaluate.py --model ndnet45 --checkpoint ndnet45_cityscapes.pth --input_size 1024x2048 --data cityscapes \\
       --data_dir DIR
 
-mIoU is the number of the Cityscapes evaluation: the mean over all classes that the truth or the prediction has. Where
-the truth lacks some of them, as on few images, the mean over the classes of the truth is shown too.
+mIoU is the number of the Cityscapes evaluation: the mean over all classes that the ground truth or the prediction has.
+Where the ground truth lacks some of them, as on few images, the mean over the classes of the ground truth is shown too.
 
 --report_dir gets result.json (as --output), confusion.png and .csv, images.csv (every image, the worst first) and
-worst/*.jpg: the images of the lowest mIoU over the classes of their own truth, beside truth, prediction and errors.
+worst/*.jpg: the images of the lowest mIoU over the classes of their own ground truth, beside ground truth, prediction
+and errors.
 """
 
 import dataclasses
@@ -24,12 +25,12 @@ from keras_liteseg import cli
 FLAGS = flags.FLAGS
 flags.DEFINE_string("model", None, "A .tflite file, a .keras file, or a registered name such as ndnet45.")
 flags.DEFINE_string("checkpoint", None, "Weights for a registered name: an official file, or ours such as camvid.")
-flags.DEFINE_string("data", None, "Data set: street_scenes, cityscapes, camvid or folder.")
+flags.DEFINE_string("data", None, cli.DATA_HELP)
 flags.DEFINE_string("data_dir", None, "Folder of the data set; street_scenes needs none.")
 flags.DEFINE_string("split", "val", "Split of the data set.")
 flags.DEFINE_string("input_size", None, "HEIGHTxWIDTH that images are resized to; the file's own size by default.")
 flags.DEFINE_list("scales", ["1"], "Factors of the input size whose predictions are averaged; not for .tflite files.")
-flags.DEFINE_bool("flip", False, "Average with the prediction of the mirror image.")
+flags.DEFINE_bool("flip", False, "Average with the prediction of the mirror image; not for class maps.")
 flags.DEFINE_string("compare_with", None, "Another model file; the share of equal labels is measured too.")
 flags.DEFINE_string("output", None, "JSON file for the result.")
 flags.DEFINE_string("report_dir", None, "Folder for the confusion matrix, the worst images and the result.")

@@ -15,48 +15,30 @@ A registered name without --checkpoint is exported with seeded random weights, f
 from absl import flags
 
 from keras_liteseg import cli
+from keras_liteseg.conversion.options import ExportOptions, InputType, Upsampling
+from keras_liteseg.metadata import OutputType, Quantization
+from keras_liteseg.quantization.options import CalibrationMethod, CalibrationOptions
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("model", None, "Registered name, such as ndnet45, or a .keras file.")
 flags.DEFINE_string("checkpoint", None, "Weights for a registered name: an official file, or ours such as camvid.")
 flags.DEFINE_string("input_size", None, "HEIGHTxWIDTH of the network's input; a .keras file's own size by default.")
-flags.DEFINE_enum(
-    "quantization",
-    "none",
-    ["none", "float16", "int8", "int16x8"],
-    "none: float32; float16: weights; int8: all; int16x8: activations of 16 bits, weights of 8.",
-)
-flags.DEFINE_enum(
-    "output_type",
-    "logits",
-    ["logits", "softmax", "classes", "classes_uint8"],
-    "Scores or probabilities per class, or the class map in int32 or uint8.",
-)
-flags.DEFINE_enum(
-    "upsampling",
-    "full",
-    ["full", "half", "quarter", "eighth", "none"],
-    "Size of the output as a part of the input's; none: as small as the network makes it.",
-)
-flags.DEFINE_enum(
-    "input_type", "", ["", "float32", "uint8"], "Input of an int8 file: int8 by default; uint8 takes a picture's bytes."
-)
+cli.define_choice("quantization", Quantization, Quantization.NONE, "Number types of the file")
+cli.define_choice("output_type", OutputType, OutputType.LOGITS, "What the file gives")
+cli.define_choice("upsampling", Upsampling, Upsampling.FULL, "Size of the output")
+cli.define_choice("input_type", InputType, InputType.AUTO, "Number type of the input")
 flags.DEFINE_integer("batch_size", 1, "Images per inference.", lower_bound=1)
-flags.DEFINE_string("data", None, "Data set for calibration (train split) and the accuracy gate (--split).")
+flags.DEFINE_string("data", None, f"For calibration (train split) and the accuracy gate (--split). {cli.DATA_HELP}")
 flags.DEFINE_string("data_dir", None, "Folder of the data set.")
 flags.DEFINE_string("split", "val", "Split on which the file is measured.")
 flags.DEFINE_integer("calibration_images", 32, "Number of training images that set the int8 scales.", lower_bound=1)
-flags.DEFINE_enum(
-    "calibration_method",
-    "mse",
-    ["mse", "minmax", "percentile"],
-    "Range of an activation: least squared error, everything seen, or all but the largest 0.005 %.",
-)
-flags.DEFINE_bool("repair", True, "Equalize channel ranges and correct biases before calibration.")
+cli.define_choice("calibration_method", CalibrationMethod, CalibrationMethod.MSE, "Range of an activation")
+flags.DEFINE_bool("cross_layer_equalization", True, "Equalize channel ranges before calibration.")
+flags.DEFINE_bool("bias_correction", True, "Let biases make up for the error of rounded kernels.")
 flags.DEFINE_integer(
     "float_layers", 0, "Layers of an int8 file that stay in float: those that cost most, measured first.", lower_bound=0
 )
-flags.DEFINE_float("max_drop", 1.0, "Largest acceptable loss in points of mIoU against the Keras model.")
+flags.DEFINE_float("max_drop", 1.0, "Largest acceptable loss in points of mIoU against the Keras model.", lower_bound=0)
 flags.DEFINE_string("reference", None, "Keras model to compare with instead of --model: the float one, after QAT.")
 flags.DEFINE_integer("time_limit", 1800, "Seconds that the conversion may take.", lower_bound=1)
 flags.DEFINE_string("output", None, "The .tflite file to write.")
@@ -69,31 +51,39 @@ def main():
     from keras_liteseg.conversion.export import export
 
     size = cli.parse_size(FLAGS.input_size) if FLAGS.input_size else None
-    calibration = validation = None
-    if FLAGS.data:
-        calibration = load_dataset(FLAGS.data, FLAGS.data_dir, "train")
-        validation = load_dataset(FLAGS.data, FLAGS.data_dir, FLAGS.split)
-    export(
-        FLAGS.model,
-        FLAGS.output,
-        checkpoint=FLAGS.checkpoint,
-        input_size=size,
+    options = ExportOptions(
         quantization=FLAGS.quantization,
         output_type=FLAGS.output_type,
         upsampling=FLAGS.upsampling,
         input_type=FLAGS.input_type,
         batch_size=FLAGS.batch_size,
-        calibration=calibration,
-        calibration_images=FLAGS.calibration_images,
-        calibration_method=FLAGS.calibration_method,
-        repair=FLAGS.repair,
         float_layers=FLAGS.float_layers,
-        validation=validation,
-        reference=FLAGS.reference,
         max_drop=FLAGS.max_drop,
         time_limit=FLAGS.time_limit,
+    )
+    training = validation = None
+    if FLAGS.data:
+        training = load_dataset(FLAGS.data, FLAGS.data_dir, "train")
+        validation = load_dataset(FLAGS.data, FLAGS.data_dir, FLAGS.split)
+    calibration = CalibrationOptions(
+        dataset=training,
+        images=FLAGS.calibration_images,
+        method=FLAGS.calibration_method,
+        cross_layer_equalization=FLAGS.cross_layer_equalization,
+        bias_correction=FLAGS.bias_correction,
+    )
+    export(
+        FLAGS.model,
+        FLAGS.output,
+        options,
+        calibration,
+        checkpoint=FLAGS.checkpoint,
+        input_size=size,
+        validation=validation,
+        reference=FLAGS.reference,
     )
 
 
 if __name__ == "__main__":
-    cli.run(main, required=["model", "output"])
+    renamed = {"repair": "--[no]cross_layer_equalization and --[no]bias_correction"}
+    cli.run(main, required=["model", "output"], renamed=renamed)

@@ -1,10 +1,10 @@
 """Draw a network's predictions over pictures, a video, or what a camera sees.
 
-  python predict.py --model a.tflite --input street.jpg --output predictions
-  python predict.py --model a.tflite --input drive.mp4 --output predictions
-  python predict.py --model a.tflite --input camera:0 --output predictions
+  python predict.py --model a.tflite --input street.jpg --output_dir predictions
+  python predict.py --model a.tflite --input drive.mp4 --output_dir predictions
+  python predict.py --model a.tflite --input camera:0 --output_dir predictions
   python predict.py --model ndnet45 --checkpoint ndnet45_cityscapes.pth --input_size 1024x2048 --input FOLDER \\
-      --output predictions
+      --output_dir predictions
 
 For each picture NAME the output folder gets NAME.png, the colours of the classes over the picture, and NAME_labels.png,
 the label map (8 bits, train ids). A video NAME gives NAME.mp4 of the same frame rate, without its sound; a camera gives
@@ -23,7 +23,7 @@ flags.DEFINE_string("model", None, "A .tflite file, a .keras file, or a register
 flags.DEFINE_string("checkpoint", None, "Weights for a registered name: an official file, or ours such as camvid.")
 flags.DEFINE_string("input_size", None, "HEIGHTxWIDTH that pictures are resized to; the file's own size by default.")
 flags.DEFINE_string("input", None, "A picture, a folder that is searched for pictures, a video, or camera:NUMBER.")
-flags.DEFINE_string("output", None, "Folder for the results.")
+flags.DEFINE_string("output_dir", None, "Folder for the results.")
 flags.DEFINE_float("opacity", 0.55, "Opacity of the colours over the picture.", lower_bound=0, upper_bound=1)
 
 
@@ -36,8 +36,8 @@ def main():
     if frames is None:
         pictures = find_pictures(FLAGS.input)
         painter = load_painter()
-        draw_pictures(pictures, painter, FLAGS.output)
-        print(f"Wrote {len(pictures)} overlay(s) to {FLAGS.output}; {painter.speed()}")
+        draw_pictures(pictures, painter, FLAGS.output_dir)
+        print(f"Wrote {len(pictures)} overlay(s) to {FLAGS.output_dir}; {painter.speed()}")
     else:
         with contextlib.closing(frames):
             predict_video(frames)
@@ -48,9 +48,9 @@ def predict_video(frames):
     from keras_liteseg.files import require_writable
     from keras_liteseg.inference.overlays import draw_video
 
-    path = pathlib.Path(FLAGS.output) / f"{frames.name}.mp4"
+    path = pathlib.Path(FLAGS.output_dir) / f"{frames.name}.mp4"
     if path.exists() and not frames.live and path.samefile(FLAGS.input):
-        raise UserError(f"The result {path} would replace the video itself; choose another --output.")
+        raise UserError(f"The result {path} would replace the video itself; choose another --output_dir.")
     require_writable(path)
     painter = load_painter()
     if frames.live:
@@ -70,4 +70,4 @@ def load_painter():
 
 
 if __name__ == "__main__":
-    cli.run(main, required=["model", "input", "output"])
+    cli.run(main, required=["model", "input", "output_dir"], renamed={"output": "--output_dir"})

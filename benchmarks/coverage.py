@@ -8,7 +8,6 @@ with the files that are missing.
 """
 
 import collections
-import contextlib
 import itertools
 import json
 import os
@@ -127,7 +126,7 @@ def coverage(model, quantization, output_type):
 
         The last tells what rounding alone does: random weights amplify it more than those of a training.
     """
-    from keras_liteseg.conversion.export import export
+    from keras_liteseg import CalibrationOptions, ExportOptions, export
     from keras_liteseg.datasets import load_dataset
     from keras_liteseg.models.archive import read_metadata
     from keras_liteseg.tflite.flatbuffer import read_model
@@ -139,8 +138,9 @@ def coverage(model, quantization, output_type):
     for kind in dict.fromkeys((output_type, "logits")):
         files[kind] = model.with_name(f"{model.stem}_{quantization}_{kind}.tflite")
         if not files[kind].exists():
-            with contextlib.redirect_stdout(None):
-                export(model, files[kind], quantization=quantization, output_type=kind, calibration=scenes)
+            options = ExportOptions(quantization=quantization, output_type=kind)
+            with cli.quiet_log():
+                export(model, files[kind], options, CalibrationOptions(scenes))
     report = inspect(files[output_type])
     gpu, comparison = run_on_gpu(files[output_type], files["logits"], read_model(files[output_type]))
     return {

@@ -10,7 +10,7 @@ for name in $($run -c "import keras_liteseg; print(*keras_liteseg.list_models())
     for kind in float32 float16 int8; do
         file=$out/${name}_$kind.tflite
         $run export_tflite.py --model $name --input_size 512x1024 --quantization $([ $kind = float32 ] && echo none || echo $kind) \
-            --calibration_images 2 --norepair --output $file
+            --calibration_images 2 --nocross_layer_equalization --nobias_correction --output $file
         files=$files,$file
     done
 done

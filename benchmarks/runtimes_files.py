@@ -9,6 +9,7 @@ import json
 import keras
 import numpy as np
 
+from keras_liteseg import CalibrationOptions, ExportOptions
 from keras_liteseg.conversion.export import export
 from keras_liteseg.datasets import load_dataset
 from keras_liteseg.inference.predictor import calibration_images
@@ -79,7 +80,7 @@ def litert(network, metadata, dataset, count, quantization, path):
     """The file that export_tflite.py makes of the network; in int8, input and scores are int8 too."""
     archive = path.with_suffix(".keras")
     save_model(network, archive, metadata)
-    export(archive, path, quantization=quantization, calibration=dataset, calibration_images=count)
+    export(archive, path, ExportOptions(quantization=quantization), CalibrationOptions(dataset, count))
 
 
 def converter_alone(network, *images_and_path):

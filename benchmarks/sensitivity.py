@@ -44,7 +44,7 @@ def main():
 
 if __name__ == "__main__":
     flags.DEFINE_string("model", None, "The qat.keras of a quantization-aware training.")
-    flags.DEFINE_string("data", None, "Data set.")
+    flags.DEFINE_string("data", None, cli.DATA_HELP)
     flags.DEFINE_string("data_dir", None, "Folder of the data set; street_scenes needs none.")
     flags.DEFINE_string("split", "val", "Split of the data set.")
     flags.DEFINE_integer("images", 8, "Number of images, evenly spread over the split.", lower_bound=1)

@@ -1,15 +1,13 @@
 """Latency of LPS-Nets of any size on a target, from files that are exported for it."""
 
-import contextlib
-import io
 import json
 import pathlib
-import sys
 
 import numpy as np
 
 from edge.benchmark import benchmark
 from edge.targets import Options
+from keras_liteseg import cli
 from keras_liteseg.errors import UserError
 from keras_liteseg.files import write_json
 from keras_liteseg.provenance import provenance_of_host
@@ -139,24 +137,15 @@ class FamilyLatency:
             print(f"Measured on a stand-in ({now['stand_in']}): no device's speed", flush=True)
 
     def _export(self, name, place):
-        from keras_liteseg.conversion.export import export  # loads TensorFlow
+        from keras_liteseg import CalibrationOptions, ExportOptions, export  # loads TensorFlow
 
         path = self._folder / f"{name}.tflite"
         if not path.exists():
             print(f"Exporting {place}: {name}", flush=True)
-            log = io.StringIO()
-            try:
-                with contextlib.redirect_stdout(log):  # six lines for each of dozens of files
-                    export(
-                        name,
-                        path,
-                        input_size=self._input_size,
-                        calibration=self._data,
-                        quantization="none" if self._precision == "float32" else self._precision,
-                        calibration_images=CALIBRATION_IMAGES,
-                        repair=False,
-                    )
-            except BaseException:
-                sys.stdout.write(log.getvalue())
-                raise
+            options = ExportOptions(quantization="none" if self._precision == "float32" else self._precision)
+            calibration = CalibrationOptions(
+                self._data, CALIBRATION_IMAGES, cross_layer_equalization=False, bias_correction=False
+            )
+            with cli.quiet_log():  # six lines for each of dozens of files
+                export(name, path, options, calibration, input_size=self._input_size)
         return path

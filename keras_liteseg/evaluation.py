@@ -6,6 +6,7 @@ import sys
 import numpy as np
 from tqdm import tqdm
 
+from keras_liteseg.datasets.base import SegmentationDataset
 from keras_liteseg.errors import UserError
 from keras_liteseg.metrics import ConfusionMatrix
 
@@ -53,7 +54,15 @@ class ImageResult:
 
 
 def evaluate(predictor, dataset, reference=None, progress=True):
-    """Return the `Evaluation` of a predictor on a data set; arguments and errors as `measure`."""
+    """Return the `Evaluation` of a predictor on a data set; arguments and errors as `measure`.
+
+        >>> from keras_liteseg import evaluate, load_dataset, load_predictor
+        >>> scenes = load_dataset("street_scenes", split="val", length=2, size=(64, 128))
+        >>> predictor = load_predictor("lps_net_tiny", input_size=(64, 128), classes=scenes.classes)
+        >>> result = evaluate(predictor, scenes, progress=False)
+        >>> result.images, 0 <= result.miou < 0.3  # the weights are random
+        (2, True)
+    """
     return summarize(measure(predictor, dataset, reference, progress), dataset.classes)
 
 
@@ -67,8 +76,12 @@ def measure(predictor, dataset, reference=None, progress=True):
         progress: whether to show a progress bar on a terminal.
 
     Raises:
-        UserError: the data set is empty or has another number of classes.
+        UserError: the predictor or the data set is of another kind, or the data set is empty or has another number of
+            classes.
     """
+    for name, each in (("predictor", predictor), ("reference", reference)):
+        if not hasattr(each, "labels") and not (name == "reference" and isinstance(each, list | None)):
+            raise UserError(f"The {name} is {each!r}; load one with keras_liteseg.load_predictor.")
     require_same_classes(predictor.metadata, dataset)
     for index in tqdm(range(len(dataset)), "evaluating", disable=None if progress else True, file=sys.stderr):
         image, truth = dataset.image(index), dataset.mask(index)
@@ -131,8 +144,15 @@ def worst_images(results, count):
     return sorted(scored, key=lambda each: (each.confusion.miou_present(), each.confusion.pixel_accuracy()))[:count]
 
 
+def require_dataset(dataset):
+    """Raise a UserError when `dataset` is no data set at all, such as the name of one."""
+    if not isinstance(dataset, SegmentationDataset):
+        raise UserError(f"The data set is {dataset!r}; load one with keras_liteseg.load_dataset.")
+
+
 def require_same_classes(metadata, dataset):
-    """Raise a UserError when a network's classes cannot be those of the data set, or the data set is empty."""
+    """Raise a UserError when a network's classes cannot be those of the data set, or the data set is empty or none."""
+    require_dataset(dataset)
     if not len(dataset):
         raise UserError(f"The data set {dataset.name} has no samples in its split '{dataset.split}'; add some.")
     if len(metadata.classes) != len(dataset.classes):

@@ -3,12 +3,43 @@
 import dataclasses
 import json
 
+from keras_liteseg.choices import Choice
 from keras_liteseg.datasets.base import ClassList
+from keras_liteseg.errors import UserError
+
+
+class Quantization(Choice):
+    """Number types of a `.tflite` file."""
+
+    NONE = "none", "float32"
+    FLOAT16 = "float16", "weights of 16 bits, computed in float32 or float16"
+    INT8 = "int8", "weights and activations of 8 bits"
+    INT16X8 = "int16x8", "activations of 16 bits, weights of 8"
+
+
+class OutputType(Choice):
+    """What a `.tflite` file gives for an image."""
+
+    LOGITS = "logits", "scores per class"
+    SOFTMAX = "softmax", "probabilities per class"
+    CLASSES = "classes", "class map in int32"
+    CLASSES_UINT8 = "classes_uint8", "class map in uint8"
+
+    @property
+    def is_class_map(self):
+        """Whether each pixel has its class alone, and no score."""
+        return self in (OutputType.CLASSES, OutputType.CLASSES_UINT8)
 
 
 @dataclasses.dataclass(frozen=True)
 class Metadata:
     """What a file must say about its network, in a `.keras` archive and in a `.tflite` file alike.
+
+        >>> from keras_liteseg import Metadata, load_dataset, model_spec
+        >>> spec, scenes = model_spec("lps_net_tiny"), load_dataset("street_scenes", length=4)
+        >>> metadata = Metadata("lps_net_tiny", scenes.name, scenes.classes, spec.mean, spec.std)
+        >>> metadata.classes.names[:2]
+        ('road', 'pavement')
 
     Attributes:
         model: registered name of the network.
@@ -16,10 +47,13 @@ class Metadata:
         classes: a `ClassList`.
         mean, std: RGB normalization of the input, (image / 255 - mean) / std.
         ranges: after quantization-aware training, {layer name: (smallest, largest) activation}; else empty.
-        quantization: 'none', 'float16' or 'int8' in a `.tflite` file; '' in a `.keras` archive.
-        output_type: 'logits' or 'classes' in a `.tflite` file; '' in a `.keras` archive.
+        quantization: a `Quantization` or its word in a `.tflite` file; '' in a `.keras` archive.
+        output_type: an `OutputType` or its word in a `.tflite` file; '' in a `.keras` archive.
         align_corners: of an output smaller than the input: whether the centres of its corner pixels lie on those of the
             input, see `keras_liteseg.networks.ops.resize_bilinear`.
+
+    Raises:
+        UserError: the quantization or the output type is unknown, or an attribute of another kind than it must be.
     """
 
     model: str
@@ -31,6 +65,16 @@ class Metadata:
     quantization: str = ""
     output_type: str = ""
     align_corners: bool = False
+
+    def __post_init__(self):
+        if not isinstance(self.classes, ClassList):
+            raise UserError(f"classes is {self.classes!r}; give a ClassList, such as the `classes` of a data set.")
+        for name in ("mean", "std"):
+            if not isinstance(getattr(self, name), tuple | list) or len(getattr(self, name)) != 3:
+                raise UserError(f"{name} is {getattr(self, name)!r}; it must be three numbers, for red, green and blue.")
+        for kind, word in ((Quantization, self.quantization), (OutputType, self.output_type)):
+            if word != "":
+                kind(word)
 
     def replace(self, **changes):
         """Return a copy with other values."""

@@ -9,8 +9,10 @@ import yaml
 
 from keras_liteseg.errors import UserError
 from keras_liteseg.files import write_json
+from keras_liteseg.metadata import Quantization
 from keras_liteseg.models.pretrained import list_pretrained, read_card
 from keras_liteseg.provenance import provenance
+from keras_liteseg.quantization.options import CalibrationOptions
 from keras_liteseg.tflite.inspect import inspect
 from keras_liteseg.tflite.metadata_buffers import read_metadata
 
@@ -18,27 +20,37 @@ _CONFIG = "config.yaml"  # the training writes it beside its .keras files
 _NOT_MEASURED = "No data set was given; export with --data to measure the file."
 
 
-def write_card(
-    path, output, *, model, checkpoint, calibration, calibration_images, ranges, verification, validation, reference
-):
+@dataclasses.dataclass(frozen=True)
+class Origin:
+    """What an exported file comes from: arguments of `keras_liteseg.conversion.export.export`.
+
+    Attributes:
+        model, checkpoint: what was exported.
+        reference: `.keras` file that it was compared with, or None for the model itself.
+        calibration: `CalibrationOptions`, or None where quantization-aware training set the scales.
+    """
+
+    model: str
+    checkpoint: str | None
+    reference: str | None
+    calibration: CalibrationOptions | None
+
+
+def write_card(path, output, origin, validation=None, verification=None):
     """Write the card of an exported file to the `.json` file of the same name; docs/files.md lists its fields.
 
     Args:
         path: where the file is now.
         output: where it will be.
-        model, checkpoint: as in `keras_liteseg.conversion.export.export`.
-        calibration, calibration_images: the data set whose images set the scales, None for the built-in street scenes,
-            and how many of them at most.
-        ranges: whether quantization-aware training set the scales instead.
-        verification: `Verification` of the file, or None.
+        origin: its `Origin`.
         validation: the data set that it was measured on, or None.
-        reference: `.keras` file that it was compared with, or None for the model itself.
+        verification: `Verification` of the file on it, or None.
 
     Raises:
         UserError: the config beside the model cannot be read, or the card not be written.
     """
     metadata, report = read_metadata(path), inspect(path)
-    source, config = _source(str(model), checkpoint and str(checkpoint))
+    source, config = _source(str(origin.model), origin.checkpoint and str(origin.checkpoint))
     card = {
         "file": pathlib.Path(output).name,
         "bytes": report.size,
@@ -49,7 +61,7 @@ def write_card(
         "config": config,
         "quantization": metadata.quantization,
         "output_type": metadata.output_type,
-        "calibration": _calibration(metadata, calibration, calibration_images, ranges),
+        "calibration": _calibration(metadata, report.inputs[0].shape[1:3], origin.calibration),
         "classes": [
             {"name": name, "color": list(color)} for name, color in zip(*dataclasses.astuple(metadata.classes))
         ],
@@ -62,7 +74,7 @@ def write_card(
         "outputs": [_tensor(tensor) for tensor in report.outputs],
         "macs": report.macs,
         "ops": report.ops,
-        "accuracy": _accuracy(verification, validation, reference) if verification else None,
+        "accuracy": _accuracy(verification, validation, origin.reference) if verification else None,
     }
     if verification is None:
         card["accuracy_missing"] = _NOT_MEASURED
@@ -96,14 +108,13 @@ def _sha256(path):
     return hashlib.sha256(pathlib.Path(path).read_bytes()).hexdigest()
 
 
-def _calibration(metadata, dataset, count, ranges):
-    if not metadata.quantization.startswith("int"):
+def _calibration(metadata, size, options):
+    if metadata.quantization in (Quantization.NONE, Quantization.FLOAT16):
         return None
-    if ranges:
+    if options is None:
         return {"scales": "quantization-aware training"}
-    if dataset is None:
-        return {"scales": "calibration", "data": "street_scenes", "split": "train", "images": count}
-    images = min(count, len(dataset))
+    dataset = options.data(size)
+    images = min(options.images, len(dataset))
     return {"scales": "calibration", "data": dataset.name, "split": dataset.split, "images": images}
 
 

@@ -6,6 +6,7 @@ is that process; `convert_apart` starts it.
 """
 
 import json
+import logging
 import pathlib
 import signal
 import subprocess
@@ -13,17 +14,19 @@ import sys
 import tempfile
 import time
 
+from keras_liteseg.choices import require_number
 from keras_liteseg.errors import UserError
 
 MODEL, REQUEST, CALIBRATION, RESULT = "model.keras", "request.json", "calibration.npy", "result.tflite"
 _TELL_SECONDS = 15
+_log = logging.getLogger(__name__)
 
 
 def convert_apart(model, metadata, time_limit, calibration=None, **options):
     """Return what `keras_liteseg.conversion.convert.convert` returns, computed in another process.
 
     Args:
-        time_limit: seconds after which the process is stopped.
+        time_limit: seconds, 1 or more, after which the process is stopped.
         others: as of `convert`.
 
     Raises:
@@ -31,6 +34,7 @@ def convert_apart(model, metadata, time_limit, calibration=None, **options):
     """
     import numpy as np
 
+    require_number("time_limit", time_limit, 1)
     with tempfile.TemporaryDirectory(prefix="keras_liteseg_") as name:
         folder = pathlib.Path(name)
         model.save(folder / MODEL)
@@ -73,7 +77,7 @@ def _wait(process, time_limit):
         try:
             process.wait(min(_TELL_SECONDS, time_limit - passed + 0.1))
         except subprocess.TimeoutExpired:
-            print(f"Converting, {time.monotonic() - start:.0f} seconds so far", flush=True)
+            _log.info("Converting, %.0f seconds so far", time.monotonic() - start)
 
 
 def _last_line(log):

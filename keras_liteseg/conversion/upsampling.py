@@ -2,11 +2,11 @@
 
 import keras
 
+from keras_liteseg.conversion.options import Upsampling
 from keras_liteseg.errors import UserError
 from keras_liteseg.networks.layers import BilinearResize
 
-# Size of the output as a fraction of the input's; 'none' leaves the upsampling out.
-UPSAMPLINGS = {"full": 1, "half": 2, "quarter": 4, "eighth": 8, "none": None}
+_DIVISORS = {Upsampling.HALF: 2, Upsampling.QUARTER: 4, Upsampling.EIGHTH: 8}
 
 
 def with_upsampling(model, upsampling):
@@ -14,18 +14,19 @@ def with_upsampling(model, upsampling):
 
     Args:
         model: a functional model of static size that ends with a `BilinearResize` of the scores, as all networks do.
-        upsampling: a key of `UPSAMPLINGS`.
+        upsampling: an `Upsampling`.
 
     Raises:
-        UserError: the scores are already larger than that.
+        UserError: `upsampling` is unknown, or the scores are already larger than that.
     """
-    if upsampling == "full":
+    upsampling = Upsampling(upsampling)
+    if upsampling == Upsampling.FULL:
         return model
     last = model.get_layer(model.output_names[0])
     scores = last._inbound_nodes[0].input_tensors[0]
-    if upsampling == "none":
+    if upsampling == Upsampling.NONE:
         return keras.Model(model.input, scores, name=model.name)
-    size = tuple(length // UPSAMPLINGS[upsampling] for length in model.input.shape[1:3])
+    size = tuple(length // _DIVISORS[upsampling] for length in model.input.shape[1:3])
     if size[0] < scores.shape[1] or size[1] < scores.shape[2]:
         raise UserError(
             f"'{upsampling}' of the input is {size[0]}x{size[1]}, but the scores of {model.name} are "

@@ -1,6 +1,7 @@
 """Accuracy of the exported file itself against the Keras model that it came from."""
 
 import dataclasses
+import logging
 
 import numpy as np
 
@@ -8,8 +9,11 @@ from keras_liteseg.errors import UserError
 from keras_liteseg.evaluation import Evaluation, evaluate
 from keras_liteseg.inference.keras_predictor import keras_predictor
 from keras_liteseg.inference.load import load_predictor
+from keras_liteseg.metadata import OutputType
 from keras_liteseg.networks.layers import BilinearResize
 from keras_liteseg.quantization.simulate import FakeQuantize
+
+_log = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,7 +41,7 @@ def require_agreement(path, simulated, unrounded, metadata, images):
 
     Args:
         path: the file, with any input type and batch size.
-        simulated: the model that it was converted from, see `keras_liteseg.quantization.simulate_int8`.
+        simulated: the model that it was converted from, see `keras_liteseg.quantization.simulate.simulate_int8`.
         unrounded: the model that was simulated. Where int8 itself changes more labels than the file may, the file may
             differ from its simulation as much as that does from `unrounded`.
         metadata: the models' `Metadata`.
@@ -52,13 +56,13 @@ def require_agreement(path, simulated, unrounded, metadata, images):
     step = output_step(simulated)
     equal = _same_labels(found if found.ndim == 3 else found.argmax(-1), expected, step)
     failed = equal < min(EQUAL_LABELS, _same_labels(exact.argmax(-1), expected, step))
-    print(f"File and int8 simulation: {100 * equal:.2f} % of the labels equal or tied", end="")
-    if metadata.output_type == "logits" and step:
+    line = f"File and int8 simulation: {100 * equal:.2f} % of the labels equal or tied"
+    if metadata.output_type == OutputType.LOGITS and step:
         near = np.mean(np.abs(found - expected) < (NEAR_STEPS + 0.5) * step)
         failed = failed or near < min(NEAR_LOGITS, np.mean(np.abs(exact - expected) < (NEAR_STEPS + 0.5) * step))
         worst = np.abs(found - expected).max() / step
-        print(f", {100 * near:.2f} % of the logits within {NEAR_STEPS} steps, all within {worst:.0f}", end="")
-    print(flush=True)
+        line += f", {100 * near:.2f} % of the logits within {NEAR_STEPS} steps, all within {worst:.0f}"
+    _log.info(line)
     if failed:
         raise UserError(
             f"The int8 file does not compute what its simulation does; wanted are {100 * EQUAL_LABELS} % of the labels "
@@ -100,7 +104,7 @@ def verify(path, network, metadata, dataset, max_drop):
     before = evaluate(reference, dataset)
     after = evaluate(load_predictor(path), dataset, reference=reference.maps)
     result = Verification(before, after)
-    print(
+    _log.info(
         f"On {after.images} images of {dataset.name} ({dataset.split}): mIoU {before.miou_present:.4f} in Keras, "
         f"{after.miou_present:.4f} in the file ({result.drop:+.2f} points lost); pixel accuracy "
         f"{before.pixel_accuracy:.4f} and {after.pixel_accuracy:.4f}; {100 * after.agreement:.2f} % of the labels "

@@ -1,6 +1,7 @@
 """Data sets: images with label maps of train ids, by name. Layouts and options: docs/datasets.md."""
 
 import inspect
+import os
 
 import yaml
 
@@ -19,12 +20,22 @@ _FROM_FILES = {"bdd100k": BDD100K, "camvid": CamVid, "cityscapes": Cityscapes, "
 
 
 def list_datasets():
-    """Return the names that `load_dataset` knows."""
+    """Return the names that `load_dataset` knows.
+
+        >>> from keras_liteseg import list_datasets
+        >>> list_datasets()
+        ['bdd100k', 'camvid', 'cityscapes', 'folder', 'records', 'street_scenes']
+    """
     return sorted([*_FROM_FILES, "street_scenes"])
 
 
 def load_dataset(name, data_dir=None, split="train", label_map=None, **options):
     """Return the data set `name` as a `SegmentationDataset`.
+
+        >>> from keras_liteseg import load_dataset
+        >>> scenes = load_dataset("street_scenes", split="val", length=4, size=(64, 128))
+        >>> len(scenes), scenes.image(0).shape, scenes.mask(0).shape, scenes.classes.names[0]
+        (4, (64, 128, 3), (64, 128), 'road')
 
     Args:
         name: one of `list_datasets()`. 'street_scenes' is drawn by the program and needs no files.
@@ -39,9 +50,13 @@ def load_dataset(name, data_dir=None, split="train", label_map=None, **options):
     """
     if name not in list_datasets():
         raise UserError(
-            f"There is no data set '{name}'; did you mean {nearest(name, list_datasets())}? Known are "
+            f"There is no data set '{name}'; did you mean {nearest(str(name), list_datasets())}? Known are "
             f"{', '.join(list_datasets())}."
         )
+    if not isinstance(split, str):
+        raise UserError(f"The split is {split!r}; give its name, such as 'train'.")
+    if data_dir is not None and not isinstance(data_dir, str | os.PathLike):
+        raise UserError(f"data_dir is {data_dir!r}; give the path of the folder.")
     if name == "street_scenes":
         from keras_liteseg.datasets.street_scenes import StreetScenes
 

@@ -1,6 +1,6 @@
 """Write a data set as sharded TFRecords: few large files instead of many small ones, every sample checked once.
 
-    python -m keras_liteseg.datasets.records --data cityscapes --data_dir DIR --split train --output RECORDS --shards 16
+    python -m keras_liteseg.datasets.records --data cityscapes --data_dir DIR --split train --output_dir RECORDS --shards 16
 
 The data set 'records' reads them: --data records --data_dir RECORDS. After an interruption the same command goes on;
 finished shards stay, damaged ones are replaced. Several splits may share an output folder. `shards` has the format.
@@ -192,7 +192,7 @@ def _entry(path, count):
 def _main():
     options = parse_options(FLAGS.option)
     dataset = load_dataset(FLAGS.data, FLAGS.data_dir, FLAGS.split, **options)
-    manifest = write_records(dataset, FLAGS.output, FLAGS.shards, options)
+    manifest = write_records(dataset, FLAGS.output_dir, FLAGS.shards, options)
     print(f"{len(dataset)} samples in {FLAGS.shards} shards; wrote {manifest}")
 
 
@@ -201,6 +201,6 @@ if __name__ == "__main__":
     flags.DEFINE_string("data_dir", None, "Root folder of the data set.")
     flags.DEFINE_string("split", "train", "Split to write.")
     flags.DEFINE_multi_string("option", [], "key=value, an option of the data set; may be repeated.")
-    flags.DEFINE_string("output", None, "Folder for the records.")
+    flags.DEFINE_string("output_dir", None, "Folder for the records.")
     flags.DEFINE_integer("shards", 16, "Number of files; a few hundred megabytes each are handy.")
-    cli.run(_main, required=["data", "output"])
+    cli.run(_main, required=["data", "output_dir"], renamed={"output": "--output_dir"})

@@ -1,5 +1,6 @@
 """The samples of a training and of an evaluation by number, in NumPy: what every Keras backend is fed from."""
 
+import contextlib
 import functools
 import threading
 
@@ -29,7 +30,6 @@ def training_samples(dataset, augmentation, seed=0):
         UserError: `dataset` is empty.
     """
     _require_samples(dataset)
-    cv2.setNumThreads(1)  # samples are made in parallel; threads of OpenCV's own inside of each only get in the way
     length = len(dataset)
 
     @functools.lru_cache(maxsize=2)
@@ -37,6 +37,7 @@ def training_samples(dataset, augmentation, seed=0):
         # Sample generators are seeded by (seed, pass, index below length); `length` in that place is free for this.
         return np.random.default_rng((seed, pass_index, length)).permutation(length)
 
+    @_one_opencv_thread
     def load(number):
         pass_index, position = divmod(int(number), length)
         index = int(order(pass_index)[position])
@@ -56,10 +57,38 @@ def evaluation_samples(dataset, size):
     """
     _require_samples(dataset)
 
+    @_one_opencv_thread
     def load(index):
         return resize_sample(*_read(dataset, int(index)), size)
 
     return load
+
+
+class _OneOpenCVThread(contextlib.ContextDecorator):
+    """While any thread is inside, OpenCV uses one thread; then as many as before.
+
+    Samples are made in parallel, and threads of OpenCV's own inside of each only get in the way. The number belongs to
+    the whole process, which may use OpenCV for other things too.
+    """
+
+    def __init__(self):
+        self._lock, self._inside, self._before = threading.Lock(), 0, 0
+
+    def __enter__(self):
+        with self._lock:
+            if not self._inside:
+                self._before = cv2.getNumThreads()
+                cv2.setNumThreads(1)
+            self._inside += 1
+
+    def __exit__(self, *_):
+        with self._lock:
+            self._inside -= 1
+            if not self._inside:
+                cv2.setNumThreads(self._before)
+
+
+_one_opencv_thread = _OneOpenCVThread()
 
 
 def normalization(mean, std):

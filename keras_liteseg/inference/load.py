@@ -1,20 +1,33 @@
 """One way to run a network on pictures, whatever file it is in."""
 
+from keras_liteseg.choices import require_size, require_whole
+from keras_liteseg.errors import UserError
+
 
 def load_predictor(model, checkpoint=None, input_size=None, classes=None, threads=2):
     """Return a `Predictor`.
+
+        >>> from keras_liteseg import load_dataset, load_predictor
+        >>> predictor = load_predictor("lps_net_tiny", input_size=(64, 128))  # or "best.keras", or "int8.tflite"
+        >>> predictor.labels(load_dataset("street_scenes", size=(100, 200)).image(0)).shape
+        (100, 200)
 
     Args:
         model: a `.tflite` file, a `.keras` file, or a registered name.
         checkpoint: weights for a registered name; without, they are random.
         input_size: (height, width); a file's own size by default. A `.tflite` file has only that one.
-        classes: `ClassList` for a registered name.
+        classes: `ClassList` for a registered name, by default that of Cityscapes; a file has its own.
         threads: CPU threads of the TFLite runtime.
 
     Raises:
         UserError: the file or the name cannot be used, or the size does not fit.
     """
+    require_whole("threads", threads, 1)
+    if input_size is not None:
+        require_size("input_size", input_size)
     if str(model).endswith(".tflite"):
+        if checkpoint:
+            raise UserError(f"{model} holds its own weights; leave out --checkpoint {checkpoint}.")
         from keras_liteseg.inference.tflite_predictor import tflite_predictor
 
         return tflite_predictor(model, input_size, threads)

@@ -4,13 +4,17 @@ It costs as many runs of the network as there are sizes, twice with the mirror i
 computes: it is for comparing with published numbers.
 """
 
+import numbers
+
 import numpy as np
 
+from keras_liteseg.choices import require_bool
 from keras_liteseg.errors import UserError
 from keras_liteseg.graph.size import at_size
 from keras_liteseg.inference.keras_predictor import keras_predictor
 from keras_liteseg.inference.load import load_predictor
 from keras_liteseg.inference.predictor import logits_at
+from keras_liteseg.metadata import OutputType
 from keras_liteseg.models.network import load_network
 from keras_liteseg.networks.registry import model_spec
 
@@ -19,32 +23,43 @@ class MultiScalePredictor:
     """A predictor that averages the class probabilities of others, one for each input size.
 
     The logits are resized bilinearly to the image's size; the mean is that of their softmax, as in PaddleSeg, so that
-    each size has the same say however large its logits are.
+    each size has the same say however large its logits are. Files whose output is the softmax are averaged as they are.
 
     Args:
         size: input (height, width) that the scales refer to.
-        predictors: `Predictor`s of one network that give logits.
+        predictors: `Predictor`s of one network that give logits or probabilities.
         flip: whether each also sees the image mirrored left to right.
 
     Attributes:
         metadata: the network's `Metadata`.
         size: as given.
         sizes: input (height, width) of each predictor.
+
+    Raises:
+        UserError: a predictor gives class maps, which have no mean.
     """
 
     def __init__(self, size, predictors, flip=False):
         self.metadata, self.size = predictors[0].metadata, tuple(size)
         self.sizes = [tuple(predictor.size) for predictor in predictors]
         self._predictors, self._flip = predictors, flip
+        # A Keras model says nothing and gives logits.
+        output_types = [OutputType(each.metadata.output_type or OutputType.LOGITS) for each in predictors]
+        if any(each.is_class_map for each in output_types):
+            raise UserError(
+                f"A file of '{self.metadata.model}' that gives class maps cannot be averaged over sizes or mirror "
+                "images; leave out --scales and --flip, or export the network again with --output_type logits."
+            )
+        self._normalize = [_softmax if each == OutputType.LOGITS else np.copy for each in output_types]
 
     def labels(self, image):
         """Return the label map of an RGB image, both uint8: (height, width, 3) to (height, width)."""
         total = 0
-        for predictor in self._predictors:
-            total += _probabilities(predictor.logits(image), image.shape[:2])
+        for predictor, normalize in zip(self._predictors, self._normalize, strict=True):
+            total += normalize(logits_at(predictor.logits(image), image.shape[:2]))
             if self._flip:
                 mirrored = predictor.logits(np.ascontiguousarray(image[:, ::-1]))
-                total += _probabilities(np.ascontiguousarray(mirrored[:, ::-1]), image.shape[:2])
+                total += normalize(logits_at(np.ascontiguousarray(mirrored[:, ::-1]), image.shape[:2]))
         return total.argmax(-1).astype(np.uint8)
 
 
@@ -57,22 +72,19 @@ def load_multi_scale(model, checkpoint=None, input_size=None, classes=None, scal
 
     Raises:
         UserError: as `load_predictor`; a scale is not positive; a `.tflite` file, which has one size, is given with
-            scales, or gives classes, which have no mean.
+            scales, or gives class maps, which have no mean.
     """
-    if not scales or not 0 < min(scales) <= max(scales) < float("inf"):
-        raise UserError(f"The scales are {list(scales)}; give positive factors of the input size, such as 0.75,1,1.25.")
+    require_bool("flip", flip)
+    numeric = isinstance(scales, tuple | list) and all(isinstance(scale, numbers.Real) for scale in scales)
+    if not numeric or not scales or not 0 < min(scales) <= max(scales) < float("inf"):
+        raise UserError(f"The scales are {scales!r}; give positive factors of the input size, such as 0.75,1,1.25.")
     if str(model).endswith(".tflite"):
         if tuple(scales) != (1.0,):
             raise UserError(
                 f"{model} takes images of one size only; leave out --scales, or evaluate the .keras file that it came "
                 "from."
             )
-        predictor = load_predictor(model, input_size=input_size)
-        if predictor.metadata.output_type == "classes":
-            raise UserError(
-                f"{model} gives classes, which cannot be averaged; leave out --flip, or export the network again with "
-                "--output_type logits."
-            )
+        predictor = load_predictor(model, checkpoint, input_size)
         return MultiScalePredictor(predictor.size, [predictor], flip)
     network, metadata = load_network(model, checkpoint, input_size, classes)
     size = network.input.shape[1:3]
@@ -87,9 +99,7 @@ def _scaled_size(size, scale, model):
     return tuple(max(least, multiple * round(scale * length / multiple)) for length in size)
 
 
-def _probabilities(logits, size):
-    """Return the softmax of logits resized to `size`, float32 (*size, classes)."""
-    values = logits_at(logits, size)
+def _softmax(values):
     values = np.exp(values - values.max(axis=-1, keepdims=True))
     values /= values.sum(axis=-1, keepdims=True)
     return values

@@ -66,7 +66,7 @@ def draw_pictures(pictures, painter, output):
     for name in pictures:
         for path in (output / f"{name}.png", output / f"{name}_labels.png"):
             if path.resolve() in sources:
-                raise UserError(f"The result {path} would replace one of the pictures; choose another --output.")
+                raise UserError(f"The result {path} would replace one of the pictures; choose another --output_dir.")
     for name, path in tqdm(pictures.items(), "predicting", disable=None, file=sys.stderr):
         labels, drawn = painter(read_rgb(path))
         save_image(output / f"{name}.png", drawn)

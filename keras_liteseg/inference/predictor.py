@@ -3,7 +3,9 @@
 import cv2
 import numpy as np
 
+from keras_liteseg.choices import require_whole
 from keras_liteseg.datasets.augment import resize_image
+from keras_liteseg.errors import UserError
 
 
 class Predictor:
@@ -13,7 +15,7 @@ class Predictor:
         metadata: the network's `Metadata`.
         size: input (height, width) of the network.
         run: function from a normalized image, float32 (1, height, width, 3) as `prepare` makes it, to the network's
-            output: float logits (height, width, classes), or integer classes (height, width).
+            output: float logits or probabilities (height, width, classes), or integer classes (height, width).
     """
 
     def __init__(self, metadata, size, run):
@@ -22,7 +24,8 @@ class Predictor:
         self.run = run
 
     def logits(self, image):
-        """Return what the network gives for an image resized to its input: logits, or classes where it gives these."""
+        """Return what the network gives for an image resized to its input: logits, or probabilities or classes
+        where it gives these."""
         return self.aligned(self.run(prepare(image, self.size, self.metadata)))
 
     def labels(self, image):
@@ -37,8 +40,14 @@ class Predictor:
 def labels_at(output, size):
     """Return a network's output as label map, uint8 of `size` (height, width).
 
-    Logits are resized bilinearly before the argmax, class maps by nearest neighbour.
+    Logits and probabilities, (height, width, classes), are resized bilinearly before the argmax, class maps, (height,
+    width), by nearest neighbour.
+
+    Raises:
+        UserError: `output` has another number of dimensions.
     """
+    if output.ndim not in (2, 3):
+        raise UserError(f"The output of the network has the shape {output.shape}; wanted are scores or a class map.")
     if output.ndim == 2:
         return cv2.resize(output.astype(np.uint8), size[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
     return logits_at(output, size).argmax(-1).astype(np.uint8)
@@ -76,6 +85,11 @@ def prepare(image, size, metadata):
 
 
 def calibration_images(dataset, count, size, metadata):
-    """Return up to `count` images of a data set, evenly spread, as a list of network inputs (1, *size, 3)."""
+    """Return up to `count` images of a data set, evenly spread, as a list of network inputs (1, *size, 3).
+
+    Raises:
+        UserError: `count` is not 1 or more.
+    """
+    require_whole("calibration images", count, 1)
     count = min(count, len(dataset))
     return [prepare(dataset.image(i * len(dataset) // count), size, metadata) for i in range(count)]

@@ -14,9 +14,6 @@ VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpe
 USUAL_RATE = 25.0
 """Frames per second of a source that does not say."""
 
-# FFmpeg's own notes on damaged files would stand among ours; OpenCV reads this when it opens the first video.
-os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
-
 
 class Frames:
     """Iterator over the frames of an open OpenCV capture: RGB, uint8 (height, width, 3).
@@ -125,6 +122,8 @@ def video_writer(path, rate, size):
 
 
 def _open(source):
+    # FFmpeg's own notes on damaged files would stand among ours; OpenCV reads this when it opens the first video.
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     # OpenCV tries one reader after the other, and the notes of those that fail say nothing to the user.
     level = cv2.utils.logging.getLogLevel()
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)

@@ -1,5 +1,6 @@
 """Model files: a Keras archive that also says which network it is, on which classes, and how its input is prepared."""
 
+import os
 import zipfile
 
 import keras
@@ -14,9 +15,20 @@ _MEMBER = "keras_liteseg.json"
 def save_model(model, path, metadata):
     """Write `model` with its `Metadata` to `path`, a `.keras` file that `keras.saving.load_model` reads too.
 
+        >>> from keras_liteseg import Metadata, create_model, load_dataset, load_model, model_spec, save_model
+        >>> spec, scenes = model_spec("lps_net_tiny"), load_dataset("street_scenes", length=4)
+        >>> model = create_model("lps_net_tiny", (64, 128, 3), num_classes=len(scenes.classes))
+        >>> save_model(model, "tiny.keras", Metadata("lps_net_tiny", "", scenes.classes, spec.mean, spec.std))
+        >>> load_model("tiny.keras")[1].classes == scenes.classes
+        True
+
     Raises:
-        UserError: the file cannot be written.
+        UserError: the file cannot be written, its name does not end in .keras, or `metadata` is no `Metadata`.
     """
+    if not str(path).endswith(".keras"):
+        raise UserError(f"The model file {path} must end in .keras, which Keras goes by.")
+    if not isinstance(metadata, Metadata):
+        raise UserError(f"metadata is {metadata!r}; give a keras_liteseg.Metadata.")
     with atomic_path(path) as temporary:
         model.save(temporary)
         with zipfile.ZipFile(temporary, "a") as archive:
@@ -25,6 +37,11 @@ def save_model(model, path, metadata):
 
 def load_model(path):
     """Return (model, metadata) of a file that `save_model` wrote.
+
+        >>> from keras_liteseg import load_model
+        >>> load_model("missing.keras")
+        Traceback (most recent call last):
+        keras_liteseg.errors.UserError: There is no model file missing.keras. Check the path.
 
     Raises:
         UserError: there is no such file, it is damaged, or it was not written by this library.
@@ -42,6 +59,8 @@ def read_metadata(path):
     Raises:
         UserError: as `load_model`.
     """
+    if not isinstance(path, str | os.PathLike):
+        raise UserError(f"The model file is {path!r}; give its path.")
     try:
         with zipfile.ZipFile(path) as archive:
             return Metadata.from_json(archive.read(_MEMBER))

@@ -1,6 +1,7 @@
 """Networks with weights: random ones, those that we publish, or a backbone's."""
 
 from keras_liteseg.checkpoints.backbone import load_backbone
+from keras_liteseg.choices import require_bool
 from keras_liteseg.models.pretrained import load_pretrained, read_card
 from keras_liteseg.networks.registry import build_network, resolved_name
 
@@ -17,6 +18,10 @@ def create_model(
 ):
     """Build a network.
 
+        >>> from keras_liteseg import create_model
+        >>> create_model("lps_net_tiny", (64, 128, 3), num_classes=9).output.shape
+        (None, 64, 128, 9)
+
     Args:
         name: one of `list_models()`, or of a family such as "lps_net_d1-3-3-10-10_w8-24-48-96-96_r6-2": an LPS-Net with
             these depths, widths and resolutions of its paths in eighths of the image.
@@ -30,7 +35,7 @@ def create_model(
             `keras_liteseg.models.pretrained.list_pretrained`. By default all weights are random.
         backbone_weights: weights that the backbone starts from, a file or "imagenet" to download them; see
             `keras_liteseg.checkpoints.load_backbone`.
-        **options: arguments of the network itself, see its function in `keras_liteseg.models`.
+        **options: arguments of the network itself, see its function in `keras_liteseg.networks`.
 
     Returns:
         A `keras.Model` from normalized float images (N, height, width, 3), see `model_spec(name).mean` and `.std`, to
@@ -40,6 +45,7 @@ def create_model(
     Raises:
         UserError: the name, the input shape, the number of classes or an option cannot be used.
     """
+    require_bool("aux_heads", aux_heads)
     name = resolved_name(name, head)
     if num_classes is None:
         num_classes = 19 if weights is None else len(read_card(name, weights).metadata.classes)

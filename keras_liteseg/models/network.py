@@ -2,6 +2,8 @@
 
 import pathlib
 
+from keras_liteseg.choices import require_size
+from keras_liteseg.datasets.base import ClassList
 from keras_liteseg.datasets.cityscapes import CLASSES as CITYSCAPES_CLASSES
 from keras_liteseg.errors import UserError
 from keras_liteseg.graph.size import at_size
@@ -22,6 +24,10 @@ def load_network(model, checkpoint=None, input_size=None, classes=None):
     Raises:
         UserError: as `load_predictor`.
     """
+    if input_size is not None:
+        require_size("input_size", input_size)
+    if classes is not None and not isinstance(classes, ClassList):
+        raise UserError(f"classes is {classes!r}; give a ClassList, such as the `classes` of a data set.")
     if str(model) not in list_models() and (str(model).endswith(".keras") or pathlib.Path(model).exists()):
         if checkpoint:
             raise UserError(f"{model} holds its own weights; leave out --checkpoint {checkpoint}.")

@@ -1,5 +1,6 @@
 """Reading a weight file of any known kind into a model."""
 
+import os
 import pathlib
 
 from keras_liteseg.checkpoints.assign import assign_backbone, assign_state_dict, aux_layers, class_layers
@@ -12,6 +13,11 @@ from keras_liteseg.models.pretrained import list_pretrained, read_card
 
 def load_checkpoint(model, path):
     """Load the weights in `path` into `model`, in place. Nothing in the file is ever executed.
+
+        >>> from keras_liteseg import create_model, load_checkpoint
+        >>> create_model("lps_net_tiny", (64, 128, 3)).save_weights("tiny.weights.h5")
+        >>> load_checkpoint(create_model("lps_net_tiny", (64, 128, 3)), "tiny.weights.h5")
+        []
 
     Args:
         model: a model of `create_model`, with the number of classes of the file.
@@ -62,6 +68,8 @@ def initialize_from(model, path):
 
 
 def _existing(path):
+    if not isinstance(path, str | os.PathLike):
+        raise UserError(f"The checkpoint is {path!r}; give the path of its file.")
     path = pathlib.Path(path)
     if not path.is_file():
         raise UserError(f"There is no checkpoint file {path}. Check the path.")

@@ -74,12 +74,26 @@ def register_family(pattern):
 
 
 def list_models(pattern="*"):
-    """Return the sorted names of the networks that match `pattern`, a shell wildcard such as 'ndnet*'."""
+    """Return the sorted names of the networks that match `pattern`, a shell wildcard.
+
+        >>> from keras_liteseg import list_models
+        >>> list_models("pp_liteseg*")
+        ['pp_liteseg_b', 'pp_liteseg_t']
+
+    Raises:
+        UserError: `pattern` is no text.
+    """
+    if not isinstance(pattern, str):
+        raise UserError(f"The pattern is {pattern!r}; give a text such as 'ndnet*'.")
     return sorted(fnmatch.filter(_SPECS, pattern))
 
 
 def model_spec(name):
     """Return the `ModelSpec` of a name or an alias.
+
+        >>> from keras_liteseg import model_spec
+        >>> model_spec("ndnet45").size_multiple
+        8
 
     Raises:
         UserError: there is no such network; the message shows the nearest names.
@@ -111,13 +125,12 @@ def build_network(name, input_shape=(512, 1024, 3), num_classes=19, aux_heads=Fa
     """Build a network with random weights; arguments, result and errors as `keras_liteseg.create_model`."""
     name = resolved_name(name, head)
     spec = model_spec(name)
-    input_shape = tuple(input_shape)
     check_input_shape(name, input_shape, aux_heads)
     check_num_classes(num_classes)
     unknown = sorted(set(options) - set(inspect.signature(spec.build).parameters))
     if unknown:
         raise UserError(f"'{name}' has no option '{unknown[0]}'; {_options(spec)}.")
-    return spec.build(input_shape=input_shape, num_classes=num_classes, aux_heads=aux_heads, **options)
+    return spec.build(input_shape=tuple(input_shape), num_classes=num_classes, aux_heads=aux_heads, **options)
 
 
 def _options(entry):
@@ -153,7 +166,7 @@ def check_input_shape(name, input_shape, aux_heads=False):
 
 def check_image_shape(name, input_shape):
     """Raise a `UserError` unless `input_shape` is (height, width, 3), the first two positive or None."""
-    if len(input_shape) != 3 or input_shape[2] != 3:
+    if not isinstance(input_shape, tuple | list) or len(input_shape) != 3 or input_shape[2] != 3:
         raise UserError(f"input_shape is {input_shape}; '{name}' takes (height, width, 3), an RGB image.")
     for length in input_shape[:2]:
         if length is not None and (not isinstance(length, int) or length < 1):

@@ -4,8 +4,10 @@ import keras
 import numpy as np
 from keras import layers, ops
 
+from keras_liteseg.errors import UserError
 from keras_liteseg.networks.backbones.shufflenet import ChannelShuffle
 from keras_liteseg.networks.layers import BilinearResize, ExclusivePooling2D
+from keras_liteseg.quantization.options import CalibrationMethod
 
 # TFLite computes these on the integers as they come: the output has the scale of the input.
 SCALE_KEEPING = (
@@ -102,23 +104,26 @@ def share_ranges(model, ranges):
     return ranges
 
 
-def calibrate(model, images, method="mse"):
+def calibrate(model, images, method=CalibrationMethod.MSE):
     """Return {layer name: (smallest, largest)} of `quantized_layers`; see `share_ranges`.
 
-    Few extreme values cost every other value its resolution, so the range may clip them:
-    - 'mse': the range of least expected squared error, see `best_range`;
-    - 'percentile': all but the smallest and the largest 0.005 % of the values;
-    - 'minmax': everything that was seen.
-    0 stays inside, as TFLite's padding needs it.
+    Few extreme values cost every other value its resolution, so the range may clip them, see `best_range` and
+    `percentile_range`. 0 stays inside, as TFLite's padding needs it.
 
     Args:
         model: a functional model without batch normalization.
         images: sequence of normalized images, float32 (N, height, width, 3).
-        method: one of these three.
+        method: a `CalibrationMethod`.
+
+    Raises:
+        UserError: the method is unknown, or there is no image.
     """
+    method = CalibrationMethod(method)
+    if not len(images):
+        raise UserError("There is no image to calibrate on; give at least one.")
     taps = {layer.name: layer.output for layer in quantized_layers(model)}
     limits = _limits(model, taps, images)
-    if method == "minmax":
+    if method == CalibrationMethod.MINMAX:
         return share_ranges(model, limits)
     edges = {name: np.linspace(low, high, _BINS + 1) for name, (low, high) in limits.items()}
     counts = {name: np.zeros(_BINS) for name in taps}
@@ -126,7 +131,7 @@ def calibrate(model, images, method="mse"):
     for batch in images:
         for name, value in tapped.predict_on_batch(batch).items():
             counts[name] += np.histogram(value, edges[name])[0]
-    choose = best_range if method == "mse" else percentile_range
+    choose = {CalibrationMethod.MSE: best_range, CalibrationMethod.PERCENTILE: percentile_range}[method]
     return share_ranges(model, {name: choose(counts[name], edges[name]) for name in taps})
 
 

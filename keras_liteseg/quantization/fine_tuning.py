@@ -17,6 +17,7 @@ from keras_liteseg.models.archive import save_model
 from keras_liteseg.models.network import load_network
 from keras_liteseg.networks.registry import check_input_shape
 from keras_liteseg.quantization.calibration import quantized_layers
+from keras_liteseg.quantization.options import CalibrationOptions
 from keras_liteseg.quantization.post_training import quantize
 from keras_liteseg.quantization.quantization_aware_model import quantization_aware_twin
 from keras_liteseg.quantization.simulate import set_rounded_weights, simulate_int8
@@ -71,9 +72,8 @@ def train(config, train_data, val_data, output_dir, init_from, resume=False):
         network, metadata = _float_network(config, init_from, train_data.classes)
         require_same_classes(metadata, train_data)
         reference = keras_predictor(network, metadata)
-        network, metadata, exact = quantize(
-            network, metadata, train_data, config.calibration_images, config.calibration_method
-        )
+        calibration = CalibrationOptions(train_data, config.calibration_images, config.calibration_method)
+        network, metadata, exact = quantize(network, metadata, calibration)
         student, variables = make_student(network, exact, metadata.ranges, config.crop_size, config.label_weight)
 
     steps = epoch_steps(config, train_data)

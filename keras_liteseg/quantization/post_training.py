@@ -1,5 +1,7 @@
 """Post-training quantization: scales from calibration images, no training step."""
 
+import logging
+
 from keras_liteseg.graph.fold import fold_batch_norm
 from keras_liteseg.graph.restructure import restructure_any_size
 from keras_liteseg.inference.predictor import calibration_images
@@ -7,40 +9,49 @@ from keras_liteseg.quantization.bias_correction import correct_biases
 from keras_liteseg.quantization.calibration import calibrate
 from keras_liteseg.quantization.cross_layer_equalization import equalize
 from keras_liteseg.quantization.input_requantization import byte_input
+from keras_liteseg.quantization.options import CalibrationMethod
+
+_log = logging.getLogger(__name__)
 
 
-def quantize(network, metadata, dataset, count, method="mse", repair=True):
-    """Return (folded, restructured and repaired copy of `network`, its metadata with activation ranges and the mean and
-    deviation of an int8 input, the same copy before its biases were corrected).
+def quantize(network, metadata, calibration):
+    """Return (folded, restructured, equalized and corrected copy of `network`, its metadata with activation ranges and
+    the mean and standard deviation of an int8 input, the same copy before its biases were corrected).
 
     The last one computes in float what `network` does. The first one does so only in int8.
 
     Args:
         network: a float Keras model of static size.
         metadata: its `Metadata`.
-        dataset: `SegmentationDataset` of pictures of the kind that the network will see; labels are not used.
-        count: how many of them calibrate, evenly spread.
-        method, repair: see `post_training`.
+        calibration: `CalibrationOptions`.
     """
+    size = network.input.shape[1:3]
+    dataset = calibration.data(size)
     model, metadata, input_range = byte_input(restructure_any_size(fold_batch_norm(network)), metadata)
-    images = calibration_images(dataset, count, network.input.shape[1:3], metadata)
-    print(f"int8 scales: calibrated on {len(images)} training images of {dataset.name}", flush=True)
-    model, ranges, exact = post_training(model, images, method, repair)
+    images = calibration_images(dataset, calibration.images, size, metadata)
+    _log.info(f"int8 scales: calibrated on {len(images)} training images of {dataset.name}")
+    model, ranges, exact = post_training(
+        model, images, calibration.method, calibration.cross_layer_equalization, calibration.bias_correction
+    )
     ranges[model.layers[0].name] = input_range
     return model, metadata.replace(ranges=ranges), exact
 
 
-def post_training(model, images, method="mse", repair=True):
-    """Return (repaired copy of `model`, activation ranges, the copy before its biases were corrected), the first two
-    for `simulate_int8`.
+def post_training(
+    model, images, method=CalibrationMethod.MSE, cross_layer_equalization=True, bias_correction=True
+):
+    """Return (equalized and corrected copy of `model`, activation ranges, the copy before its biases were corrected),
+    the first two for `simulate_int8`.
 
     Args:
         model: a functional model without batch normalization.
         images: list of normalized images, float32 (1, height, width, 3), of the kind that the network will see.
-        method: how ranges follow from the values seen, see `calibrate`.
-        repair: whether channel ranges are equalized, which changes weights, but not what the network computes, and
-            biases corrected, which makes up for the error of rounded kernels alone.
+        method, cross_layer_equalization, bias_correction: see `CalibrationOptions`.
+
+    Raises:
+        UserError: the method is unknown.
     """
-    exact = equalize(model, images) if repair else model
-    model = correct_biases(exact, images) if repair else model
+    method = CalibrationMethod(method)
+    exact = equalize(model, images) if cross_layer_equalization else model
+    model = correct_biases(exact, images) if bias_correction else exact
     return model, calibrate(model, images, method), exact

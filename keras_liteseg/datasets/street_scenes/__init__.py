@@ -17,6 +17,7 @@ import threading
 
 import numpy as np
 
+from keras_liteseg.choices import require_size, require_whole
 from keras_liteseg.datasets.base import SegmentationDataset
 from keras_liteseg.datasets.street_scenes.labels import CLASSES
 from keras_liteseg.datasets.street_scenes.scene import render
@@ -53,12 +54,12 @@ class StreetScenes(SegmentationDataset):
     def __init__(self, split="train", length=None, size=(256, 512), seed=0):
         if split not in LENGTHS:
             raise UserError(f"'{split}' is not a split of street_scenes; choose one of {', '.join(LENGTHS)}.")
-        if length is not None and length < 1:
-            raise UserError(f"A data set of {length} scenes is empty; give a length of 1 or more.")
+        if length is not None:
+            require_whole("length", length, 1)
+        require_size("size", size)
         if min(size) < SMALLEST:
             raise UserError(f"Scenes of {size[0]}x{size[1]} are too small; use {SMALLEST}x{SMALLEST} pixels or more.")
-        if seed < 0:
-            raise UserError(f"The seed is {seed}; give 0 or a positive integer.")
+        require_whole("seed", seed, 0)
         self.split = split
         self.size = (int(size[0]), int(size[1]))
         self.seed = seed

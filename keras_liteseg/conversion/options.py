@@ -1,0 +1,86 @@
+"""What a `.tflite` file is to be."""
+
+import dataclasses
+
+from keras_liteseg.choices import Choice, require_number, require_whole
+from keras_liteseg.errors import UserError
+from keras_liteseg.metadata import OutputType, Quantization
+
+
+class InputType(Choice):
+    """Number type of the input of a file."""
+
+    AUTO = "auto", "the file's own: int8 or int16 where it is quantized, else float32"
+    FLOAT32 = "float32", "normalized floats, also in a quantized file"
+    UINT8 = "uint8", "the bytes of a picture, in int8 files"
+
+
+class Upsampling(Choice):
+    """Size of the output as a part of the input's."""
+
+    FULL = "full", "as large as the input"
+    HALF = "half", "half its height and width"
+    QUARTER = "quarter", "a quarter of them"
+    EIGHTH = "eighth", "an eighth of them"
+    NONE = "none", "as small as the network makes it"
+
+
+@dataclasses.dataclass(frozen=True)
+class ExportOptions:
+    """What `keras_liteseg.export` is to make. Words are as good as members: `quantization="int8"`.
+
+        >>> from keras_liteseg import ExportOptions
+        >>> ExportOptions(quantization="int8", output_type="classes_uint8").output_type.is_class_map
+        True
+
+    Attributes:
+        quantization: a `Quantization`.
+        output_type: an `OutputType`.
+        upsampling: an `Upsampling`.
+        input_type: an `InputType`.
+        batch_size: images per inference.
+        float_layers: how many layers of an int8 file compute in float: those whose rounding costs most, see
+            `keras_liteseg.quantization.sensitivity`.
+        max_drop: largest acceptable loss against the Keras model, in points of mIoU.
+        time_limit: seconds that the conversion, in a process of its own, may take.
+
+    Raises:
+        UserError: an option cannot be used, or does not go with the quantization.
+    """
+
+    quantization: Quantization = Quantization.NONE
+    output_type: OutputType = OutputType.LOGITS
+    upsampling: Upsampling = Upsampling.FULL
+    input_type: InputType = InputType.AUTO
+    batch_size: int = 1
+    float_layers: int = 0
+    max_drop: float = 1.0
+    time_limit: float = 1800
+
+    def __post_init__(self):
+        kinds = {
+            "quantization": Quantization,
+            "output_type": OutputType,
+            "upsampling": Upsampling,
+            "input_type": InputType,
+        }
+        for name, kind in kinds.items():
+            object.__setattr__(self, name, kind(getattr(self, name)))
+        require_whole("batch_size", self.batch_size, 1)
+        require_whole("float_layers", self.float_layers, 0)
+        require_number("max_drop", self.max_drop, 0)
+        require_number("time_limit", self.time_limit, 1)
+        require_fitting_input(self.input_type, self.quantization)
+        if self.float_layers and self.quantization != Quantization.INT8:
+            raise UserError(
+                f"float_layers is {self.float_layers} with quantization '{self.quantization}'; only int8 files have "
+                "layers that stay in float."
+            )
+
+
+def require_fitting_input(input_type, quantization):
+    """Raise a `UserError` unless a file of that `Quantization` can have that `InputType`."""
+    if input_type == InputType.UINT8 and quantization != Quantization.INT8:
+        raise UserError(
+            f"input_type is 'uint8' with quantization '{quantization}'; only int8 files can take bytes."
+        )
