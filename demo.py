@@ -26,7 +26,8 @@ SCENES = 6
 NEXT_STEPS = {
     "Train on your own pictures": "python train.py --config configs/demo.yaml --data folder --data_dir DIR "
     "--output_dir runs/mine --override data_options={}",
-    "Look at predictions": "python predict.py --model demo_output/int8_qat.tflite --input FOLDER --output_dir predictions",
+    "Look at predictions": "python predict.py --model demo_output/int8_qat.tflite --input FOLDER "
+    "--output_dir predictions",
     "Time a file again": "python -m edge.benchmark --model demo_output/int8_qat.tflite --output latency.json",
     "See what is inside a file": "python -m keras_liteseg.tflite.inspect demo_output/int8_qat.tflite",
 }

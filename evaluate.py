@@ -21,11 +21,12 @@ import pathlib
 from absl import flags
 
 from keras_liteseg import cli
+from keras_liteseg.datasets import list_datasets
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("model", None, "A .tflite file, a .keras file, or a registered name such as ndnet45.")
 flags.DEFINE_string("checkpoint", None, "Weights for a registered name: an official file, or ours such as camvid.")
-flags.DEFINE_string("data", None, cli.DATA_HELP)
+flags.DEFINE_string("data", None, f"Data set: {', '.join(list_datasets())}.")
 flags.DEFINE_string("data_dir", None, "Folder of the data set; street_scenes needs none.")
 flags.DEFINE_string("split", "val", "Split of the data set.")
 flags.DEFINE_string("input_size", None, "HEIGHTxWIDTH that images are resized to; the file's own size by default.")

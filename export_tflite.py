@@ -16,6 +16,7 @@ from absl import flags
 
 from keras_liteseg import cli
 from keras_liteseg.conversion.options import ExportOptions, InputType, Upsampling
+from keras_liteseg.datasets import list_datasets
 from keras_liteseg.metadata import OutputType, Quantization
 from keras_liteseg.quantization.options import CalibrationMethod, CalibrationOptions
 
@@ -28,7 +29,11 @@ cli.define_choice("output_type", OutputType, OutputType.LOGITS, "What the file g
 cli.define_choice("upsampling", Upsampling, Upsampling.FULL, "Size of the output")
 cli.define_choice("input_type", InputType, InputType.AUTO, "Number type of the input")
 flags.DEFINE_integer("batch_size", 1, "Images per inference.", lower_bound=1)
-flags.DEFINE_string("data", None, f"For calibration (train split) and the accuracy gate (--split). {cli.DATA_HELP}")
+flags.DEFINE_string(
+    "data",
+    None,
+    f"Data set for calibration (train split) and the accuracy gate (--split): {', '.join(list_datasets())}.",
+)
 flags.DEFINE_string("data_dir", None, "Folder of the data set.")
 flags.DEFINE_string("split", "val", "Split on which the file is measured.")
 flags.DEFINE_integer("calibration_images", 32, "Number of training images that set the int8 scales.", lower_bound=1)

@@ -9,7 +9,7 @@ import pathlib
 from absl import flags
 
 from keras_liteseg import cli
-from keras_liteseg.datasets import load_dataset
+from keras_liteseg.datasets import list_datasets, load_dataset
 from keras_liteseg.errors import UserError
 from keras_liteseg.files import write_json
 from keras_liteseg.inference.predictor import calibration_images
@@ -44,7 +44,7 @@ def main():
 
 if __name__ == "__main__":
     flags.DEFINE_string("model", None, "The qat.keras of a quantization-aware training.")
-    flags.DEFINE_string("data", None, cli.DATA_HELP)
+    flags.DEFINE_string("data", None, f"Data set: {', '.join(list_datasets())}.")
     flags.DEFINE_string("data_dir", None, "Folder of the data set; street_scenes needs none.")
     flags.DEFINE_string("split", "val", "Split of the data set.")
     flags.DEFINE_integer("images", 8, "Number of images, evenly spread over the split.", lower_bound=1)

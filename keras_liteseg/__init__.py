@@ -4,9 +4,9 @@ What a user needs is here, each with an example in its docstring; the rooms of t
 TensorFlow are loaded by the first name that needs them, not by `import keras_liteseg`.
 
 Importing the package changes one thing in the process: it sets the environment variable `TF_ENABLE_ONEDNN_OPTS` to 1
-where it is not set. TensorFlow reads it once, when it is loaded: on processors without AVX-512 it otherwise leaves oneDNN
-out, without which dilated depthwise convolutions, as simulated int8 arithmetic has them, do not run on a CPU, and all
-others are slow. So import this package before TensorFlow and Keras, or set the variable yourself.
+where it is not set. TensorFlow reads it once, when it is loaded: on processors without AVX-512 it otherwise leaves
+oneDNN out, without which dilated depthwise convolutions, as simulated int8 arithmetic has them, do not run on a CPU,
+and all others are slow. So import this package before TensorFlow and Keras, or set the variable yourself.
 """
 
 import importlib

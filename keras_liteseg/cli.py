@@ -11,10 +11,7 @@ import threading
 import absl.logging
 from absl import app, flags
 
-from keras_liteseg.datasets import list_datasets
 from keras_liteseg.errors import UserError
-
-DATA_HELP = f"Data set: {', '.join(list_datasets())}; see docs/datasets.md."
 
 # Whose progress a script shows. A module that runs as a script has the last name.
 _LOGGERS = ("keras_liteseg", "edge", "__main__")

@@ -56,12 +56,12 @@ class ImageResult:
 def evaluate(predictor, dataset, reference=None, progress=True):
     """Return the `Evaluation` of a predictor on a data set; arguments and errors as `measure`.
 
-        >>> from keras_liteseg import evaluate, load_dataset, load_predictor
-        >>> scenes = load_dataset("street_scenes", split="val", length=2, size=(64, 128))
-        >>> predictor = load_predictor("lps_net_tiny", input_size=(64, 128), classes=scenes.classes)
-        >>> result = evaluate(predictor, scenes, progress=False)
-        >>> result.images, 0 <= result.miou < 0.3  # the weights are random
-        (2, True)
+    >>> from keras_liteseg import evaluate, load_dataset, load_predictor
+    >>> scenes = load_dataset("street_scenes", split="val", length=2, size=(64, 128))
+    >>> predictor = load_predictor("lps_net_tiny", input_size=(64, 128), classes=scenes.classes)
+    >>> result = evaluate(predictor, scenes, progress=False)
+    >>> result.images, 0 <= result.miou < 0.3  # the weights are random
+    (2, True)
     """
     return summarize(measure(predictor, dataset, reference, progress), dataset.classes)
 

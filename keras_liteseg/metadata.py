@@ -71,7 +71,9 @@ class Metadata:
             raise UserError(f"classes is {self.classes!r}; give a ClassList, such as the `classes` of a data set.")
         for name in ("mean", "std"):
             if not isinstance(getattr(self, name), tuple | list) or len(getattr(self, name)) != 3:
-                raise UserError(f"{name} is {getattr(self, name)!r}; it must be three numbers, for red, green and blue.")
+                raise UserError(
+                    f"{name} is {getattr(self, name)!r}; it must be three numbers, for red, green and blue."
+                )
         for kind, word in ((Quantization, self.quantization), (OutputType, self.output_type)):
             if word != "":
                 kind(word)

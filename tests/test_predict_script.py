@@ -19,7 +19,7 @@ def pictures(scenes, tmp_path_factory):
 
 
 def test_labels_and_overlay_of_each_picture(run_script, pictures, int8_file, metadata, tmp_path):
-    arguments = ("--model", int8_file, "--input", pictures, "--output", tmp_path, "--opacity", 0.5)
+    arguments = ("--model", int8_file, "--input", pictures, "--output_dir", tmp_path, "--opacity", 0.5)
     process = run_script("predict.py", *arguments)
     assert process.returncode == 0, process.stderr
     assert f"Wrote 2 overlay(s) to {tmp_path}; " in process.stdout
@@ -40,7 +40,7 @@ def test_video(run_script, scenes, small_file, tmp_path):
     with video_writer(tmp_path / "drive.mp4", 12.5, scenes.size) as write:
         for index in range(4):
             write(scenes.image(index))
-    arguments = ("--model", small_file, "--input", tmp_path / "drive.mp4", "--output")
+    arguments = ("--model", small_file, "--input", tmp_path / "drive.mp4", "--output_dir")
     process = run_script("predict.py", *arguments, tmp_path / "out")
     assert process.returncode == 0, process.stderr
     assert "drive.mp4: 4 frames predicted, played at 12.5 frames/s; " in process.stdout
@@ -57,15 +57,20 @@ def test_video(run_script, scenes, small_file, tmp_path):
 
 
 def test_missing_camera_is_one_sentence(run_script, int8_file, tmp_path):
-    process = run_script("predict.py", "--model", int8_file, "--input", "camera:99", "--output", tmp_path / "out")
+    process = run_script("predict.py", "--model", int8_file, "--input", "camera:99", "--output_dir", tmp_path / "out")
     assert process.returncode == 1
     assert process.stderr.startswith("error: Camera 99 cannot be opened") and process.stderr.count("\n") == 1
     assert not (tmp_path / "out").exists()
 
 
 def test_mistake_is_one_sentence(run_script, int8_file, tmp_path):
-    arguments = ("--model", int8_file, "--input", tmp_path / "missing", "--output", tmp_path / "out")
+    arguments = ("--model", int8_file, "--input", tmp_path / "missing", "--output_dir", tmp_path / "out")
     process = run_script("predict.py", *arguments)
     assert process.returncode == 1
     assert process.stderr.startswith("error: There is no picture or folder") and process.stderr.count("\n") == 1
     assert not (tmp_path / "out").exists()
+
+
+def test_output_of_an_earlier_version_is_refused(run_script, int8_file, tmp_path):
+    process = run_script("predict.py", "--model", int8_file, "--input", tmp_path, "--output", tmp_path / "out")
+    assert (process.returncode, process.stderr) == (1, "error: The flag --output is no more; use --output_dir.\n")

@@ -74,7 +74,9 @@ def export(
     options = _of_kind(ExportOptions, "options", options)
     calibration = _of_kind(CalibrationOptions, "calibration", calibration)
     if reference is not None and validation is None:
-        raise UserError(f"The reference {reference} is compared on a data set; give a validation data set too (--data).")
+        raise UserError(
+            f"The reference {reference} is compared on a data set; give a validation data set too (--data)."
+        )
     output = pathlib.Path(output)
     if output.suffix != ".tflite":
         raise UserError(f"The output {output} must end in .tflite, which runtimes and evaluate.py go by.")

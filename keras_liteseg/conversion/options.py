@@ -81,6 +81,4 @@ class ExportOptions:
 def require_fitting_input(input_type, quantization):
     """Raise a `UserError` unless a file of that `Quantization` can have that `InputType`."""
     if input_type == InputType.UINT8 and quantization != Quantization.INT8:
-        raise UserError(
-            f"input_type is 'uint8' with quantization '{quantization}'; only int8 files can take bytes."
-        )
+        raise UserError(f"input_type is 'uint8' with quantization '{quantization}'; only int8 files can take bytes.")

@@ -22,9 +22,9 @@ _FROM_FILES = {"bdd100k": BDD100K, "camvid": CamVid, "cityscapes": Cityscapes, "
 def list_datasets():
     """Return the names that `load_dataset` knows.
 
-        >>> from keras_liteseg import list_datasets
-        >>> list_datasets()
-        ['bdd100k', 'camvid', 'cityscapes', 'folder', 'records', 'street_scenes']
+    >>> from keras_liteseg import list_datasets
+    >>> list_datasets()
+    ['bdd100k', 'camvid', 'cityscapes', 'folder', 'records', 'street_scenes']
     """
     return sorted([*_FROM_FILES, "street_scenes"])
 

@@ -1,6 +1,7 @@
 """Write a data set as sharded TFRecords: few large files instead of many small ones, every sample checked once.
 
-    python -m keras_liteseg.datasets.records --data cityscapes --data_dir DIR --split train --output_dir RECORDS --shards 16
+    python -m keras_liteseg.datasets.records --data cityscapes --data_dir DIR --split train --shards 16 \\
+        --output_dir RECORDS
 
 The data set 'records' reads them: --data records --data_dir RECORDS. After an interruption the same command goes on;
 finished shards stay, damaged ones are replaced. Several splits may share an output folder. `shards` has the format.

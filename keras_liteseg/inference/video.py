@@ -108,6 +108,7 @@ def video_writer(path, rate, size):
         UserError: the video cannot be written.
     """
     with atomic_path(path) as temporary:
+        _silence_ffmpeg()
         # H.264 would need an encoder that OpenCV's packages leave out.
         writer = cv2.VideoWriter(str(temporary), cv2.VideoWriter_fourcc(*"mp4v"), rate, size[::-1])
         if not writer.isOpened():
@@ -121,9 +122,13 @@ def video_writer(path, rate, size):
             raise UserError(f"The video {path} could not be finished; free some space.")
 
 
-def _open(source):
-    # FFmpeg's own notes on damaged files would stand among ours; OpenCV reads this when it opens the first video.
+def _silence_ffmpeg():
+    # Its own notes on damaged files would stand among ours; OpenCV reads this when it first reads or writes a video.
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+
+
+def _open(source):
+    _silence_ffmpeg()
     # OpenCV tries one reader after the other, and the notes of those that fail say nothing to the user.
     level = cv2.utils.logging.getLogLevel()
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)

@@ -53,7 +53,7 @@ class CalibrationOptions:
         require_bool("bias_correction", self.bias_correction)
 
     def data(self, size):
-        """Return the data set, or else the street scenes, drawn at `size` (height, width) where they can be so small."""
+        """Return the data set, or else the street scenes, of `size` (height, width) where they can be so small."""
         if self.dataset is not None:
             return self.dataset
         return load_dataset("street_scenes", split="train", size=[max(length, SMALLEST) for length in size])

@@ -37,9 +37,7 @@ def quantize(network, metadata, calibration):
     return model, metadata.replace(ranges=ranges), exact
 
 
-def post_training(
-    model, images, method=CalibrationMethod.MSE, cross_layer_equalization=True, bias_correction=True
-):
+def post_training(model, images, method=CalibrationMethod.MSE, cross_layer_equalization=True, bias_correction=True):
     """Return (equalized and corrected copy of `model`, activation ranges, the copy before its biases were corrected),
     the first two for `simulate_int8`.
 

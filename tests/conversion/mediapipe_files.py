@@ -11,6 +11,7 @@ import sys
 import keras
 import numpy as np
 
+from keras_liteseg import CalibrationOptions, ExportOptions
 from keras_liteseg.conversion.export import export
 from keras_liteseg.datasets import load_dataset
 from keras_liteseg.inference.load import load_predictor
@@ -49,7 +50,9 @@ def main(folder):
     np.save(folder / "image.npy", image)
     network_file(folder / "network.keras", scenes)
     for name, options in KINDS.items():
-        export(folder / "network.keras", folder / f"{name}.tflite", calibration=scenes, **options)
+        export(
+            folder / "network.keras", folder / f"{name}.tflite", ExportOptions(**options), CalibrationOptions(scenes)
+        )
     for path in folder.glob("*.tflite"):
         np.save(path.with_suffix(".npy"), load_predictor(path).logits(image))
 

@@ -5,6 +5,7 @@ import keras
 import pytest
 import yaml
 
+from keras_liteseg import CalibrationOptions, ExportOptions
 from keras_liteseg.conversion.export import export
 from keras_liteseg.errors import UserError
 from keras_liteseg.models import create_model
@@ -27,7 +28,13 @@ def tiny_file(tiny_network, scenes, metadata, tmp_path):
 def test_card_of_a_measured_file(tiny_file, scenes, tmp_path):
     (tiny_file.parent / "config.yaml").write_text(yaml.safe_dump({"model": "tiny", "epochs": 3}))
     output = tmp_path / "a.tflite"
-    verification = export(tiny_file, output, quantization="int8", calibration=scenes, validation=scenes, max_drop=100)
+    verification = export(
+        tiny_file,
+        output,
+        ExportOptions(quantization="int8", max_drop=100),
+        CalibrationOptions(scenes),
+        validation=scenes,
+    )
     card = card_of(output)
     assert (card["file"], card["bytes"]) == ("a.tflite", output.stat().st_size)
     assert card["sha256"] == hashlib.sha256(output.read_bytes()).hexdigest()

@@ -9,6 +9,7 @@ from keras_liteseg.errors import UserError
 from keras_liteseg.graph.fold import fold_batch_norm
 from keras_liteseg.inference.load import load_predictor
 from keras_liteseg.inference.tflite_predictor import from_tensor, to_tensor
+from keras_liteseg.quantization.options import CalibrationOptions
 from keras_liteseg.quantization.post_training import quantize
 from keras_liteseg.quantization.simulate import native_dilation, simulate_int8
 from keras_liteseg.tflite.inspect import inspect
@@ -119,7 +120,7 @@ def test_float_input_changes_nothing_behind_it(int8, images):
 
 
 def test_uint8_takes_pixels_where_the_scale_is_theirs(network, metadata, scenes, tmp_path):
-    model, prepared, _ = quantize(network, metadata, scenes, 4)
+    model, prepared, _ = quantize(network, metadata, CalibrationOptions(scenes, images=4))
     path = tmp_path / "a.tflite"
     request = prepared.replace(quantization="int8", output_type="logits", ranges={})
     path.write_bytes(convert(simulate_int8(model, prepared.ranges), request, input_type="uint8"))

@@ -1,3 +1,4 @@
+import logging
 import os
 import pathlib
 import signal
@@ -7,6 +8,7 @@ import sys
 import keras
 import pytest
 
+from keras_liteseg import CalibrationOptions, ExportOptions
 from keras_liteseg.conversion.export import export
 from keras_liteseg.datasets import ClassList, load_dataset
 from keras_liteseg.errors import UserError
@@ -34,7 +36,8 @@ def test_command_without_data_set(run_script, tmp_path):
     # As in a trained network: scales that lie far apart, as those of raw random weights, make XNNPACK leave out ops.
     assert report.delegation["other_ops"] == []
 
-    export("lps_net_tiny", tmp_path / "b.tflite", input_size=(64, 128), quantization="int8", calibration_images=2)
+    options, calibration = ExportOptions(quantization="int8"), CalibrationOptions(images=2)
+    export("lps_net_tiny", tmp_path / "b.tflite", options, calibration, input_size=(64, 128))
     assert (tmp_path / "b.tflite").read_bytes() == file.read_bytes()
 
 
@@ -42,7 +45,8 @@ def test_command_without_data_set(run_script, tmp_path):
 def test_random_weights_with_maps_of_one_pixel(tmp_path):
     # PP-LiteSeg averages its last map over the whole picture and normalizes what it gets.
     file = tmp_path / "a.tflite"
-    export("pp_liteseg_t", file, input_size=(64, 128), quantization="int8", calibration_images=2)
+    options, calibration = ExportOptions(quantization="int8"), CalibrationOptions(images=2)
+    export("pp_liteseg_t", file, options, calibration, input_size=(64, 128))
     assert inspect(file).delegation["other_ops"] == []
 
 
@@ -57,12 +61,12 @@ def tiny_file(tiny_network, scenes, metadata, tmp_path_factory):
 
 
 @pytest.mark.parametrize("quantization", ["none", "float16", "int8"])
-def test_gate_passes(quantization, tiny_file, scenes, tmp_path, capsys):
+def test_gate_passes(quantization, tiny_file, scenes, tmp_path, caplog):
+    caplog.set_level(logging.INFO, "keras_liteseg")
     output = tmp_path / "a.tflite"
-    verification = export(
-        tiny_file, output, quantization=quantization, calibration=scenes, validation=scenes, max_drop=1.0
-    )
-    assert "mIoU" in capsys.readouterr().out
+    options = ExportOptions(quantization=quantization, max_drop=1.0)
+    verification = export(tiny_file, output, options, CalibrationOptions(scenes), validation=scenes)
+    assert "mIoU" in caplog.text
     assert verification.file.images == 4
     assert verification.drop == pytest.approx(100 * (verification.keras.miou - verification.file.miou))
     assert verification.file.agreement > (0.95 if quantization == "int8" else 0.999)
@@ -70,31 +74,45 @@ def test_gate_passes(quantization, tiny_file, scenes, tmp_path, capsys):
     assert (metadata.model, metadata.data, metadata.quantization) == ("tiny", "street_scenes", quantization)
 
 
-def test_float_layers_are_the_worst_ones_and_no_others(tiny_file, scenes, tmp_path, capsys):
+def test_float_layers_are_the_worst_ones_and_no_others(tiny_file, scenes, tmp_path, caplog):
+    caplog.set_level(logging.INFO, "keras_liteseg")
     output = tmp_path / "a.tflite"
-    export(tiny_file, output, quantization="int8", calibration=scenes, validation=scenes, float_layers=1)
-    _, _, listed = capsys.readouterr().out.partition("In float, with their shares of the int8 error:\n")
-    share, name = listed.splitlines()[0].split()
+    options = ExportOptions(quantization="int8", float_layers=1)
+    export(tiny_file, output, options, CalibrationOptions(scenes), validation=scenes)
+    share, name = caplog.messages[caplog.messages.index("In float, with their shares of the int8 error:") + 1].split()
     report = inspect(output)
     assert 0 < float(share.rstrip("%")) < 100
     assert report.float_ops and any(name in tensor for _, tensor in report.float_outputs)
     assert report.kinds["int8"]
 
 
-def test_gate_fails_and_an_older_file_stays(tiny_file, scenes, tmp_path):
+@pytest.fixture
+def constant_file(tiny_file):
+    """The network of `tiny_file` that finds the first class, road, everywhere."""
+    constant, metadata = load_model(tiny_file)
+    constant.set_weights([0 * value for value in constant.get_weights()])
+    path = tiny_file.with_name("constant.keras")
+    save_model(constant, path, metadata)
+    return path
+
+
+def test_gate_fails_and_an_older_file_stays(tiny_file, constant_file, scenes, tmp_path):
     (tmp_path / "a.tflite").write_text("older")
-    with pytest.raises(UserError, match=r"lost .* more than --max_drop -200") as error:
-        export(tiny_file, tmp_path / "a.tflite", validation=scenes, max_drop=-200)
+    with pytest.raises(UserError, match=r"lost .* more than --max_drop 0.01") as error:
+        export(
+            constant_file,
+            tmp_path / "a.tflite",
+            ExportOptions(max_drop=0.01),
+            validation=scenes,
+            reference=tiny_file,
+        )
     assert sum(f"{name} " in str(error.value) for name in scenes.classes.names) >= 3
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("a.tflite", "older")]
 
 
-def test_reference_is_what_the_file_is_compared_with(tiny_file, scenes, tmp_path):
-    constant, metadata = load_model(tiny_file)
-    constant.set_weights([0 * value for value in constant.get_weights()])
-    save_model(constant, tmp_path / "constant.keras", metadata)
+def test_reference_is_what_the_file_is_compared_with(tiny_file, constant_file, scenes, tmp_path):
     verification = export(
-        tiny_file, tmp_path / "a.tflite", validation=scenes, reference=tmp_path / "constant.keras", max_drop=100
+        tiny_file, tmp_path / "a.tflite", ExportOptions(max_drop=100), validation=scenes, reference=constant_file
     )
     first, *others = verification.keras.iou.values()
     assert first > 0 and not any(others)
@@ -120,8 +138,8 @@ def test_mistakes_are_refused_before_the_conversion(tmp_path, tiny_file):
 def test_data_set_of_other_classes_is_refused(tmp_path, tiny_file):
     dataset = load_dataset("street_scenes", split="val", length=1, size=(64, 128))
     dataset.classes = ClassList(dataset.classes.names[:4], dataset.classes.colors[:4])
-    for role in ("validation", "calibration"):
-        refused("knows 9 classes .* street_scenes has 4", tmp_path, model=tiny_file, **{role: dataset})
+    for arguments in ({"validation": dataset}, {"calibration": CalibrationOptions(dataset)}):
+        refused("knows 9 classes .* street_scenes has 4", tmp_path, model=tiny_file, **arguments)
 
 
 def test_output_that_cannot_be_written_is_refused(tmp_path):

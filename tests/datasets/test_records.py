@@ -143,7 +143,7 @@ def test_a_killed_command_goes_on_and_keeps_finished_shards(source, tmp_path):
     moved = blocked.rename(tmp_path / "moved.png")
     os.mkfifo(blocked)  # the command waits here, in the second of three shards
     command = [sys.executable, "-m", "keras_liteseg.datasets.records", "--data", "folder", "--data_dir", str(source)]
-    command += ["--output", str(output), "--shards", "3"]
+    command += ["--output_dir", str(output), "--shards", "3"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     # Should the command end early, this opens the other end, and the test goes on to fail below.
     guard = threading.Thread(target=lambda: (process.wait(), os.close(os.open(blocked, os.O_RDONLY | os.O_NONBLOCK))))

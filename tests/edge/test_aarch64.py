@@ -61,10 +61,11 @@ def test_int8_outputs_are_those_of_x86_bit_for_bit(start, int8_file):
 
 @pytest.mark.parametrize("name", ["lps_net_s", "pp_liteseg_t", "liteseg_shufflenet"])
 def test_int8_outputs_of_other_families_are_those_of_x86_bit_for_bit(start, name, tmp_path):
-    from keras_liteseg.conversion.export import export
+    from keras_liteseg import CalibrationOptions, ExportOptions, export
 
     model = tmp_path / f"{name}.tflite"
-    export(name, model, input_size=(128, 256), quantization="int8", calibration_images=2)
+    options = ExportOptions(quantization="int8")
+    export(name, model, options, CalibrationOptions(images=2), input_size=(128, 256))
     there, here, compared = reports(start, model)
     # LiteRT's built-in kernels round otherwise on ARM; here all is XNNPACK's.
     assert there["delegation"] == here["delegation"] and there["delegation"]["other_ops"] == []

@@ -2,6 +2,7 @@ import keras
 import numpy as np
 import pytest
 
+from keras_liteseg import ExportOptions, export
 from keras_liteseg.errors import UserError
 from keras_liteseg.inference.load import load_predictor
 from keras_liteseg.inference.multi_scale import MultiScalePredictor, load_multi_scale
@@ -94,15 +95,34 @@ def test_file_of_one_size_takes_flip_alone(int8_file, scenes):
         load_multi_scale(int8_file, scales=(0.75, 1.0))
 
 
-def test_file_that_gives_classes_is_refused(tiny_network, scenes, metadata, tmp_path):
-    from keras_liteseg.conversion.export import export
-
-    export(tiny_network, tmp_path / "a.tflite", input_size=(32, 64), output_type="classes")
-    with pytest.raises(UserError, match="gives classes, which cannot be averaged"):
+@pytest.mark.parametrize("output_type", ["classes", "classes_uint8"])
+def test_file_that_gives_class_maps_is_refused(output_type, tiny_network, tmp_path):
+    export(tiny_network, tmp_path / "a.tflite", ExportOptions(output_type=output_type), input_size=(32, 64))
+    with pytest.raises(UserError, match="'tiny' that gives class maps cannot be averaged .* --output_type logits"):
         load_multi_scale(tmp_path / "a.tflite", flip=True)
 
 
-@pytest.mark.parametrize("scales", [(), (0.0, 1.0), (-1.0,), (float("nan"),), (float("inf"),)])
+def test_probabilities_of_a_softmax_file_are_averaged_as_they_are(tiny_network, scenes, tmp_path):
+    for output_type in ("logits", "softmax"):
+        options = ExportOptions(output_type=output_type)
+        export(tiny_network, tmp_path / f"{output_type}.tflite", options, input_size=scenes.size)
+    logits, softmax = (load_multi_scale(tmp_path / f"{name}.tflite", flip=True) for name in ("logits", "softmax"))
+    for index in range(2):
+        image = scenes.image(index)
+        assert (logits.labels(image) == softmax.labels(image)).mean() > 0.999
+
+
+def test_probabilities_get_no_second_softmax(metadata):
+    # 1 + 2 * 0.255 is more than 2 * 0.745, but a softmax of them would weaken the sure vote: class 1 would win.
+    sure, moderate = [[[1, 0], [0, 1]]], [[[0.255, 0.745], [0, 1]]]
+    predictors = [fixed(metadata.replace(output_type="softmax"), scores) for scores in (sure, moderate, moderate)]
+    image = np.zeros((1, 2, 3), np.uint8)
+    np.testing.assert_array_equal(MultiScalePredictor((1, 2), predictors).labels(image), [[0, 1]])
+    as_logits = [fixed(metadata, scores) for scores in (sure, moderate, moderate)]
+    np.testing.assert_array_equal(MultiScalePredictor((1, 2), as_logits).labels(image), [[1, 1]])
+
+
+@pytest.mark.parametrize("scales", [(), (0.0, 1.0), (-1.0,), (float("nan"),), (float("inf"),), ("1",), 1.0])
 def test_scales_must_be_positive(scales):
     with pytest.raises(UserError, match="give positive factors"):
         load_multi_scale("a.keras", scales=scales)

@@ -4,6 +4,7 @@ import pytest
 
 from keras_liteseg.conversion.convert import convert
 from keras_liteseg.conversion.export import export
+from keras_liteseg.conversion.options import ExportOptions
 from keras_liteseg.errors import UserError
 from keras_liteseg.inference.keras_predictor import keras_predictor
 from keras_liteseg.inference.load import load_predictor
@@ -158,7 +159,7 @@ def test_align_corners_of_a_class_map_repeats_classes():
 def test_small_output_of_a_file_is_enlarged_as_the_network_would(tiny_network, scenes, tmp_path):
     full, none = tmp_path / "full.tflite", tmp_path / "none.tflite"
     export(tiny_network, full, input_size=scenes.size)
-    export(tiny_network, none, input_size=scenes.size, upsampling="none")
+    export(tiny_network, none, ExportOptions(upsampling="none"), input_size=scenes.size)
     assert load_predictor(none).metadata.align_corners
     image = scenes.image(0)
     expected, found = (load_predictor(path).logits(image) for path in (full, none))

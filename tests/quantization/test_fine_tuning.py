@@ -1,4 +1,5 @@
 import csv
+import logging
 import shutil
 
 import numpy as np
@@ -6,6 +7,7 @@ import pytest
 import tensorflow as tf
 
 from keras_liteseg.conversion.export import export
+from keras_liteseg.conversion.options import ExportOptions
 from keras_liteseg.datasets import load_dataset
 from keras_liteseg.datasets.base import IGNORE_LABEL
 from keras_liteseg.errors import UserError
@@ -15,6 +17,7 @@ from keras_liteseg.inference.predictor import prepare
 from keras_liteseg.models.archive import load_model, read_metadata
 from keras_liteseg.quantization.calibration import quantized_layers
 from keras_liteseg.quantization.fine_tuning import cross_entropy, kl_divergence, make_student, relative_error, train
+from keras_liteseg.quantization.options import CalibrationOptions
 from keras_liteseg.quantization.post_training import quantize
 from keras_liteseg.tflite.inspect import inspect
 from keras_liteseg.training.config import QuantizationConfig, load_config
@@ -55,7 +58,7 @@ def test_cross_entropy_leaves_void_pixels_out():
 
 
 def test_teacher_computes_what_the_float_network_does(network, metadata, scenes):
-    started, prepared, exact = quantize(network, metadata, scenes, len(scenes))
+    started, prepared, exact = quantize(network, metadata, CalibrationOptions(scenes))
     student, _ = make_student(started, exact, prepared.ranges, scenes.size, 0.0)
     image = prepare(scenes.image(0), scenes.size, prepared)
     expected = keras_predictor(network, metadata).logits(scenes.image(0))
@@ -95,9 +98,10 @@ def test_command_writes_a_network_with_ranges(trained, small_file):
     assert float(row["loss"]) > 0
 
 
-def test_result_exports_to_int8_with_the_trained_ranges(trained, tmp_path, capsys):
-    export(trained[0] / "qat.keras", tmp_path / "a.tflite", quantization="int8")
-    assert "from quantization-aware training" in capsys.readouterr().out
+def test_result_exports_to_int8_with_the_trained_ranges(trained, tmp_path, caplog):
+    caplog.set_level(logging.INFO, "keras_liteseg")
+    export(trained[0] / "qat.keras", tmp_path / "a.tflite", ExportOptions(quantization="int8"))
+    assert "from quantization-aware training" in caplog.text
     report = inspect(tmp_path / "a.tflite")
     assert report.is_fully_int8
     low, high = read_metadata(trained[0] / "qat.keras").ranges["head"]
@@ -111,10 +115,9 @@ def test_reference_keeps_its_own_normalization(trained, small_file, scenes, tmp_
     result = export(
         trained[0] / "qat.keras",
         tmp_path / "a.tflite",
-        quantization="int8",
+        ExportOptions(quantization="int8", max_drop=100),
         validation=scenes,
         reference=small_file,
-        max_drop=100,
     )
     assert result.keras == evaluate(keras_predictor(model, metadata), scenes)
 

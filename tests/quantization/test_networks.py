@@ -16,6 +16,7 @@ from keras_liteseg.networks import list_models, model_spec
 from keras_liteseg.quantization.calibration import all_ranges
 from keras_liteseg.quantization.cross_layer_equalization import equalize
 from keras_liteseg.quantization.fine_tuning import make_student
+from keras_liteseg.quantization.options import CalibrationOptions
 from keras_liteseg.quantization.post_training import quantize
 from keras_liteseg.quantization.simulate import simulate_int8
 from keras_liteseg.quantization.tf_keras_twin import tf_keras_twin
@@ -52,7 +53,7 @@ def normalized(scenes, metadata):
 
 @pytest.fixture(scope="module")
 def quantized(prepared, scenes):
-    return quantize(*prepared, scenes, len(scenes))
+    return quantize(*prepared, CalibrationOptions(scenes))
 
 
 def test_twin_equals_the_network(prepared, scenes):

@@ -7,6 +7,7 @@ import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
 from keras_liteseg.conversion.export import export
+from keras_liteseg.conversion.options import ExportOptions
 from keras_liteseg.datasets import ClassList
 from keras_liteseg.errors import UserError
 from keras_liteseg.metadata import Metadata
@@ -93,7 +94,7 @@ def test_missing_and_damaged_files_are_refused(plain, tmp_path):
 @pytest.mark.parametrize("output_type", ["logits", "classes"])
 def test_input_and_output_have_their_names(tiny_network, tmp_path, output_type):
     path = tmp_path / "a.tflite"
-    export(tiny_network, path, input_size=(64, 128), output_type=output_type)
+    export(tiny_network, path, ExportOptions(output_type=output_type), input_size=(64, 128))
     interpreter = Interpreter(model_path=str(path))
     assert interpreter.get_signature_list() == {"serving_default": {"inputs": ["images"], "outputs": [output_type]}}
     assert interpreter.get_input_details()[0]["name"] == "images"

@@ -146,7 +146,7 @@ def test_training_is_that_of_tensorflow_and_goes_on(backend, run, on_tensorflow,
     scene = load_dataset("street_scenes", split="val", **SCENES).image(0)
     Image.fromarray(scene).save(tmp_path / "scene.png")
     picture, drawn = tmp_path / "scene.png", tmp_path / "drawn"
-    status, _, stderr = run("predict.py", "--model", whole / "best.keras", "--input", picture, "--output", drawn)
+    status, _, stderr = run("predict.py", "--model", whole / "best.keras", "--input", picture, "--output_dir", drawn)
     assert (status, stderr) == (0, "")
     labels = np.asarray(Image.open(drawn / "scene_labels.png"))
     assert np.mean(labels == load_predictor(whole / "best.keras").labels(scene)) > 0.999
