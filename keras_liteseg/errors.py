@@ -6,6 +6,13 @@ class UserError(Exception):
 
     The message is one sentence or two for a person: what came, what was wanted, what to do. The command line prints
     it without a traceback and exits with status 1 (see `keras_liteseg.cli`); library callers catch it as any exception.
+
+        >>> from keras_liteseg import UserError, model_spec
+        >>> try:
+        ...     model_spec("ndnet4")
+        ... except UserError as error:
+        ...     print(error)
+        There is no model 'ndnet4'. The nearest names: ndnet45, ndnet61, ndnet45_fcn8.
     """
 
 

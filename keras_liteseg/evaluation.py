@@ -63,6 +63,7 @@ def evaluate(predictor, dataset, reference=None, progress=True):
     >>> result.images, 0 <= result.miou < 0.3  # the weights are random
     (2, True)
     """
+    require_dataset(dataset)
     return summarize(measure(predictor, dataset, reference, progress), dataset.classes)
 
 

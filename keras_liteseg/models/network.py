@@ -28,7 +28,7 @@ def load_network(model, checkpoint=None, input_size=None, classes=None):
         require_size("input_size", input_size)
     if classes is not None and not isinstance(classes, ClassList):
         raise UserError(f"classes is {classes!r}; give a ClassList, such as the `classes` of a data set.")
-    if str(model) not in list_models() and (str(model).endswith(".keras") or pathlib.Path(model).exists()):
+    if str(model) not in list_models() and (str(model).endswith(".keras") or pathlib.Path(str(model)).exists()):
         if checkpoint:
             raise UserError(f"{model} holds its own weights; leave out --checkpoint {checkpoint}.")
         network, metadata = load_model(model)

@@ -80,6 +80,11 @@ def family_name(depth, width, resolution):
 def lps_net(depth, width, resolution, input_shape=(512, 1024, 3), num_classes=19, name="lps_net"):
     """Build an LPS-Net of any depth, width and resolution.
 
+        >>> from keras_liteseg import lps_net
+        >>> model = lps_net((1, 1, 1, 1, 1), (4, 8, 16, 32, 32), (1 / 2, 1 / 4), (64, 128, 3), num_classes=9)
+        >>> model.output.shape
+        (None, 64, 128, 9)
+
     Args:
         depth: numbers of blocks of the five stages.
         width: numbers of channels of the five stages.

@@ -1,0 +1,343 @@
+"""Every public function refuses what it does not know: one sentence that names what came, and no file."""
+
+import math
+
+import pytest
+
+import keras_liteseg
+from keras_liteseg import (
+    Augmentation,
+    CalibrationOptions,
+    ExportOptions,
+    Metadata,
+    UserError,
+    create_model,
+    evaluate,
+    export,
+    list_models,
+    load_checkpoint,
+    load_config,
+    load_dataset,
+    load_model,
+    load_predictor,
+    lps_net,
+    model_spec,
+    save_model,
+)
+from keras_liteseg.choices import Choice
+from keras_liteseg.conversion.convert import convert
+from keras_liteseg.conversion.converter_process import convert_apart
+from keras_liteseg.conversion.options import InputType, Upsampling
+from keras_liteseg.conversion.upsampling import with_upsampling
+from keras_liteseg.datasets import ClassList
+from keras_liteseg.evaluation import measure
+from keras_liteseg.inference.multi_scale import load_multi_scale
+from keras_liteseg.inference.predictor import calibration_images
+from keras_liteseg.metadata import OutputType, Quantization
+from keras_liteseg.quantization.calibration import calibrate
+from keras_liteseg.quantization.options import CalibrationMethod
+from keras_liteseg.quantization.post_training import post_training
+from tests.tiny import tiny
+
+NAN, INFINITE = math.nan, math.inf
+
+
+def refused(function, *arguments, **options):
+    """Return the message with which a call is refused."""
+    with pytest.raises(UserError) as error:
+        function(*arguments, **options)
+    return str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "wrong", "nearest"),
+    [
+        (Quantization, "int4", "int8"),
+        (OutputType, "clases", "classes"),
+        (InputType, "uint16", "uint8"),
+        (Upsampling, "quater", "quarter"),
+        (CalibrationMethod, "min_max", "minmax"),
+    ],
+)
+def test_choice(kind, wrong, nearest):
+    message = refused(kind, wrong)
+    assert repr(wrong) in message and message.endswith(f"Did you mean {nearest!r}?")
+    assert all(repr(word) in message for word in kind.words())
+    for value in (None, "", 8, True, wrong.upper(), [nearest]):
+        assert repr(value) in refused(kind, value)
+    assert issubclass(kind, Choice) and all(kind(word) == word == str(kind(word)) for word in kind.words())
+    assert all(f"{member}: {member.meaning}" in kind.help() for member in kind)
+
+
+EXPORT_OPTIONS = [
+    ("quantization", "int4"), ("quantization", "dynamic"), ("quantization", None), ("quantization", ""),
+    ("output_type", "argmax"), ("output_type", None), ("output_type", "class"),
+    ("upsampling", "double"), ("upsampling", 2), ("upsampling", None),
+    ("input_type", "int16"), ("input_type", None), ("input_type", ""),
+    ("batch_size", 0), ("batch_size", -1), ("batch_size", 1.5), ("batch_size", "2"), ("batch_size", True),
+    ("float_layers", -1), ("float_layers", 0.5), ("float_layers", None),
+    ("max_drop", -1), ("max_drop", NAN), ("max_drop", INFINITE), ("max_drop", "1"), ("max_drop", None),
+    ("time_limit", 0), ("time_limit", NAN), ("time_limit", "1800"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "value"), EXPORT_OPTIONS)
+def test_export_options(name, value):
+    message = refused(ExportOptions, **{name: value})
+    assert message.startswith(f"{name} is {value!r}; it must be ")
+
+
+@pytest.mark.parametrize("quantization", ["none", "float16", "int16x8"])
+def test_export_options_that_only_int8_files_have(quantization):
+    assert "only int8 files" in refused(ExportOptions, quantization=quantization, float_layers=1)
+    assert "only int8 files" in refused(ExportOptions, quantization=quantization, input_type="uint8")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("dataset", "camvid", "The calibration data set is 'camvid'"), ("images", 0, "calibration images is 0"),
+        ("images", 2.5, "calibration images is 2.5"), ("images", None, "calibration images is None"),
+        ("method", "median", "calibration_method is 'median'"), ("method", None, "calibration_method is None"),
+        ("cross_layer_equalization", "no", "cross_layer_equalization is 'no'"),
+        ("bias_correction", 1, "bias_correction is 1"),
+    ],
+)  # fmt: skip
+def test_calibration_options(name, value, said):
+    assert refused(CalibrationOptions, **{name: value}).startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"options": "int8"}, "options is 'int8'; give a keras_liteseg.ExportOptions"),
+        ({"options": {"quantization": "int8"}}, "options is {'quantization': 'int8'}"),
+        ({"calibration": 32}, "calibration is 32; give a keras_liteseg.CalibrationOptions"),
+        ({"validation": "camvid"}, "The data set is 'camvid'; load one with keras_liteseg.load_dataset"),
+        ({"input_size": 64}, "input_size is 64"),
+        ({"input_size": "64x128"}, "input_size is '64x128'"),
+        ({"input_size": (64, 128, 3)}, "input_size is (64, 128, 3)"),
+        ({"input_size": (64.5, 128)}, "input_size is (64.5, 128)"),
+        ({"reference": "best.keras"}, "give a validation data set too"),
+        ({"model": "ndnet"}, "There is no model 'ndnet'"),
+        ({"model": None}, "There is no model 'None'"),
+        ({"output": "a.onnx"}, "must end in .tflite"),
+        ({"checkpoint": "missing.pth"}, "There is no checkpoint file missing.pth"),
+    ],
+)
+def test_export(arguments, said, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    arguments = {"model": "lps_net_tiny", "output": "a.tflite", "input_size": (64, 128), **arguments}
+    assert said in refused(export, **arguments)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def request_(metadata):
+    return metadata.replace(quantization="none", output_type="logits")
+
+
+@pytest.mark.parametrize(
+    ("changes", "options", "said"),
+    [
+        ({"quantization": ""}, {}, "quantization is ''"),
+        ({"output_type": ""}, {}, "output_type is ''"),
+        ({}, {"input_type": "int4"}, "input_type is 'int4'"),
+        ({}, {"input_type": "uint8"}, "only int8 files can take bytes"),
+        ({}, {"batch_size": 0}, "batch_size is 0"),
+        ({"quantization": "int16x8"}, {}, "come from calibration images, and none were given"),
+    ],
+)
+def test_convert(changes, options, said, request_):
+    assert said in refused(convert, tiny(), request_.replace(**changes), **options)
+
+
+@pytest.mark.parametrize("seconds", [0, -1, NAN, INFINITE, "60"])
+def test_convert_apart(seconds, request_):
+    assert refused(convert_apart, tiny(), request_, seconds).startswith(f"time_limit is {seconds!r}")
+
+
+@pytest.mark.parametrize("upsampling", ["double", 2, None, ""])
+def test_with_upsampling(upsampling):
+    assert refused(with_upsampling, tiny(), upsampling).startswith(f"upsampling is {upsampling!r}")
+
+
+@pytest.mark.parametrize("function", [calibrate, post_training])
+def test_calibration_methods(function, images):
+    model = tiny((64, 128, 3))
+    assert refused(function, model, images, "median").startswith("calibration_method is 'median'")
+    assert "no image to calibrate on" in refused(calibrate, model, [])
+
+
+@pytest.mark.parametrize("count", [0, -1, 1.5, None])
+def test_calibration_images(count, scenes, metadata):
+    assert refused(calibration_images, scenes, count, (64, 128), metadata).startswith("calibration images is")
+
+
+@pytest.mark.parametrize("load", [load_predictor, load_multi_scale])
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"model": "ndnet"}, "There is no model 'ndnet'"),
+        ({"model": None}, "There is no model 'None'"),
+        ({"model": "missing.keras"}, "There is no model file missing.keras"),
+        ({"model": "missing.tflite"}, "missing.tflite"),
+        ({"model": "a.tflite", "checkpoint": "a.pth"}, "a.tflite holds its own weights; leave out --checkpoint a.pth"),
+        ({"checkpoint": "missing.pth"}, "There is no checkpoint file missing.pth"),
+        ({"input_size": 64}, "input_size is 64"),
+        ({"input_size": (0, 64)}, "input_size is (0, 64)"),
+        ({"input_size": None}, "has no size of its own"),
+        ({"classes": 9}, "classes is 9; give a ClassList"),
+    ],
+)
+def test_loading_a_network_to_run(load, arguments, said):
+    assert said in refused(load, **{"model": "lps_net_tiny", "input_size": (64, 128), **arguments})
+
+
+@pytest.mark.parametrize("threads", [0, -1, 1.5, "2", None])
+def test_threads(threads):
+    assert refused(load_predictor, "a.tflite", threads=threads).startswith(f"threads is {threads!r}")
+
+
+@pytest.mark.parametrize("scales", [1.0, "1", ["1"], [None], [0], [-1.0], [], None])
+def test_scales_and_flip(scales):
+    assert "give positive factors" in refused(load_multi_scale, "lps_net_tiny", input_size=(64, 128), scales=scales)
+    assert refused(load_multi_scale, "lps_net_tiny", flip="yes").startswith("flip is 'yes'")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"name": "camvit", "data_dir": "."}, "There is no data set 'camvit'; did you mean camvid"),
+        ({"name": None}, "There is no data set 'None'"),
+        ({"split": "valid"}, "'valid' is not a split of street_scenes"),
+        ({"split": None}, "The split is None"),
+        ({"data_dir": "."}, "leave out data_dir"),
+        ({"name": "camvid"}, "say in which folder"),
+        ({"name": "camvid", "data_dir": 3}, "data_dir is 3"),
+        ({"name": "camvid", "data_dir": "missing"}, "missing does not exist"),
+        ({"name": "cityscapes", "data_dir": ".", "annotations": "rough"}, "annotations is 'rough'"),
+        ({"lenght": 4}, "has no option 'lenght'; did you mean one of length"),
+        ({"length": 0}, "length is 0"),
+        ({"length": "4"}, "length is '4'"),
+        ({"size": 64}, "size is 64"),
+        ({"size": (8, 8)}, "too small"),
+        ({"seed": -1}, "seed is -1"),
+        ({"label_map": ["road"]}, "label_map is ['road']"),
+        ({"label_map": {"road": "rode"}}, "did you mean road"),
+    ],
+)
+def test_load_dataset(arguments, said):
+    assert said in refused(load_dataset, **{"name": "street_scenes", **arguments})
+
+
+@pytest.mark.parametrize("function", [evaluate, lambda *arguments: list(measure(*arguments))])
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("a.tflite", "scenes"), "The predictor is 'a.tflite'; load one with keras_liteseg.load_predictor"),
+        ((None, "scenes"), "The predictor is None"),
+        (("predictor", "street_scenes"), "The data set is 'street_scenes'; load one with keras_liteseg.load_dataset"),
+        (("predictor", "scenes", "a.tflite"), "The reference is 'a.tflite'"),
+    ],
+)
+def test_evaluate(function, arguments, said, scenes):
+    predictor = load_predictor("lps_net_tiny", input_size=(64, 128), classes=scenes.classes)
+    given = {"predictor": predictor, "scenes": scenes}
+    assert refused(function, *(given.get(each, each) for each in arguments)).startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"name": "ndnet"}, "There is no model 'ndnet'. The nearest names: ndnet"),
+        ({"name": None}, "There is no model 'None'"),
+        ({"name": "ndnet45", "head": "fcn9"}, "There is no model 'ndnet45_fcn9'"),
+        ({"input_shape": 64}, "input_shape is 64"),
+        ({"input_shape": (64, 128)}, "input_shape is (64, 128)"),
+        ({"input_shape": (64, 128, 1)}, "input_shape is (64, 128, 1)"),
+        ({"input_shape": (64.0, 128, 3)}, "input_shape is (64.0, 128, 3)"),
+        ({"num_classes": 1}, "num_classes is 1"),
+        ({"num_classes": "9"}, "num_classes is '9'"),
+        ({"aux_heads": "yes"}, "aux_heads is 'yes'"),
+        ({"weights": "imagenet"}, "no published weights 'imagenet'"),
+        ({"backbone_weights": "imagenet"}, "has no backbone"),
+        ({"name": "ndnet45", "backbone_weights": "missing.pth"}, "missing.pth"),
+        ({"name": "pp_liteseg_t", "fusion": "UAFM_Sp"}, "UAFM_Sp"),
+        ({"dropout": 0.1}, "has no option 'dropout'"),
+    ],
+)
+def test_create_model(arguments, said):
+    assert said in refused(create_model, **{"name": "lps_net_tiny", "input_shape": (64, 128, 3), **arguments})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"depth": (1, 1)}, "depth"),
+        ({"width": (0, 8, 8, 8, 8)}, "width"),
+        ({"resolution": (1, 1, 1, 1)}, "resolution"),
+        ({"input_shape": (64, 128)}, "input_shape is (64, 128)"),
+        ({"num_classes": 0}, "num_classes is 0"),
+    ],
+)
+def test_lps_net(arguments, said):
+    good = {"depth": (1,) * 5, "width": (4, 8, 16, 32, 32), "resolution": (1 / 2,), "input_shape": (64, 128, 3)}
+    assert said in refused(lps_net, **{**good, **arguments})
+
+
+def test_names_of_networks():
+    assert refused(list_models, None).startswith("The pattern is None")
+    assert "There is no model 'ndnet4'. The nearest names: ndnet45" in refused(model_spec, "ndnet4")
+    assert list_models("no such*") == []
+
+
+def test_files_of_models(tmp_path, metadata):
+    model = tiny()
+    assert refused(load_model, None).startswith("The model file is None")
+    assert "There is no model file" in refused(load_model, tmp_path / "missing.keras")
+    assert "must end in .keras" in refused(save_model, model, tmp_path / "a.h5", metadata)
+    assert refused(save_model, model, tmp_path / "a.keras", {"model": "tiny"}).startswith("metadata is {'model'")
+    assert refused(load_checkpoint, model, None).startswith("The checkpoint is None")
+    assert "There is no checkpoint file" in refused(load_checkpoint, model, tmp_path / "missing.pth")
+    (tmp_path / "a.txt").write_text("no weights")
+    assert "a.txt" in refused(load_checkpoint, model, tmp_path / "a.txt")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"quantization": "int4"}, "quantization is 'int4'"),
+        ({"output_type": "argmax"}, "output_type is 'argmax'"),
+        ({"classes": ("road", "car")}, "classes is ('road', 'car')"),
+        ({"mean": 0.5}, "mean is 0.5"),
+        ({"std": (1, 2)}, "std is (1, 2)"),
+    ],
+)
+def test_metadata(changes, said):
+    good = {"model": "tiny", "data": "", "classes": ClassList(("a",), ((0, 0, 0),)), "mean": (0,) * 3, "std": (1,) * 3}
+    assert refused(Metadata, **{**good, **changes}).startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("flip", 2), ("hue", 0.7), ("scale_range", (2, 1)), ("scales", (0,)), ("crop", (0, 8))]
+)
+def test_augmentation(name, value):
+    assert refused(Augmentation, **{"crop": (8, 8), name: value}).startswith(f"{name} is")
+
+
+def test_load_config(tmp_path):
+    assert "Cannot read the config" in refused(load_config, tmp_path / "missing.yaml")
+    (tmp_path / "a.yaml").write_text("learning_rat: 0.1")
+    assert "learning_rate" in refused(load_config, tmp_path / "a.yaml")
+
+
+def test_train(scenes, tmp_path):
+    config = keras_liteseg.TrainingConfig(model="ndnet")
+    assert "There is no model 'ndnet'" in refused(keras_liteseg.train, config, scenes, scenes, tmp_path / "run")
+
+
+def test_names_that_the_package_lacks():
+    with pytest.raises(AttributeError, match="has no attribute 'exports'"):
+        keras_liteseg.exports  # noqa: B018
