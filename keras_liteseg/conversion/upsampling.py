@@ -4,6 +4,7 @@ import keras
 
 from keras_liteseg.conversion.options import Upsampling
 from keras_liteseg.errors import UserError
+from keras_liteseg.graph import before_last_resize
 from keras_liteseg.networks.layers import BilinearResize
 
 _DIVISORS = {Upsampling.HALF: 2, Upsampling.QUARTER: 4, Upsampling.EIGHTH: 8}
@@ -17,13 +18,15 @@ def with_upsampling(model, upsampling):
         upsampling: an `Upsampling`.
 
     Raises:
-        UserError: `upsampling` is unknown, or the scores are already larger than that.
+        UserError: `upsampling` is unknown, the scores are already larger than that, or the model ends with something
+            else.
     """
     upsampling = Upsampling(upsampling)
     if upsampling == Upsampling.FULL:
         return model
-    last = model.get_layer(model.output_names[0])
-    scores = last._inbound_nodes[0].input_tensors[0]
+    scores, last = before_last_resize(model)
+    if last is None:
+        raise UserError(f"'{model.name}' does not end with an upsampling that '{upsampling}' could change; use 'full'.")
     if upsampling == Upsampling.NONE:
         return keras.Model(model.input, scores, name=model.name)
     size = tuple(length // _DIVISORS[upsampling] for length in model.input.shape[1:3])

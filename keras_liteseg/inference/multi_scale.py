@@ -10,7 +10,7 @@ import numpy as np
 
 from keras_liteseg.choices import require_bool
 from keras_liteseg.errors import UserError
-from keras_liteseg.graph.size import at_size
+from keras_liteseg.graph import at_size
 from keras_liteseg.inference.keras_predictor import keras_predictor
 from keras_liteseg.inference.load import load_predictor
 from keras_liteseg.inference.predictor import logits_at
