@@ -1,5 +1,6 @@
 """Quantization-aware training of a trained network, by self-distillation."""
 
+import logging
 import pathlib
 
 import keras
@@ -20,23 +21,17 @@ from keras_liteseg.quantization.calibration import quantized_layers
 from keras_liteseg.quantization.post_training import quantize
 from keras_liteseg.quantization.quantization_aware_model import quantization_aware_twin
 from keras_liteseg.quantization.simulate import set_rounded_weights, simulate_int8
-from keras_liteseg.training.distribute import hosts
-from keras_liteseg.training.trainer import (
-    CACHE_BYTES,
-    LOG_FILE,
-    augmentation,
-    choose_strategy,
-    epoch_steps,
-    prepare_output,
-    progress,
-    read_log,
-)
+from keras_liteseg.training.callbacks import fit_verbosity
+from keras_liteseg.training.distribute import choose_strategy, hosts
+from keras_liteseg.training.run_folder import LOG_FILE, TENSORBOARD_FOLDER, prepare, read_log
+
+_log = logging.getLogger(__name__)
 
 QAT_FILE = "qat.keras"
 BACKUP_FOLDER = "backup"
 
 
-def train(config, train_data, val_data, output_dir, init_from, resume=False):
+def train_quantization_aware(config, train_data, val_data, output_dir, init_from, resume=False):
     """Fine-tune a trained network so that its int8 file computes what the float network does.
 
     Batch normalization is folded, channel ranges are equalized and activation ranges calibrated first, so that the
@@ -62,10 +57,10 @@ def train(config, train_data, val_data, output_dir, init_from, resume=False):
         UserError: an option does not fit, or a file cannot be read or written.
     """
     check_input_shape(config.model, (*config.crop_size, 3))
-    output_dir = pathlib.Path(output_dir)
+    folder = pathlib.Path(output_dir)
     if hosts() > 1:
         raise UserError("Quantization-aware training runs on the GPUs of one host; unset TF_CONFIG.")
-    prepare_output(output_dir, config, resume, output_dir / BACKUP_FOLDER)
+    prepare(folder, config, resume, folder / BACKUP_FOLDER)
     keras.utils.set_random_seed(config.seed)
     with choose_strategy().scope():
         network, metadata = _float_network(config, init_from, train_data.classes)
@@ -76,10 +71,10 @@ def train(config, train_data, val_data, output_dir, init_from, resume=False):
         )
         student, variables = make_student(network, exact, metadata.ranges, config.crop_size, config.label_weight)
 
-    steps = epoch_steps(config, train_data)
+    steps = config.steps_in_epoch(train_data)
     batches = training_pipeline(
-        CachedDataset(train_data, CACHE_BYTES),
-        augmentation(config),
+        CachedDataset(train_data),
+        config,  # which is the `Augmentation`
         config.batch_size,
         metadata.mean,
         metadata.std,
@@ -88,23 +83,23 @@ def train(config, train_data, val_data, output_dir, init_from, resume=False):
     rate = tf_keras.optimizers.schedules.CosineDecay(config.learning_rate, config.epochs * steps)
     student.compile(tf_keras.optimizers.Adam(rate))
     aim = "val_miou" if config.label_weight else "val_agreement"
-    best = max((row[aim] for row in read_log(output_dir)), default=-1.0) if resume else -1.0
-    print(f"Quantization-aware training of {metadata.model} on {train_data.name}, into {output_dir}", flush=True)
+    best = max((row[aim] for row in read_log(folder)), default=-1.0) if resume else -1.0
+    _log.info("Quantization-aware training of %s on %s, into %s", metadata.model, train_data.name, folder)
     student.fit(
         batches,
         steps_per_epoch=steps,
         epochs=config.epochs,
-        verbose=progress(),
+        verbose=fit_verbosity(),
         callbacks=[
-            _Validation(network, variables, metadata, reference, val_data, output_dir / QAT_FILE, aim, best),
-            tf_keras.callbacks.CSVLogger(str(output_dir / LOG_FILE), append=resume),
-            tf_keras.callbacks.TensorBoard(str(output_dir / "tensorboard"), write_graph=False),
+            _Validation(network, variables, metadata, reference, val_data, folder / QAT_FILE, aim, best),
+            tf_keras.callbacks.CSVLogger(str(folder / LOG_FILE), append=resume),
+            tf_keras.callbacks.TensorBoard(str(folder / TENSORBOARD_FOLDER), write_graph=False),
             # Last, so that an epoch counts as finished only when its network is saved.
-            tf_keras.callbacks.BackupAndRestore(str(output_dir / BACKUP_FOLDER), delete_checkpoint=False),
+            tf_keras.callbacks.BackupAndRestore(str(folder / BACKUP_FOLDER), delete_checkpoint=False),
         ],
     )
-    print(f"Wrote {output_dir / QAT_FILE}")
-    return output_dir / QAT_FILE
+    _log.info("Wrote %s", folder / QAT_FILE)
+    return folder / QAT_FILE
 
 
 class SelfDistillation(tf_keras.Model):
@@ -174,7 +169,9 @@ class _Validation(tf_keras.callbacks.Callback):
         set_rounded_weights(self.simulated, self.network)
         result = evaluate(keras_predictor(self.simulated, self.metadata), self.val_data, self.reference, progress=False)
         logs.update(val_miou=result.miou, val_agreement=result.agreement)
-        print(f"\nint8 (simulated): val_miou {result.miou:.4f}, labels equal to float {100 * result.agreement:.2f} %")
+        _log.info(
+            "int8 (simulated): val_miou %.4f, labels equal to float %.2f %%", result.miou, 100 * result.agreement
+        )
         if logs[self.aim] > self.best:
             save_model(self.network, self.path, self.metadata)
             self.best = logs[self.aim]
