@@ -39,6 +39,7 @@ flags.DEFINE_string("benchmark_model", None, "LiteRT's program of that name for 
 flags.DEFINE_string("chromium", None, "Chromium or Chrome for browser:wasm and browser:webgpu.")
 flags.DEFINE_string("output_dir", None, "Folder for everything.")
 flags.DEFINE_bool("resume", False, "Go on with the search in --output_dir.")
+cli.refuse_old_flags(recipe="config")
 
 
 def main():

@@ -22,11 +22,13 @@ def main():
     from keras_liteseg.models.archive import save_model
     from keras_liteseg.models.network import load_network
     from keras_liteseg.models.pretrained import FOLDER
-    from keras_liteseg.training.config import TrainingConfig, load_config
+    from keras_liteseg.training.config import OLD_KEYS, TrainingConfig, load_config
 
     config = load_config(FLAGS.config)
     for card in sorted(FOLDER.glob(f"{config.model}-*.json")):
-        if TrainingConfig(**json.loads(card.read_text())["config"]) == config:
+        content = json.loads(card.read_text())
+        published = content.get("config") or content["recipe"]  # as older cards call it
+        if TrainingConfig(**{OLD_KEYS.get(key, key): value for key, value in published.items()}) == config:
             network, metadata = load_network(config.model, card.stem.rsplit("-", 1)[1])
             pathlib.Path(FLAGS.output).parent.mkdir(parents=True, exist_ok=True)
             save_model(network, FLAGS.output, metadata)

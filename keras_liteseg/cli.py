@@ -41,6 +41,13 @@ def run(main, required=(), tensorflow=True):
     app.run(guarded)
 
 
+def refuse_old_flags(**names):
+    """Let flags that have another name now be refused with it, as in `refuse_old_flags(recipe="config")`."""
+    for old, new in names.items():
+        flags.DEFINE_string(old, None, f"Refused: it is called --{new} now.")
+        flags.register_validator(old, lambda value: value is None, f"it is called --{new} now")
+
+
 def _repeat_interrupt(unraisable):
     """Interrupt again where Python dropped the interrupt, because it came in a destructor."""
     if unraisable.exc_type is KeyboardInterrupt:

@@ -169,9 +169,7 @@ class _Validation(tf_keras.callbacks.Callback):
         set_rounded_weights(self.simulated, self.network)
         result = evaluate(keras_predictor(self.simulated, self.metadata), self.val_data, self.reference, progress=False)
         logs.update(val_miou=result.miou, val_agreement=result.agreement)
-        _log.info(
-            "int8 (simulated): val_miou %.4f, labels equal to float %.2f %%", result.miou, 100 * result.agreement
-        )
+        _log.info("int8 (simulated): val_miou %.4f, labels equal to float %.2f %%", result.miou, 100 * result.agreement)
         if logs[self.aim] > self.best:
             save_model(self.network, self.path, self.metadata)
             self.best = logs[self.aim]

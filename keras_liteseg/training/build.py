@@ -11,10 +11,18 @@ from keras_liteseg.datasets.class_statistics import CLASS_WEIGHTS, count_classes
 from keras_liteseg.errors import UserError
 from keras_liteseg.models import create_model
 from keras_liteseg.training.distillation import Student, Teacher
-from keras_liteseg.training.distribute import clip_whole_gradient, distributable, on_tensorflow
+from keras_liteseg.training.distribute import OverHosts, clip_whole_gradient, on_tensorflow, over_hosts
 from keras_liteseg.training.losses import CrossEntropy, SegmentationLoss
 from keras_liteseg.training.metrics import MeanIoU
 from keras_liteseg.training.optimizers import SGD, CosineSchedule, PolySchedule, StepSchedule, adamw
+
+
+class StudentOverHosts(OverHosts, Student):
+    """The training model of several hosts."""
+
+
+class ModelOverHosts(OverHosts, keras.Model):
+    """The inference model of several hosts."""
 
 
 def build(config, train_data, steps_per_epoch, backbone_weights=None):
@@ -44,7 +52,8 @@ def build(config, train_data, steps_per_epoch, backbone_weights=None):
             **config.model_options,
         )
         # Inside, because Keras scales the loss for float16 by the policy of the model that it trains.
-        model = distributable(Student)(network.input, network.output, name=network.name)
+        student_class = StudentOverHosts if over_hosts() else Student
+        model = student_class(network.input, network.output, name=network.name)
     if config.sync_batch_norm:
         for layer in network.layers:
             if isinstance(layer, keras.layers.BatchNormalization):
@@ -58,7 +67,8 @@ def build(config, train_data, steps_per_epoch, backbone_weights=None):
         loss_weights=[1.0, *aux_weights(config, heads - 1)],
         jit_compile=jit_compile(config.jit_compile),
     )
-    inference = distributable(keras.Model)(model.input, model.outputs[0], name=model.name)
+    model_class = ModelOverHosts if over_hosts() else keras.Model
+    inference = model_class(model.input, model.outputs[0], name=model.name)
     inference.compile(loss=CrossEntropy(), metrics=[MeanIoU(num_classes)], jit_compile=jit_compile(False))
     return model, inference
 

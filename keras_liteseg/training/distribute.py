@@ -96,19 +96,17 @@ def require_same_epoch(strategy, epoch):
         )
 
 
-def distributable(model_class):
-    """Return `model_class`, inside the scope of a `MultiWorkerMirroredStrategy` as one that it can train."""
+def over_hosts():
+    """Return whether this is inside the scope of a `MultiWorkerMirroredStrategy`, whose models must be `OverHosts`."""
     if not on_tensorflow():
-        return model_class
+        return False
     import tensorflow as tf
 
-    if not isinstance(tf.distribute.get_strategy(), tf.distribute.MultiWorkerMirroredStrategy):
-        return model_class
-    return type(model_class.__name__, (_OverHosts, model_class), {})
+    return isinstance(tf.distribute.get_strategy(), tf.distribute.MultiWorkerMirroredStrategy)
 
 
-class _OverHosts:
-    """What Keras's `fit` and `evaluate` lack for `MultiWorkerMirroredStrategy`.
+class OverHosts:
+    """A mixin of Keras models: what Keras's `fit` and `evaluate` lack for `MultiWorkerMirroredStrategy`.
 
     Keras averages the logs of a step over the hosts along their first axis, so that they need one. And it builds a
     model from the mean of the hosts' first batches, which it asks of a tensor of one host; any host's own batch serves.

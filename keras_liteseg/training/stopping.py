@@ -35,7 +35,9 @@ def stop_clearly(folder):
         # TensorFlow's own writers raise no OSError.
         if isinstance(error, OSError) or "No space left on device" in str(error):
             reason = getattr(error, "strerror", None) or "No space left on device"
-            raise UserError(f"Cannot write into {folder}: {reason}. Free some space and go on with --resume.") from error
+            raise UserError(
+                f"Cannot write into {folder}: {reason}. Free some space and go on with --resume."
+            ) from error
         if hosts() > 1 and type(error).__name__ in _LOST_CONNECTION:
             raise UserError(
                 "Another host of TF_CONFIG stopped or cannot be reached; start all of them again with --resume."

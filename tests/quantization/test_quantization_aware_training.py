@@ -14,10 +14,17 @@ from keras_liteseg.inference.keras_predictor import keras_predictor
 from keras_liteseg.inference.predictor import prepare
 from keras_liteseg.models.archive import load_model, read_metadata
 from keras_liteseg.quantization.calibration import quantized_layers
-from keras_liteseg.quantization.fine_tuning import cross_entropy, kl_divergence, make_student, relative_error, train
+from keras_liteseg.quantization.config import QuantizationConfig
 from keras_liteseg.quantization.post_training import quantize
+from keras_liteseg.quantization.quantization_aware_training import (
+    cross_entropy,
+    kl_divergence,
+    make_student,
+    relative_error,
+    train_quantization_aware,
+)
 from keras_liteseg.tflite.inspect import inspect
-from keras_liteseg.training.config import QuantizationConfig, load_config
+from keras_liteseg.training.config import load_config
 
 CONFIG = """
 data: street_scenes
@@ -122,23 +129,23 @@ def test_reference_keeps_its_own_normalization(trained, small_file, scenes, tmp_
 def test_second_training_on_top_is_refused(trained, data, tmp_path):
     config = QuantizationConfig(crop_size=(64, 128), eval_size=(64, 128))
     with pytest.raises(UserError, match="has had quantization-aware training already"):
-        train(config, *data, tmp_path / "run", trained[0] / "qat.keras")
+        train_quantization_aware(config, *data, tmp_path / "run", trained[0] / "qat.keras")
 
 
 def test_used_folder_is_refused(trained, data):
     with pytest.raises(UserError, match="already holds a training"):
-        train(QuantizationConfig(), *data, trained[0], "unused.keras")
+        train_quantization_aware(QuantizationConfig(), *data, trained[0], "unused.keras")
 
 
 def test_resume_needs_a_training(data, tmp_path):
     with pytest.raises(UserError, match="to resume from"):
-        train(QuantizationConfig(), *data, tmp_path / "run", "unused.keras", resume=True)
+        train_quantization_aware(QuantizationConfig(), *data, tmp_path / "run", "unused.keras", resume=True)
 
 
 def test_network_of_another_kind_is_refused(network_file, data, tiny_network, tmp_path):
     config = QuantizationConfig(model=tiny_network, crop_size=(64, 128), eval_size=(64, 128))
     with pytest.raises(UserError, match="holds ndnet45, the config is for tiny"):
-        train(config, *data, tmp_path / "run", network_file)
+        train_quantization_aware(config, *data, tmp_path / "run", network_file)
 
 
 def test_command_needs_a_trained_network(run_script, tmp_path):
@@ -163,7 +170,7 @@ def test_resume_goes_on_after_the_last_epoch_and_keeps_the_best(trained, small_f
     log.write_text(log.read_text().replace(row["val_agreement"], str(best_before)))
     config = load_config(folder / "config.yaml", ["epochs=2"], QuantizationConfig)
     before = load_model(folder / "qat.keras")[0].get_weights()
-    train(config, *data, folder, small_file, resume=True)
+    train_quantization_aware(config, *data, folder, small_file, resume=True)
     assert [row["epoch"] for row in logged(folder)] == ["0", "1"]
     after = load_model(folder / "qat.keras")[0].get_weights()
     change = max(np.abs(new - old).max() for new, old in zip(after, before, strict=True))
