@@ -1,6 +1,6 @@
 """Grow an LPS-Net for a latency budget on a device: the progressive expansion of the LPS-Net paper.
 
-  python expand.py --budget_ms 20 --target host:cpu --config configs/lps_net_s_cityscapes.yaml \\
+  python expand.py --budget_ms 20 --target host:cpu --config configs/papers/lps_net_s_cityscapes.yaml \\
       --data_dir DIR --candidate_epochs 5 --output_dir runs/search
 
 Every round times networks of about equal latency as exported files on the target, trains each for --candidate_epochs,

@@ -1,9 +1,9 @@
 """Train a network from a config, or fine-tune a trained one with quantization in the loop.
 
   python train.py --config configs/demo.yaml --output_dir runs/street
-  python train.py --config configs/ndnet45_camvid_finetuned.yaml --data_dir DIR --output_dir runs/camvid \\
+  python train.py --config configs/ours/ndnet45_camvid_finetuned.yaml --data_dir DIR --output_dir runs/camvid \\
       --init_from ndnet45_cityscapes.pth
-  python train.py --config configs/ndnet45_camvid_finetuned_qat.yaml --data_dir DIR --output_dir runs/qat \\
+  python train.py --config configs/ours/ndnet45_camvid_finetuned_qat.yaml --data_dir DIR --output_dir runs/qat \\
       --quantization_aware --init_from runs/camvid/best.keras
   python train.py --config configs/demo.yaml --preview preview.png
 
