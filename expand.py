@@ -30,16 +30,12 @@ flags.DEFINE_bool(
     "inherit", False, "Let a candidate begin with its parent's weights, not from scratch as in the paper."
 )
 flags.DEFINE_integer("rounds", 14, "Largest number of rounds; the authors took 14.", lower_bound=1)
-flags.DEFINE_enum(
-    "criterion", "latency", ["latency", "reference"], "Slope: mIoU per added latency, or as the authors' program does."
-)
 flags.DEFINE_float("max_resolution", 1.0, "Largest factor of a path; 0 for no limit, as the authors.", lower_bound=0)
 flags.DEFINE_string("ssh_config", None, "File in place of ~/.ssh/config.")
 flags.DEFINE_string("benchmark_model", None, "LiteRT's program of that name for an Android phone.")
 flags.DEFINE_string("chromium", None, "Chromium or Chrome for browser:wasm and browser:webgpu.")
 flags.DEFINE_string("output_dir", None, "Folder for everything.")
 flags.DEFINE_bool("resume", False, "Go on with the search in --output_dir.")
-cli.refuse_old_flags(recipe="config")
 
 
 def main():
@@ -81,7 +77,6 @@ def main():
         lambda architectures: latency([architecture.name for architecture in architectures]),
         training,
         FLAGS.rounds,
-        criterion=FLAGS.criterion,
         budget=FLAGS.budget_ms,
         max_resolution=FLAGS.max_resolution or math.inf,
     )
@@ -102,11 +97,11 @@ def _decisions(config):
         "candidate_epochs",
         "candidate_override",
         "inherit",
-        "criterion",
         "max_resolution",
     )
     return {**{name: FLAGS[name].value for name in names}, "config": dataclasses.asdict(config)}
 
 
 if __name__ == "__main__":
-    cli.run(main, required=["budget_ms", "config", "candidate_epochs", "output_dir"])
+    required = ["budget_ms", "config", "candidate_epochs", "output_dir"]
+    cli.run(main, required=required, renamed={"recipe": "--config"})

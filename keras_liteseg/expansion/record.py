@@ -96,7 +96,7 @@ class Record:
         lines = [f"Round {len(self._rounds)}: from {_text(found.base)}, towards {found.target:.2f} ms"]
         for node in found.candidates:
             mark = "*" if node is found.chosen else " "
-            gain = 100 * slope(node, found.base, self._decisions["criterion"])
+            gain = 100 * slope(node, found.base)
             lines.append(f" {mark} {_text(node)}, {gain:+.2f} points per ms")
         if found.chosen is None:
             lines.append(" None is better." if found.candidates else " No growth fits into the budget.")
@@ -146,14 +146,11 @@ class Record:
         _log.info("Wrote %s/: %s. Train it in full: %s", self.folder, files, train)
 
     def _write(self):
-        criterion = self._decisions["criterion"]
         rounds = [
             {
                 "base": _node(found.base),
                 "target_ms": found.target,
-                "candidates": [
-                    _node(node) | {"slope": slope(node, found.base, criterion)} for node in found.candidates
-                ],
+                "candidates": [_node(node) | {"slope": slope(node, found.base)} for node in found.candidates],
                 "chosen": found.chosen and found.chosen.architecture.name,
             }
             for found in self._rounds

@@ -13,7 +13,7 @@ from keras_liteseg.training.config import TrainingConfig, load_config
 from tests.expansion.test_algorithm import measure, miou
 
 CONFIG = TrainingConfig(model="lps_net_s", data="camvid", crop_size=(256, 352), epochs=75, class_weights="inverse_log")
-DECISIONS = {"budget_ms": 3.0, "criterion": "latency", "config": {"crop_size": (256, 352)}}
+DECISIONS = {"budget_ms": 3.0, "config": {"crop_size": (256, 352)}}
 
 
 @pytest.fixture
