@@ -55,8 +55,9 @@ if TYPE_CHECKING:
     from keras_liteseg.models import create_model, load_checkpoint, load_model, save_model
     from keras_liteseg.networks import list_models, model_spec
     from keras_liteseg.networks.lps_net import lps_net
+    from keras_liteseg.quantization.config import QuantizationConfig
     from keras_liteseg.quantization.options import CalibrationOptions
-    from keras_liteseg.training.config import QuantizationConfig, TrainingConfig, load_config
+    from keras_liteseg.training.config import TrainingConfig, load_config
     from keras_liteseg.training.trainer import train
 
 # The same for Python itself, which imports a module when one of its names is first asked for.
@@ -73,8 +74,9 @@ _HOMES = {
     "keras_liteseg.models": ("create_model", "load_checkpoint", "load_model", "save_model"),
     "keras_liteseg.networks": ("list_models", "model_spec"),
     "keras_liteseg.networks.lps_net": ("lps_net",),
+    "keras_liteseg.quantization.config": ("QuantizationConfig",),
     "keras_liteseg.quantization.options": ("CalibrationOptions",),
-    "keras_liteseg.training.config": ("QuantizationConfig", "TrainingConfig", "load_config"),
+    "keras_liteseg.training.config": ("TrainingConfig", "load_config"),
     "keras_liteseg.training.trainer": ("train",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

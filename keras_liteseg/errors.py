@@ -12,7 +12,7 @@ class UserError(Exception):
         ...     model_spec("ndnet4")
         ... except UserError as error:
         ...     print(error)
-        There is no model 'ndnet4'. The nearest names: ndnet45, ndnet61, ndnet45_fcn8.
+        There is no model 'ndnet4'. The nearest names: ndnet45, ndnet61, ndnet29.
     """
 
 

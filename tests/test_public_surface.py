@@ -77,7 +77,17 @@ def test_import_leaves_the_variable_alone_where_it_is_set():
 
 
 def test_library_does_not_print():
-    rooms = ("conversion", "quantization", "inference", "graph", "networks", "models", "checkpoints", "tools", "datasets")
+    rooms = (
+        "conversion",
+        "quantization",
+        "inference",
+        "graph",
+        "networks",
+        "models",
+        "checkpoints",
+        "tools",
+        "datasets",
+    )
     files = [path for room in rooms for path in (ROOT / "keras_liteseg" / room).rglob("*.py")]
     files += [ROOT / "keras_liteseg" / f"{name}.py" for name in ("evaluation", "metrics", "metadata", "files")]
     found = []

@@ -321,10 +321,10 @@ def test_metadata(changes, said):
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("flip", 2), ("hue", 0.7), ("scale_range", (2, 1)), ("scales", (0,)), ("crop", (0, 8))]
+    ("name", "value"), [("flip", 2), ("hue", 0.7), ("scale_range", (2, 1)), ("scales", (0,)), ("crop_size", (0, 8))]
 )
 def test_augmentation(name, value):
-    assert refused(Augmentation, **{"crop": (8, 8), name: value}).startswith(f"{name} is")
+    assert refused(Augmentation, **{"crop_size": (8, 8), name: value}).startswith(f"{name} is")
 
 
 def test_load_config(tmp_path):

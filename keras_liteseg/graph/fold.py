@@ -16,6 +16,11 @@ def fold_batch_norm(model):
     """Return a copy of `model` for inference in which every batch normalization that directly follows a convolution is
     part of that convolution's kernel and bias; other ones stay.
 
+        >>> from keras_liteseg import create_model, fold_batch_norm
+        >>> model = create_model("lps_net_tiny", (64, 128, 3))
+        >>> len(fold_batch_norm(model).layers) < len(model.layers)
+        True
+
     With y = gamma * (conv(x) - mean) / sqrt(variance + epsilon) + beta, the kernel is scaled by
     gamma / sqrt(variance + epsilon) per output channel and the rest becomes the bias (Jacob et al., "Quantization and
     Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference" (2018), section 3.2).
