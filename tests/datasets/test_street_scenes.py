@@ -121,7 +121,7 @@ def test_an_index_out_of_range(index):
     "arguments, message",
     [
         ({"split": "training"}, "'training' is not a split.*train, val, test"),
-        ({"length": 0}, "0 scenes"),
+        ({"length": 0}, "length is 0"),
         ({"size": (32, 512)}, "32x512"),
         ({"seed": -1}, "-1"),
     ],
