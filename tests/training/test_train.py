@@ -102,7 +102,7 @@ def test_train_py(config_file, tmp_path):
 
     assert (status, stderr) == (0, "")
     assert f"wrote {output / 'best.keras'}" in stdout
-    files = ["best.keras", "journal.json", "last.weights.h5", "log.csv", "config.yaml", "tensorboard"]
+    files = ["best.keras", "config.yaml", "journal.json", "last.weights.h5", "log.csv", "tensorboard"]
     assert sorted(os.listdir(output)) == files
     assert list((output / "tensorboard").rglob("events.*"))
     assert load_config(output / "config.yaml") == load_config(config_file())
@@ -269,7 +269,7 @@ tf.config.set_logical_device_configuration(
 )
 strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 
-from keras_liteseg.models import registry
+from keras_liteseg.networks import registry
 from keras_liteseg.training import trainer
 from keras_liteseg.training.config import TrainingConfig
 from tests.tiny import tiny
