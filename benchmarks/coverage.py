@@ -98,7 +98,7 @@ def _branch_ends(model):
     """Return the names of the normalizations that end residual branches."""
     import keras
 
-    from keras_liteseg.graph.traversal import Graph, layers_of
+    from keras_liteseg.graph import Graph, layers_of
 
     graph = Graph(model)
     ends = set()

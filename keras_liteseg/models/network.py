@@ -4,7 +4,7 @@ import pathlib
 
 from keras_liteseg.datasets.cityscapes import CLASSES as CITYSCAPES_CLASSES
 from keras_liteseg.errors import UserError
-from keras_liteseg.graph.size import at_size
+from keras_liteseg.graph import at_size
 from keras_liteseg.metadata import Metadata
 from keras_liteseg.models.archive import load_model
 from keras_liteseg.models.create import create_model

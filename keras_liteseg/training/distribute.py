@@ -11,6 +11,7 @@ import os
 import keras
 
 from keras_liteseg.errors import UserError
+from keras_liteseg.graph.keras_private import BuiltFromOwnBatch, replace_gradient_clipping
 
 
 class OneDevice:
@@ -107,11 +108,11 @@ def distributable(model_class):
     return type(model_class.__name__, (_OverHosts, model_class), {})
 
 
-class _OverHosts:
+class _OverHosts(BuiltFromOwnBatch):
     """What Keras's `fit` and `evaluate` lack for `MultiWorkerMirroredStrategy`.
 
-    Keras averages the logs of a step over the hosts along their first axis, so that they need one. And it builds a
-    model from the mean of the hosts' first batches, which it asks of a tensor of one host; any host's own batch serves.
+    Keras averages the logs of a step over the hosts along their first axis, so that they need one. Of what it builds
+    from the first batches, see `BuiltFromOwnBatch`.
     """
 
     def train_step(self, data):
@@ -119,14 +120,6 @@ class _OverHosts:
 
     def test_step(self, data):
         return _with_axis(super().test_step(data))
-
-    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
-        if iterator is not None:
-            for _, _, batches in iterator:
-                local = self.distribute_strategy.experimental_local_results
-                data_batch = keras.tree.map_structure(lambda value: local(value)[0], next(batches))
-                break
-        super()._maybe_symbolic_build(data_batch=data_batch)
 
 
 def _with_axis(logs):
@@ -137,14 +130,12 @@ def clip_whole_gradient(optimizer):
     """Let `optimizer` clip the gradient of the whole batch. Keras clips each device's part and adds these up."""
     import tensorflow as tf
 
-    clip = optimizer._clip_gradients
-
-    def clip_sum(gradients):
+    def clip_sum(gradients, clip):
         context = tf.distribute.get_replica_context()
         devices = context.num_replicas_in_sync
         return [gradient / devices for gradient in clip(context.all_reduce("SUM", list(gradients)))]
 
-    optimizer._clip_gradients = clip_sum
+    replace_gradient_clipping(optimizer, clip_sum)
 
 
 def _cluster():

@@ -13,7 +13,8 @@ from ai_edge_litert.interpreter import Interpreter
 from edge import targets
 from edge.benchmark import PROFILE_RUNS, benchmark
 from keras_liteseg.conversion.convert import convert
-from keras_liteseg.quantization.simulate import native_dilation, simulate_int8
+from keras_liteseg.graph import native_dilation
+from keras_liteseg.quantization.simulate import simulate_int8
 from keras_liteseg.tflite.partitions import left_out, partitions
 from tests.edge.test_benchmark import folder, needs_gpu  # noqa: F401  a fixture
 

@@ -6,7 +6,9 @@ import itertools
 import numpy as np
 from keras import layers
 
-from keras_liteseg.graph.traversal import Graph, is_dense, kernel_and_bias, layers_of, rebuild
+from keras_liteseg.graph.convolutions import is_dense, kernel_and_bias
+from keras_liteseg.graph.copies import rebuild
+from keras_liteseg.graph.traversal import Graph, layers_of
 
 
 def unshared_pads(model):

@@ -6,20 +6,10 @@ import math
 import numpy as np
 from keras import layers
 
-from keras_liteseg.graph.restructure.sums import add_in_pairs
-from keras_liteseg.graph.traversal import (
-    Graph,
-    convolve,
-    input_tensors,
-    is_dense,
-    is_linear,
-    is_pointwise,
-    kernel_and_bias,
-    layers_of,
-    made_from,
-    rebuild,
-    renamed,
-)
+from keras_liteseg.graph.convolutions import convolve, is_dense, is_linear, is_pointwise, kernel_and_bias
+from keras_liteseg.graph.copies import made_from, rebuild, renamed
+from keras_liteseg.graph.restructuring.sums import add_in_pairs
+from keras_liteseg.graph.traversal import Graph, first_input, layers_of
 from keras_liteseg.networks.backbones.shufflenet import ChannelShuffle
 from keras_liteseg.networks.layers import BilinearResize, GroupedConv2D
 
@@ -38,7 +28,7 @@ def merge_pointwise(model):
         scale = kernel[0, 0, :, 0]
         after, before = graph.only_reader(layer), graph.producer(layer.input)
         while isinstance(before, BilinearResize):
-            before = graph.producer(input_tensors(before)[0])
+            before = graph.producer(first_input(before))
         if after is not None and is_pointwise(after):
             changed, (own_kernel, own_bias) = after, kernel_and_bias(after)
             weights = own_kernel * scale[:, None], own_bias + bias @ own_kernel[0, 0]
@@ -125,7 +115,7 @@ def resize_after_pointwise(model):
 
 def _enlarges(layer):
     return isinstance(layer, BilinearResize) and math.prod(layer.output.shape[1:3]) > math.prod(
-        input_tensors(layer)[0].shape[1:3]
+        first_input(layer).shape[1:3]
     )
 
 

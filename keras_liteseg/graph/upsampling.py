@@ -3,6 +3,7 @@
 import keras
 
 from keras_liteseg.errors import UserError
+from keras_liteseg.graph.traversal import Graph, first_input
 from keras_liteseg.networks.layers import BilinearResize
 
 # Size of the output as a fraction of the input's; 'none' leaves the upsampling out.
@@ -17,12 +18,13 @@ def with_upsampling(model, upsampling):
         upsampling: a key of `UPSAMPLINGS`.
 
     Raises:
-        UserError: the scores are already larger than that.
+        UserError: the scores are already larger than that, or the model ends with something else.
     """
     if upsampling == "full":
         return model
-    last = model.get_layer(model.output_names[0])
-    scores = last._inbound_nodes[0].input_tensors[0]
+    scores, last = before_last_resize(model)
+    if last is None:
+        raise UserError(f"'{model.name}' does not end with an upsampling that '{upsampling}' could change; use 'full'.")
     if upsampling == "none":
         return keras.Model(model.input, scores, name=model.name)
     size = tuple(length // UPSAMPLINGS[upsampling] for length in model.input.shape[1:3])
@@ -33,3 +35,10 @@ def with_upsampling(model, upsampling):
         )
     resize = BilinearResize(size=size, align_corners=last.align_corners, name=last.name)
     return keras.Model(model.input, resize(scores), name=model.name)
+
+
+def before_last_resize(model):
+    """Return (scores, last layer) of a model that ends with a `BilinearResize` of its scores, a symbolic tensor (None,
+    height, width, classes); (output, None) of another model."""
+    last = Graph(model).producer(model.output)
+    return (first_input(last), last) if isinstance(last, BilinearResize) else (model.output, None)

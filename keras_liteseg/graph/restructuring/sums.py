@@ -5,7 +5,9 @@ import itertools
 
 from keras import layers
 
-from keras_liteseg.graph.traversal import Graph, layers_of, made_from, rebuild, renamed
+from keras_liteseg.graph.copies import made_from, rebuild, renamed
+from keras_liteseg.graph.restructuring.signs import is_nonnegative
+from keras_liteseg.graph.traversal import Graph, layers_of
 
 # More inputs of a concatenation leave XNNPACK.
 _MOST_CONCATENATED = 5
@@ -45,7 +47,7 @@ def relu_before_concatenation(model):
 
     def rule(relu, concatenation):
         is_identity = relu.max_value is None and not relu.threshold
-        keep = [is_identity and graph.is_nonnegative(tensor) for tensor in concatenation.input]
+        keep = [is_identity and is_nonnegative(graph, tensor) for tensor in concatenation.input]
 
         def call(concatenated):
             _, branches = made_from(concatenated)

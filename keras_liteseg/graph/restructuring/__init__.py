@@ -5,19 +5,19 @@ and returns an equal one; outputs differ by float rounding only. A layer whose o
 name. What each is for was found with LiteRT's own profiler.
 """
 
-from keras_liteseg.graph.restructure.padding import paired_pixels, unshared_pads
-from keras_liteseg.graph.restructure.pointwise import (
+from keras_liteseg.graph.restructuring.padding import paired_pixels, unshared_pads
+from keras_liteseg.graph.restructuring.pointwise import (
     even_groups,
     merge_pointwise,
     merge_shuffles,
     resize_after_pointwise,
 )
-from keras_liteseg.graph.restructure.pooling import (
+from keras_liteseg.graph.restructuring.pooling import (
     depthwise_average_pools,
     depthwise_exclusive_average_pools,
     unpadded_max_pools,
 )
-from keras_liteseg.graph.restructure.sums import relu_before_concatenation, short_concatenations, two_input_sums
+from keras_liteseg.graph.restructuring.sums import relu_before_concatenation, short_concatenations, two_input_sums
 
 __all__ = ["paired_pixels", "restructure", "restructure_any_size", "restructure_at_size"]
 

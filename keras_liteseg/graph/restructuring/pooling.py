@@ -6,7 +6,10 @@ import math
 import numpy as np
 from keras import layers
 
-from keras_liteseg.graph.traversal import Graph, is_dense, layers_of, rebuild
+from keras_liteseg.graph.convolutions import is_dense
+from keras_liteseg.graph.copies import rebuild
+from keras_liteseg.graph.restructuring.signs import is_nonnegative
+from keras_liteseg.graph.traversal import Graph, layers_of
 from keras_liteseg.networks.layers import ExclusivePooling2D
 
 
@@ -111,7 +114,7 @@ def _is_padded_max_pool(layer, graph):
         and isinstance(pad, layers.ZeroPadding2D)
         and pad.padding == ((1, 1), (1, 1))
         # Padding with zeros is none where nothing is below zero.
-        and graph.is_nonnegative(pad.input)
+        and is_nonnegative(graph, pad.input)
         and graph.only_reader(pad) is layer
     )
 
