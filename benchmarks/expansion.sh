@@ -9,7 +9,7 @@ resume=
 [ -e $search/search.json ] && resume=--resume
 $run expand.py --budget_ms "${BUDGET_MS:?latency of lps_net_s in ms}" --target host:cpu --threads 1 --precision int8 \
     --config configs/lps_net_s_camvid_scratch.yaml --data_dir "$CAMVID" --candidate_epochs 3 --inherit --max_resolution 2 \
-    --candidate_override ema=0 --candidate_override warmup_epochs=0 --rounds 8 --output_dir $search $resume
+    --candidate_override ema_momentum=0 --candidate_override warmup_epochs=0 --rounds 8 --output_dir $search $resume
 cp $search/search.json results/expansion_camvid.json
 cp $search/search.svg docs/images/expansion_camvid.svg
 

@@ -12,7 +12,7 @@ from absl import flags
 from keras_liteseg import cli
 from keras_liteseg.errors import UserError
 from keras_liteseg.files import require_writable, write_json
-from keras_liteseg.training.trainer import CONFIG_FILE, JOURNAL_FILE, LOG_FILE, read_log
+from keras_liteseg.training.run_folder import CONFIG_FILE, JOURNAL_FILE, LOG_FILE, read_log
 
 FLAGS = flags.FLAGS
 

@@ -80,8 +80,8 @@ def training_round(name, size, **changes):
     import numpy as np
     import tensorflow as tf
 
+    from keras_liteseg.training.build import build
     from keras_liteseg.training.config import TrainingConfig
-    from keras_liteseg.training.trainer import build
 
     config = TrainingConfig(model=name, crop_size=size, batch_size=FLAGS.batch_size, optimizer="sgd", **changes)
     model, _ = build(config, _camvid_classes(), FLAGS.steps)

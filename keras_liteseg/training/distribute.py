@@ -71,11 +71,11 @@ def require_fitting(config, devices):
             f"batch_size is {config.batch_size} on {devices} devices; it counts the images of all devices together, so "
             f"make it a multiple of {devices}."
         )
-    if devices > 1 and config.accumulate > 1:
+    if devices > 1 and config.gradient_accumulation_steps > 1:
         # Keras then updates inside a conditional, in which devices cannot exchange their gradients.
         raise UserError(
-            f"accumulate is {config.accumulate} on {devices} devices, but works on one; set it to 1 and raise "
-            "batch_size instead."
+            f"gradient_accumulation_steps is {config.gradient_accumulation_steps} on {devices} devices, but works on "
+            "one; set it to 1 and raise batch_size instead."
         )
 
 
@@ -97,19 +97,17 @@ def require_same_epoch(strategy, epoch):
         )
 
 
-def distributable(model_class):
-    """Return `model_class`, inside the scope of a `MultiWorkerMirroredStrategy` as one that it can train."""
+def over_hosts():
+    """Return whether this is inside the scope of a `MultiWorkerMirroredStrategy`, whose models must be `OverHosts`."""
     if not on_tensorflow():
-        return model_class
+        return False
     import tensorflow as tf
 
-    if not isinstance(tf.distribute.get_strategy(), tf.distribute.MultiWorkerMirroredStrategy):
-        return model_class
-    return type(model_class.__name__, (_OverHosts, model_class), {})
+    return isinstance(tf.distribute.get_strategy(), tf.distribute.MultiWorkerMirroredStrategy)
 
 
-class _OverHosts(BuiltFromOwnBatch):
-    """What Keras's `fit` and `evaluate` lack for `MultiWorkerMirroredStrategy`.
+class OverHosts(BuiltFromOwnBatch):
+    """A mixin of Keras models: what Keras's `fit` and `evaluate` lack for `MultiWorkerMirroredStrategy`.
 
     Keras averages the logs of a step over the hosts along their first axis, so that they need one. Of what it builds
     from the first batches, see `BuiltFromOwnBatch`.

@@ -14,8 +14,8 @@ from keras_liteseg.models import create_model
 from keras_liteseg.networks import list_models, model_spec
 from keras_liteseg.quantization.calibration import all_ranges
 from keras_liteseg.quantization.cross_layer_equalization import equalize
-from keras_liteseg.quantization.fine_tuning import make_student
 from keras_liteseg.quantization.post_training import quantize
+from keras_liteseg.quantization.quantization_aware_training import make_student
 from keras_liteseg.quantization.simulate import simulate_int8
 from keras_liteseg.quantization.tf_keras_twin import tf_keras_twin
 from keras_liteseg.tflite.inspect import inspect
