@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 from edge.device.trtexec import OPSET, input_name, output_name
-from edge.targets import MeasurementFailed
+from edge.targets.protocol import MeasurementFailed
 from keras_liteseg.errors import UserError
 from keras_liteseg.tflite.flatbuffer import describe, read_model
 

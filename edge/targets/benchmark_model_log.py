@@ -7,7 +7,7 @@ one for the measured runs; that of LiteRT 2 (CompiledModel) prints a block of `n
 
 import re
 
-from edge.targets import MeasurementFailed
+from edge.targets.protocol import MeasurementFailed
 
 _LOGCAT = re.compile(r"^\d\d-\d\d \d\d:\d\d:\d\d\.\d+ +\d+ +\d+ [VDIWEF] [^:]*: ?")
 _LEVEL = re.compile(r"^(?:INFO|VERBOSE|WARNING|ERROR|FATAL): ?")
