@@ -93,7 +93,9 @@ def _load(path, what, source):
         if document.get("kind") == what or what in document:
             return document
     except OSError as error:
-        raise UserError(f"Cannot read {path}: {error.strerror}. Give a file that {source} --output has written.") from None
+        raise UserError(
+            f"Cannot read {path}: {error.strerror}. Give a file that {source} --output has written."
+        ) from None
     except (ValueError, AttributeError):
         pass
     raise UserError(f"{path} is no result of {source}; give a .json file that {source} --output has written.")

@@ -26,9 +26,7 @@ NUMBERS = {
 def read(path, numbers=NUMBERS):
     """Return the rows of a table, dicts from column to text, number (in the columns `numbers`) or None (empty)."""
     with open(path, newline="") as file:
-        return [
-            {name: _value(text, name in numbers) for name, text in row.items()} for row in csv.DictReader(file)
-        ]
+        return [{name: _value(text, name in numbers) for name, text in row.items()} for row in csv.DictReader(file)]
 
 
 def replace(path, rows, key):
@@ -126,7 +124,9 @@ def latency_run_row(document, run):
 
 def _latency_row(row, run):
     if row["status"] != "ok":
-        raise UserError(f"{row['model']} was not measured: {row.get('reason')} Mend that and measure all of them again.")
+        raise UserError(
+            f"{row['model']} was not measured: {row.get('reason')} Mend that and measure all of them again."
+        )
     clocks = {
         f"{clock}_{name}_ms": row["latency_ms"][clock][name] for clock in ("run", "end_to_end") for name in STATISTICS
     }
