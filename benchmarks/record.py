@@ -14,7 +14,6 @@ import pathlib
 from absl import flags
 
 from benchmarks import rows
-from benchmarks.record_training import record
 from benchmarks.tables import ROOT
 from keras_liteseg import cli
 from keras_liteseg.errors import UserError
@@ -30,6 +29,7 @@ def main():
         _require("accuracy", "training", "variant")
         record_accuracy(folder, FLAGS.accuracy, FLAGS.training, FLAGS.variant)
     elif FLAGS.training_run:
+        cli.start_tensorflow()
         record_training(folder, FLAGS.training_run, FLAGS.stopped)
     else:
         _require("latency", "run")
@@ -61,6 +61,8 @@ def record_training(folder, run, stopped=False):
         run: folder of the training.
         stopped: whether it may have ended before its last epoch, for good.
     """
+    from benchmarks.record_training import record  # imports Keras, which the others do not need
+
     training = pathlib.Path(run).resolve().name
     found = record(run, stopped)
     rows.replace(folder / "trainings.csv", [rows.training_row(found, training)], ["training"])

@@ -29,6 +29,16 @@ def read(path, numbers=NUMBERS):
         return [{name: _value(text, name in numbers) for name, text in row.items()} for row in csv.DictReader(file)]
 
 
+def read_class_iou(path):
+    """Return {(training, variant, split, input size): {class: IoU, None where absent}} of a class_iou_DATA.csv."""
+    with open(path, newline="") as file:
+        classes = [name for name in next(csv.reader(file)) if name not in MEASURED]
+    return {
+        tuple(row[name] for name in MEASURED): {name: row[name] for name in classes}
+        for row in read(path, numbers=set(classes))
+    }
+
+
 def replace(path, rows, key):
     """Put rows into a table, in the place of those that have the same values in the columns `key`.
 

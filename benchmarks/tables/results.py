@@ -53,17 +53,11 @@ def load_results(folder):
     """Return the `Results` in a folder."""
     class_iou = {}
     for path in sorted(folder.glob("class_iou_*.csv")):
-        classes = [name for name in path.open().readline().rstrip("\n").split(",") if name not in rows.MEASURED]
-        for row in rows.read(path, numbers=set(classes)):
-            class_iou[_measured(row)] = {name: row[name] for name in classes}
+        class_iou |= rows.read_class_iou(path)
     return Results(
-        accuracy={_measured(row): row for row in rows.read(folder / "accuracy.csv")},
+        accuracy={tuple(row[name] for name in rows.MEASURED): row for row in rows.read(folder / "accuracy.csv")},
         class_iou=class_iou,
         trainings={row["training"]: row for row in rows.read(folder / "trainings.csv")},
         latency=rows.read(folder / "latency.csv"),
         documents={path.stem: json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))},
     )
-
-
-def _measured(row):
-    return tuple(row[name] for name in rows.MEASURED)

@@ -77,8 +77,8 @@ def test_accuracy_becomes_a_row_with_its_origin(tmp_path):
         "versions": "python 3.11.7; numpy 2.4.6",
         "command": "python evaluate.py --model a.keras",
     }
-    (classes,) = rows.read(tmp_path / "class_iou_camvid.csv", numbers={"sky", "sign, symbol"})
-    assert (classes["training"], classes["sky"], classes["sign, symbol"]) == ("some_training", 0.5, None)
+    classes = rows.read_class_iou(tmp_path / "class_iou_camvid.csv")
+    assert classes == {("some_training", "float", "test", "360x480"): {"sky": 0.5, "sign, symbol": None}}
 
 
 def test_newer_measurement_takes_the_place_of_the_older(tmp_path):
