@@ -42,6 +42,7 @@ def load_dataset(name, data_dir=None, split="train", label_map=None, **options):
             f"There is no data set '{name}'; did you mean {nearest(name, list_datasets())}? Known are "
             f"{', '.join(list_datasets())}."
         )
+    dataset: SegmentationDataset
     if name == "street_scenes":
         from keras_liteseg.datasets.street_scenes import StreetScenes
 

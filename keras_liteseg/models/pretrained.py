@@ -4,6 +4,8 @@ import dataclasses
 import json
 import pathlib
 
+import keras
+
 from keras_liteseg.checkpoints.assign import assign_state_dict
 from keras_liteseg.checkpoints.files import read_weights
 from keras_liteseg.errors import UserError
@@ -23,16 +25,17 @@ class Card:
     """
 
     metadata: Metadata
-    input_size: tuple
+    input_size: tuple[int, int]
     path: pathlib.Path
 
 
-def list_pretrained():
+def list_pretrained() -> list[tuple[str, str]]:
     """Return the published networks as a sorted list of (model name, data set)."""
-    return sorted(tuple(path.stem.rsplit("-", 1)) for path in FOLDER.glob("*.json"))
+    names = (path.stem.rpartition("-") for path in FOLDER.glob("*.json"))
+    return sorted((model, data) for model, _, data in names)
 
 
-def read_card(model, data):
+def read_card(model: str, data: str) -> Card:
     """Return the `Card` of published weights.
 
     Raises:
@@ -51,7 +54,7 @@ def read_card(model, data):
     return Card(metadata, tuple(card["input_size"]), path.with_suffix(".safetensors"))
 
 
-def load_pretrained(model, data):
+def load_pretrained(model: keras.Model, data: str) -> None:
     """Load published weights into a model of `create_model`, in place.
 
     Raises:
