@@ -11,7 +11,8 @@ from keras_liteseg.checkpoints.files import read_weights
 from keras_liteseg.errors import UserError
 from keras_liteseg.metadata import Metadata
 
-FOLDER = pathlib.Path(__file__).resolve().parents[2] / "pretrained"
+# In the repository a link to its `pretrained/`; in an installed package the files themselves.
+FOLDER = (pathlib.Path(__file__).parents[1] / "pretrained").resolve()
 
 
 @dataclasses.dataclass(frozen=True)
