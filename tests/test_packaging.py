@@ -65,7 +65,9 @@ def test_versions_that_are_tested_lie_in_the_ranges(files, groups):
 def test_every_group_is_installed_by_some_file():
     groups = {*PROJECT["project"]["optional-dependencies"], *PROJECT["dependency-groups"]}
     assert groups == {group for _, groups in ENVIRONMENTS for group in groups} - {""}
-    assert {file.name for file in ROOT.glob("requirements*.txt")} == {file for files, _ in ENVIRONMENTS for file in files}
+    assert {file.name for file in ROOT.glob("requirements*.txt")} == {
+        file for files, _ in ENVIRONMENTS for file in files
+    }
 
 
 def test_what_dependencies_need_is_pinned_too():
