@@ -42,14 +42,13 @@ def load_dataset(name, data_dir=None, split="train", label_map=None, **options):
             f"There is no data set '{name}'; did you mean {nearest(name, list_datasets())}? Known are "
             f"{', '.join(list_datasets())}."
         )
-    dataset: SegmentationDataset
     if name == "street_scenes":
         from keras_liteseg.datasets.street_scenes import StreetScenes
 
         if data_dir is not None:
             raise UserError(f"street_scenes is drawn by the program and reads no files; leave out data_dir {data_dir}.")
         _refuse_unknown(options, name, StreetScenes)
-        dataset = StreetScenes(split=split, **options)
+        dataset: SegmentationDataset = StreetScenes(split=split, **options)
     else:
         _refuse_unknown(options, name, _FROM_FILES[name])
         if data_dir is None:
