@@ -137,10 +137,12 @@ def _latency_row(row, run):
         raise UserError(
             f"{row['model']} was not measured: {row.get('reason')} Mend that and measure all of them again."
         )
+    # What a target does not tell stays empty: the time end to end, rare percentiles, memory.
     clocks = {
-        f"{clock}_{name}_ms": row["latency_ms"][clock][name] for clock in ("run", "end_to_end") for name in STATISTICS
+        f"{clock}_{name}_ms": (row["latency_ms"][clock] or {}).get(name)
+        for clock in ("run", "end_to_end")
+        for name in STATISTICS
     }
-    others = row["delegation"]["other_ops"]
     return {
         "run": run,
         "model": row["model"],
@@ -151,11 +153,11 @@ def _latency_row(row, run):
         "outputs": _tensors(row["outputs"]),
         **clocks,
         **{name: row.get(name) for name in ("init_ms", "compile_ms", "first_run_ms")},
-        "peak_memory_mb": row["peak_memory_mb"]["model"],
-        "process_memory_mb": row["peak_memory_mb"]["process"],
-        "partitions": row["delegation"]["partitions"],
-        "delegated_ops": row["delegation"]["delegated_ops"],
-        "other_ops": " ".join(f"{op['count']}x{op['op']}" for op in others),
+        "peak_memory_mb": row["peak_memory_mb"].get("model"),
+        "process_memory_mb": row["peak_memory_mb"].get("process"),
+        "partitions": row["delegation"].get("partitions"),
+        "delegated_ops": row["delegation"].get("delegated_ops"),
+        "other_ops": " ".join(f"{op['count']}x{op['op']}" for op in row["delegation"]["other_ops"]),
         "equal_labels": (row.get("correctness") or {}).get("equal_labels"),
         "load_average": row["load_average"],
         "ratio_to_first": row["ratio_to_first"],

@@ -119,6 +119,14 @@ def test_ops_outside_of_the_delegate_are_named():
     assert (found["other_ops"], found["partitions"], found["equal_labels"]) == ("1xARG_MAX 2xSOFTMAX", 2, None)
 
 
+def test_what_a_target_does_not_tell_stays_empty():
+    row = made_up(peak_memory_mb={}, delegation={"partitions": None, "other_ops": []})
+    row["latency_ms"] = {"run": {"p50": 3.0}, "end_to_end": None}
+    (found,) = rows.latency_rows({"results": [row]}, "some")
+    assert found["run_p50_ms"] == 3.0 and found["delegated_ops"] is None
+    assert {found[name] for name in ("run_p99_ms", "end_to_end_p50_ms", "peak_memory_mb", "partitions")} == {None}
+
+
 def test_run_in_which_a_row_failed_is_refused(tmp_path):
     path = write(tmp_path / "a.json", [made_up(), failed("wrong result", model="b.tflite")])
     with pytest.raises(UserError, match="b.tflite was not measured: wrong result"):
