@@ -2,7 +2,7 @@
 
     ssh://user@host             its processor, LiteRT with XNNPACK
     ssh://user@host/gpu         its GPU, LiteRT's GPU accelerator on its Vulkan driver
-    ssh://user@host/tensorrt    its NVIDIA GPU, TensorRT in 16 bits on what `edge.to_onnx` makes of the file
+    ssh://user@host/tensorrt    its NVIDIA GPU, TensorRT in 16 bits on what `edge.targets.to_onnx` makes of the file
 
 Goes through the OpenSSH client, so that keys, agents, jump hosts and names of ~/.ssh/config work as they do by hand.
 On the device everything lies in ~/.cache/keras_liteseg: an environment with LiteRT, made on first use, and for the time
@@ -20,8 +20,8 @@ import subprocess
 import tempfile
 import urllib.parse
 
-from edge import to_onnx
 from edge.device import trtexec
+from edge.targets import to_onnx
 from edge.targets.protocol import MeasurementFailed
 from edge.targets.runner_session import DEVICE_FOLDER, MODULE, RunnerSession
 from keras_liteseg.errors import UserError

@@ -14,10 +14,10 @@ import time
 import numpy as np
 import pytest
 
-from edge import benchmark, to_onnx
+from edge import benchmark
 from edge.correctness import Reference
 from edge.device import trtexec
-from edge.targets import MeasurementFailed, Options, ssh
+from edge.targets import MeasurementFailed, Options, ssh, to_onnx
 from edge.targets.runner_session import DEVICE_FOLDER, MODULE, RunnerSession
 from keras_liteseg.errors import UserError
 from tests.edge import sshd
