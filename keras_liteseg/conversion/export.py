@@ -9,20 +9,14 @@ import numpy as np
 
 from keras_liteseg.conversion.card import write_card
 from keras_liteseg.conversion.converter_process import convert_apart
+from keras_liteseg.conversion.upsampling import with_upsampling
 from keras_liteseg.conversion.verify import require_agreement, verify
 from keras_liteseg.datasets import SegmentationDataset, load_dataset
 from keras_liteseg.datasets.street_scenes import SMALLEST
 from keras_liteseg.errors import UserError
 from keras_liteseg.evaluation import require_same_classes
 from keras_liteseg.files import atomic_path, require_writable
-from keras_liteseg.graph import (
-    fold_batch_norm,
-    native_dilation,
-    paired_pixels,
-    restructure,
-    restructure_at_size,
-    with_upsampling,
-)
+from keras_liteseg.graph import fold_batch_norm, native_dilation, paired_pixels, restructure, restructure_at_size
 from keras_liteseg.inference.predictor import calibration_images as _normalized
 from keras_liteseg.metadata import Metadata
 from keras_liteseg.models.network import load_network
@@ -69,7 +63,7 @@ def export(
         checkpoint: weights for a registered name; random ones, seeded, without.
         input_size: (height, width), or None for that of the `.keras` file.
         quantization, output_type, input_type, batch_size: see `keras_liteseg.conversion.convert.convert`.
-        upsampling: size of the output, see `keras_liteseg.graph.upsampling`.
+        upsampling: size of the output, see `keras_liteseg.conversion.upsampling`.
         calibration: data set that sets the int8 scales, unless the model had quantization-aware training; the built-in
             street scenes when None.
         calibration_images: how many of its images, evenly spread.

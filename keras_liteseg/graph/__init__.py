@@ -1,9 +1,9 @@
 """Surgery on the graphs of functional Keras models; every function returns a new model and leaves the given one as it
 is.
 
-- Reading a graph: `Graph` (what makes and what reads a tensor), `layers_of`, `input_tensors`, `first_input`.
-- The same network, copied: `copy_model`; for another image size: `at_size`; with another last upsampling:
-  `with_upsampling`, and its scores before that: `before_last_resize`.
+- Reading a graph: `Graph` (what makes and what reads a tensor), `layers_of`, `input_tensors`, `first_input`,
+  `before_last_resize`.
+- The same network, copied: `copy_model`; for another image size: `at_size`.
 - For inference: `fold_batch_norm`, which `norms_after_convolutions` tells the pairs of; for LiteRT: `restructure` and
   its parts `restructure_any_size` and `restructure_at_size`, `paired_pixels` for int8, `native_dilation`.
 
@@ -15,11 +15,9 @@ from keras_liteseg.graph.dilation import native_dilation
 from keras_liteseg.graph.fold import fold_batch_norm, norms_after_convolutions
 from keras_liteseg.graph.restructuring import paired_pixels, restructure, restructure_any_size, restructure_at_size
 from keras_liteseg.graph.size import at_size
-from keras_liteseg.graph.traversal import Graph, first_input, input_tensors, layers_of
-from keras_liteseg.graph.upsampling import UPSAMPLINGS, before_last_resize, with_upsampling
+from keras_liteseg.graph.traversal import Graph, before_last_resize, first_input, input_tensors, layers_of
 
 __all__ = [
-    "UPSAMPLINGS",
     "Graph",
     "at_size",
     "before_last_resize",
@@ -34,5 +32,4 @@ __all__ = [
     "restructure",
     "restructure_any_size",
     "restructure_at_size",
-    "with_upsampling",
 ]

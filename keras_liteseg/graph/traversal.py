@@ -2,6 +2,8 @@
 
 import keras
 
+from keras_liteseg.networks.layers import BilinearResize
+
 
 class Graph:
     """What makes and what reads the tensors of a functional model.
@@ -65,3 +67,10 @@ def first_input(layer):
     """Return the first tensor that a layer reads: the only one whose values a `BilinearResize` uses, as the second
     gives it the size alone."""
     return input_tensors(layer)[0]
+
+
+def before_last_resize(model):
+    """Return (scores, last layer) of a model that ends with a `BilinearResize` of its scores, a symbolic tensor (None,
+    height, width, classes); (output, None) of another model."""
+    last = Graph(model).producer(model.output)
+    return (first_input(last), last) if isinstance(last, BilinearResize) else (model.output, None)

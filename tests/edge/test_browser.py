@@ -43,7 +43,8 @@ def litertjs():
 def files(folded, calibrated, metadata, int8_file, tmp_path_factory):
     """{name: path} of files of the same network."""
     from keras_liteseg.conversion.convert import convert
-    from keras_liteseg.graph import native_dilation, with_upsampling
+    from keras_liteseg.conversion.upsampling import with_upsampling
+    from keras_liteseg.graph import native_dilation
     from keras_liteseg.quantization.simulate import simulate_int8
 
     folder = tmp_path_factory.mktemp('it\'s a "folder" & $(more)')

@@ -2,8 +2,9 @@ import keras
 import pytest
 from keras import layers, ops
 
-from keras_liteseg.graph import Graph, first_input, input_tensors, layers_of
+from keras_liteseg.graph import Graph, before_last_resize, first_input, input_tensors, layers_of
 from keras_liteseg.networks.layers import BilinearResize
+from tests.tiny import tiny
 
 
 @pytest.fixture(scope="module")
@@ -82,3 +83,11 @@ def test_layers_before(model, graph):
     assert names == {"images", "first", "relu", "second"}
     names = {layer.name for layer in graph.layers_before(model.outputs[:1], stop=layers.Conv2D)}
     assert names == {"images", "second", "add", "resize"}
+
+
+def test_before_last_resize():
+    model = tiny()
+    scores, last = before_last_resize(model)
+    assert scores is model.get_layer("seg_score").output and last is model.get_layer("logits")
+    model = keras.Model(model.input, scores)
+    assert before_last_resize(model) == (model.output, None)

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from keras_liteseg.conversion.upsampling import with_upsampling
 from keras_liteseg.errors import UserError
-from keras_liteseg.graph import before_last_resize, with_upsampling
 from keras_liteseg.networks.ops import resize_bilinear
 from tests.tiny import tiny
 
@@ -37,11 +37,3 @@ def test_less_than_the_scores_is_refused():
 def test_model_without_upsampling_is_refused():
     with pytest.raises(UserError, match="'tiny' does not end with an upsampling that 'half' could change; use 'full'"):
         with_upsampling(with_upsampling(tiny(), "none"), "half")
-
-
-def test_scores_before_the_last_resize():
-    model = tiny()
-    scores, last = before_last_resize(model)
-    assert scores is model.get_layer("seg_score").output and last is model.get_layer("logits")
-    model = with_upsampling(model, "none")
-    assert before_last_resize(model) == (model.output, None)

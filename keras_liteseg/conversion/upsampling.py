@@ -3,7 +3,7 @@
 import keras
 
 from keras_liteseg.errors import UserError
-from keras_liteseg.graph.traversal import Graph, first_input
+from keras_liteseg.graph import before_last_resize
 from keras_liteseg.networks.layers import BilinearResize
 
 # Size of the output as a fraction of the input's; 'none' leaves the upsampling out.
@@ -35,10 +35,3 @@ def with_upsampling(model, upsampling):
         )
     resize = BilinearResize(size=size, align_corners=last.align_corners, name=last.name)
     return keras.Model(model.input, resize(scores), name=model.name)
-
-
-def before_last_resize(model):
-    """Return (scores, last layer) of a model that ends with a `BilinearResize` of its scores, a symbolic tensor (None,
-    height, width, classes); (output, None) of another model."""
-    last = Graph(model).producer(model.output)
-    return (first_input(last), last) if isinstance(last, BilinearResize) else (model.output, None)
