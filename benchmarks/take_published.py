@@ -13,8 +13,6 @@ from absl import flags
 from keras_liteseg import cli
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string("config", None, "Config file.")
-flags.DEFINE_string("output", None, "The .keras file to write.")
 
 
 def main():
@@ -37,5 +35,11 @@ def main():
     raise UserError(f"No published weights are of {FLAGS.config}; train it with train.py.")
 
 
+def define_flags():
+    flags.DEFINE_string("config", None, "Config file.")
+    flags.DEFINE_string("output", None, "The .keras file to write.")
+
+
 if __name__ == "__main__":
+    define_flags()
     cli.run(main, required=["config", "output"])

@@ -2,9 +2,10 @@
 
 import dataclasses
 import json
+from typing import Any, Self
 
 from keras_liteseg.choices import Choice
-from keras_liteseg.datasets.base import ClassList
+from keras_liteseg.classes import ClassList
 from keras_liteseg.errors import UserError
 
 
@@ -26,7 +27,7 @@ class OutputType(Choice):
     CLASSES_UINT8 = "classes_uint8", "class map in uint8"
 
     @property
-    def is_class_map(self):
+    def is_class_map(self) -> bool:
         """Whether each pixel has its class alone, and no score."""
         return self in (OutputType.CLASSES, OutputType.CLASSES_UINT8)
 
@@ -59,14 +60,14 @@ class Metadata:
     model: str
     data: str
     classes: ClassList
-    mean: tuple
-    std: tuple
-    ranges: dict = dataclasses.field(default_factory=dict)
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    ranges: dict[str, tuple[float, float]] = dataclasses.field(default_factory=dict)
     quantization: str = ""
     output_type: str = ""
     align_corners: bool = False
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not isinstance(self.classes, ClassList):
             raise UserError(f"classes is {self.classes!r}; give a ClassList, such as the `classes` of a data set.")
         for name in ("mean", "std"):
@@ -78,15 +79,21 @@ class Metadata:
             if word != "":
                 kind(word)
 
-    def replace(self, **changes):
+    def replace(self, **changes: Any) -> Self:
         """Return a copy with other values."""
         return dataclasses.replace(self, **changes)
 
-    def to_json(self):
+    def to_json(self) -> str:
+        """Return the values as JSON text, for `from_json`."""
         return json.dumps(dataclasses.asdict(self))
 
     @classmethod
-    def from_json(cls, text):
+    def from_json(cls, text: str | bytes) -> Self:
+        """Return the `Metadata` that `to_json` wrote.
+
+        Raises:
+            ValueError, KeyError, TypeError: the text is no JSON, lacks a value, or has one that is unknown.
+        """
         value = json.loads(text)
         classes = ClassList(tuple(value["classes"]["names"]), tuple(map(tuple, value["classes"]["colors"])))
         return cls(**{**value, "classes": classes})

@@ -1,21 +1,26 @@
 """Networks with weights: random ones, those that we publish, or a backbone's."""
 
+from typing import Any
+
+import keras
+
 from keras_liteseg.checkpoints.backbone import load_backbone
 from keras_liteseg.choices import require_bool
+from keras_liteseg.files import AnyPath
 from keras_liteseg.models.pretrained import load_pretrained, read_card
-from keras_liteseg.networks.registry import build_network, resolved_name
+from keras_liteseg.networks.registry import ImageShape, build_network, resolved_name
 
 
 def create_model(
-    name,
-    input_shape=(512, 1024, 3),
-    num_classes=None,
-    aux_heads=False,
-    head=None,
-    weights=None,
-    backbone_weights=None,
-    **options,
-):
+    name: str,
+    input_shape: ImageShape = (512, 1024, 3),
+    num_classes: int | None = None,
+    aux_heads: bool = False,
+    head: str | None = None,
+    weights: str | None = None,
+    backbone_weights: AnyPath | None = None,
+    **options: Any,
+) -> keras.Model:
     """Build a network.
 
         >>> from keras_liteseg import create_model

@@ -195,7 +195,7 @@ def test_a_crash_or_a_hang_of_one_page_does_not_touch_the_others(device, tmp_pat
 
 @pytest.mark.slow
 def test_crash_fails_its_row_alone(litertjs, tmp_path, monkeypatch):
-    load = browser.Session._load
+    load = browser.BrowserSession._load
 
     def crash(session):
         answer = load(session)
@@ -203,7 +203,7 @@ def test_crash_fails_its_row_alone(litertjs, tmp_path, monkeypatch):
             os.kill(page_process(session), signal.SIGKILL)
         return answer
 
-    monkeypatch.setattr(browser.Session, "_load", crash)
+    monkeypatch.setattr(browser.BrowserSession, "_load", crash)
     bad, good = measure([small_file(tmp_path, "bad"), small_file(tmp_path, "good")], "browser:wasm")
     assert (bad["status"], bad["reason"]) == ("failed", "the page crashed")
     assert good["status"] == "ok"

@@ -86,7 +86,7 @@ def test_dilated_block_equals_that_of_the_file(scenes, metadata, tmp_path):
     x = layers.ReLU(name="relu")(x)
     branches = [layers.DepthwiseConv2D(3, dilation_rate=2, padding="same", name=name)(x) for name in ("left", "right")]
     model = keras.Model(inputs, layers.Add(name="sum")(branches))
-    ranges = {name: (-2.0, 2.0) for name in ("left", "right", "sum")}
+    ranges = dict.fromkeys(("left", "right", "sum"), (-2.0, 2.0))
     ranges |= {"images": (-128 / 127, 1.0), "relu": (0.0, 2.0)}
     simulated = simulate_int8(model, ranges)
     path = tmp_path / "dilated.tflite"
