@@ -107,3 +107,48 @@ def test_nearest():
     known = ["learning_rate", "momentum", "epochs"]
     assert nearest("learnin_rate", known).split(", ")[0] == "learning_rate"
     assert nearest("zzz", known) == "epochs, learning_rate, momentum"
+
+
+LOGGING_SCRIPT = """
+import logging
+
+from keras_liteseg import cli
+
+
+def main():
+    for name in ("keras_liteseg.conversion.export", "edge.benchmark", __name__, "someone.else"):
+        logger = logging.getLogger(name)
+        logger.debug("%s at level debug", name)
+        logger.info("%s at level info", name)
+        print("printed")
+    with cli.quiet_log():
+        logging.getLogger("keras_liteseg.x").info("not to be seen")
+        logging.getLogger("keras_liteseg.x").warning("a warning")
+
+
+cli.run(main, tensorflow=TENSORFLOW, renamed={"repair": "--[no]bias_correction"})
+"""
+
+
+@pytest.mark.parametrize("tensorflow", [False, True])
+def test_log_comes_in_order_once_and_as_plain_lines(tmp_path, tensorflow):
+    path = tmp_path / "script.py"
+    path.write_text(LOGGING_SCRIPT.replace("TENSORFLOW", str(tensorflow)))
+    done = subprocess.run(
+        [sys.executable, path], cwd=ROOT, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True
+    )
+    shown = ["keras_liteseg.conversion.export", "edge.benchmark", "__main__"]
+    lines = [line for name in shown for line in (f"{name} at level info", "printed")]
+    assert done.stdout.splitlines() == [*lines, "printed", "a warning"]
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("flag", ["--repair", "--norepair", "--repair=false", "-norepair"])
+def test_flag_of_an_earlier_version_is_refused_with_the_new_one(tmp_path, flag):
+    path = tmp_path / "script.py"
+    path.write_text(LOGGING_SCRIPT.replace("TENSORFLOW", "False"))
+    command = [sys.executable, path, flag]
+    done = subprocess.run(command, cwd=ROOT, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
+    name = flag.lstrip("-").partition("=")[0]
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"error: The flag --{name} is no more; use --[no]bias_correction.\n"

@@ -57,7 +57,7 @@ class ExportOptions:
     max_drop: float = 1.0
     time_limit: float = 1800
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         kinds = {
             "quantization": Quantization,
             "output_type": OutputType,
@@ -78,7 +78,7 @@ class ExportOptions:
             )
 
 
-def require_fitting_input(input_type, quantization):
+def require_fitting_input(input_type: InputType, quantization: Quantization) -> None:
     """Raise a `UserError` unless a file of that `Quantization` can have that `InputType`."""
     if input_type == InputType.UINT8 and quantization != Quantization.INT8:
         raise UserError(f"input_type is 'uint8' with quantization '{quantization}'; only int8 files can take bytes.")

@@ -54,12 +54,12 @@ class MultiScalePredictor:
 
     def labels(self, image):
         """Return the label map of an RGB image, both uint8: (height, width, 3) to (height, width)."""
-        total = 0
+        total = np.zeros(1, np.float32)
         for predictor, normalize in zip(self._predictors, self._normalize, strict=True):
-            total += normalize(logits_at(predictor.logits(image), image.shape[:2]))
+            total = total + normalize(logits_at(predictor.logits(image), image.shape[:2]))
             if self._flip:
                 mirrored = predictor.logits(np.ascontiguousarray(image[:, ::-1]))
-                total += normalize(logits_at(np.ascontiguousarray(mirrored[:, ::-1]), image.shape[:2]))
+                total = total + normalize(logits_at(np.ascontiguousarray(mirrored[:, ::-1]), image.shape[:2]))
         return total.argmax(-1).astype(np.uint8)
 
 

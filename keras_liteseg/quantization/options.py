@@ -1,6 +1,7 @@
 """How the activation ranges of an int8 network are found."""
 
 import dataclasses
+from collections.abc import Sequence
 
 from keras_liteseg.choices import Choice, require_bool, require_whole
 from keras_liteseg.datasets import SegmentationDataset, load_dataset
@@ -44,7 +45,7 @@ class CalibrationOptions:
     cross_layer_equalization: bool = True
     bias_correction: bool = True
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.dataset is not None and not isinstance(self.dataset, SegmentationDataset):
             raise UserError(f"The calibration data set is {self.dataset!r}; give a data set of load_dataset, or None.")
         require_whole("calibration images", self.images, 1)
@@ -52,7 +53,7 @@ class CalibrationOptions:
         require_bool("cross_layer_equalization", self.cross_layer_equalization)
         require_bool("bias_correction", self.bias_correction)
 
-    def data(self, size):
+    def data(self, size: Sequence[int]) -> SegmentationDataset:
         """Return the data set, or else the street scenes, of `size` (height, width) where they can be so small."""
         if self.dataset is not None:
             return self.dataset

@@ -9,6 +9,7 @@ from keras_liteseg.errors import UserError
 from keras_liteseg.graph import fold_batch_norm, native_dilation
 from keras_liteseg.inference.load import load_predictor
 from keras_liteseg.inference.tflite_predictor import from_tensor, to_tensor
+from keras_liteseg.metadata import Metadata, OutputType, Quantization
 from keras_liteseg.quantization.options import CalibrationOptions
 from keras_liteseg.quantization.post_training import quantize
 from keras_liteseg.quantization.simulate import simulate_int8
@@ -167,3 +168,11 @@ def test_bytes_are_for_int8_files(network, metadata):
     request = metadata.replace(quantization="float16", output_type="logits")
     with pytest.raises(UserError, match="'uint8' with quantization 'float16'; only int8 files can take bytes"):
         convert(network, request, input_type="uint8")
+
+
+def test_metadata_with_members_is_written_as_words(metadata):
+    words = metadata.replace(quantization="int8", output_type="classes_uint8")
+    members = metadata.replace(quantization=Quantization.INT8, output_type=OutputType.CLASSES_UINT8)
+    assert members == words and members.to_json() == words.to_json()
+    read = Metadata.from_json(members.to_json())
+    assert type(read.quantization) is str and read.quantization == Quantization.INT8

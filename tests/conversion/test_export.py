@@ -122,7 +122,7 @@ def test_reference_is_what_the_file_is_compared_with(tiny_file, constant_file, s
 def refused(match, tmp_path, **arguments):
     with pytest.raises(UserError, match=match):
         export(**{"model": "ndnet45", "output": tmp_path / "a.tflite", "input_size": (64, 128), **arguments})
-    assert [path for path in tmp_path.rglob("*.tflite")] == []
+    assert list(tmp_path.rglob("*.tflite")) == []
 
 
 def test_mistakes_are_refused_before_the_conversion(tmp_path, tiny_file):

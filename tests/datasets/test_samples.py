@@ -1,3 +1,6 @@
+import concurrent.futures
+
+import cv2
 import numpy as np
 import pytest
 
@@ -102,3 +105,23 @@ def test_cached_arrays_are_read_only():
     image = CachedDataset(Numbered(1), max_bytes=10_000).image(0)
     with pytest.raises(ValueError, match="read-only"):
         image[0] = 1
+
+
+def test_threads_of_opencv_are_one_for_a_sample_and_as_before_after_it(scenes):
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(3)
+    seen = []
+
+    class Watched(type(scenes)):
+        def image(self, index):
+            seen.append(cv2.getNumThreads())
+            return super().image(index)
+
+    try:
+        load = training_samples(Watched(length=4, size=(64, 128)), Augmentation(crop_size=(64, 128)))
+        assert cv2.getNumThreads() == 3
+        with concurrent.futures.ThreadPoolExecutor(4) as pool:
+            list(pool.map(load, range(8)))
+        assert seen == [1] * 8 and cv2.getNumThreads() == 3
+    finally:
+        cv2.setNumThreads(before)
