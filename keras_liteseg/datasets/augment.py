@@ -81,7 +81,7 @@ def augment(image, mask, augmentation, rng):
     image, mask = np.ascontiguousarray(image[rows, columns]), np.ascontiguousarray(mask[rows, columns])
     if rng.random() < augmentation.flip:
         image, mask = cv2.flip(image, 1), cv2.flip(mask, 1)
-    # Recolouring costs more than all the rest, so it goes over whichever has fewer pixels.
+    # Changing colours costs more than everything else together, so it is done where there are fewer pixels.
     if height * width > mask.size:
         image, mask = resize_sample(_recolor(image, augmentation, rng), mask, (height, width))
     else:
@@ -117,9 +117,9 @@ def cutmix(sample, other, rng):
 
 
 def resize_sample(image, mask, size):
-    """Return (image, mask) at `size` (height, width); returned as they are when they have it.
+    """Return (image, mask) at `size` (height, width); both are returned unchanged if they have that size already.
 
-    The image by area averaging when it shrinks, bilinear when it grows; the mask by nearest neighbour.
+    The image is resized by area averaging when it shrinks and bilinearly when it grows, the mask by nearest neighbour.
     """
     if image.shape[:2] == tuple(size):
         return image, mask
@@ -127,7 +127,7 @@ def resize_sample(image, mask, size):
 
 
 def resize_image(image, size):
-    """Return an image at `size` (height, width), by area averaging when it shrinks, bilinear when it grows."""
+    """Return an image resized to `size` (height, width), by area averaging when it shrinks, else bilinearly."""
     if image.shape[:2] == tuple(size):
         return image
     shrinks = image.shape[0] >= size[0] and image.shape[1] >= size[1]
@@ -155,7 +155,7 @@ def _pad(array, crop, value):
 
 
 def _rotate(image, mask, degrees, fill):
-    """Turn a sample about its centre, the image bilinear, the mask by nearest neighbour."""
+    """Rotate a sample about its centre, the image bilinearly, the mask by nearest neighbour."""
     height, width = mask.shape
     turn = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), degrees, 1.0)
     border = {"borderMode": cv2.BORDER_CONSTANT}
