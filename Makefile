@@ -1,4 +1,5 @@
 # make demo   train, quantize, export, check and time a network on the built-in data; opens no network after set-up
+# make lint   ruff, mypy and the contracts of who may import whom
 # make test   the tests that take minutes at most;  make test-all  every test
 # make test-backends   networks and training on JAX and PyTorch, in .venv-backends; where pip would bring PyTorch's CUDA
 #                      libraries, point PIP_EXTRA_INDEX_URL to PyTorch's index of CPU wheels first
@@ -15,10 +16,16 @@ RUN := .venv/bin/python
 # Two test files at a time; TensorFlow alone does not fill two cores.
 SPREAD := --numprocesses 2 --dist loadfile
 
-.PHONY: demo test test-all test-backends test-mediapipe test-edge bench-runtimes venv clean
+.PHONY: demo lint test test-all test-backends test-mediapipe test-edge bench-runtimes venv clean
 
 demo: venv
 	$(RUN) demo.py --output_dir demo_output
+
+lint: venv
+	.venv/bin/ruff check
+	.venv/bin/ruff format --check
+	.venv/bin/mypy
+	.venv/bin/lint-imports --no-logo
 
 test: venv
 	$(RUN) -m pytest $(SPREAD) -m "not slow"
@@ -62,7 +69,7 @@ endef
 .venv-runtimes/installed: requirements.txt requirements-runtimes.txt
 	$(install)
 
-.venv/installed: requirements.txt
+.venv/installed: requirements.txt requirements-lint.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "error: $(PYTHON) is older than Python 3.11; name a newer one: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || \

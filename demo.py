@@ -48,11 +48,12 @@ def main():
     from keras_liteseg.datasets import load_dataset
     from keras_liteseg.files import write_json
     from keras_liteseg.provenance import provenance
-    from keras_liteseg.quantization.fine_tuning import BACKUP_FOLDER
-    from keras_liteseg.quantization.fine_tuning import train as train_quantized
+    from keras_liteseg.quantization.config import QuantizationConfig
+    from keras_liteseg.quantization.quantization_aware_training import BACKUP_FOLDER, train_quantization_aware
     from keras_liteseg.reports.demo_report import write_report
-    from keras_liteseg.training.config import QuantizationConfig, load_config
-    from keras_liteseg.training.trainer import LAST_FILE, train
+    from keras_liteseg.training.config import load_config
+    from keras_liteseg.training.run_folder import LAST_FILE
+    from keras_liteseg.training.trainer import train
 
     output = pathlib.Path(FLAGS.output_dir)
     start_afresh_if_finished(output)
@@ -67,7 +68,7 @@ def main():
         best = train(config, train_data, val_data, output / "float", resume=resume)
     with stages("Train with quantization"):
         resume = (output / "qat" / BACKUP_FOLDER).exists()
-        quantized = train_quantized(qat_config, train_data, val_data, output / "qat", best, resume)
+        quantized = train_quantization_aware(qat_config, train_data, val_data, output / "qat", best, resume)
     verifications = {}
     with stages("Export, and measure the files"):
         for name, (file, quantization_aware, quantization) in VARIANTS.items():
@@ -144,7 +145,7 @@ def make_report(config, train_data, val_data, verifications, rows, seconds, orig
     from keras_liteseg.inference.load import load_predictor
     from keras_liteseg.reports.demo_report import DemoReport, Scene, Variant
     from keras_liteseg.tflite.inspect import inspect
-    from keras_liteseg.training.trainer import read_log
+    from keras_liteseg.training.run_folder import read_log
 
     variants = []
     for name, (file, _, _) in VARIANTS.items():

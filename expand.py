@@ -1,6 +1,6 @@
 """Grow an LPS-Net for a latency budget on a device: the progressive expansion of the LPS-Net paper.
 
-  python expand.py --budget_ms 20 --target host:cpu --config configs/lps_net_s_cityscapes.yaml \\
+  python expand.py --budget_ms 20 --target host:cpu --config configs/papers/lps_net_s_cityscapes.yaml \\
       --data_dir DIR --candidate_epochs 5 --output_dir runs/search
 
 Every round times networks of about equal latency as exported files on the target, trains each for --candidate_epochs,
@@ -30,9 +30,6 @@ flags.DEFINE_bool(
     "inherit", False, "Let a candidate begin with its parent's weights, not from scratch as in the paper."
 )
 flags.DEFINE_integer("rounds", 14, "Largest number of rounds; the authors took 14.", lower_bound=1)
-flags.DEFINE_enum(
-    "criterion", "latency", ["latency", "reference"], "Slope: mIoU per added latency, or as the authors' program does."
-)
 flags.DEFINE_float("max_resolution", 1.0, "Largest factor of a path; 0 for no limit, as the authors.", lower_bound=0)
 flags.DEFINE_string("ssh_config", None, "File in place of ~/.ssh/config.")
 flags.DEFINE_string("benchmark_model", None, "LiteRT's program of that name for an Android phone.")
@@ -80,7 +77,6 @@ def main():
         lambda architectures: latency([architecture.name for architecture in architectures]),
         training,
         FLAGS.rounds,
-        criterion=FLAGS.criterion,
         budget=FLAGS.budget_ms,
         max_resolution=FLAGS.max_resolution or math.inf,
     )
@@ -101,11 +97,11 @@ def _decisions(config):
         "candidate_epochs",
         "candidate_override",
         "inherit",
-        "criterion",
         "max_resolution",
     )
     return {**{name: FLAGS[name].value for name in names}, "config": dataclasses.asdict(config)}
 
 
 if __name__ == "__main__":
-    cli.run(main, required=["budget_ms", "config", "candidate_epochs", "output_dir"])
+    required = ["budget_ms", "config", "candidate_epochs", "output_dir"]
+    cli.run(main, required=required, renamed={"recipe": "--config"})

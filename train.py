@@ -1,9 +1,9 @@
 """Train a network from a config, or fine-tune a trained one with quantization in the loop.
 
   python train.py --config configs/demo.yaml --output_dir runs/street
-  python train.py --config configs/ndnet45_camvid_finetuned.yaml --data_dir DIR --output_dir runs/camvid \\
+  python train.py --config configs/ours/ndnet45_camvid_finetuned.yaml --data_dir DIR --output_dir runs/camvid \\
       --init_from ndnet45_cityscapes.pth
-  python train.py --config configs/ndnet45_camvid_finetuned_qat.yaml --data_dir DIR --output_dir runs/qat \\
+  python train.py --config configs/ours/ndnet45_camvid_finetuned_qat.yaml --data_dir DIR --output_dir runs/qat \\
       --quantization_aware --init_from runs/camvid/best.keras
   python train.py --config configs/demo.yaml --preview preview.png
 
@@ -30,7 +30,8 @@ def main():
     from keras_liteseg.datasets import load_dataset
     from keras_liteseg.datasets.check import require_valid
     from keras_liteseg.errors import UserError
-    from keras_liteseg.training.config import QuantizationConfig, TrainingConfig, load_config
+    from keras_liteseg.quantization.config import QuantizationConfig
+    from keras_liteseg.training.config import TrainingConfig, load_config
 
     overrides = [*FLAGS.override, *([f"data={FLAGS.data}"] if FLAGS.data else [])]
     config = load_config(FLAGS.config, overrides, QuantizationConfig if FLAGS.quantization_aware else TrainingConfig)
@@ -43,21 +44,24 @@ def main():
 
     if FLAGS.preview:
         from keras_liteseg.reports.preview import write_preview
-        from keras_liteseg.training.trainer import augmentation
 
-        write_preview(FLAGS.preview, data["train"], augmentation(config), seed=config.seed)
+        write_preview(FLAGS.preview, data["train"], config, seed=config.seed)
         print(f"Wrote {FLAGS.preview}: training images as the network will see them")
         return
     if not FLAGS.output_dir:
         raise UserError("--output_dir is missing; name the folder for checkpoints and logs.")
+    arguments = (config, data["train"], data["val"], FLAGS.output_dir, FLAGS.init_from, FLAGS.resume)
     if not FLAGS.quantization_aware:
         from keras_liteseg.training.trainer import train
-    elif FLAGS.init_from:
-        cli.require_tensorflow("Quantization-aware training")
-        from keras_liteseg.quantization.fine_tuning import train
-    else:
+
+        train(*arguments)
+        return
+    if not FLAGS.init_from:
         raise UserError("--quantization_aware fine-tunes a trained network; name it with --init_from.")
-    train(config, data["train"], data["val"], FLAGS.output_dir, FLAGS.init_from, FLAGS.resume)
+    cli.require_tensorflow("Quantization-aware training")
+    from keras_liteseg.quantization.quantization_aware_training import train_quantization_aware
+
+    train_quantization_aware(*arguments)
 
 
 if __name__ == "__main__":

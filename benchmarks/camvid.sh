@@ -3,7 +3,7 @@
 # in runs/ nor published in pretrained/ is trained first where no other training must come before.
 set -eu
 : "${CAMVID:?folder of CamVid}"
-run=.venv/bin/python
+. benchmarks/measure.sh
 data="--data camvid --data_dir $CAMVID"
 all=
 [ $# -gt 0 ] || {
@@ -11,30 +11,30 @@ all=
     set -- ndnet45_camvid_finetuned ndnet45_camvid_finetuned_720x960 ndnet45_camvid_finetuned_720x960_gpu \
         ndnet45_camvid_finetuned_trainval_864x1152 ndnet45_camvid_scratch ndnet45_camvid_trainval_720x960 \
         pp_liteseg_t_camvid_scratch pp_liteseg_t_camvid_trainval_720x960 liteseg_mobilenetv2_camvid_scratch \
-        liteseg_mobilenetv2_camvid_trainval_720x960 lps_net_s_camvid_scratch lps_net_s_camvid_trainval_720x960 \
-        lps_net_expanded_camvid_scratch lps_net_expanded_camvid_trainval_720x960
+        lps_net_s_camvid_scratch lps_net_s_camvid_trainval_720x960 lps_net_expanded_camvid_scratch \
+        lps_net_expanded_camvid_trainval_720x960
 }
 for name in "$@"; do
     float=runs/$name/best.keras
     files=runs/files/$name
     mkdir -p runs/files
     aware=
-    [ ! -e configs/${name}_qat.yaml ] || aware=1
+    [ -z "$(find configs -name ${name}_qat.yaml)" ] || aware=1
     start=
     case $name in
         *_distilled_* | *_cutmix*)
             [ -e $float ] || {
-                echo "$float is not there, and needs its teacher first: configs/$name.yaml says how to train it" >&2
+                echo "$float is not there, and needs its teacher first: $(config $name) says how to train it" >&2
                 exit 1
             } ;;
         *_finetuned | *_finetuned_*_gpu | *_finetuned_trainval_*)
             start="--init_from ${WEIGHTS:?folder of ndnet45_cityscapes.pth}/ndnet45_cityscapes.pth" ;;
         *_finetuned_720x960) start="--init_from runs/${name%_720x960}/best.keras" ;;
     esac
-    [ -e $float ] || $run -m benchmarks.take_published --config configs/$name.yaml --output $float ||
-        $run train.py --config configs/$name.yaml --data_dir "$CAMVID" $start --output_dir runs/$name
+    [ -e $float ] || $run -m benchmarks.take_published --config $(config $name) --output $float ||
+        $run train.py --config $(config $name) --data_dir "$CAMVID" $start --output_dir runs/$name
     [ -z "$aware" ] || [ -e runs/${name}_qat/qat.keras ] || $run train.py --quantization_aware \
-        --config configs/${name}_qat.yaml --data_dir "$CAMVID" --init_from $float --output_dir runs/${name}_qat
+        --config $(config ${name}_qat) --data_dir "$CAMVID" --init_from $float --output_dir runs/${name}_qat
 
     # No gate (--max_drop 100): this measures what is lost.
     # Without the last upsampling in 16 bits, which LiteRT computes with steps of a 1024th of a pixel that add up.
@@ -44,14 +44,12 @@ for name in "$@"; do
     done
     [ -z "$aware" ] || $run export_tflite.py --model runs/${name}_qat/qat.keras --reference $float $data \
         --quantization int8 --max_drop 100 --output ${files}_int8_qat.tflite
-    [ ! -e runs/$name/log.csv ] || $run -m benchmarks.record_training --run runs/$name --output results/${name}_training.json
-    $run evaluate.py --model $float $data --split test --output results/${name}_float.json
+    [ ! -e runs/$name/log.csv ] || $run -m benchmarks.record --training_run runs/$name
+    accuracy $name float --model $float $data --split test
     for kind in int8 ${aware:+int8_qat int16x8}; do
-        $run evaluate.py --model ${files}_$kind.tflite --compare_with $float $data --split test \
-            --output results/${name}_$kind.json
+        accuracy $name $kind --model ${files}_$kind.tflite --compare_with $float $data --split test
     done
 done
 
 # The files of post-training quantization, each at the size of its input; one that is quantization-aware is no faster.
-[ -z "$all" ] || $run -m edge.benchmark --threads 1,2 --runs 100 --output results/latency_camvid.json \
-    --model "$(printf "runs/files/%s_int8.tflite," "$@" | sed 's/,$//')"
+[ -z "$all" ] || latency camvid "$(printf "runs/files/%s_int8.tflite," "$@" | sed 's/,$//')" 100

@@ -1,14 +1,14 @@
 # Official NDNet45 weights on Cityscapes at full size: float, post-training int8 and 16x8, quantization-aware int8.
 set -eu
 : "${CITYSCAPES:?folder of Cityscapes}" "${WEIGHTS:?folder of ndnet45_cityscapes.pth}"
-run=.venv/bin/python
+. benchmarks/measure.sh
 data="--data cityscapes --data_dir $CITYSCAPES"
 official="--model ndnet45 --checkpoint $WEIGHTS/ndnet45_cityscapes.pth --input_size 1024x2048"
 qat=runs/ndnet45_cityscapes_qat
 files=runs/files/ndnet45_cityscapes
 mkdir -p runs/files
 
-[ -e $qat/qat.keras ] || $run train.py --quantization_aware --config configs/ndnet45_cityscapes_qat.yaml \
+[ -e $qat/qat.keras ] || $run train.py --quantization_aware --config $(config ndnet45_cityscapes_qat) \
     --data_dir "$CITYSCAPES" --init_from "$WEIGHTS/ndnet45_cityscapes.pth" --output_dir $qat
 $run export_tflite.py $official $data --quantization none --output ${files}_float32.tflite
 # No gate (--max_drop 100): this measures what is lost.
@@ -18,9 +18,8 @@ for kind in "int8 full" "int16x8 none"; do
         --output ${files}_${kind% *}.tflite
 done
 $run export_tflite.py --model $qat/qat.keras $data --quantization int8 --max_drop 100 --output ${files}_int8_qat.tflite
-$run evaluate.py $official $data --output results/ndnet45_cityscapes_float.json
+accuracy ndnet45_cityscapes float $official $data
 for kind in int8 int8_qat int16x8; do
-    $run evaluate.py --model ${files}_$kind.tflite --compare_with ${files}_float32.tflite $data \
-        --output results/ndnet45_cityscapes_$kind.json
+    accuracy ndnet45_cityscapes $kind --model ${files}_$kind.tflite --compare_with ${files}_float32.tflite $data
 done
 $run -m benchmarks.sensitivity --model $qat/qat.keras $data --output results/ndnet45_cityscapes_sensitivity.json

@@ -98,7 +98,7 @@ def _branch_ends(model):
     """Return the names of the normalizations that end residual branches."""
     import keras
 
-    from keras_liteseg.graph.traversal import Graph, layers_of
+    from keras_liteseg.graph import Graph, layers_of
 
     graph = Graph(model)
     ends = set()
@@ -225,7 +225,11 @@ def _counted(left_out):
     return [{"op": op, "reason": reason, "count": count} for (op, reason), count in counts.items()]
 
 
-if __name__ == "__main__":
+def define_flags():
     flags.DEFINE_list("networks", [], "Networks; all by default.")
     flags.DEFINE_string("output", None, "JSON file for the result.")
+
+
+if __name__ == "__main__":
+    define_flags()
     cli.run(main, required=["output"])

@@ -1,7 +1,7 @@
 # Size and cost of every network, and its latency at 512x1024 on this machine's CPU: float32, float16 and int8, with 1 and
 # 2 threads. The weights are random, which changes no latency. Half an hour on 2 idle cores, and 16 GB of memory.
 set -eu
-run=.venv/bin/python
+. benchmarks/measure.sh
 out=runs/networks
 mkdir -p $out
 $run -m keras_liteseg.models.summary --output results/networks.json
@@ -15,4 +15,4 @@ for name in $($run -c "import keras_liteseg; print(*keras_liteseg.list_models())
     done
 done
 sleep 120  # the load of the exports should not count
-$run -m edge.benchmark --model ${files#,} --threads 1,2 --runs 20 --output results/latency_networks_512x1024.json
+latency networks_512x1024 ${files#,} 20

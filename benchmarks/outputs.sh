@@ -2,7 +2,7 @@
 # (sh benchmarks/camvid.sh ndnet45_camvid_finetuned), on the validation split.
 set -eu
 : "${CAMVID:?folder of CamVid}"
-run=.venv/bin/python
+. benchmarks/measure.sh
 data="--data camvid --data_dir $CAMVID"
 float=runs/ndnet45_camvid_finetuned/best.keras
 out=runs/outputs
@@ -13,8 +13,8 @@ for variant in full_logits full_softmax full_classes full_classes_uint8 half_log
     file=$out/$variant.tflite
     $run export_tflite.py --model $float $data --quantization int8 --calibration_images 64 --max_drop 100 \
         --upsampling ${variant%%_*} --output_type ${variant#*_} --output $file
-    $run evaluate.py --model $file --compare_with $float $data --output results/outputs_$variant.json
+    accuracy ndnet45_camvid_finetuned int8_$variant --model $file --compare_with $float $data
     files=$files,$file
 done
 sleep 60  # the load of the exports should not count
-$run -m edge.benchmark --model ${files#,} --threads 1,2 --runs 100 --output results/latency_outputs_360x480.json
+latency outputs_360x480 ${files#,} 100

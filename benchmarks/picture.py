@@ -11,9 +11,6 @@ from absl import flags
 from keras_liteseg import cli
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string("demo", "demo_output", "Output folder of the demo.")
-flags.DEFINE_string("output", "docs/images/demo.jpg", "Picture to write.")
-flags.DEFINE_list("scenes", ["0", "3", "5"], "Validation scenes to show, one per row.")
 
 GAP = 6
 
@@ -42,5 +39,12 @@ def joined(pictures, axis):
     return np.concatenate([part for picture in pictures for part in (picture, gap)][:-1], axis=axis)
 
 
+def define_flags():
+    flags.DEFINE_string("demo", "demo_output", "Output folder of the demo.")
+    flags.DEFINE_string("output", "docs/images/demo.jpg", "Picture to write.")
+    flags.DEFINE_list("scenes", ["0", "3", "5"], "Validation scenes to show, one per row.")
+
+
 if __name__ == "__main__":
+    define_flags()
     cli.run(main)

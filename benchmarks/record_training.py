@@ -1,30 +1,12 @@
-"""Record a finished training in results/: its config, its curve and what it took.
-
-python -m benchmarks.record_training --run runs/ndnet45_scratch --output results/training_camvid_ndnet45_scratch.json
-"""
+"""What the folder of a finished training tells: its config, its curve and what it took."""
 
 import json
 import pathlib
 
 import yaml
-from absl import flags
 
-from keras_liteseg import cli
 from keras_liteseg.errors import UserError
-from keras_liteseg.files import require_writable, write_json
-from keras_liteseg.training.trainer import CONFIG_FILE, JOURNAL_FILE, LOG_FILE, read_log
-
-FLAGS = flags.FLAGS
-
-
-def main():
-    require_writable(FLAGS.output)
-    result = record(FLAGS.run, FLAGS.stopped)
-    write_json(FLAGS.output, result)
-    print(
-        f"Best val mIoU {result['best_val_miou']:.4f} after epoch {result['best_epoch'] + 1} of {result['epochs']}, "
-        f"{result['minutes']:.0f} minutes; wrote {FLAGS.output}"
-    )
+from keras_liteseg.training.run_folder import CONFIG_FILE, JOURNAL_FILE, LOG_FILE, read_log
 
 
 def record(run, stopped=False):
@@ -64,10 +46,3 @@ def record(run, stopped=False):
         "curve": {key: [round(row[key], 5) for row in log] for key in ("epoch", "loss", "val_loss", "val_miou")},
         **journal,
     }
-
-
-if __name__ == "__main__":
-    flags.DEFINE_string("run", None, "Folder of the training.")
-    flags.DEFINE_string("output", None, "JSON file for the record.")
-    flags.DEFINE_bool("stopped", False, "Record a training that was stopped for good before its last epoch.")
-    cli.run(main, required=["run", "output"])

@@ -303,7 +303,7 @@ def table(result):
     return "\n".join(lines)
 
 
-if __name__ == "__main__":
+def define_flags():
     families = ["ndnet45", "lps_net_s", "liteseg_mobilenetv2", "pp_liteseg_t"]
     flags.DEFINE_list("models", families, "Networks, separated by commas.")
     flags.DEFINE_string("input_size", "512x1024", "HEIGHTxWIDTH of the networks' input.")
@@ -312,4 +312,8 @@ if __name__ == "__main__":
     flags.DEFINE_integer("runs", 50, "Timed runs of each file with each number of threads.", lower_bound=ROUNDS)
     flags.DEFINE_integer("calibration_images", 8, "Street scenes that set the int8 scales.", lower_bound=2)
     flags.DEFINE_string("output", None, "JSON file for the result.")
+
+
+if __name__ == "__main__":
+    define_flags()
     cli.run(main, required=["output"])

@@ -11,12 +11,12 @@ import numpy as np
 
 from keras_liteseg.conversion.export import export
 from keras_liteseg.datasets import load_dataset
+from keras_liteseg.graph import native_dilation
 from keras_liteseg.inference.predictor import calibration_images
 from keras_liteseg.metadata import Metadata
 from keras_liteseg.models import create_model
 from keras_liteseg.models.archive import save_model
 from keras_liteseg.networks import model_spec
-from keras_liteseg.quantization.simulate import native_dilation
 
 OPSET = 18  # the highest of tf2onnx
 

@@ -42,11 +42,15 @@ def main():
     print(f"Wrote {FLAGS.output}")
 
 
-if __name__ == "__main__":
+def define_flags():
     flags.DEFINE_string("model", None, "The qat.keras of a quantization-aware training.")
     flags.DEFINE_string("data", None, "Data set.")
     flags.DEFINE_string("data_dir", None, "Folder of the data set; street_scenes needs none.")
     flags.DEFINE_string("split", "val", "Split of the data set.")
     flags.DEFINE_integer("images", 8, "Number of images, evenly spread over the split.", lower_bound=1)
     flags.DEFINE_string("output", None, "JSON file for the result.")
+
+
+if __name__ == "__main__":
+    define_flags()
     cli.run(main, required=["model", "data", "output"])

@@ -1,6 +1,6 @@
 """Write the network of published weights that a config trained as a model file, in place of training it anew.
 
-  python -m benchmarks.take_published --config configs/pp_liteseg_t_camvid_scratch.yaml --output runs/pp/best.keras
+  python -m benchmarks.take_published --config configs/ours/pp_liteseg_t_camvid_scratch.yaml --output runs/pp/best.keras
 
 Exit status 1 where no weights in `pretrained/` are of that config.
 """
@@ -13,8 +13,6 @@ from absl import flags
 from keras_liteseg import cli
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string("config", None, "Config file.")
-flags.DEFINE_string("output", None, "The .keras file to write.")
 
 
 def main():
@@ -22,11 +20,13 @@ def main():
     from keras_liteseg.models.archive import save_model
     from keras_liteseg.models.network import load_network
     from keras_liteseg.models.pretrained import FOLDER
-    from keras_liteseg.training.config import TrainingConfig, load_config
+    from keras_liteseg.training.config import OLD_KEYS, TrainingConfig, load_config
 
     config = load_config(FLAGS.config)
     for card in sorted(FOLDER.glob(f"{config.model}-*.json")):
-        if TrainingConfig(**json.loads(card.read_text())["config"]) == config:
+        content = json.loads(card.read_text())
+        published = content.get("config") or content["recipe"]  # as older cards call it
+        if TrainingConfig(**{OLD_KEYS.get(key, key): value for key, value in published.items()}) == config:
             network, metadata = load_network(config.model, card.stem.rsplit("-", 1)[1])
             pathlib.Path(FLAGS.output).parent.mkdir(parents=True, exist_ok=True)
             save_model(network, FLAGS.output, metadata)
@@ -35,5 +35,11 @@ def main():
     raise UserError(f"No published weights are of {FLAGS.config}; train it with train.py.")
 
 
+def define_flags():
+    flags.DEFINE_string("config", None, "Config file.")
+    flags.DEFINE_string("output", None, "The .keras file to write.")
+
+
 if __name__ == "__main__":
+    define_flags()
     cli.run(main, required=["config", "output"])

@@ -17,17 +17,6 @@ from keras_liteseg import cli
 PIPELINE = "input pipeline"
 
 FLAGS = flags.FLAGS
-flags.DEFINE_list(
-    "models", ["ndnet45", "lps_net_s", "liteseg_mobilenetv2", "liteseg_shufflenet", "pp_liteseg_t"], "Networks."
-)
-flags.DEFINE_string("crop_size", "352x480", "HEIGHTxWIDTH of the training images.")
-flags.DEFINE_integer("batch_size", 8, "Images per step.")
-flags.DEFINE_integer("steps", 3, "Steps per round.")
-flags.DEFINE_integer("rounds", 7, "Rounds; one more goes before them, which does not count.")
-flags.DEFINE_list("jit_compile", [], "Networks that are also measured with XLA.")
-flags.DEFINE_list("mixed_bfloat16", [], "Networks that are also measured in mixed_bfloat16.")
-flags.DEFINE_string("pytorch", "", "Python with PyTorch.")
-flags.DEFINE_string("output", None, "JSON file for the result.")
 
 
 def main():
@@ -80,8 +69,8 @@ def training_round(name, size, **changes):
     import numpy as np
     import tensorflow as tf
 
+    from keras_liteseg.training.build import build
     from keras_liteseg.training.config import TrainingConfig
-    from keras_liteseg.training.trainer import build
 
     config = TrainingConfig(model=name, crop_size=size, batch_size=FLAGS.batch_size, optimizer="sgd", **changes)
     model, _ = build(config, _camvid_classes(), FLAGS.steps)
@@ -145,5 +134,20 @@ def _camvid_classes():
     return Classes
 
 
+def define_flags():
+    flags.DEFINE_list(
+        "models", ["ndnet45", "lps_net_s", "liteseg_mobilenetv2", "liteseg_shufflenet", "pp_liteseg_t"], "Networks."
+    )
+    flags.DEFINE_string("crop_size", "352x480", "HEIGHTxWIDTH of the training images.")
+    flags.DEFINE_integer("batch_size", 8, "Images per step.")
+    flags.DEFINE_integer("steps", 3, "Steps per round.")
+    flags.DEFINE_integer("rounds", 7, "Rounds; one more goes before them, which does not count.")
+    flags.DEFINE_list("jit_compile", [], "Networks that are also measured with XLA.")
+    flags.DEFINE_list("mixed_bfloat16", [], "Networks that are also measured in mixed_bfloat16.")
+    flags.DEFINE_string("pytorch", "", "Python with PyTorch.")
+    flags.DEFINE_string("output", None, "JSON file for the result.")
+
+
 if __name__ == "__main__":
+    define_flags()
     cli.run(main, required=["output"])

@@ -2,7 +2,7 @@
 
     python -m edge.benchmark --model a.tflite,b.tflite --target host:cpu --threads 1,2 --runs 100 --output result.json
 
-edge/README.md says how the numbers are taken and how to read them.
+edge/README.md says how the numbers are taken, docs/devices_reference.md what each of them means.
 """
 
 import contextlib
@@ -14,7 +14,9 @@ from absl import flags
 from tqdm import tqdm
 
 from edge import model_files, result_files, targets
+from edge.checks import require_positive, require_whole
 from edge.correctness import Reference
+from edge.flags import define_device_flags, device_options
 from edge.latency import Latency
 from edge.table import table
 from keras_liteseg import cli
@@ -28,13 +30,14 @@ PROFILE_RUNS = 20
 def benchmark(
     models,
     target="host:cpu",
+    *,
     threads=(1, 2),
     runs=50,
     warmup=5,
     timeout_s=300,
     images=None,
     profile=False,
-    options=targets.Options(),
+    options=None,
 ):
     """Measure each model with each number of threads and return one row (a dict) for each pair, in that order.
 
@@ -52,25 +55,24 @@ def benchmark(
         timeout_s: seconds after which a step (loading, or the runs of one round) counts as failed.
         images: folder of pictures to compare the outputs on; scenes that the program draws by default.
         profile: whether to time each op too, in a second pass after the measuring.
-        options: `edge.targets.Options`.
+        options: how to reach devices, as `edge.targets.Options()` by default.
 
     Returns:
-        A list of dicts as described in edge/README.md. A model that fails, crashes, hangs or gives a wrong result gives
-        a row with "status" "failed" and a "reason", and the others go on; so do all rows of a device that cannot be
-        reached.
+        A list of dicts as described in docs/devices_reference.md. A model that fails, crashes, hangs or gives a wrong
+        result gives a row with "status" "failed" and a "reason", and the others go on; so do all rows of a device that
+        cannot be reached.
 
     Raises:
         UserError: a bad argument or file, found before anything is measured.
     """
+    if isinstance(models, str | pathlib.PurePath):
+        raise UserError(f"models is the path {models}; give a list of paths.")
     if not models:
         raise UserError("No model to measure; give at least one .tflite file.")
-    if not threads or any(count < 1 for count in threads):
-        given = ",".join(map(str, threads)) or "empty"
-        raise UserError(f"threads is {given}; give whole numbers from 1 on, such as 1,2.")
-    if runs < 1:
-        raise UserError(f"runs is {runs}; give 1 or more.")
-    if warmup < 0:
-        raise UserError(f"warmup is {warmup}; give 0 or more.")
+    _require_threads(threads)
+    require_whole("runs", runs, 1)
+    require_whole("warmup", warmup, 0)
+    require_positive("timeout_s", timeout_s)
     targets.check(target)
     if images is not None:
         find_pictures(images)
@@ -108,6 +110,13 @@ def benchmark(
             if profile:
                 pair.measure_ops(device, timeout_s)
     return [pair.row(pairs[0], target, warmup, runs) for pair in pairs]
+
+
+def _require_threads(threads):
+    counts = list(threads) if isinstance(threads, list | tuple) else []
+    if not counts or not all(isinstance(count, int) and count >= 1 for count in counts):
+        given = (",".join(map(str, counts)) or "empty") if isinstance(threads, list | tuple) else repr(threads)
+        raise UserError(f"threads is {given}; give whole numbers from 1 on, such as 1,2.")
 
 
 def _shown(items, what):
@@ -220,7 +229,7 @@ def main():
     values = flags.FLAGS
     output = pathlib.Path(values.output)
     result_files.check(output)
-    options = targets.Options(values.ssh_config, values.wheels, values.clean, values.benchmark_model, values.chromium)
+    threads = _numbers(values.threads)
     for target in values.target:
         targets.check(target)
     cli.start_tensorflow()  # for the frames; quietly, and not before the arguments are right
@@ -229,13 +238,13 @@ def main():
         found = benchmark(
             values.model,
             target,
-            _numbers(values.threads),
-            values.runs,
-            values.warmup,
-            values.timeout,
-            values.images,
-            values.profile,
-            options,
+            threads=threads,
+            runs=values.runs,
+            warmup=values.warmup,
+            timeout_s=values.timeout,
+            images=values.images,
+            profile=values.profile,
+            options=device_options(),
         )
         # After each target, so that an interrupted benchmark keeps what it has.
         result_files.write(output, rows, found)
@@ -254,7 +263,8 @@ def _numbers(texts):
         raise UserError(f"threads is '{','.join(texts)}'; give whole numbers from 1 on, such as 1,2.") from None
 
 
-if __name__ == "__main__":
+def define_flags():
+    """Define the flags of this command."""
     flags.DEFINE_list("model", None, "the .tflite files, separated by commas")
     flags.DEFINE_list("target", ["host:cpu"], "where to measure, separated by commas; see edge/README.md")
     flags.DEFINE_list("threads", ["1", "2"], "numbers of threads, separated by commas")
@@ -262,11 +272,11 @@ if __name__ == "__main__":
     flags.DEFINE_integer("warmup", 5, "untimed runs before them")
     flags.DEFINE_float("timeout", 300, "seconds after which loading, or one round of runs, counts as failed")
     flags.DEFINE_string("images", None, "folder of pictures to compare outputs on; drawn street scenes by default")
-    flags.DEFINE_string("ssh_config", None, "file in place of ~/.ssh/config")
-    flags.DEFINE_string("wheels", None, "folder of wheels of LiteRT for devices without internet")
-    flags.DEFINE_string("benchmark_model", None, "LiteRT's program of that name for an Android phone")
-    flags.DEFINE_bool("clean", False, "remove LiteRT from the devices afterwards")
-    flags.DEFINE_string("chromium", None, "Chromium or Chrome for browser:wasm and browser:webgpu")
     flags.DEFINE_bool("profile", False, "time each op too, in a second pass")
     flags.DEFINE_string("output", None, "the file to write: .json, or .jsonl to add a line for each row to a history")
+    define_device_flags()
+
+
+if __name__ == "__main__":
+    define_flags()
     cli.run(main, required=("model", "output"), tensorflow=False)

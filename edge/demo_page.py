@@ -17,24 +17,24 @@ from edge import model_files, web_server
 from keras_liteseg import cli
 from keras_liteseg.errors import UserError
 
-FLAGS = flags.FLAGS
 SAMPLE, SAMPLE_WIDTH = 2, 960
 TYPES = ("float32", "int32", "uint8")  # that LiteRT.js takes and gives
 
 
 def main():
-    path = pathlib.Path(FLAGS.model)
+    values = flags.FLAGS
+    path = pathlib.Path(values.model)
     facts = describe(path)
     try:
         litertjs = web_server.install()
     except web_server.NotInstalled as reason:
         raise UserError(f"{reason}.") from None
     try:
-        server = web_server.Server(litertjs, FLAGS.host, FLAGS.port)
+        server = web_server.Server(litertjs, values.host, values.port)
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
-            raise UserError(f"Port {FLAGS.port} is taken; choose another one with --port, or 0 for any.") from None
-        raise UserError(f"Cannot serve at {FLAGS.host}:{FLAGS.port}: {error.strerror}.") from None
+            raise UserError(f"Port {values.port} is taken; choose another one with --port, or 0 for any.") from None
+        raise UserError(f"Cannot serve at {values.host}:{values.port}: {error.strerror}.") from None
     with contextlib.closing(server):
         server.answers |= pages(path, facts)
         print(f"Open {server.url} in a browser; Ctrl-C ends this.", flush=True)
@@ -111,8 +111,13 @@ def sample(height, width):
     return cv2.imencode(".png", cv2.cvtColor(scenes.image(SAMPLE), cv2.COLOR_RGB2BGR))[1].tobytes()
 
 
-if __name__ == "__main__":
+def define_flags():
+    """Define the flags of this command."""
     flags.DEFINE_string("model", None, "the .tflite file")
     flags.DEFINE_string("host", "127.0.0.1", "address to serve at; 0.0.0.0 for other machines too")
     flags.DEFINE_integer("port", 8000, "port to serve at; 0 takes a free one", 0, 65535)
+
+
+if __name__ == "__main__":
+    define_flags()
     cli.run(main, required=("model",))

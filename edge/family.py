@@ -1,22 +1,24 @@
 """Latency of LPS-Nets of any size on a target, from files that are exported for it."""
 
-import contextlib
-import io
 import json
+import logging
 import pathlib
-import sys
 
 import numpy as np
 
+from edge import targets
 from edge.benchmark import benchmark
-from edge.targets import Options
+from edge.checks import require_one_of, require_whole
 from keras_liteseg.errors import UserError
 from keras_liteseg.files import write_json
 from keras_liteseg.provenance import provenance_of_host
 
 LATENCIES_FILE = "latencies.json"
+PRECISIONS = ("float32", "float16", "int8")
 # Random weights need no good scales, only some.
 CALIBRATION_IMAGES = 2
+
+_log = logging.getLogger(__name__)
 
 
 class FamilyLatency:
@@ -29,7 +31,7 @@ class FamilyLatency:
         folder: for the exported files and `latencies.json`.
         input_size: (height, width) of the files.
         data: `SegmentationDataset` whose classes the networks have; those of Cityscapes by default.
-        precision: 'float32', 'float16' or 'int8'.
+        precision: one of `PRECISIONS`.
         target, threads, runs, options: as for `edge.benchmark.benchmark`; one number of threads.
 
     Attributes:
@@ -37,12 +39,20 @@ class FamilyLatency:
             where that is not the device whose speed is wanted, else None}; None before the first measurement.
 
     Raises:
-        UserError: the folder has latencies that were measured otherwise.
+        UserError: an argument makes no sense, or the folder has latencies that were measured otherwise.
     """
 
     def __init__(
-        self, folder, input_size, data=None, precision="int8", target="host:cpu", threads=1, runs=50, options=Options()
+        self, folder, input_size, data=None, precision="int8", target="host:cpu", threads=1, runs=50, options=None
     ):
+        if len(input_size) != 2:
+            raise UserError(f"input_size is {input_size}; give height and width, such as (512, 1024).")
+        for side in input_size:
+            require_whole("a side of input_size", side, 1)
+        require_one_of("precision", precision, PRECISIONS)
+        require_whole("threads", threads, 1)
+        require_whole("runs", runs, 1)
+        targets.check(target)
         self._folder = pathlib.Path(folder)
         self._input_size = tuple(input_size)
         self._data = data
@@ -104,7 +114,7 @@ class FamilyLatency:
         files = []
         for number, name in enumerate(names, 1):
             files.append(self._export(name, f"{number} of {len(names)}"))
-        print(f"Timing {len(names)} networks on {self._arguments['target']}", flush=True)
+        _log.info("Timing %d networks on %s", len(names), self._arguments["target"])
         rows = benchmark(files, **self._arguments)
         for name, row in zip(names, rows, strict=True):
             if row["status"] == "failed":
@@ -136,27 +146,21 @@ class FamilyLatency:
             )
         self.measured_on = now
         if now["stand_in"]:
-            print(f"Measured on a stand-in ({now['stand_in']}): no device's speed", flush=True)
+            _log.info("Measured on a stand-in (%s): no device's speed", now["stand_in"])
 
     def _export(self, name, place):
         from keras_liteseg.conversion.export import export  # loads TensorFlow
 
         path = self._folder / f"{name}.tflite"
         if not path.exists():
-            print(f"Exporting {place}: {name}", flush=True)
-            log = io.StringIO()
-            try:
-                with contextlib.redirect_stdout(log):  # six lines for each of dozens of files
-                    export(
-                        name,
-                        path,
-                        input_size=self._input_size,
-                        calibration=self._data,
-                        quantization="none" if self._precision == "float32" else self._precision,
-                        calibration_images=CALIBRATION_IMAGES,
-                        repair=False,
-                    )
-            except BaseException:
-                sys.stdout.write(log.getvalue())
-                raise
+            _log.info("Exporting %s: %s", place, name)
+            export(
+                name,
+                path,
+                input_size=self._input_size,
+                calibration=self._data,
+                quantization="none" if self._precision == "float32" else self._precision,
+                calibration_images=CALIBRATION_IMAGES,
+                repair=False,
+            )
         return path

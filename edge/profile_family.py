@@ -14,12 +14,16 @@ import re
 from absl import flags
 
 from edge import targets
+from edge.checks import require_one_of, require_whole
+from edge.family import PRECISIONS, FamilyLatency
+from edge.flags import define_device_flags, device_options
 from keras_liteseg import cli
 from keras_liteseg.errors import UserError
 from keras_liteseg.files import require_writable, write_json
 from keras_liteseg.provenance import provenance_of_host
 
 GRID_FILE = "family.json"
+LARGEST_WIDTH = 16
 
 
 def main():
@@ -30,7 +34,6 @@ def main():
     targets.check(values.target)
     require_writable(pathlib.Path(values.output_dir) / GRID_FILE)
     cli.start_tensorflow()  # quietly, and not before the arguments are right
-    from edge.family import FamilyLatency
     from keras_liteseg.models.summary import summarize
 
     cells = grid(values.network, widths, resolutions)
@@ -42,7 +45,7 @@ def main():
         target=values.target,
         threads=values.threads,
         runs=values.runs,
-        options=targets.Options(values.ssh_config, benchmark_model=values.benchmark_model, chromium=values.chromium),
+        options=device_options(),
     )
     times = dict(zip(sizes, latency(list(sizes)), strict=True))
     for cell in cells:
@@ -62,11 +65,21 @@ def grid(network, widths, resolutions):
         network: name of the network whose depth and widths the others have; one of `lps_net.NETWORKS`.
         widths: factors of its widths; the products are rounded to multiples of 4, at least 4.
         resolutions: lists of eighths of the image's size, one for each path.
+
+    Raises:
+        UserError: an argument makes no sense.
     """
     from keras_liteseg.networks.lps_net import NETWORKS, family_name
 
-    if network not in NETWORKS:
-        raise UserError(f"--network is '{network}'; choose {', '.join(NETWORKS)}.")
+    require_one_of("network", network, NETWORKS)
+    for factor in widths:
+        if not 0 < factor <= LARGEST_WIDTH:
+            raise UserError(f"A width is {factor}; give factors above 0 and up to {LARGEST_WIDTH}.")
+    for eighths in resolutions:
+        if not 1 <= len(eighths) <= 3:
+            raise UserError(f"A resolution is {list(eighths)}; give one to three paths, in eighths of the image.")
+        for path in eighths:
+            require_whole("a path of a resolution", path, 1)
     depth, channels, _ = NETWORKS[network]
     return [
         {
@@ -99,8 +112,10 @@ def _width(text):
         factor = float(text)
     except ValueError:
         factor = 0
-    if not 0 < factor <= 16:
-        raise UserError(f"'{text}' in --widths is no factor; give numbers above 0 and up to 16, such as 0.5,0.75,1.")
+    if not 0 < factor <= LARGEST_WIDTH:
+        raise UserError(
+            f"'{text}' in --widths is no factor; give numbers above 0 and up to {LARGEST_WIDTH}, such as 0.5,0.75,1."
+        )
     return factor
 
 
@@ -113,17 +128,20 @@ def _resolution(text):
     return sorted(map(int, text.split("-")), reverse=True)
 
 
-if __name__ == "__main__":
+def define_flags():
+    """Define the flags of this command."""
     flags.DEFINE_string("network", "lps_net_s", "network whose depth and widths the grid starts from")
     flags.DEFINE_list("widths", ["0.5", "0.75", "1"], "factors of its widths, separated by commas")
     flags.DEFINE_list("resolutions", ["4", "6", "6-2", "8-2"], "paths in eighths of the image, separated by commas")
     flags.DEFINE_string("input_size", "512x1024", "HEIGHTxWIDTH of the image")
-    flags.DEFINE_enum("precision", "int8", ["float32", "float16", "int8"], "of the files")
+    flags.DEFINE_enum("precision", "int8", PRECISIONS, "of the files")
     flags.DEFINE_string("target", "host:cpu", "where to measure, see edge/README.md")
     flags.DEFINE_integer("threads", 1, "number of threads", lower_bound=1)
     flags.DEFINE_integer("runs", 50, "timed runs of each file", lower_bound=1)
-    flags.DEFINE_string("ssh_config", None, "file in place of ~/.ssh/config")
-    flags.DEFINE_string("benchmark_model", None, "LiteRT's program of that name for an Android phone")
-    flags.DEFINE_string("chromium", None, "Chromium or Chrome for browser:wasm and browser:webgpu")
     flags.DEFINE_string("output_dir", None, "folder for the files, their latencies and family.json")
+    define_device_flags()
+
+
+if __name__ == "__main__":
+    define_flags()
     cli.run(main, required=("output_dir",), tensorflow=False)

@@ -9,8 +9,10 @@ from keras_liteseg.provenance import provenance, provenance_of_host
 
 
 def check(path):
-    """Raise a `UserError` unless `write` can write to `path`."""
+    """Raise a `UserError` unless `write` can write to `path`, a file whose name ends in .json or .jsonl."""
     path = pathlib.Path(path)
+    if path.suffix not in (".json", ".jsonl"):
+        raise UserError(f"The output {path} is no result file; give a name that ends in .json or .jsonl.")
     require_writable(path)
     if path.suffix == ".jsonl" and path.exists():
         read(path)
@@ -19,7 +21,7 @@ def check(path):
 def write(path, before, rows):
     """Write the rows of one target.
 
-    A `.jsonl` file gets a line for each of them, with the command, date and versions; in any other file, one document
+    A `.jsonl` file gets a line for each of them, with the command, date and versions; in a `.json` file, one document
     holds these once, and all rows of this run.
 
     Args:

@@ -3,6 +3,7 @@
 import functools
 import http.server
 import json
+import logging
 import mimetypes
 import pathlib
 import shutil
@@ -14,6 +15,8 @@ import urllib.parse
 
 PAGES = pathlib.Path(__file__).parent / "web"
 INSTALL_S = 600
+
+_log = logging.getLogger(__name__)
 
 
 class NotInstalled(Exception):
@@ -40,7 +43,7 @@ def install():
         raise NotInstalled(
             "LiteRT.js is installed with npm, which is not here; install Node.js (Debian: apt install npm)"
         )
-    print(f"Installing LiteRT.js {version} into {folder}, once", flush=True)
+    _log.info("Installing LiteRT.js %s into %s, once", version, folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     # Elsewhere until it is complete.
     with tempfile.TemporaryDirectory(prefix="litertjs-", dir=folder.parent) as temporary:

@@ -1,5 +1,8 @@
 """The one exception that means "the user can cure this"."""
 
+import difflib
+from collections.abc import Iterable
+
 
 class UserError(Exception):
     """A mistake in what the user asked for or handed over.
@@ -9,9 +12,7 @@ class UserError(Exception):
     """
 
 
-def nearest(word, known, count=3):
+def nearest(word: str, known: Iterable[str], count: int = 3) -> str:
     """Return `known` words most like `word`, best first, as 'a, b, c' for an error message."""
-    import difflib
-
     matches = difflib.get_close_matches(word, list(known), n=count, cutoff=0.3)
     return ", ".join(matches) or ", ".join(sorted(known))

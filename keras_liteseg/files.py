@@ -6,12 +6,16 @@ import json
 import os
 import pathlib
 import tempfile
+from collections.abc import Iterator
+from typing import Any
 
 from keras_liteseg.errors import UserError
 
+AnyPath = str | os.PathLike[str]
+
 
 @contextlib.contextmanager
-def atomic_path(path):
+def atomic_path(path: AnyPath) -> Iterator[pathlib.Path]:
     """Yield a temporary path beside `path` with the same suffixes; rename it to `path` when the block succeeds.
 
     When the block fails or is interrupted, the temporary file is removed and an existing `path` stays as it was.
@@ -40,7 +44,7 @@ def atomic_path(path):
                 os.unlink(temporary)
 
 
-def require_writable(path):
+def require_writable(path: AnyPath) -> None:
     """Make the folder of `path`, and find out before long work that the file cannot be written after it.
 
     Raises:
@@ -58,19 +62,19 @@ def require_writable(path):
         ) from error
 
 
-def write_json(path, value):
+def write_json(path: AnyPath, value: Any) -> None:
     """Write `value` as indented JSON, atomically."""
     with atomic_path(path) as temporary:
         temporary.write_text(json.dumps(value, indent=2) + "\n")
 
 
-def _reason(error):
+def _reason(error: OSError) -> str:
     """Return the system's words for an OSError. That of h5py has them inside of a report of several lines."""
     full = os.strerror(errno.ENOSPC)
     return full if full in str(error) else error.strerror or str(error)
 
 
-def _umask():
+def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask

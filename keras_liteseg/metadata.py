@@ -2,8 +2,9 @@
 
 import dataclasses
 import json
+from typing import Any, Self
 
-from keras_liteseg.datasets.base import ClassList
+from keras_liteseg.classes import ClassList
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,22 +26,28 @@ class Metadata:
     model: str
     data: str
     classes: ClassList
-    mean: tuple
-    std: tuple
-    ranges: dict = dataclasses.field(default_factory=dict)
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    ranges: dict[str, tuple[float, float]] = dataclasses.field(default_factory=dict)
     quantization: str = ""
     output_type: str = ""
     align_corners: bool = False
 
-    def replace(self, **changes):
+    def replace(self, **changes: Any) -> Self:
         """Return a copy with other values."""
         return dataclasses.replace(self, **changes)
 
-    def to_json(self):
+    def to_json(self) -> str:
+        """Return the values as JSON text, for `from_json`."""
         return json.dumps(dataclasses.asdict(self))
 
     @classmethod
-    def from_json(cls, text):
+    def from_json(cls, text: str | bytes) -> Self:
+        """Return the `Metadata` that `to_json` wrote.
+
+        Raises:
+            ValueError, KeyError, TypeError: the text is no JSON, lacks a value, or has one that is unknown.
+        """
         value = json.loads(text)
         classes = ClassList(tuple(value["classes"]["names"]), tuple(map(tuple, value["classes"]["colors"])))
         return cls(**{**value, "classes": classes})

@@ -1,29 +1,45 @@
 """The header that every measured result carries, so that anyone can see where a number comes from and rerun it."""
 
 import datetime
+import functools
 import importlib.metadata
+import pathlib
 import platform
 import shlex
+import subprocess
 import sys
+
+import keras_liteseg
 
 PACKAGES = ("tensorflow", "keras", "tf_keras", "tensorflow-model-optimization", "ai-edge-litert", "numpy")
 OTHER_BACKENDS = ("jax", "torch")  # named where Keras runs on them
+FOLDER = pathlib.Path(__file__).resolve().parent
 
 
 def provenance():
-    """Return a dict with `command`, `date` (UTC), `device` (CPU, cores, OS, and GPU where Keras computes on one) and
-    `versions` of this process."""
+    """Return a dict that says what measured: this process.
+
+    It has `command`, `date` (UTC), `device` (CPU, cores, OS, and GPU where Keras computes on one) and `versions`: those
+    of this package, of Python and of the packages that compute, and, where this package lies in a git checkout, the
+    `commit` of its source, see `source_commit`.
+    """
     gpu = gpu_name()
+    commit = source_commit()
     return {
         "command": shlex.join(["python", *_module_or_script(), *sys.argv[1:]]),
-        "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d"),
+        "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
         "device": {
             "cpu": cpu_name(),
             "cores": _cores(),
             **({"gpu": gpu} if gpu else {}),
             "os": f"{platform.system()} {platform.machine()}",
         },
-        "versions": {"python": platform.python_version(), **_versions()},
+        "versions": {
+            "keras_liteseg": keras_liteseg.__version__,
+            **({"commit": commit} if commit else {}),
+            "python": platform.python_version(),
+            **_versions(),
+        },
     }
 
 
@@ -31,6 +47,31 @@ def provenance_of_host():
     """Return the same for a measurement on another device, which has a "device" of its own: this one is the `host`."""
     header = provenance()
     return {"host" if name == "device" else name: value for name, value in header.items()}
+
+
+@functools.cache
+def source_commit(package=FOLDER):
+    """Return the commit of the checkout that a package lies in, such as '207db04' or '207db04-dirty', or None.
+
+    `-dirty` says that tracked files differ from the commit. Those of `results/` and `docs/` do not count: a measurement
+    changes them, and they change no measurement. It is None where the package is installed without its repository, or
+    where git is missing or refuses. The answer is that of the first call, because the code was loaded then.
+    """
+    root = package.parent
+    if not (root / ".git").exists():  # a package in site-packages may lie inside a repository of somebody else
+        return None
+    commit = _git(root, "rev-parse", "--short", "HEAD")
+    changes = _git(root, "status", "--porcelain", "--untracked-files=no", "--", ".", ":!results", ":!docs")
+    return commit and (f"{commit}-dirty" if changes else commit)
+
+
+def _git(folder, *arguments):
+    """Return what a git command prints, or None where it fails."""
+    try:
+        done = subprocess.run(["git", "-C", folder, *arguments], capture_output=True, text=True, timeout=30, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()
 
 
 def cpu_name():

@@ -86,7 +86,7 @@ def network(images):
 @pytest.fixture(scope="session")
 def folded(network):
     """`network` without batch normalization."""
-    from keras_liteseg.graph.fold import fold_batch_norm
+    from keras_liteseg.graph import fold_batch_norm
 
     return fold_batch_norm(network)
 

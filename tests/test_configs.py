@@ -6,15 +6,18 @@ import re
 
 import numpy as np
 import pytest
+import yaml
 from PIL import Image
 
 from keras_liteseg.datasets import load_dataset
 from keras_liteseg.networks import model_spec
 from keras_liteseg.networks.registry import check_input_shape
-from keras_liteseg.training.config import QuantizationConfig, TrainingConfig, load_config
-from keras_liteseg.training.trainer import augmentation, build, schedule
+from keras_liteseg.quantization.config import QuantizationConfig
+from keras_liteseg.training.build import build, schedule
+from keras_liteseg.training.config import TrainingConfig, load_config
 
-CONFIGS = sorted((pathlib.Path(__file__).resolve().parents[1] / "configs").glob("*.yaml"))
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+CONFIGS = sorted((ROOT / "configs").rglob("*.yaml"))
 every_config = pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 
 
@@ -52,7 +55,7 @@ def draw(path, shape):
 @every_config
 def test_the_config_opens_with_its_command(path):
     mode = "--quantization_aware " * path.stem.endswith("_qat")
-    assert f"python train.py {mode}--config configs/{path.name} " in opening(path)
+    assert f"python train.py {mode}--config {path.relative_to(ROOT)} " in opening(path)
 
 
 @every_config
@@ -61,19 +64,46 @@ def test_the_config_says_what_to_expect(path):
     published = re.search(r"Published: mIoU \d\d\.\d+ on (val|test)\b.*?\(.+?\)", opening(path))
     measured = re.search(r"Measured: mIoU \d\d\.\d.*?; \d+ (seconds|minutes|hours) on ", opening(path))
     assert bool(published) != bool(measured)
-    assert ("Not run here" in opening(path)) == bool(published)
+    assert ("Not run here" in opening(path)) == bool(published) == (path.parent.name == "papers")
     if published:
         config = load(path)
         assert f" {config.epochs * config.steps_per_epoch:,} steps" in opening(path)
 
 
 @every_config
-def test_the_config_builds_network_loss_optimizer_and_augmentation(path, data_dirs):
+def test_the_config_says_how_to_make_its_teacher(path):
+    config = load(path)
+    if isinstance(config, TrainingConfig) and config.teacher:
+        name = pathlib.PurePath(config.teacher).parent.name
+        (made_by,) = (other for other in CONFIGS if other.stem == name)
+        assert f"The teacher, {config.teacher}, is what the command in {made_by.relative_to(ROOT)} makes." in opening(
+            path
+        )
+        assert f"--output_dir {pathlib.PurePath(config.teacher).parent}" in opening(made_by)
+
+
+def test_no_two_configs_have_the_same_name():
+    """Results and pages go by names without the folder."""
+    names = [path.name for path in CONFIGS]
+    assert len(set(names)) == len(names)
+
+
+@every_config
+def test_a_config_with_a_base_repeats_none_of_its_values(path):
+    values = yaml.safe_load(path.read_text())
+    base = values.pop("base", None)
+    if base:
+        known = dataclasses.asdict(load(path.parent / base))
+        own = dataclasses.asdict(load(path))
+        assert [key for key in values if own[key] == known[key]] == []
+
+
+@every_config
+def test_the_config_builds_network_loss_and_optimizer(path, data_dirs):
     config = load(path)
     model_spec(config.model)  # one of the registry, or an LPS-Net by its widths
     check_input_shape(config.model, (*config.crop_size, 3), aux_heads=True)
     check_input_shape(config.model, (*config.eval_size, 3))
-    augmentation(config)
     train_data, val_data = (
         load_dataset(config.data, data_dirs[config.data], **{"split": split, **config.data_options.get(split, {})})
         for split in ("train", "val")

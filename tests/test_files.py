@@ -56,9 +56,9 @@ def test_failure_without_an_old_file_leaves_nothing(tmp_path):
 def test_full_disk(tmp_path):
     path = tmp_path / "a.txt"
     path.write_text("old")
-    with pytest.raises(UserError, match="a.txt: No space left on device. Free some space"), atomic_path(path):
-        with open("/dev/full", "w") as full:
-            full.write("content")
+    refused = pytest.raises(UserError, match="a.txt: No space left on device. Free some space")
+    with refused, atomic_path(path), open("/dev/full", "w") as full:
+        full.write("content")
     assert path.read_text() == "old"
     assert os.listdir(tmp_path) == ["a.txt"]
 

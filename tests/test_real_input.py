@@ -7,7 +7,7 @@ from keras_liteseg.conversion.convert import convert
 from keras_liteseg.datasets import load_dataset
 from keras_liteseg.drawing.overlay import overlay
 from keras_liteseg.evaluation import evaluate
-from keras_liteseg.graph.fold import fold_batch_norm
+from keras_liteseg.graph import fold_batch_norm
 from keras_liteseg.inference.keras_predictor import keras_predictor
 from keras_liteseg.inference.load import load_predictor
 from keras_liteseg.inference.predictor import calibration_images

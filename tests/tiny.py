@@ -3,8 +3,7 @@
 import keras
 from keras import layers
 
-from keras_liteseg.networks.backbones.ndnet import conv_bn_relu
-from keras_liteseg.networks.layers import BilinearResize, conv
+from keras_liteseg.networks.layers import BilinearResize, conv, conv_bn_relu
 
 
 def tiny(input_shape=(16, 24, 3), num_classes=3, aux_heads=False):

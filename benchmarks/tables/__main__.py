@@ -7,13 +7,13 @@ python -m benchmarks.tables --check    fails when one is not what the results sa
 from absl import flags
 
 from benchmarks.tables import ROOT
-from benchmarks.tables.pages import PAGES, load_results, with_tables
+from benchmarks.tables.pages import PAGES, with_tables
+from benchmarks.tables.results import load_results
 from keras_liteseg import cli
 from keras_liteseg.errors import UserError
 from keras_liteseg.files import atomic_path
 
 FLAGS = flags.FLAGS
-flags.DEFINE_bool("check", False, "Compare only; exit status 1 when a page is out of date.")
 
 
 def main():
@@ -31,5 +31,10 @@ def main():
             print(f"Wrote {name}")
 
 
+def define_flags():
+    flags.DEFINE_bool("check", False, "Compare only; exit status 1 when a page is out of date.")
+
+
 if __name__ == "__main__":
+    define_flags()
     cli.run(main, tensorflow=False)

@@ -1,78 +1,98 @@
 """Tables of accuracy: what was trained, and what quantization, inputs and outputs cost."""
 
-from benchmarks.tables.cells import accuracy_cell, epochs_cell, threads_cell, trained_on_val
-from benchmarks.tables.experiments import EXPERIMENTS, HEADLINES, KINDS
+import os
+
+from benchmarks.tables.cells import accuracy_cell, epochs_cell, threads_cell, val_cell
+from benchmarks.tables.experiments import EXPERIMENTS, HEADLINES, KINDS, config_path
 
 
-def accuracy_table(results):
-    """Float and quantized side by side, and the latency of the int8 file."""
-    lines = [f"| network, data | float | {' | '.join(KINDS.values())} | int8, ms |"]
-    lines.append("|---|" + "---|" * (2 + len(KINDS)))
-    times = {}
-    for row in results.get("latency_camvid", {}).get("results", []):
-        times.setdefault(row["model"], {})[row["threads"]] = row["latency_ms"]["run"]["p50"]
+def headlines_table(results):
+    """The networks of `HEADLINES`: float, int8 file and its latency."""
+    lines = [
+        "| network | trained | input | float mIoU | int8 mIoU | int8 latency, ms |",
+        "|---|---|---|---|---|---|",
+    ]
+    times = results.times_of("camvid")
     for name in HEADLINES:
-        if f"{name}_float" in results:
-            label, _ = EXPERIMENTS[name]
-            cells = [accuracy_cell(results.get(f"{name}_{kind}")) for kind in ("float", *KINDS)]
-            cells.append(threads_cell(times.get(f"{name}_int8.tflite", {})))
-            lines.append(f"| {label} | {' | '.join(cells)} |")
-    demo = results.get("demo")
-    if demo:
-        files = demo["files"]
-        cells = [
-            f"{100 * demo['keras']['miou']:.2f}",
-            *(
-                f"{100 * files[name]['miou']:.2f} ({100 * files[name]['agreement']:.2f} %)"
-                for name in ("int8 (post-training)", "int8 (quantization-aware)")
-            ),
-        ]
-        lines.append(f"| NDNet45, street scenes ({demo['images']} held out, 256x512) | {' | '.join(cells)} | | |")
+        float_row, int8_row = (results.accuracy_of(name, kind) for kind in ("float", "int8"))
+        if float_row and int8_row:
+            cells = [
+                EXPERIMENTS[name].network,
+                EXPERIMENTS[name].how,
+                float_row["input_size"],
+                *(f"{100 * row['miou']:.1f}" for row in (float_row, int8_row)),
+                threads_cell(times.get(f"{name}_int8.tflite", {})),
+            ]
+            lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 
-def drops_table(results):
+def accuracy_table(results):
+    """Float and quantized side by side, and the latency of the int8 file, of what was quantized."""
+    lines = [f"| network | input | float | {' | '.join(KINDS.values())} | int8, ms |"]
+    lines.append("|---|---|---|" + "---|" * (1 + len(KINDS)))
+    times = results.times_of("camvid")
+    for name, experiment in EXPERIMENTS.items():
+        float_row, *files = (results.accuracy_of(name, kind) for kind in ("float", *KINDS))
+        if float_row and any(files):
+            cells = [f"{experiment.network}, {experiment.how}", float_row["input_size"]]
+            cells += [accuracy_cell(row) for row in (float_row, *files)]
+            cells.append(threads_cell(times.get(f"{name}_int8.tflite", {})))
+            lines.append(f"| {' | '.join(cells)} |")
+    demo = results.documents.get("demo")
+    if demo:
+        quantized = [demo["files"][f"int8 ({kind})"] for kind in ("post-training", "quantization-aware")]
+        cells = [accuracy_cell(row) for row in (demo["keras"], *quantized)]
+        lines.append(f"| NDNet45, the street scenes of `make demo` | 256x512 | {' | '.join(cells)} | | |")
+    return "\n".join(lines) + "\n"
+
+
+def per_class_table(results):
     """IoU of each class in float, and what each file lost of it, in points."""
     lines = []
-    for name, (label, _) in EXPERIMENTS.items():
-        before = results.get(f"{name}_float")
+    for name, experiment in EXPERIMENTS.items():
+        before = results.accuracy_of(name, "float")
         if before is None:
             continue
-        files = {kind: results[f"{name}_{kind}"] for kind in KINDS if f"{name}_{kind}" in results}
-        lines += ["", f"### {label}", ""]
-        lines.append(f"| class | float | {' | '.join(KINDS[kind] for kind in files)} |")
+        files = {kind: results.accuracy_of(name, kind) for kind in KINDS if results.accuracy_of(name, kind)}
+        lines += ["", f"## {experiment.network}, {experiment.how}, {before['input_size']}", ""]
+        lines.append(f"| class | {' | '.join(['float', *(KINDS[kind] for kind in files)])} |")
         lines.append("|---|" + "---|" * (1 + len(files)))
-        rows = {**before["iou"], "**mIoU**": before.get("miou_present", before["miou"])}
-        for cls, value in rows.items():
-            after = [
-                {**file["iou"], "**mIoU**": file.get("miou_present", file["miou"])}[cls] for file in files.values()
-            ]
+        columns = [_with_mean(results, name, kind) for kind in ("float", *files)]
+        for each, value in columns[0].items():
+            after = [column[each] for column in columns[1:]]
             if not any((value, *after)):
-                continue  # a class that the truth lacks, or that nothing finds
-            cells = [f"{100 * (found - value):+.2f}" for found in after]
-            lines.append(f"| {cls} | {100 * value:.2f} | {' | '.join(cells)} |")
-        cells = [f"{100 * file['agreement']:.2f} %" for file in files.values()]
-        lines.append(f"| labels equal to float's | | {' | '.join(cells)} |")
+                continue  # a class that the ground truth lacks, or that nothing finds
+            cells = [f"{100 * value:.2f}", *(f"{100 * (found - value):+.2f}" for found in after)]
+            lines.append(f"| {each} | {' | '.join(cells)} |")
+        if files:
+            cells = [f"{100 * row['agreement']:.2f} %" for row in files.values()]
+            lines.append(f"| labels equal to float's | | {' | '.join(cells)} |")
     return "\n".join(lines[1:]) + "\n"
+
+
+def _with_mean(results, name, kind):
+    return {**results.class_iou_of(name, kind), "**mIoU**": results.accuracy_of(name, kind)["miou_present"]}
 
 
 def trainings_table(results):
     """What each training on CamVid took, and its float accuracy."""
-    lines = [
-        "| training | input | start | epochs | minutes | on | best val mIoU | test mIoU | test pixel accuracy |",
-        "|---|---|---|---|---|---|---|---|---|",
-    ]
-    for name, (_, start) in EXPERIMENTS.items():
-        training, test = results.get(f"{name}_training"), results.get(f"{name}_float")
-        if training and test:
+    columns = ["training", "input", "starts from", "taught by", "epochs", "minutes", "on"]
+    columns += ["best val mIoU", "test mIoU", "test pixel accuracy"]
+    lines = [f"| {' | '.join(columns)} |", "|---|" + "---|" * (len(columns) - 1)]
+    numbers = {name: number for number, name in enumerate(results.trainings, 1)}
+    for name, training in results.trainings.items():
+        test, experiment = results.accuracy_of(name, "float"), EXPERIMENTS[name]
+        if test:
+            link = os.path.relpath(config_path(name), "docs")
             cells = [
-                f"[{training['config']['model']}](../configs/{name}.yaml)",
-                "x".join(map(str, test["input_size"])),
-                start,
+                f"{numbers[name]}. [{experiment.network}]({link})",
+                test["input_size"],
+                *(_number_cell(other, numbers) for other in (experiment.start, experiment.teacher)),
                 epochs_cell(training),
                 f"{training['minutes']:.0f}",
-                training["device"].get("gpu", training["device"]["cpu"]),
-                "trained on" if trained_on_val(training) else f"{100 * training['best_val_miou']:.1f}",
+                training["gpu"] or training["cpu"],
+                val_cell(training),
                 f"{100 * test['miou']:.2f}",
                 f"{100 * test['pixel_accuracy']:.2f}",
             ]
@@ -80,15 +100,22 @@ def trainings_table(results):
     return "\n".join(lines) + "\n"
 
 
+def _number_cell(name, numbers):
+    """Return the number of another training in the table, or the words that stand for what is none."""
+    return f"no. {numbers[name]}" if name in numbers else name
+
+
 def input_size_table(results):
     """Validation mIoU of trained networks at larger inputs, which they were not trained for."""
-    names = ["ndnet45_camvid_finetuned", "ndnet45_camvid_finetuned_720x960_gpu", "ndnet45_camvid_scratch"]
-    names += ["ndnet45_camvid_trainval_distilled_720x960", "liteseg_mobilenetv2_camvid_scratch"]
-    found = {tuple(each["input_size"]) for name, each in results.items() if name.startswith("input_size_")}
-    sizes = ["x".join(map(str, size)) for size in sorted(found)]
+    found = {
+        (training, size): row
+        for (training, variant, split, size), row in results.accuracy.items()
+        if (variant, split) == ("float", "val") and training != "ndnet45_cityscapes"
+    }
+    sizes = sorted({size for _, size in found}, key=lambda size: tuple(map(int, size.split("x"))))
     lines = [f"| training | {' | '.join(sizes)} |", "|---|" + "---|" * len(sizes)]
-    for name in names:
-        values = [results.get(f"input_size_{name}_{size}") for size in sizes]
+    for name in (name for name in EXPERIMENTS if name in {training for training, _ in found}):
+        values = [found.get((name, size)) for size in sizes]
         cells = [f"{100 * value['miou']:.2f}" if value else "" for value in values]
         lines.append(f"| `{name}` | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
@@ -98,10 +125,11 @@ def multi_scale_table(results):
     """Test mIoU of trained networks with their predictions averaged over scales and mirror images."""
     lines = ["| training | test mIoU | averaged | test pixel accuracy | averaged |", "|---|---|---|---|---|"]
     for name in EXPERIMENTS:
-        averaged = results.get(f"{name}_float_multi_scale")
+        averaged = results.accuracy_of(name, "float_multi_scale")
         if averaged:
-            pairs = ((each[key] for each in (results[f"{name}_float"], averaged)) for key in ("miou", "pixel_accuracy"))
-            lines.append(f"| `{name}` | {' | '.join(f'{100 * value:.2f}' for pair in pairs for value in pair)} |")
+            both = results.accuracy_of(name, "float"), averaged
+            cells = [f"{100 * row[key]:.2f}" for key in ("miou", "pixel_accuracy") for row in both]
+            lines.append(f"| `{name}` | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 
@@ -111,20 +139,18 @@ def outputs_table(results):
         "| `--upsampling` | `--output_type` | output | mIoU | labels equal to float's | 1 thread | 2 threads |",
         "|---|---|---|---|---|---|---|",
     ]
-    rows = results.get("latency_outputs_360x480", {}).get("results", [])
-    for model in dict.fromkeys(row["model"] for row in rows):
+    outputs = {row["model"]: row["outputs"] for row in results.run("outputs_360x480")}
+    for model, times in results.times_of("outputs_360x480").items():
         variant = model.removesuffix(".tflite")
-        accuracy = results[f"outputs_{variant}"]
-        ours = {row["threads"]: row for row in rows if row["model"] == model}
-        (output,) = ours[1]["outputs"]
+        accuracy = results.accuracy["ndnet45_camvid_finetuned", f"int8_{variant}", "val", "360x480"]
         upsampling, _, kind = variant.partition("_")
         cells = [
             f"`{upsampling}`",
             f"`{kind}`",
-            f"{output['dtype']} {'x'.join(map(str, output['shape'][1:]))}",
-            accuracy_cell(accuracy | {"agreement": None}),
+            outputs[model].replace(" 1x", " "),  # without the batch
+            f"{100 * accuracy['miou_present']:.2f}",
             f"{100 * accuracy['agreement']:.2f} %",
-            *(f"{ours[threads]['latency_ms']['run']['p50']:.2f} ms" for threads in (1, 2)),
+            *(f"{times[threads]:.2f} ms" for threads in (1, 2)),
         ]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
@@ -132,9 +158,9 @@ def outputs_table(results):
 
 def sensitivity_table(results):
     """The layers of the Cityscapes network that int8 costs most in, with the share of the sum over all layers."""
-    errors = results.get("ndnet45_cityscapes_sensitivity", {}).get("kl", {})
+    errors = results.documents.get("ndnet45_cityscapes_sensitivity", {}).get("kl", {})
     total = sum(errors.values())
     lines = ["| layer | KL(float \\|\\| layer in int8) | share |", "|---|---|---|"]
-    for name, error in list(errors.items())[:8]:
+    for name, error in list(errors.items())[:6]:
         lines.append(f"| `{name}` | {error:.1e} | {100 * error / total:.0f} % |")
     return "\n".join(lines) + "\n"

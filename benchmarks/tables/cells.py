@@ -12,19 +12,20 @@ def percent_cell(result):
 
 
 def accuracy_cell(result):
+    """Return the mIoU of a row, and in brackets the share of labels equal to the float network's, where known."""
     if result is None:
         return ""
-    # Over the classes of the truth: on a few images, one pixel of another class would weigh as much as a class.
-    cell = f"{100 * result.get('miou_present', result['miou']):.2f}"
+    # Over the classes of the ground truth: on a few images, one pixel of another class would weigh as much as a class.
+    cell = f"{100 * result['miou_present']:.2f}"
     return cell if result["agreement"] is None else f"{cell} ({100 * result['agreement']:.2f} %)"
 
 
 def epochs_cell(training):
     """Return the epochs, of a training that was stopped with those that it was to have."""
-    done, planned = training["epochs"], training["config"]["epochs"]
+    done, planned = training["epochs"], training["epochs_planned"]
     return str(done) if done == planned else f"{done} of {planned}"
 
 
-def trained_on_val(training):
-    """Return whether a training saw the validation split, whose mIoU then says nothing."""
-    return training["config"]["data_options"].get("train", {}).get("split") == "trainval"
+def val_cell(training):
+    """Return the best mIoU on the validation split, which says nothing where that was trained on."""
+    return "trained on" if training["train_split"] == "trainval" else f"{100 * training['best_val_miou']:.1f}"

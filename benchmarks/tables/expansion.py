@@ -1,12 +1,11 @@
 """Tables of the progressive expansion of LPS-Net."""
 
-from benchmarks.tables.cells import accuracy_cell, threads_cell, trained_on_val
+from benchmarks.tables.cells import accuracy_cell, threads_cell, val_cell
 
-# By one config each: LPS-Net-S, what the expansion found, and the last network of its path.
+# By one config for each input size: LPS-Net-S, and what the expansion found.
 EXPANDED = (
     "lps_net_s_camvid_scratch",
     "lps_net_expanded_camvid_scratch",
-    "lps_net_expanded_round8_camvid_scratch",
     "lps_net_s_camvid_trainval_720x960",
     "lps_net_expanded_camvid_trainval_720x960",
 )
@@ -15,7 +14,7 @@ EXPANDED = (
 def expansion_table(results):
     """The path of the search on CamVid, with the latency of the published networks."""
     lines = ["| round | network | int8, ms | timed together, ms | val mIoU | candidates |", "|---|---|---|---|---|---|"]
-    search = results.get("expansion_camvid", {"rounds": [], "published_ms": {}, "final_ms": {}})
+    search = results.documents.get("expansion_camvid", {"rounds": [], "published_ms": {}, "final_ms": {}})
     final = search["final_ms"]
     for number, found in enumerate(search["rounds"]):
         nodes = {node["name"]: node for node in [found["base"], *found["candidates"]]}
@@ -38,20 +37,19 @@ def expanded_table(results):
         "| network | input | int8 file | ms, 1 / 2 threads | val mIoU | test mIoU, float | int8 | int8, QAT |",
         "|---|---|---|---|---|---|---|---|",
     ]
-    times, size = {}, {}
-    for row in results.get("latency_expansion_360x480", {}).get("results", []):
-        times.setdefault(row["model"], {})[row["threads"]] = row["latency_ms"]["run"]["p50"]
-        size[row["model"]] = f"{row['bytes'] / 1e6:.2f} MB"
+    times = results.times_of("expansion_360x480")
+    size = {row["model"]: f"{row['bytes'] / 1e6:.2f} MB" for row in results.run("expansion_360x480")}
     for name in EXPANDED:
-        training, test = results.get(f"{name}_training"), results.get(f"{name}_float")
+        training, test = results.trainings.get(name), results.accuracy_of(name, "float")
         if training and test:
+            file = f"{name}_int8.tflite"
             cells = [
-                f"`{training['config']['model']}`",
-                "x".join(map(str, test["input_size"])),
-                size.get(f"{name}_int8.tflite", ""),
-                threads_cell(times.get(f"{name}_int8.tflite", {}), digits=2),
-                "trained on" if trained_on_val(training) else f"{100 * training['best_val_miou']:.1f}",
-                *(accuracy_cell(results.get(f"{name}_{kind}")) for kind in ("float", "int8", "int8_qat")),
+                f"`{training['network']}`",
+                test["input_size"],
+                size.get(file, ""),
+                threads_cell(times.get(file, {}), digits=2),
+                val_cell(training),
+                *(accuracy_cell(results.accuracy_of(name, kind)) for kind in ("float", "int8", "int8_qat")),
             ]
             lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
@@ -59,7 +57,7 @@ def expanded_table(results):
 
 def family_table(results):
     """Latencies of LPS-Nets over a grid of width and resolution."""
-    cells = results.get("family_lps_net_360x480", {}).get("networks", [])
+    cells = results.documents.get("family_lps_net_360x480", {}).get("networks", [])
     resolutions = list(dict.fromkeys(cell["resolution"] for cell in cells))
     lines = [f"| width | {' | '.join(resolutions)} |", "|---|" + "---|" * len(resolutions)]
     for width in dict.fromkeys(cell["width"] for cell in cells):

@@ -1,108 +1,98 @@
 """The trainings that the pages show, in their order."""
 
-# Name of the config and the results: (what it is, what the training started from).
+import dataclasses
+
+from benchmarks.tables import ROOT
+
+
+@dataclasses.dataclass(frozen=True)
+class Experiment:
+    """A training, under the name of its config.
+
+    Attributes:
+        network: what the pages call the network.
+        how: what it was trained from and on.
+        start: the name of the training that it starts from, or what else.
+        teacher: the name of the training of the network that taught it, or "".
+        split: the split that the accuracy is of.
+    """
+
+    network: str
+    how: str
+    start: str
+    teacher: str = ""
+    split: str = "test"
+
+
+_FINE = "ndnet45_camvid_finetuned"
+_SCRATCH = "ndnet45_camvid_trainval"
 EXPERIMENTS = {
-    "ndnet45_cityscapes": ("NDNet45, official weights, 2 Cityscapes val frames (1024x2048)", ""),
-    "ndnet45_camvid_finetuned": ("NDNet45, CamVid test, from the official Cityscapes weights", "Cityscapes"),
-    "ndnet45_camvid_finetuned_720x960": (
-        "NDNet45, CamVid test at 720x960, the one above trained further",
-        "the one above",
+    "ndnet45_cityscapes": Experiment("NDNet45", "official weights, Cityscapes", "official weights", split="val"),
+    _FINE: Experiment("NDNet45", "from Cityscapes", "Cityscapes"),
+    f"{_FINE}_720x960": Experiment("NDNet45", "from Cityscapes, in two steps", _FINE),
+    f"{_FINE}_720x960_gpu": Experiment("NDNet45", "from Cityscapes, on a GPU", "Cityscapes"),
+    f"{_FINE}_trainval_864x1152": Experiment("NDNet45", "from Cityscapes, train and val", "Cityscapes"),
+    f"{_FINE}_trainval_864x1152_cutmix": Experiment(
+        "NDNet45",
+        "from Cityscapes, train and val, CutMix",
+        f"{_FINE}_trainval_864x1152",
+        f"{_FINE}_trainval_864x1152",
     ),
-    "ndnet45_camvid_finetuned_720x960_gpu": (
-        "NDNet45, CamVid test at 720x960, from the official Cityscapes weights, on a GPU",
-        "Cityscapes",
+    "ndnet45_camvid_scratch": Experiment("NDNet45", "from scratch", "scratch"),
+    f"{_SCRATCH}_720x960": Experiment("NDNet45", "from scratch, train and val", "ndnet45_camvid_scratch"),
+    f"{_SCRATCH}_distilled_720x960": Experiment(
+        "NDNet45",
+        "from scratch, train and val, distilled",
+        f"{_SCRATCH}_720x960",
+        f"{_FINE}_trainval_864x1152",
     ),
-    "ndnet45_camvid_finetuned_trainval_864x1152": (
-        "NDNet45, CamVid test at 864x1152, from the official Cityscapes weights, train and val",
-        "Cityscapes",
+    f"{_SCRATCH}_distilled_864x1152": Experiment(
+        "NDNet45",
+        "from scratch, train and val, distilled",
+        f"{_SCRATCH}_distilled_720x960",
+        f"{_FINE}_trainval_864x1152",
     ),
-    "ndnet45_camvid_finetuned_trainval_864x1152_cutmix": (
-        "NDNet45, CamVid test at 864x1152, from the official Cityscapes weights, train and val, mixed pictures",
-        "the one above, itself the teacher",
+    f"{_SCRATCH}_distilled_864x1152_cutmix": Experiment(
+        "NDNet45",
+        "from scratch, train and val, distilled, CutMix",
+        f"{_SCRATCH}_distilled_864x1152",
+        f"{_FINE}_trainval_864x1152",
     ),
-    "ndnet45_camvid_scratch": ("NDNet45, CamVid test, from scratch", "scratch"),
-    "ndnet45_camvid_distilled_720x960": (
-        "NDNet45, CamVid test at 720x960, from scratch, distilled",
-        "the one above, distilled",
+    "pp_liteseg_t_camvid_scratch": Experiment("PP-LiteSeg-T", "from scratch", "scratch"),
+    "pp_liteseg_t_camvid_trainval_720x960": Experiment("PP-LiteSeg-T", "from scratch, train and val", "scratch"),
+    "liteseg_mobilenetv2_camvid_scratch": Experiment("LiteSeg-MobileNetV2", "from scratch", "scratch"),
+    "liteseg_mobilenetv2_camvid_distilled_576x768": Experiment(
+        "LiteSeg-MobileNetV2",
+        "from scratch, distilled",
+        "liteseg_mobilenetv2_camvid_scratch",
+        f"{_FINE}_720x960",
     ),
-    "ndnet45_camvid_trainval_720x960": (
-        "NDNet45, CamVid test at 720x960, from scratch, train and val",
-        "scratch at 360x480",
-    ),
-    "ndnet45_camvid_trainval_distilled_720x960": (
-        "NDNet45, CamVid test at 720x960, from scratch, train and val, distilled",
-        "the one above, distilled",
-    ),
-    "ndnet45_camvid_trainval_distilled_864x1152": (
-        "NDNet45, CamVid test at 864x1152, from scratch, train and val, distilled",
-        "the one above, distilled",
-    ),
-    "ndnet45_camvid_trainval_distilled_864x1152_cutmix": (
-        "NDNet45, CamVid test at 864x1152, from scratch, train and val, distilled, mixed pictures",
-        "the one above, distilled",
-    ),
-    "ndnet45_camvid_trainval_distilled_864x1152_cutmix_weighted": (
-        "NDNet45, CamVid test at 864x1152, the same with class weights",
-        "the same, distilled",
-    ),
-    "ndnet45_camvid_trainval_distilled_864x1152_second_teacher": (
-        "NDNet45, CamVid test at 864x1152, from scratch, train and val, distilled, taught further by a second teacher",
-        "the same, distilled",
-    ),
-    "ndnet45_camvid_trainval_720x960_gpu": (
-        "NDNet45, CamVid test at 720x960, from scratch, train and val, on a GPU",
-        "scratch",
-    ),
-    "pp_liteseg_t_camvid_scratch": ("PP-LiteSeg-T, CamVid test at 384x512, from scratch", "scratch"),
-    "pp_liteseg_t_camvid_trainval_720x960": (
-        "PP-LiteSeg-T, CamVid test at 720x960, from scratch, train and val",
-        "scratch",
-    ),
-    "liteseg_mobilenetv2_camvid_scratch": (
-        "LiteSeg-MobileNetV2, CamVid test at 384x512, from scratch",
-        "scratch",
-    ),
-    "liteseg_mobilenetv2_camvid_distilled_576x768": (
-        "LiteSeg-MobileNetV2, CamVid test at 576x768, from scratch, distilled",
-        "the one above, distilled",
-    ),
-    "liteseg_mobilenetv2_camvid_trainval_720x960": (
-        "LiteSeg-MobileNetV2, CamVid test at 720x960, from scratch, train and val",
-        "scratch",
-    ),
-    "lps_net_s_camvid_scratch": ("LPS-Net-S, CamVid test, from scratch", "scratch"),
-    "lps_net_s_camvid_distilled_720x960": (
-        "LPS-Net-S, CamVid test at 720x960, from scratch, distilled",
-        "the one above, distilled",
-    ),
-    "lps_net_s_camvid_trainval_720x960": ("LPS-Net-S, CamVid test at 720x960, from scratch, train and val", "scratch"),
-    "lps_net_expanded_camvid_scratch": ("LPS-Net of the expansion's round 7, CamVid test, from scratch", "scratch"),
-    "lps_net_expanded_round8_camvid_scratch": (
-        "LPS-Net of the expansion's round 8, CamVid test, from scratch",
-        "scratch",
-    ),
-    "lps_net_expanded_camvid_trainval_720x960": (
-        "LPS-Net of the expansion's round 7, CamVid test at 720x960, from scratch, train and val",
-        "scratch",
+    "lps_net_s_camvid_scratch": Experiment("LPS-Net-S", "from scratch", "scratch"),
+    "lps_net_s_camvid_trainval_720x960": Experiment("LPS-Net-S", "from scratch, train and val", "scratch"),
+    "lps_net_expanded_camvid_scratch": Experiment("LPS-Net, found by expansion", "from scratch", "scratch"),
+    "lps_net_expanded_camvid_trainval_720x960": Experiment(
+        "LPS-Net, found by expansion", "from scratch, train and val", "scratch"
     ),
 }
 
-# What README.md shows of them: per network and start that at the size of the labels, the best, and what has every file.
+# What README.md shows: the best of each family that has an int8 file.
 HEADLINES = (
-    "ndnet45_cityscapes",
-    "ndnet45_camvid_finetuned",
-    "ndnet45_camvid_finetuned_720x960",
-    "ndnet45_camvid_finetuned_trainval_864x1152_cutmix",
-    "ndnet45_camvid_scratch",
-    "ndnet45_camvid_trainval_720x960",
-    "ndnet45_camvid_trainval_distilled_864x1152_cutmix",
-    "pp_liteseg_t_camvid_scratch",
+    f"{_FINE}_trainval_864x1152_cutmix",
+    f"{_SCRATCH}_distilled_864x1152_cutmix",
     "pp_liteseg_t_camvid_trainval_720x960",
-    "liteseg_mobilenetv2_camvid_scratch",
-    "liteseg_mobilenetv2_camvid_distilled_576x768",
-    "lps_net_s_camvid_scratch",
     "lps_net_s_camvid_trainval_720x960",
-    "lps_net_expanded_camvid_scratch",
-    "lps_net_expanded_camvid_trainval_720x960",
+    "liteseg_mobilenetv2_camvid_scratch",
 )
 KINDS = {"int8": "int8, post-training", "int8_qat": "int8, quantization-aware", "int16x8": "16x8, post-training"}
+
+
+def config_path(name):
+    """Return the path of a config file, relative to the root of the project, wherever it lies in configs/.
+
+    Raises:
+        FileNotFoundError: there is none of that name.
+    """
+    found = sorted((ROOT / "configs").rglob(f"{name}.yaml"))
+    if not found:
+        raise FileNotFoundError(f"No config in configs/ is named {name}.yaml; results/ has a training of that name.")
+    return found[0].relative_to(ROOT)

@@ -17,11 +17,11 @@ def networks_table(results):
     ]
     published = yaml.safe_load((ROOT / "benchmarks" / "published.yaml").read_text())
     times = {}
-    for row in results.get("latency_networks_512x1024", {}).get("results", []):
-        ours = times.setdefault((row["network"], row["precision"]), {})
-        ours[row["threads"]] = row["latency_ms"]["run"]["p50"]
-    for name, size in results.get("networks", {}).get("networks", {}).items():
-        accuracy = max(filter(None, map(results.get, from_scratch(name))), key=lambda each: each["miou"], default=None)
+    for row in results.run("networks_512x1024"):
+        times.setdefault((row["network"], row["precision"]), {})[row["threads"]] = row["run_p50_ms"]
+    for name, size in results.documents.get("networks", {}).get("networks", {}).items():
+        found = [results.accuracy_of(training, "float") for training in from_scratch(name)]
+        accuracy = max(filter(None, found), key=lambda row: row["miou"], default=None)
         cells = [
             f"{size['parameters'] / 1e6:.3g} M",
             f"{size['macs'] / 1e9:.3g} G",
@@ -34,9 +34,9 @@ def networks_table(results):
 
 
 def from_scratch(network):
-    """Return the names of the results on CamVid of a network that was trained from scratch, without a teacher."""
-    ours = [name for name in EXPERIMENTS if name.startswith(f"{network}_camvid_")]
-    return [f"{name}_float" for name in ours if "from scratch" in EXPERIMENTS[name][0] and "distilled" not in name]
+    """Return the names of the trainings on CamVid of a network that began from scratch and had no teacher."""
+    ours = {name: each for name, each in EXPERIMENTS.items() if name.startswith(f"{network}_camvid_")}
+    return [name for name, each in ours.items() if "from scratch" in each.how and not each.teacher]
 
 
 def published_cells(entry):

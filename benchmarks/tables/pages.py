@@ -1,13 +1,12 @@
 """Pages whose tables come from the measurements in results/ and the cards in pretrained/."""
 
-import json
-
 from benchmarks.tables.accuracy import (
     accuracy_table,
-    drops_table,
+    headlines_table,
     input_size_table,
     multi_scale_table,
     outputs_table,
+    per_class_table,
     sensitivity_table,
     trainings_table,
 )
@@ -17,24 +16,21 @@ from benchmarks.tables.speed import latency_table, runtimes_table, training_spee
 from keras_liteseg.errors import UserError
 
 PAGES = {
-    "README.md": {"accuracy": accuracy_table, "latency": latency_table, "networks": networks_table},
+    "README.md": {"accuracy": headlines_table},
     "docs/accuracy.md": {
+        "accuracy": accuracy_table,
         "trainings": trainings_table,
         "input sizes": input_size_table,
         "multi scale": multi_scale_table,
-        "drops": drops_table,
         "sensitivity": sensitivity_table,
-        "outputs": outputs_table,
     },
-    "docs/expansion.md": {"expansion": expansion_table, "expanded": expanded_table, "family": family_table},
+    "docs/accuracy_per_class.md": {"per class": per_class_table},
     "docs/checkpoints.md": {"pretrained": pretrained_table},
-    "docs/speed.md": {"runtimes": runtimes_table, "training_speed": training_speed_table},
+    "docs/expansion.md": {"expansion": expansion_table, "expanded": expanded_table, "family": family_table},
+    "docs/networks.md": {"networks": networks_table},
+    "docs/outputs.md": {"outputs": outputs_table},
+    "docs/speed.md": {"latency": latency_table, "runtimes": runtimes_table, "training_speed": training_speed_table},
 }
-
-
-def load_results(folder):
-    """Return {file name without suffix: value} of all JSON files in a folder."""
-    return {path.stem: json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))}
 
 
 def with_tables(text, tables, results):

@@ -7,23 +7,22 @@ def latency_table(results):
         "| file | size | 1 thread, p50 | 2 threads, p50 | against float32 | peak memory |",
         "|---|---|---|---|---|---|",
     ]
-    rows = results.get("latency_networks_512x1024", {}).get("results", [])
-    rows = [row for row in rows if row["network"] == "ndnet45"]
+    rows = [row for row in results.run("networks_512x1024") if row["network"] == "ndnet45"]
+    times = results.times_of("networks_512x1024")
     for model in dict.fromkeys(row["model"] for row in rows):
         ours = [row for row in rows if row["model"] == model]
-        times = {row["threads"]: row["latency_ms"]["run"]["p50"] for row in ours}
-        base = {row["threads"]: row["latency_ms"]["run"]["p50"] for row in rows if row["model"] == rows[0]["model"]}
-        ratio = " / ".join(f"{base[count] / times[count]:.2f}" for count in sorted(times))
-        memory = max(row["peak_memory_mb"]["model"] for row in ours)
+        base = times[rows[0]["model"]]
+        ratio = " / ".join(f"{base[count] / time:.2f}" for count, time in sorted(times[model].items()))
+        memory = max(row["peak_memory_mb"] for row in ours)
         cells = [f"{ours[0]['bytes'] / 1e6:.2f} MB"]
-        cells += [f"{times[count]:.1f} ms" if count in times else "" for count in (1, 2)]
+        cells += [f"{times[model][count]:.1f} ms" for count in (1, 2)]
         lines.append(f"| {model} | {' | '.join(cells)} | {ratio} x | {memory:.0f} MB |")
     return "\n".join(lines) + "\n"
 
 
 def runtimes_table(results):
     """Latency of one network of each family in every runtime."""
-    result = results.get("runtimes_512x1024", {"results": [], "ratios": []})
+    result = results.documents.get("runtimes_512x1024", {"results": [], "ratios": []})
     rows = result["results"]
     kinds = list(dict.fromkeys((row["runtime"], row["precision"]) for row in rows))
     lines = [
@@ -48,6 +47,6 @@ def runtimes_table(results):
 def training_speed_table(results):
     """Images per second of a training step."""
     lines = ["| | images/s |", "|---|---|"]
-    for name, speed in results.get("training_speed", {}).get("images_per_second", {}).items():
+    for name, speed in results.documents.get("training_speed", {}).get("images_per_second", {}).items():
         lines.append(f"| {name} | {speed:.1f} |")
     return "\n".join(lines) + "\n"

@@ -1,4 +1,4 @@
-"""The runner on LiteRT's GPU accelerator. Goes onto the device with `edge/device/runner.py`."""
+"""A model on the GPU, through LiteRT's GPU accelerator."""
 
 import contextlib
 import os
@@ -13,12 +13,11 @@ from ai_edge_litert.compiled_model import CompiledModel
 from ai_edge_litert.hardware_accelerator import HardwareAccelerator
 from ai_edge_litert.interpreter import Interpreter
 from ai_edge_litert.options import CpuOptions, GpuOptions, Options
-from gpu_log import refused_ops
-from tensors import require_supported
+
+from .cpu_runner import CpuRunner
+from .tensors import require_supported
 
 _ADAPTER = re.compile(r"Selected adapter: (.*?), arch=.*?backend=(\w+), adapterType=(.*)")
-# Of the reasons, which name every tensor.
-SHOWN = 5
 _COPY = """
 import os
 while data := os.read(0, 65536):
@@ -27,70 +26,65 @@ while data := os.read(0, 65536):
 """
 
 
-def gpu_runner(base):
-    """Return the subclass of `edge.device.runner.Runner` for the GPU."""
+class AcceleratorFailed(Exception):
+    """The accelerator did not take the model.
 
-    class GpuRunner(base):
-        accelerator = "gpu"
+    Attributes:
+        log: what it wrote meanwhile, which may hold the reason.
+    """
 
-        def load(self, model, threads):
-            # The GPU alone: with the CPU allowed too, ops fall back to it without a word.
-            options = Options(
-                hardware_accelerators=HardwareAccelerator.GPU,
-                cpu_options=CpuOptions(num_threads=threads),
-                # Else a run returns before the GPU has finished.
-                gpu_options=GpuOptions(benchmark_mode=True),
-            )
-            self.interpreter = Interpreter(model)  # never run: it knows shapes, types and scales
-            for tensor in self.interpreter.get_input_details():
-                require_supported(tensor["dtype"])  # else LiteRT fails without a reason
-            with captured_stderr() as log:
-                start = time.perf_counter()
-                try:
-                    self.model = CompiledModel.from_file(model, options=options)
-                except Exception as error:
-                    raise RuntimeError(refusal(log()) or str(error)) from error
-                found = _ADAPTER.search(log())
-            if found is None:
-                raise RuntimeError("LiteRT did not start its GPU accelerator; this build may come without it")
-            self.adapter = {"name": found[1], "backend": found[2], "type": found[3].strip()}
-            self.input_buffers = self.model.create_input_buffers(0)
-            self.output_buffers = self.model.create_output_buffers(0)
-            return start
-
-        def write(self, data):
-            for buffer, values in zip(self.input_buffers, data):
-                buffer.write(np.ascontiguousarray(values))
-
-        def invoke(self):
-            self.model.run_by_index(0, self.input_buffers, self.output_buffers)
-
-        def read(self):
-            return [
-                buffer.read(int(np.prod(tensor["shape"])), np.dtype(tensor["dtype"])).reshape(tensor["shape"])
-                for buffer, tensor in zip(self.output_buffers, self.outputs)
-            ]
-
-        def delegation(self):
-            return {"partitions": 1, "delegated_ops": len(self.interpreter._get_ops_details()), "other_ops": []}
-
-        def report(self):
-            software = "software GPU" if "CPU" in self.adapter["type"] else None
-            report = super().report()
-            return report | {"adapter": self.adapter, "stand_in": report["stand_in"] or software}
-
-    return GpuRunner
+    def __init__(self, message, log):
+        super().__init__(message)
+        self.log = log
 
 
-def refusal(log):
-    """Return the sentence about the ops that the accelerator did not take, or about a missing driver, or None."""
-    if "No adapters found" in log:
-        return "Vulkan finds no GPU here; install its driver and Vulkan's loader (on Debian: libvulkan1)"
-    kinds = refused_ops(log)
-    if not kinds:
-        return None
-    more = f"; and {len(kinds) - SHOWN} more" if len(kinds) > SHOWN else ""
-    return f"not all of it runs on the GPU: {'; '.join(kinds[:SHOWN])}{more}"
+class GpuRunner(CpuRunner):
+    """A loaded model on the GPU alone. It takes all of a model or refuses it."""
+
+    accelerator = "gpu"
+
+    def load(self, model, threads):
+        # The GPU alone: with the CPU allowed too, ops fall back to it without a word.
+        options = Options(
+            hardware_accelerators=HardwareAccelerator.GPU,
+            cpu_options=CpuOptions(num_threads=threads),
+            # Else a run returns before the GPU has finished.
+            gpu_options=GpuOptions(benchmark_mode=True),
+        )
+        self.interpreter = Interpreter(model)  # never run: it knows shapes, types and scales
+        for tensor in self.interpreter.get_input_details():
+            require_supported(tensor["dtype"])  # else LiteRT fails without a reason
+        with captured_stderr() as log:
+            start = time.perf_counter()
+            try:
+                self.model = CompiledModel.from_file(model, options=options)
+            except Exception as error:
+                raise AcceleratorFailed(f"{type(error).__name__}: {error}", log()) from error
+            found = _ADAPTER.search(log())
+        if found is None:
+            raise RuntimeError("LiteRT did not start its GPU accelerator; this build may come without it")
+        self.adapter = {"name": found[1], "backend": found[2], "type": found[3].strip()}
+        self.input_buffers = self.model.create_input_buffers(0)
+        self.output_buffers = self.model.create_output_buffers(0)
+        return start
+
+    def write(self, data):
+        for buffer, values in zip(self.input_buffers, data):
+            buffer.write(np.ascontiguousarray(values))
+
+    def invoke(self):
+        self.model.run_by_index(0, self.input_buffers, self.output_buffers)
+
+    def read(self):
+        return [
+            buffer.read(int(np.prod(tensor["shape"])), np.dtype(tensor["dtype"])).reshape(tensor["shape"])
+            for buffer, tensor in zip(self.output_buffers, self.outputs)
+        ]
+
+    def report(self):
+        software = "software GPU" if "CPU" in self.adapter["type"] else None
+        report = super().report()
+        return report | {"adapter": self.adapter, "stand_in": report["stand_in"] or software}
 
 
 @contextlib.contextmanager

@@ -1,5 +1,4 @@
-"""Times of the single ops of a model, from the profiler in LiteRT's C library. Goes onto the device with
-`edge/device/runner.py`.
+"""Times of the single ops of a model, from the profiler in LiteRT's C library.
 
 LiteRT's Python classes do not reach the profiler; the C library of the same package exports it. Its functions and
 structures are those of the headers litert/c/*.h of LiteRT 2.3. A later LiteRT may change them: what can be checked is
@@ -14,7 +13,8 @@ import time
 from ctypes import c_char_p, c_int, c_int32, c_int64, c_size_t, c_uint32, c_uint64, c_void_p
 
 import numpy as np
-from tensors import random_input
+
+from .tensors import random_input
 
 WARMUP = 3
 _LIBRARIES = ("libLiteRt.so", "libLiteRt.dylib", "libLiteRt.dll")
@@ -91,6 +91,8 @@ def profile(model, threads, accelerator, runs):
         partitions}. XNNPACK splits ops and joins them, so that its operators are not the file's ops one by one.
         {"unsupported": reason} where there is no profile.
     """
+    if runs < 1:
+        raise ValueError(f"runs is {runs}; give 1 or more")
     if accelerator != "cpu":
         return {"unsupported": f"LiteRT has no profiler for its {accelerator.upper()} accelerator"}
     try:

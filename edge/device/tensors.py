@@ -1,4 +1,4 @@
-"""Tensors on their way to and from a device. Needs nothing but numpy: it goes onto the device with the runner."""
+"""Tensors on their way to and from a device, and random ones."""
 
 import base64
 import io

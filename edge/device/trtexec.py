@@ -1,9 +1,10 @@
-"""The runner on NVIDIA's TensorRT, through trtexec, the program that comes with it. Goes onto the device with
-`edge/device/runner.py`.
+"""trtexec, the program that comes with NVIDIA's TensorRT: builds a network, times it, and is read here.
 
-    python trtexec.py      prints {"path": of trtexec on this device, "version": such as '10.3.0'} or {"error": reason}
+    python -m device.trtexec
 
-TensorRT reads no .tflite: it gets what `edge.to_onnx` made of the file, MODEL.onnx beside MODEL.tflite. Options and
+prints {"path": of trtexec on this device, "version": such as '10.3.0'} or {"error": reason}.
+
+TensorRT reads no .tflite: it gets what the benchmark made of the file, MODEL.onnx beside MODEL.tflite. Options and
 output files of trtexec are those of
 https://docs.nvidia.com/deeplearning/tensorrt/latest/reference/command-line-programs.html and of its source,
 https://github.com/NVIDIA/TensorRT/tree/main/samples/common, read for TensorRT 8 to 10. Version 11 no longer has --fp16:
@@ -11,16 +12,13 @@ there the ONNX file itself has to be in 16 bits, says .../latest/api/migration/t
 """
 
 import json
-import os
 import pathlib
 import re
 import shutil
 import signal
 import subprocess
-import time
 
 import numpy as np
-from ai_edge_litert.interpreter import Interpreter
 
 JETPACK = "/usr/src/tensorrt/bin/trtexec"
 OPSET = 17
@@ -128,66 +126,6 @@ class Engine:
         return text
 
 
-def trtexec_runner(base):
-    """Return the subclass of `edge.device.runner.Runner` for TensorRT."""
-
-    class TrtexecRunner(base):
-        accelerator = "tensorrt fp16"
-
-        def load(self, model, threads):
-            self.interpreter = Interpreter(model)  # never run: it knows shapes and types
-            self.engine = Engine(os.path.splitext(model)[0] + ".onnx")
-            start = time.perf_counter()
-            self.log = self.engine.build()
-            # Without reading the file, starting CUDA and the first run, where trtexec tells.
-            return start if self.log["build_s"] is None else time.perf_counter() - self.log["build_s"]
-
-        def infer(self):
-            return None, None  # trtexec runs the network before it begins to time
-
-        def warm_up(self, count):
-            """Nothing: trtexec does so each time."""
-
-        def run(self, count):
-            return self.engine.time(count)
-
-        def outputs_for(self, data):
-            found = self.engine.infer(data)
-            return [
-                found[output_name(number)].astype(tensor["dtype"], copy=False)
-                for number, tensor in enumerate(self.outputs)
-            ]
-
-        def delegation(self):
-            # TensorRT takes all of a network or refuses it.
-            return {"partitions": 1, "delegated_ops": len(self.interpreter._get_ops_details()), "other_ops": []}
-
-        def report(self):
-            log = self.log
-            return super().report() | {
-                "runtime": {"name": "TensorRT", "version": self.engine.version},
-                # It is not the .tflite file itself that ran.
-                "converted": f"ONNX opset {OPSET}, TensorRT fp16",
-                "adapter": {
-                    "name": log["device"] or "unknown",
-                    "backend": "CUDA",
-                    "type": f"compute capability {log['compute_capability'] or 'unknown'}",
-                },
-                # trtexec's own: this process only waits for it.
-                "peak_memory_mb": {} if log["memory_mb"] is None else {"model": log["memory_mb"]},
-            }
-
-    return TrtexecRunner
-
-
-def profile(model, threads, accelerator, runs):
-    """Return the profile of a file's engine, built where it is not there; see `edge.device.op_profile.profile`."""
-    engine = Engine(os.path.splitext(model)[0] + ".onnx")
-    if not engine.exists():
-        engine.build()
-    return engine.profile(runs)
-
-
 def read_log(text):
     """Return what trtexec tells in its text; None for what it does not.
 
@@ -240,7 +178,7 @@ def read_times(text):
 
 
 def read_profile(text):
-    """Return the layers of a file of --exportProfile in the form of `edge.device.op_profile.profile`.
+    """Return the layers of a file of --exportProfile in the form of `op_profile.profile`.
 
     It is a list that begins with {"count": runs} and goes on with {"name", "timeMs", "averageMs", "percentage"} of each
     layer: exportJSONProfile in samples/common/sampleReporting.cpp of https://github.com/NVIDIA/TensorRT. TensorRT

@@ -2,7 +2,7 @@
 
     python -m edge.report results/*.json [more.jsonl ...] [--output report.html] [--baseline old.json]
 
-edge/README.md says how to read them.
+edge/README.md says how to read them, docs/devices_reference.md what the numbers mean.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from keras_liteseg.files import require_writable
 
 
 def report(files, output, baseline=None):
-    """Print the rows of result files by device, and write the page.
+    """Write the page of result files, and return their rows by device as text.
 
     Args:
         files: paths of `.json` and `.jsonl` files of the benchmark; others among them are passed over.
@@ -36,14 +36,14 @@ def report(files, output, baseline=None):
     runs, passed_over, left_out = rows.load(files)
     comparison = compare(runs, rows.load([baseline])[0]) if baseline else None
     write_page(output, runs, passed_over, left_out, comparison)
-    print(_text(runs))
+    parts = [_text(runs)]
     if left_out:
-        print(f"{left_out} older rows of the same files were left out.\n")
+        parts.append(f"{left_out} older rows of the same files were left out.\n")
     if passed_over:
-        print(f"Passed over, being no results of edge.benchmark: {', '.join(map(str, passed_over))}\n")
+        parts.append(f"Passed over, being no results of edge.benchmark: {', '.join(map(str, passed_over))}\n")
     if comparison:
-        print(_comparison_text(comparison, baseline))
-    print(f"Wrote {output}")
+        parts.append(_comparison_text(comparison, baseline))
+    return "\n".join(parts)
 
 
 def _text(runs):
@@ -87,7 +87,8 @@ def main(arguments=None):
     parser.add_argument("--baseline", help="result file of an earlier run to compare with")
     values = parser.parse_args(arguments)
     try:
-        report(values.files, values.output, values.baseline)
+        print(report(values.files, values.output, values.baseline))
+        print(f"Wrote {values.output}")
     except UserError as error:
         sys.exit(f"error: {error}")
 

@@ -153,7 +153,7 @@ def load(paths):
     """Read result files.
 
     Args:
-        paths: files; those that are JSON, but no result_files of the benchmark, are passed over.
+        paths: files; those that are JSON, but no results of the benchmark, are passed over.
 
     Returns:
         (runs, paths passed over, number of rows left out): runs by date, with the newest row only of each file, by name

@@ -9,18 +9,18 @@ program, which stays there, and for the time of a benchmark the models.
 import collections
 import contextlib
 import hashlib
+import logging
 import pathlib
 import re
 import secrets
 import shlex
 import shutil
 import subprocess
-import sys
 import time
 
-from edge.benchmark_model_log import last_line
-from edge.targets import MeasurementFailed
-from edge.targets.adb_session import Session
+from edge.targets.adb_session import AdbSession
+from edge.targets.benchmark_model_log import last_line
+from edge.targets.protocol import MeasurementFailed
 from keras_liteseg.errors import UserError
 
 FOLDER = "/data/local/tmp/keras_liteseg"
@@ -36,6 +36,7 @@ PUSH_S = 900
 # time where the phone tells no temperature.
 WARMER_C, COOL_DOWN_S, PAUSE_S = 3, 60, 1
 
+_log = logging.getLogger(__name__)
 _END = "[exit status] "
 _PROPERTIES = (
     "ro.product.manufacturer",
@@ -92,7 +93,7 @@ def connect(address, options):
         MeasurementFailed: it cannot be reached, or there is no `benchmark_model` for it.
     """
     serial, accelerator = _parse(address)
-    return Device(_find(serial), accelerator, _program(options.benchmark_model), options.clean)
+    return Phone(_find(serial), accelerator, _program(options.benchmark_model), options.clean)
 
 
 def _parse(address):
@@ -170,8 +171,8 @@ def _not_ready(serial, state):
     return f"{serial} is in the state '{state}'; start Android on it"
 
 
-class Device:
-    """A connected phone with `benchmark_model` in place; see `edge.targets`.
+class Phone:
+    """A connected phone with `benchmark_model` in place, a `protocol.Device`.
 
     Attributes:
         form: 'classic' or 'LiteRT 2', which of the two programs it is.
@@ -200,13 +201,13 @@ class Device:
             raise
 
     def start(self, model, threads, timeout_s):
-        """Return a `Session` for `model`; see `edge.targets`."""
+        """Return an `AdbSession`; see `protocol.Device`."""
         # Named by its content, so that no name of a user's reaches a shell.
         path = f"{self._run}/{hashlib.sha256(model.read_bytes()).hexdigest()[:16]}.tflite"
         if path not in self._pushed:
             self.push(model, path)
             self._pushed.add(path)
-        return Session(self, model, path, threads, timeout_s)
+        return AdbSession(self, model, path, threads, timeout_s)
 
     def close(self):
         """Remove what was pushed, and on request everything."""
@@ -292,9 +293,7 @@ class Device:
         told = False
         while (warmer := self._warmer()) > WARMER_C and time.monotonic() < end:
             if not told:
-                print(
-                    f"{self.serial}: {warmer:.1f} C warmer than at the start; cooling down", file=sys.stderr, flush=True
-                )
+                _log.info("%s: %.1f C warmer than at the start; cooling down", self.serial, warmer)
                 told = True
             time.sleep(PAUSE_S)
 

@@ -9,9 +9,9 @@ import tempfile
 
 import numpy as np
 
-from edge.benchmark_model_log import last_line, parse
 from edge.device.tensors import pack, unpack
-from edge.targets import MeasurementFailed, Unsupported
+from edge.targets.benchmark_model_log import last_line, parse
+from edge.targets.protocol import MeasurementFailed, Unsupported
 from keras_liteseg.tflite import flatbuffer
 
 # What each form of the program needs to run all of a model on an accelerator, or to fail.
@@ -25,8 +25,8 @@ _ACCELERATORS = {
 }
 
 
-class Session:
-    """One model on the phone; see `edge.targets`. Every question that measures calls the program once."""
+class AdbSession:
+    """One model on the phone, a `protocol.Session`. Every question that measures calls the program once."""
 
     def __init__(self, device, model, path, threads, timeout_s):
         self._device, self._path, self._threads, self._timeout_s = device, path, threads, timeout_s
@@ -42,7 +42,7 @@ class Session:
         }
 
     def ask(self, line):
-        """Answer one line of the protocol; see `edge.targets`."""
+        """Answer one line of the protocol; see `protocol.Session`."""
         command, *words = line.split()
         return self._answers[command](*words)
 
@@ -172,7 +172,7 @@ class Session:
         return {"ops": ops}
 
     def _call(self, warmup, runs, *flags):
-        """Run the program and return what it measured, as `benchmark_model.parse` does."""
+        """Run the program and return what it measured, as `benchmark_model_log.parse` does."""
         device = self._device
         words = [f"--graph={self._path}", f"--num_threads={self._threads}"]
         # Exactly so many runs: no least time, and none that ends them.

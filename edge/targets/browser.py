@@ -13,8 +13,8 @@ import numpy as np
 
 from edge import targets, web_server
 from edge.device.tensors import pack, random_input, unpack
-from edge.targets import MeasurementFailed, Unsupported
 from edge.targets.chromium import Chromium, TooLate, find_program
+from edge.targets.protocol import MeasurementFailed, Unsupported
 from keras_liteseg.errors import UserError
 from keras_liteseg.tflite.gpu_log import refused_ops
 
@@ -30,6 +30,7 @@ def check(address):
 
 def uses_threads(address):
     """Return whether the number of CPU threads changes what is measured."""
+    check(address)
     return address == "wasm"
 
 
@@ -47,7 +48,7 @@ def connect(address, options):
 
 
 class Browser:
-    """Chromium and the server of its pages; see `edge.targets`."""
+    """Chromium and the server of its pages, a `protocol.Device`."""
 
     stand_in = None
 
@@ -58,17 +59,17 @@ class Browser:
         self._started = 0
 
     def start(self, model, threads, timeout_s):
-        """Return a `Session` with a page of its own; see `edge.targets`."""
+        """Return a `BrowserSession` with a page of its own; see `protocol.Device`."""
         self._started += 1
-        return Session(self._program, self._server, self._started, self._accelerator, model, threads, timeout_s)
+        return BrowserSession(self._program, self._server, self._started, self._accelerator, model, threads, timeout_s)
 
     def close(self):
         """Stop the server."""
         self._server.close()
 
 
-class Session:
-    """One model in one page; see `edge.targets`."""
+class BrowserSession:
+    """One model in one page, a `protocol.Session`."""
 
     def __init__(self, program, server, number, accelerator, model, threads, timeout_s):
         self._server = server
@@ -82,7 +83,7 @@ class Session:
         self._chromium = Chromium(program, _WEBGPU if accelerator == "webgpu" else ())
 
     def ask(self, line):
-        """Answer `line` as `edge/device/runner.py` does; see `edge.targets`."""
+        """Answer `line` as `edge/device/runner.py` does; see `protocol.Session`."""
         command, *arguments = line.split()
         try:
             if command == "load":

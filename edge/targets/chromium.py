@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 
-from edge.targets import MeasurementFailed
+from edge.targets.protocol import MeasurementFailed
 
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 START_S = 60

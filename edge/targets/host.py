@@ -7,8 +7,8 @@ import shutil
 import sys
 import tempfile
 
-from edge.targets import RUNNER_FILES, MeasurementFailed
-from edge.targets.session import Session
+from edge.targets.protocol import MeasurementFailed
+from edge.targets.runner_session import DEVICE_FOLDER, MODULE, RunnerSession
 from keras_liteseg.errors import UserError
 from keras_liteseg.tflite.gpu import SWIFTSHADER, swiftshader_variables
 
@@ -23,6 +23,7 @@ def check(address):
 
 def uses_threads(address):
     """Return whether the number of CPU threads changes what is measured."""
+    check(address)
     return address == "cpu"
 
 
@@ -36,7 +37,7 @@ def connect(address, options):
 
 
 class Host:
-    """This machine."""
+    """This machine, a `protocol.Device`."""
 
     stand_in = None
 
@@ -45,14 +46,14 @@ class Host:
         self._environment = {**os.environ, **variables}
 
     def start(self, model, threads, timeout_s):
-        """Return a `Session` with `model` loaded; see `edge.targets`."""
+        """Return a `RunnerSession`; see `protocol.Device`."""
         # The runner is copied, as to any device, so that it cannot come to depend on the rest of the project.
         folder = tempfile.TemporaryDirectory()
-        for file in RUNNER_FILES:
-            shutil.copy(file, folder.name)
-        runner = pathlib.Path(folder.name) / "runner.py"
-        command = [sys.executable, runner, model, str(threads), self._accelerator]
-        return Session(command, timeout_s, folder.cleanup, self._environment)
+        shutil.copytree(
+            DEVICE_FOLDER, pathlib.Path(folder.name) / "device", ignore=shutil.ignore_patterns("__pycache__")
+        )
+        command = [sys.executable, "-m", MODULE, pathlib.Path(model).resolve(), str(threads), self._accelerator]
+        return RunnerSession(command, timeout_s, folder.cleanup, self._environment, folder.name)
 
     def close(self):
         """Nothing is left behind."""

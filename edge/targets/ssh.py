@@ -2,7 +2,7 @@
 
     ssh://user@host             its processor, LiteRT with XNNPACK
     ssh://user@host/gpu         its GPU, LiteRT's GPU accelerator on its Vulkan driver
-    ssh://user@host/tensorrt    its NVIDIA GPU, TensorRT in 16 bits on what `edge.to_onnx` makes of the file
+    ssh://user@host/tensorrt    its NVIDIA GPU, TensorRT in 16 bits on what `edge.targets.to_onnx` makes of the file
 
 Goes through the OpenSSH client, so that keys, agents, jump hosts and names of ~/.ssh/config work as they do by hand.
 On the device everything lies in ~/.cache/keras_liteseg: an environment with LiteRT, made on first use, and for the time
@@ -12,6 +12,7 @@ of a benchmark a folder with the runner and the models.
 import hashlib
 import importlib.metadata
 import json
+import logging
 import pathlib
 import shlex
 import shutil
@@ -19,10 +20,10 @@ import subprocess
 import tempfile
 import urllib.parse
 
-from edge import to_onnx
 from edge.device import trtexec
-from edge.targets import RUNNER_FILES, MeasurementFailed
-from edge.targets.session import Session
+from edge.targets import to_onnx
+from edge.targets.protocol import MeasurementFailed
+from edge.targets.runner_session import DEVICE_FOLDER, MODULE, RunnerSession
 from keras_liteseg.errors import UserError
 
 HOME = ".cache/keras_liteseg"
@@ -30,6 +31,8 @@ CONNECT_S = 10
 INSTALL_S = 900
 ACCELERATORS = {"": "cpu", "/gpu": "gpu", "/tensorrt": "tensorrt"}
 """Path of an address: what `edge/device/runner.py` calls it."""
+
+_log = logging.getLogger(__name__)
 
 # Which Python to use there: LiteRT has wheels from 3.10 on.
 _FIND_PYTHON = """
@@ -62,7 +65,7 @@ def connect(address, options):
     Raises:
         MeasurementFailed: it cannot be reached or lacks something.
     """
-    return Device(*_parse(address), options)
+    return SshDevice(*_parse(address), options)
 
 
 def _parse(address):
@@ -81,8 +84,8 @@ def _parse(address):
     return f"{user}@{host}" if user else host, port, ACCELERATORS[url.path]
 
 
-class Device:
-    """A connected machine with the runner in place; see `edge.targets`."""
+class SshDevice:
+    """A connected machine with the runner in place, a `protocol.Device`."""
 
     def __init__(self, name, port, accelerator, options):
         self._name = name
@@ -110,8 +113,9 @@ class Device:
             ends = self._sh('echo "$SSH_CONNECTION"').split()
             self.stand_in = "loopback" if len(ends) == 4 and ends[0] == ends[2] else None
             self._folder = self._sh(f'mkdir -p {HOME} && mktemp -d "$HOME/{HOME}/run-XXXXXXXX"').strip()
-            for file in RUNNER_FILES:
-                self._push(file, file.name)
+            self._sh(f"mkdir {shlex.quote(self._folder)}/device")
+            for file in sorted(DEVICE_FOLDER.glob("*.py")):
+                self._push(file, f"device/{file.name}")
             if accelerator == "tensorrt":
                 self._half = self._prepare_tensorrt()
         except BaseException:
@@ -119,7 +123,7 @@ class Device:
             raise
 
     def start(self, model, threads, timeout_s):
-        """Return a `Session` with `model` loaded; see `edge.targets`."""
+        """Return a `RunnerSession`; see `protocol.Device`."""
         # Named by its content, so that no name of a user's reaches a shell.
         name = hashlib.sha256(model.read_bytes()).hexdigest()[:16]
         if name not in self._pushed:
@@ -131,10 +135,13 @@ class Device:
             self._pushed.add(name)
         self._started += 1
         number = f"{self._folder}/{self._started}.pid"
-        words = [self._python, f"{self._folder}/runner.py", f"{self._folder}/{name}.tflite", str(threads)]
-        words.append(self._accelerator)
-        script = f"echo $$ > {shlex.quote(number)}; exec {shlex.join(words)}"
-        return Session([*self._ssh, script], timeout_s, lambda: self._end(number))
+        words = [f"{self._folder}/{name}.tflite", str(threads), self._accelerator]
+        script = f"echo $$ > {shlex.quote(number)}; {self._run_module(MODULE, *words)}"
+        return RunnerSession([*self._ssh, script], timeout_s, lambda: self._end(number))
+
+    def _run_module(self, name, *words):
+        """Return the line of shell that becomes a module of the folder `device` there."""
+        return f"cd {shlex.quote(self._folder)} && exec {shlex.join([self._python, '-m', name, *words])}"
 
     def _end(self, number):
         """End the process whose number is in a file there, and those that it has started: one that hangs would not
@@ -163,8 +170,7 @@ class Device:
 
     def _prepare_tensorrt(self):
         """Return whether the TensorRT there wants ONNX files in 16 bits."""
-        self._push(trtexec.__file__, "trtexec.py")
-        found = json.loads(self._sh(shlex.join([self._python, f"{self._folder}/trtexec.py"])))
+        found = json.loads(self._sh(self._run_module("device.trtexec")))
         if "error" in found:
             raise MeasurementFailed(f"{self._name}: {found['error']}")
         return trtexec.needs_half(found["version"])
@@ -183,7 +189,7 @@ class Device:
             raise MeasurementFailed(
                 f"{self._name} has no Python 3.10 to 3.13; install one there (Debian: apt install python3 python3-venv)"
             ) from None
-        print(f"{self._name}: installing LiteRT {version} into ~/{HOME}, once", flush=True)
+        _log.info("%s: installing LiteRT %s into ~/%s, once", self._name, version, HOME)
         folder = self._sh(f'echo "$HOME/{HOME}/litert-{version}"').strip()
         quoted = shlex.quote(folder)
         try:

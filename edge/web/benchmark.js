@@ -5,7 +5,7 @@ import { adapter, fetchArray, Network, start } from "./network.js";
 let network;
 let inputs;
 
-// Returns the times in ms; see edge/runner.py.
+// Returns the times in ms; see edge/device/runner.py.
 async function load(options) {
   const runtime = await start(options);
   const begin = performance.now();

@@ -2,12 +2,12 @@
 
 import re
 
-import keras
 import numpy as np
 from keras import layers
 
 from keras_liteseg.errors import UserError
-from keras_liteseg.graph.fold import norms_after_convolutions
+from keras_liteseg.graph import Graph, norms_after_convolutions
+from keras_liteseg.networks.lps_net import PATH_NAMES
 
 # Entries that a model may lack: heads that only training uses (NDNet, PP-LiteSeg), and the ImageNet classifiers that
 # official LiteSeg files carry along.
@@ -17,7 +17,6 @@ _IGNORED_SUFFIXES = (".num_batches_tracked",)
 
 _PADDLE_TENSORS = {"_mean": "running_mean", "_variance": "running_var"}
 _PADDLE_LPS_NET = re.compile(r"nets\.(\d)\.(\d+\.\d+)\._(conv|batch_norm)\.")
-_LPS_NET_PATHS = {1: ("net",), 2: ("netH", "netL"), 3: ("net1", "net2", "net3")}
 
 
 def assign_state_dict(model, state, source="the state dict", new_classes=False):
@@ -118,7 +117,7 @@ def class_layers(model):
     """Return the names of the layers whose shapes follow from the number of classes: the last convolution before every
     output, and the layers with weights behind it."""
     found = set()
-    for layer in _layers_before(model.outputs, stop=layers.Conv2D):
+    for layer in Graph(model).layers_before(model.outputs, stop=layers.Conv2D):
         if layer.weights:
             found.add(layer.name)
     return found
@@ -126,21 +125,8 @@ def class_layers(model):
 
 def aux_layers(model):
     """Return the names of the layers that only the auxiliary outputs read."""
-    main = {layer.name for layer in _layers_before(model.outputs[:1])}
+    main = {layer.name for layer in Graph(model).layers_before(model.outputs[:1])}
     return {layer.name for layer in model.layers} - main
-
-
-def _layers_before(tensors, stop=()):
-    """Return the layers that compute `tensors`, back to the input or to layers of the type `stop`, these included."""
-    found, pending = set(), list(tensors)
-    while pending:
-        layer = pending.pop()._keras_history.operation
-        if layer in found:
-            continue
-        found.add(layer)
-        if not isinstance(layer, (layers.InputLayer, stop) if stop else layers.InputLayer):
-            pending += keras.tree.flatten(layer.input)
-    return found
 
 
 def _torch_name(name, state):
@@ -149,7 +135,7 @@ def _torch_name(name, state):
     found = _PADDLE_LPS_NET.match(name)
     if found:
         path, block, part = found.groups()
-        paths = _LPS_NET_PATHS[len({other.split(".")[1] for other in state if _PADDLE_LPS_NET.match(other)})]
+        paths = PATH_NAMES[len({other.split(".")[1] for other in state if _PADDLE_LPS_NET.match(other)})]
         name = f"{paths[int(path)]}.stages.{block}.{'0' if part == 'conv' else '1'}.{name[found.end() :]}"
     return ".".join(part for part in name.split(".") if part != "module")
 

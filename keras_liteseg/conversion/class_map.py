@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 
+from keras_liteseg.graph import Graph, before_last_resize
 from keras_liteseg.networks.layers import BilinearResize
 from keras_liteseg.quantization.simulate import FakeQuantize
 
@@ -23,18 +24,16 @@ def even_classes(model):
     added = -classes % 4
     if not added:
         return model
-    last = model.get_layer(model.output_names[0])
-    resized = isinstance(last, BilinearResize)
-    scores = last._inbound_nodes[0].input_tensors[0] if resized else model.output
+    scores, last = before_last_resize(model)
     # The scores as they are, and those of the first class less 1.
     kernel = np.concatenate([np.eye(classes), np.eye(classes)[:, :1].repeat(added, axis=1)], axis=1)
     bias = np.repeat([0.0, -1.0], [classes, added])
     convolution = keras.layers.Conv2D(classes + added, 1, name=_LAYER)
     x = convolution(scores)
     convolution.set_weights([kernel[None, None], bias])
-    quantized = scores._keras_history.operation
+    quantized = Graph(model).producer(scores)
     if isinstance(quantized, FakeQuantize):
         x = FakeQuantize(quantized.low, quantized.high, name=f"{_LAYER}_int8")(x)
-    if resized:
+    if last is not None:
         x = BilinearResize(size=model.output.shape[1:3], align_corners=last.align_corners, name=last.name)(x)
     return keras.Model(model.input, x, name=model.name)

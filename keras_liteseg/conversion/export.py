@@ -16,15 +16,14 @@ from keras_liteseg.datasets.street_scenes import SMALLEST
 from keras_liteseg.errors import UserError
 from keras_liteseg.evaluation import require_same_classes
 from keras_liteseg.files import atomic_path, require_writable
-from keras_liteseg.graph.fold import fold_batch_norm
-from keras_liteseg.graph.restructure import paired_pixels, restructure, restructure_at_size
+from keras_liteseg.graph import fold_batch_norm, native_dilation, paired_pixels, restructure, restructure_at_size
 from keras_liteseg.inference.predictor import calibration_images as _normalized
 from keras_liteseg.metadata import Metadata
 from keras_liteseg.models.network import load_network
 from keras_liteseg.quantization.calibration import all_ranges
 from keras_liteseg.quantization.post_training import quantize
 from keras_liteseg.quantization.sensitivity import sensitivities
-from keras_liteseg.quantization.simulate import floating, native_dilation, simulate_int8
+from keras_liteseg.quantization.simulate import floating, simulate_int8
 from keras_liteseg.tflite.inspect import inspect
 from keras_liteseg.training.batch_norm_statistics import measure_statistics
 

@@ -3,6 +3,7 @@
 import keras
 
 from keras_liteseg.errors import UserError
+from keras_liteseg.graph import before_last_resize
 from keras_liteseg.networks.layers import BilinearResize
 
 # Size of the output as a fraction of the input's; 'none' leaves the upsampling out.
@@ -17,12 +18,13 @@ def with_upsampling(model, upsampling):
         upsampling: a key of `UPSAMPLINGS`.
 
     Raises:
-        UserError: the scores are already larger than that.
+        UserError: the scores are already larger than that, or the model ends with something else.
     """
     if upsampling == "full":
         return model
-    last = model.get_layer(model.output_names[0])
-    scores = last._inbound_nodes[0].input_tensors[0]
+    scores, last = before_last_resize(model)
+    if last is None:
+        raise UserError(f"'{model.name}' does not end with an upsampling that '{upsampling}' could change; use 'full'.")
     if upsampling == "none":
         return keras.Model(model.input, scores, name=model.name)
     size = tuple(length // UPSAMPLINGS[upsampling] for length in model.input.shape[1:3])

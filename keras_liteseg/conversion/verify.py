@@ -6,9 +6,9 @@ import numpy as np
 
 from keras_liteseg.errors import UserError
 from keras_liteseg.evaluation import Evaluation, evaluate
+from keras_liteseg.graph import Graph, before_last_resize
 from keras_liteseg.inference.keras_predictor import keras_predictor
 from keras_liteseg.inference.load import load_predictor
-from keras_liteseg.networks.layers import BilinearResize
 from keras_liteseg.quantization.simulate import FakeQuantize
 
 
@@ -68,10 +68,8 @@ def require_agreement(path, simulated, unrounded, metadata, images):
 
 def output_step(simulated):
     """Return what one int8 step of the logits is worth, 0 where they are float."""
-    producers = {id(layer.output): layer for layer in simulated.layers}
-    last = producers[id(simulated.output)]
-    if isinstance(last, BilinearResize):
-        last = producers[id(last._inbound_nodes[0].input_tensors[0])]
+    scores, _ = before_last_resize(simulated)
+    last = Graph(simulated).producer(scores)
     return (last.high - last.low) / 255 if isinstance(last, FakeQuantize) else 0.0
 
 

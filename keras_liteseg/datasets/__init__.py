@@ -48,7 +48,7 @@ def load_dataset(name, data_dir=None, split="train", label_map=None, **options):
         if data_dir is not None:
             raise UserError(f"street_scenes is drawn by the program and reads no files; leave out data_dir {data_dir}.")
         _refuse_unknown(options, name, StreetScenes)
-        dataset = StreetScenes(split=split, **options)
+        dataset: SegmentationDataset = StreetScenes(split=split, **options)
     else:
         _refuse_unknown(options, name, _FROM_FILES[name])
         if data_dir is None:

@@ -18,7 +18,7 @@ class Augmentation:
     """What `augment` may do.
 
     Attributes:
-        crop: (height, width) of the result.
+        crop_size: (height, width) of the result in pixels.
         scale_range: (smallest, largest) factor, drawn uniformly.
         scales: factors to choose from instead, such as (0.75, 1.0, 1.5).
         flip: probability of a horizontal flip.
@@ -27,13 +27,13 @@ class Augmentation:
         hue: largest shift as a fraction of the colour circle, in [0, 0.5].
         color_probability: probability of each of these four, which come in random order.
         cutmix: probability that a rectangle of the result is taken from another sample, see `cutmix`.
-        fill: value (0 to 255) of the image where the scaled frame is smaller than the crop, and in turned corners.
+        pad_value: value (0 to 255) of the image where the scaled frame is smaller than the crop, and in turned corners.
 
     Raises:
         UserError: a value outside its range.
     """
 
-    crop: tuple
+    crop_size: tuple = (256, 512)
     scale_range: tuple = (1.0, 1.0)
     scales: tuple = ()
     flip: float = 0.5
@@ -44,27 +44,34 @@ class Augmentation:
     hue: float = 0.0
     color_probability: float = 0.5
     cutmix: float = 0.0
-    fill: int = 0
+    pad_value: int = 0
 
     def __post_init__(self):
-        if len(self.crop) != 2 or min(self.crop) < 1:
-            raise UserError(f"crop is {self.crop}; it must be (height, width) in pixels.")
+        require_size("crop_size", self.crop_size)
         if len(self.scale_range) != 2 or not 0 < self.scale_range[0] <= self.scale_range[1]:
             raise UserError(f"scale_range is {self.scale_range}; it must be (smallest, largest), both above 0.")
         if any(scale <= 0 for scale in self.scales):
             raise UserError(f"scales is {self.scales}; every factor must be above 0.")
         limits = {"flip": 1, "color_probability": 1, "brightness": 1, "contrast": 1, "saturation": 1, "hue": 0.5}
-        for name, limit in {**limits, "cutmix": 1, "rotation": 180, "fill": 255}.items():
+        for name, limit in {**limits, "cutmix": 1, "rotation": 180, "pad_value": 255}.items():
             if not 0 <= getattr(self, name) <= limit:
                 raise UserError(f"{name} is {getattr(self, name)}; it must be from 0 to {limit}.")
 
 
-def augment(image, mask, augmentation, rng):
-    """Return a randomly scaled, cropped, flipped, recoloured and turned copy of a sample.
+def require_size(name, value):
+    """Refuse, with a `UserError`, a `value` of the option `name` that is not (height, width) in whole pixels."""
+    if len(value) != 2 or not all(isinstance(length, (int, np.integer)) and length > 0 for length in value):
+        raise UserError(f"{name} is {list(value)}; wanted [height, width] in pixels.")
 
-    The source window of the crop is cut first and only that is resized, so the cost does not grow with the scale; what
-    is enlarged is recoloured before. A frame that is smaller than the crop after scaling is centred (an odd row or
-    column goes before it), its surroundings are `augmentation.fill` and `IGNORE_LABEL`.
+
+def augment(image, mask, augmentation, rng):
+    """Return a copy of a sample that is randomly scaled, cropped, flipped, changed in its colours and rotated.
+
+    Only the part of the image that ends up in the crop is cut out and resized, so that the cost does not grow with the
+    scale. Colours are changed before resizing when the picture is enlarged, and after it when the picture is reduced.
+    A picture that is smaller than the crop after scaling is centred; where the margins cannot be equal, the one above
+    or on the left is a pixel larger. The margins hold `augmentation.pad_value` in the image and `IGNORE_LABEL` in the
+    mask.
 
     Args:
         image: uint8 (height, width, 3), RGB.
@@ -76,8 +83,8 @@ def augment(image, mask, augmentation, rng):
         (image, mask) as uint8 (crop height, crop width, 3) and (crop height, crop width).
     """
     scale = rng.choice(augmentation.scales) if augmentation.scales else rng.uniform(*augmentation.scale_range)
-    rows, height = _window(image.shape[0], augmentation.crop[0], scale, rng)
-    columns, width = _window(image.shape[1], augmentation.crop[1], scale, rng)
+    rows, height = _window(image.shape[0], augmentation.crop_size[0], scale, rng)
+    columns, width = _window(image.shape[1], augmentation.crop_size[1], scale, rng)
     image, mask = np.ascontiguousarray(image[rows, columns]), np.ascontiguousarray(mask[rows, columns])
     if rng.random() < augmentation.flip:
         image, mask = cv2.flip(image, 1), cv2.flip(mask, 1)
@@ -87,10 +94,11 @@ def augment(image, mask, augmentation, rng):
     else:
         image, mask = resize_sample(image, mask, (height, width))
         image = _recolor(image, augmentation, rng)
-    image, mask = _pad(image, augmentation.crop, augmentation.fill), _pad(mask, augmentation.crop, IGNORE_LABEL)
+    image = _pad(image, augmentation.crop_size, augmentation.pad_value)
+    mask = _pad(mask, augmentation.crop_size, IGNORE_LABEL)
     if augmentation.rotation:
         degrees = rng.uniform(-augmentation.rotation, augmentation.rotation)
-        image, mask = _rotate(image, mask, degrees, augmentation.fill)
+        image, mask = _rotate(image, mask, degrees, augmentation.pad_value)
     return image, mask
 
 
@@ -154,12 +162,12 @@ def _pad(array, crop, value):
     return padded
 
 
-def _rotate(image, mask, degrees, fill):
+def _rotate(image, mask, degrees, pad_value):
     """Rotate a sample about its centre, the image bilinearly, the mask by nearest neighbour."""
     height, width = mask.shape
     turn = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), degrees, 1.0)
     border = {"borderMode": cv2.BORDER_CONSTANT}
-    image = cv2.warpAffine(image, turn, (width, height), flags=cv2.INTER_LINEAR, borderValue=(fill,) * 3, **border)
+    image = cv2.warpAffine(image, turn, (width, height), flags=cv2.INTER_LINEAR, borderValue=(pad_value,) * 3, **border)
     mask = cv2.warpAffine(mask, turn, (width, height), flags=cv2.INTER_NEAREST, borderValue=IGNORE_LABEL, **border)
     return image, mask
 

@@ -1,21 +1,13 @@
 """What every data set here looks like from outside."""
 
 import abc
-import dataclasses
+import pathlib
 
-IGNORE_LABEL = 255
-"""The value of pixels that count neither in the loss nor in any metric, in every data set after loading."""
+import numpy as np
 
+from keras_liteseg.classes import IGNORE_LABEL, ClassList
 
-@dataclasses.dataclass(frozen=True)
-class ClassList:
-    """Names and display colours (RGB, 0 to 255) of the classes, in the order of their train ids."""
-
-    names: tuple
-    colors: tuple
-
-    def __len__(self):
-        return len(self.names)
+__all__ = ["IGNORE_LABEL", "ClassList", "SegmentationDataset"]
 
 
 class SegmentationDataset(abc.ABC):
@@ -32,21 +24,21 @@ class SegmentationDataset(abc.ABC):
     classes: ClassList
 
     @abc.abstractmethod
-    def __len__(self):
+    def __len__(self) -> int:
         """Number of samples."""
 
     @abc.abstractmethod
-    def sample_id(self, index):
+    def sample_id(self, index: int) -> str:
         """Return a short unique name of the sample, usable as a file name without suffix."""
 
     @abc.abstractmethod
-    def image(self, index):
+    def image(self, index: int) -> np.ndarray:
         """Return the RGB image, uint8 (height, width, 3)."""
 
     @abc.abstractmethod
-    def mask(self, index):
+    def mask(self, index: int) -> np.ndarray:
         """Return the label map, uint8 (height, width): train ids, `IGNORE_LABEL` where there is none."""
 
-    def files(self, index):
+    def files(self, index: int) -> tuple[pathlib.Path, pathlib.Path] | None:
         """Return (image path, mask path) of a sample that is stored as two files of its own, else None."""
         return None

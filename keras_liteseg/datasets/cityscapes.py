@@ -68,7 +68,8 @@ class Cityscapes(FileDataset):
                 f"No image matches {image_root}/*/*{_IMAGE_END}.{{png,jpg}}; give the folder that holds leftImg8bit "
                 f"and {kind}, and a split that is there."
             )
-        for mask_end, table in ((f"_{kind}_labelIds.png", _table()), (f"_{kind}_labelTrainIds.png", train_id_table())):
+        kinds = ((f"_{kind}_labelIds.png", _table()), (f"_{kind}_labelTrainIds.png", train_id_table()))
+        for mask_end, table in kinds:  # noqa: B007  both are used after the loop
             masks = {(path.parent.name, path.name.removesuffix(mask_end)) for path in mask_root.glob(f"*/*{mask_end}")}
             if masks:
                 break

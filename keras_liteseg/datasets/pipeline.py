@@ -45,7 +45,7 @@ def training_pipeline(dataset, augmentation, batch_size, mean, std, seed=0, firs
         lambda number: number // part * batch_size + start + number % part
     )
     device_batch = batch_size // context.num_replicas_in_sync
-    return _batches(numbers, load, augmentation.crop, device_batch, True, mean, std, workers)
+    return _batches(numbers, load, augmentation.crop_size, device_batch, True, mean, std, workers)
 
 
 def evaluation_pipeline(dataset, size, batch_size, mean, std, workers=2, context=None):

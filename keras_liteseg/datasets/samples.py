@@ -10,6 +10,8 @@ from keras_liteseg.datasets.augment import augment, cutmix, resize_sample
 from keras_liteseg.datasets.base import SegmentationDataset
 from keras_liteseg.errors import UserError
 
+CACHE_BYTES = 2 * 2**30
+
 
 def training_samples(dataset, augmentation, seed=0):
     """Return a function from a number, 0 or more, to an augmented sample that depends only on it and the arguments.
@@ -74,7 +76,7 @@ class CachedDataset(SegmentationDataset):
     The arrays it returns are shared and read-only.
     """
 
-    def __init__(self, dataset, max_bytes):
+    def __init__(self, dataset, max_bytes=CACHE_BYTES):
         self.name, self.split, self.classes = dataset.name, dataset.split, dataset.classes
         self._dataset, self._free = dataset, max_bytes
         self._kept, self._lock = {}, threading.Lock()

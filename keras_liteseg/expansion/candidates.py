@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import logging
 import pathlib
 import time
 
@@ -13,7 +14,10 @@ from keras_liteseg.metadata import Metadata
 from keras_liteseg.models import create_model
 from keras_liteseg.models.archive import load_model, save_model
 from keras_liteseg.networks import model_spec
-from keras_liteseg.training.trainer import BEST_FILE, LAST_FILE, read_log, train
+from keras_liteseg.training.run_folder import BEST_FILE, LAST_FILE, read_log
+from keras_liteseg.training.trainer import train
+
+_log = logging.getLogger(__name__)
 
 RESULT_FILE = "result.json"
 INHERITED_FILE = "inherited.keras"
@@ -49,7 +53,7 @@ class CandidateTraining:
                 place = f"Round {self._round} of at most {self._rounds}, candidate {number} of {len(architectures)}"
                 place = place if base else "The network to begin with"
                 left = _time_left(results, len(architectures) - number + 1)
-                print(f"{place}: {architecture.name}{left}", flush=True)
+                _log.info("%s: %s%s", place, architecture.name, left)
                 self._train(architecture, base, path)
             results.append(json.loads(path.read_text()))
         self._round += 1

@@ -2,15 +2,17 @@
 
 import dataclasses
 import json
+import logging
 import pathlib
-
-import yaml
 
 from keras_liteseg.errors import UserError
 from keras_liteseg.expansion.algorithm import slope
 from keras_liteseg.files import atomic_path, require_writable, write_json
 from keras_liteseg.provenance import provenance
 from keras_liteseg.reports.expansion import expansion_picture
+from keras_liteseg.training.config import config_to_yaml
+
+_log = logging.getLogger(__name__)
 
 SEARCH_FILE = "search.json"
 PICTURE_FILE = "search.svg"
@@ -79,7 +81,7 @@ class Record:
         self._measured_on = measured_on
 
     def add(self, found):
-        """Write down a `Round` and print it as a table."""
+        """Write down a `Round` and log it as a table."""
         self._rounds.append(found)
         self._write()
         device = self._measured_on["device"]["cpu"]
@@ -88,13 +90,13 @@ class Record:
         picture = expansion_picture(self._rounds, self._published, self._decisions["budget_ms"], device)
         with atomic_path(self.folder / PICTURE_FILE) as temporary:
             temporary.write_text(picture)
-        print(self._table(found), flush=True)
+        _log.info(self._table(found))
 
     def _table(self, found):
         lines = [f"Round {len(self._rounds)}: from {_text(found.base)}, towards {found.target:.2f} ms"]
         for node in found.candidates:
             mark = "*" if node is found.chosen else " "
-            gain = 100 * slope(node, found.base, self._decisions["criterion"])
+            gain = 100 * slope(node, found.base)
             lines.append(f" {mark} {_text(node)}, {gain:+.2f} points per ms")
         if found.chosen is None:
             lines.append(" None is better." if found.candidates else " No growth fits into the budget.")
@@ -128,10 +130,9 @@ class Record:
             self._write()
         for node in self.path:
             now = self._final[_name(node)]
-            print(f" {_name(node)}: {now:.2f} ms timed with the others, {node.latency:.2f} in its round")
+            _log.info(" %s: %.2f ms timed with the others, %.2f in its round", _name(node), now, node.latency)
         name = self.winner.architecture.name
-        values = dataclasses.asdict(dataclasses.replace(self._config, model=name))
-        values = {key: list(value) if isinstance(value, tuple) else value for key, value in values.items()}
+        config = config_to_yaml(dataclasses.replace(self._config, model=name))
         train = f"python train.py --config {self.folder / CONFIG_FILE} --data_dir DIR --output_dir runs/winner"
         export = (
             "python export_tflite.py --model runs/winner/best.keras --quantization int8 --data "
@@ -139,19 +140,17 @@ class Record:
         )
         header = f"# {_text(self.winner)} after the short training of the search.\n#\n#   {train}\n#   {export}\n"
         with atomic_path(self.folder / CONFIG_FILE) as temporary:
-            temporary.write_text(header + yaml.safe_dump(values, sort_keys=False))
-        print(f"Found {_text(self.winner)} after the short training")
-        print(f"Wrote {self.folder}/: {SEARCH_FILE}, {PICTURE_FILE}, {CONFIG_FILE}. Train it in full: {train}")
+            temporary.write_text(header + config)
+        _log.info("Found %s after the short training", _text(self.winner))
+        files = f"{SEARCH_FILE}, {PICTURE_FILE}, {CONFIG_FILE}"
+        _log.info("Wrote %s/: %s. Train it in full: %s", self.folder, files, train)
 
     def _write(self):
-        criterion = self._decisions["criterion"]
         rounds = [
             {
                 "base": _node(found.base),
                 "target_ms": found.target,
-                "candidates": [
-                    _node(node) | {"slope": slope(node, found.base, criterion)} for node in found.candidates
-                ],
+                "candidates": [_node(node) | {"slope": slope(node, found.base)} for node in found.candidates],
                 "chosen": found.chosen and found.chosen.architecture.name,
             }
             for found in self._rounds

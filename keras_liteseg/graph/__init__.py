@@ -1,0 +1,35 @@
+"""Surgery on the graphs of functional Keras models; every function returns a new model and leaves the given one as it
+is.
+
+- Reading a graph: `Graph` (what makes and what reads a tensor), `layers_of`, `input_tensors`, `first_input`,
+  `before_last_resize`.
+- The same network, copied: `copy_model`; for another image size: `at_size`.
+- For inference: `fold_batch_norm`, which `norms_after_convolutions` tells the pairs of; for LiteRT: `restructure` and
+  its parts `restructure_any_size` and `restructure_at_size`, `paired_pixels` for int8, `native_dilation`.
+
+`keras_private` holds all that relies on private attributes of Keras. The room stands on `keras_liteseg.networks` alone.
+"""
+
+from keras_liteseg.graph.copies import copy_model
+from keras_liteseg.graph.dilation import native_dilation
+from keras_liteseg.graph.fold import fold_batch_norm, norms_after_convolutions
+from keras_liteseg.graph.restructuring import paired_pixels, restructure, restructure_any_size, restructure_at_size
+from keras_liteseg.graph.size import at_size
+from keras_liteseg.graph.traversal import Graph, before_last_resize, first_input, input_tensors, layers_of
+
+__all__ = [
+    "Graph",
+    "at_size",
+    "before_last_resize",
+    "copy_model",
+    "first_input",
+    "fold_batch_norm",
+    "input_tensors",
+    "layers_of",
+    "native_dilation",
+    "norms_after_convolutions",
+    "paired_pixels",
+    "restructure",
+    "restructure_any_size",
+    "restructure_at_size",
+]

@@ -1,8 +1,13 @@
 """Batch normalization folded into the convolution before it."""
 
-import keras
+import functools
+
 import numpy as np
 from keras import layers
+
+from keras_liteseg.graph.convolutions import convolve
+from keras_liteseg.graph.copies import copy_model, rebuild
+from keras_liteseg.graph.traversal import Graph, layers_of
 
 _CONVOLUTIONS = (layers.Conv2D, layers.DepthwiseConv2D)
 
@@ -21,44 +26,25 @@ def fold_batch_norm(model):
     Returns:
         A new functional model with the same layer names; its outputs differ by rounding only.
     """
-    folded = {convolution.name: norm for convolution, norm in norms_after_convolutions(model)}
-    skipped = {layer.name for layer in folded.values()}
-
-    def clone(layer):
-        config = layer.get_config()
-        if layer.name in folded:
-            config["use_bias"] = True
-        return layer.__class__.from_config(config)
-
-    def call(layer, *args, **kwargs):
-        return args[0] if layer.name in skipped else layer(*args, **kwargs)
-
-    copy = keras.models.clone_model(model, clone_function=clone, call_function=call)
-    for layer in copy.layers:
-        if not layer.weights:
-            continue
-        source = model.get_layer(layer.name)
-        if layer.name in folded:
-            layer.set_weights(_folded_weights(source, folded[layer.name]))
-        else:
-            layer.set_weights(source.get_weights())
-    return copy
+    rules = {}
+    for convolution, norm in norms_after_convolutions(model):
+        rules[convolution.name] = functools.partial(_convolve_folded, convolution, norm)
+        rules[norm.name] = lambda x, **_: x
+    return rebuild(model, rules) if rules else copy_model(model)
 
 
 def norms_after_convolutions(model):
     """Return the pairs (convolution, batch normalization) in which nothing but the second reads the first's output."""
-    sources = {id(layer.output): layer for layer in model.layers if isinstance(layer, _CONVOLUTIONS)}
-    outputs = {id(output) for output in model.outputs}
-    pairs = []
-    for layer in model.layers:
-        if isinstance(layer, layers.BatchNormalization) and id(layer.input) in sources:
-            convolution = sources[id(layer.input)]
-            if len(convolution._outbound_nodes) == 1 and id(convolution.output) not in outputs:
-                pairs.append((convolution, layer))
-    return pairs
+    graph = Graph(model)
+    pairs = [(graph.producer(norm.input), norm) for norm in layers_of(model, layers.BatchNormalization)]
+    return [
+        (convolution, norm)
+        for convolution, norm in pairs
+        if isinstance(convolution, _CONVOLUTIONS) and graph.only_reader(convolution) is norm
+    ]
 
 
-def _folded_weights(convolution, norm):
+def _convolve_folded(convolution, norm, x, **_):
     kernel = convolution.kernel.numpy().astype(np.float64)
     bias = convolution.bias.numpy() if convolution.use_bias else 0.0
     moving_mean, variance = norm.moving_mean.numpy(), norm.moving_variance.numpy().astype(np.float64)
@@ -67,4 +53,5 @@ def _folded_weights(convolution, norm):
     factor = gamma / np.sqrt(variance + norm.epsilon)
     depthwise = isinstance(convolution, layers.DepthwiseConv2D)
     kernel *= factor.reshape(kernel.shape[2:]) if depthwise else factor
-    return [kernel.astype(np.float32), (beta + (bias - moving_mean) * factor).astype(np.float32)]
+    bias = beta + (bias - moving_mean) * factor
+    return convolve(x, convolution, kernel.astype(np.float32), bias.astype(np.float32), convolution.name)

@@ -2,6 +2,8 @@
 
 import keras
 
+from keras_liteseg.graph.copies import copy_model
+
 
 def at_size(model, size):
     """Return a float32 copy of a functional model, with its weights, for images of `size` (height, width), which may be
@@ -14,6 +16,4 @@ def at_size(model, size):
     def clone(layer):
         return layer.__class__.from_config({**layer.get_config(), "dtype": "float32"})
 
-    copy = keras.models.clone_model(model, input_tensors=images, clone_function=clone)
-    copy.set_weights(model.get_weights())
-    return copy
+    return copy_model(model, clone, images)

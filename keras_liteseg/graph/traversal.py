@@ -1,124 +1,76 @@
-"""What the steps of restructuring share: who makes and reads a tensor, and copies of a model with parts replaced."""
+"""Who makes and who reads the tensors of a model."""
 
 import keras
-import numpy as np
-from keras import layers
 
-from keras_liteseg.networks.backbones.shufflenet import ChannelShuffle
-from keras_liteseg.networks.layers import BilinearResize, ExclusivePooling2D
-
-# Layers whose output has no negative value where their inputs have none.
-_KEEP_SIGN = (
-    layers.AveragePooling2D,
-    layers.Concatenate,
-    layers.Cropping2D,
-    layers.MaxPooling2D,
-    layers.ZeroPadding2D,
-    BilinearResize,
-    ChannelShuffle,
-    ExclusivePooling2D,
-)
+from keras_liteseg.networks.layers import BilinearResize
 
 
 class Graph:
-    """What reads and what makes the tensors of a functional model."""
+    """What makes and what reads the tensors of a functional model.
+
+    Bare operations such as `keras.ops.mean` count as layers do.
+    """
 
     def __init__(self, model):
-        self._producers = {id(layer.output): layer for layer in model.layers}
-        self._outputs = {id(tensor) for tensor in model.outputs}
-        self._readers = {}
-        for layer in model.layers:
+        self._producers, self._readers = {}, {}
+        self._results = {id(tensor) for tensor in model.outputs}
+        for layer in model.operations:
+            for tensor in keras.tree.flatten(layer.output):
+                self._producers[id(tensor)] = layer
             for tensor in input_tensors(layer):
                 self._readers.setdefault(id(tensor), []).append(layer)
 
     def producer(self, tensor):
-        """Return the layer that makes a tensor, or None where a bare operation makes it."""
+        """Return the layer or operation that makes a tensor; None where none of the model does."""
         return self._producers.get(id(tensor))
+
+    def readers(self, tensor):
+        """Return the layers and operations that read a tensor, in the model's order; twice one that reads it twice."""
+        return self._readers.get(id(tensor), [])
 
     def only_reader(self, layer):
         """Return the one layer that reads the output of `layer`; None where others do, or where it is the model's."""
-        readers = self._readers.get(id(layer.output), [])
-        return readers[0] if len(readers) == 1 and id(layer.output) not in self._outputs else None
+        readers = self.readers(layer.output)
+        return readers[0] if len(readers) == 1 and id(layer.output) not in self._results else None
 
     def leads_only_to(self, first, last):
-        """Whether the output of `first` is used on the way to `last` and nowhere else."""
+        """Return whether the output of `first` is used on the way to `last` and nowhere else."""
         while first is not last:
             first = self.only_reader(first)
             if first is None:
                 return False
         return True
 
-    def is_nonnegative(self, tensor):
-        layer = self.producer(tensor)
-        if isinstance(layer, layers.ReLU):
-            return not layer.negative_slope
-        if not isinstance(layer, _KEEP_SIGN):
-            return False
-        # The second input of a resize only gives the size.
-        read = input_tensors(layer)[:1] if isinstance(layer, BilinearResize) else input_tensors(layer)
-        return all(map(self.is_nonnegative, read))
-
-
-def rebuild(model, rules):
-    """Return a copy of a model with its weights in which rules[name](inputs) takes the place of calling a layer."""
-    if not rules:
-        return model
-
-    def call(layer, *args, **kwargs):
-        return rules.get(layer.name, layer)(*args, **kwargs)
-
-    copy = keras.models.clone_model(model, call_function=call)
-    names = {layer.name for layer in model.layers} - set(rules)
-    for layer in copy.layers:
-        if layer.weights and layer.name in names:
-            layer.set_weights(model.get_layer(layer.name).get_weights())
-    return copy
+    def layers_before(self, tensors, stop=()):
+        """Return the set of layers that compute `tensors`, back to the inputs or to layers of the type `stop`, these
+        included."""
+        found, pending = set(), list(tensors)
+        while pending:
+            layer = self.producer(pending.pop())
+            if layer not in found:
+                found.add(layer)
+                pending += [] if isinstance(layer, stop) else input_tensors(layer)
+        return found
 
 
 def layers_of(model, kind):
+    """Return the layers of the type `kind`, or of one of several, in the model's order."""
     return [layer for layer in model.layers if isinstance(layer, kind)]
 
 
 def input_tensors(layer):
-    """Return the input tensors of a layer, as a list."""
-    if isinstance(layer, layers.InputLayer):
-        return []
-    return layer.input if isinstance(layer.input, list) else [layer.input]
+    """Return the tensors that a layer or operation reads, as a list; an empty one for an `InputLayer`."""
+    return keras.tree.flatten(layer.input)
 
 
-def made_from(tensor):
-    """Return (layer that made a tensor of the graph that is being built, that layer's input tensors)."""
-    layer = tensor._keras_history.operation
-    return layer, input_tensors(layer)
+def first_input(layer):
+    """Return the first tensor that a layer reads: the only one whose values a `BilinearResize` uses, as the second
+    gives it the size alone."""
+    return input_tensors(layer)[0]
 
 
-def renamed(layer, name):
-    return type(layer).from_config({**layer.get_config(), "name": name})
-
-
-def is_dense(layer):
-    return isinstance(layer, layers.Conv2D) and layer.groups == 1
-
-
-def is_pointwise(layer):
-    return is_dense(layer) and layer.kernel_size == (1, 1) and layer.strides == (1, 1)
-
-
-def is_linear(layer):
-    return layer.activation is keras.activations.linear
-
-
-def kernel_and_bias(layer):
-    kernel = layer.kernel.numpy()
-    outputs = kernel.shape[2] if isinstance(layer, layers.DepthwiseConv2D) else kernel.shape[3]
-    return kernel, layer.bias.numpy() if layer.use_bias else np.zeros(outputs, np.float32)
-
-
-def convolve(x, layer, kernel, bias, name, **changes):
-    """Return the output for `x` of a convolution like `layer` with other weights; `bias` may be None. `changes` are
-    arguments of the layer."""
-    changes = {"use_bias": bias is not None, "name": name, **changes}
-    convolution = type(layer).from_config({**layer.get_config(), **changes})
-    result = convolution(x)
-    convolution.set_weights([kernel] if bias is None else [kernel, bias])
-    return result
+def before_last_resize(model):
+    """Return (scores, last layer) of a model that ends with a `BilinearResize` of its scores, a symbolic tensor (None,
+    height, width, classes); (output, None) of another model."""
+    last = Graph(model).producer(model.output)
+    return (first_input(last), last) if isinstance(last, BilinearResize) else (model.output, None)

@@ -7,7 +7,7 @@ computes: it is for comparing with published numbers.
 import numpy as np
 
 from keras_liteseg.errors import UserError
-from keras_liteseg.graph.size import at_size
+from keras_liteseg.graph import at_size
 from keras_liteseg.inference.keras_predictor import keras_predictor
 from keras_liteseg.inference.load import load_predictor
 from keras_liteseg.inference.predictor import logits_at

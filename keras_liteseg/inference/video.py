@@ -112,7 +112,7 @@ def video_writer(path, rate, size):
     """
     with atomic_path(path) as temporary:
         # H.264 would need an encoder that OpenCV's packages leave out.
-        writer = cv2.VideoWriter(str(temporary), cv2.VideoWriter_fourcc(*"mp4v"), rate, size[::-1])
+        writer = cv2.VideoWriter(str(temporary), cv2.VideoWriter.fourcc(*"mp4v"), rate, size[::-1])
         if not writer.isOpened():
             raise UserError(f"OpenCV cannot write an MPEG-4 video of {size[0]}x{size[1]} pixels at {rate:g} frames/s.")
         try:

@@ -5,13 +5,13 @@ import zipfile
 import keras
 
 from keras_liteseg.errors import UserError
-from keras_liteseg.files import atomic_path
+from keras_liteseg.files import AnyPath, atomic_path
 from keras_liteseg.metadata import Metadata
 
 _MEMBER = "keras_liteseg.json"
 
 
-def save_model(model, path, metadata):
+def save_model(model: keras.Model, path: AnyPath, metadata: Metadata) -> None:
     """Write `model` with its `Metadata` to `path`, a `.keras` file that `keras.saving.load_model` reads too.
 
     Raises:
@@ -23,7 +23,7 @@ def save_model(model, path, metadata):
             archive.writestr(_MEMBER, metadata.to_json())
 
 
-def load_model(path):
+def load_model(path: AnyPath) -> tuple[keras.Model, Metadata]:
     """Return (model, metadata) of a file that `save_model` wrote.
 
     Raises:
@@ -36,7 +36,7 @@ def load_model(path):
         raise UserError(f"{path} is damaged ({_first_line(error)}); save or copy it again.") from error
 
 
-def read_metadata(path):
+def read_metadata(path: AnyPath) -> Metadata:
     """Return the `Metadata` of a `.keras` file.
 
     Raises:
@@ -55,5 +55,5 @@ def read_metadata(path):
         raise UserError(f"{path} is no Keras model file or is damaged; save or copy it again.") from error
 
 
-def _first_line(error):
+def _first_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0]

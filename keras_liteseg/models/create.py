@@ -1,20 +1,25 @@
 """Networks with weights: random ones, those that we publish, or a backbone's."""
 
+from typing import Any
+
+import keras
+
 from keras_liteseg.checkpoints.backbone import load_backbone
+from keras_liteseg.files import AnyPath
 from keras_liteseg.models.pretrained import load_pretrained, read_card
-from keras_liteseg.networks.registry import build_network, resolved_name
+from keras_liteseg.networks.registry import ImageShape, build_network, resolved_name
 
 
 def create_model(
-    name,
-    input_shape=(512, 1024, 3),
-    num_classes=None,
-    aux_heads=False,
-    head=None,
-    weights=None,
-    backbone_weights=None,
-    **options,
-):
+    name: str,
+    input_shape: ImageShape = (512, 1024, 3),
+    num_classes: int | None = None,
+    aux_heads: bool = False,
+    head: str | None = None,
+    weights: str | None = None,
+    backbone_weights: AnyPath | None = None,
+    **options: Any,
+) -> keras.Model:
     """Build a network.
 
     Args:
@@ -30,7 +35,7 @@ def create_model(
             `keras_liteseg.models.pretrained.list_pretrained`. By default all weights are random.
         backbone_weights: weights that the backbone starts from, a file or "imagenet" to download them; see
             `keras_liteseg.checkpoints.load_backbone`.
-        **options: arguments of the network itself, see its function in `keras_liteseg.models`.
+        **options: arguments of the network itself, see its function in `keras_liteseg.networks`.
 
     Returns:
         A `keras.Model` from normalized float images (N, height, width, 3), see `model_spec(name).mean` and `.std`, to

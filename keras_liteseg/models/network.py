@@ -2,9 +2,13 @@
 
 import pathlib
 
+import keras
+
+from keras_liteseg.classes import ClassList
 from keras_liteseg.datasets.cityscapes import CLASSES as CITYSCAPES_CLASSES
 from keras_liteseg.errors import UserError
-from keras_liteseg.graph.size import at_size
+from keras_liteseg.files import AnyPath
+from keras_liteseg.graph import at_size
 from keras_liteseg.metadata import Metadata
 from keras_liteseg.models.archive import load_model
 from keras_liteseg.models.create import create_model
@@ -13,7 +17,12 @@ from keras_liteseg.models.weights import load_checkpoint
 from keras_liteseg.networks.registry import check_input_shape, list_models, model_spec
 
 
-def load_network(model, checkpoint=None, input_size=None, classes=None):
+def load_network(
+    model: AnyPath,
+    checkpoint: AnyPath | None = None,
+    input_size: tuple[int, int] | None = None,
+    classes: ClassList | None = None,
+) -> tuple[keras.Model, Metadata]:
     """Return (Keras model at `input_size`, metadata) of a `.keras` file or a registered name.
 
     A registered name gets `classes`, or without a data set the classes of Cityscapes; without a checkpoint its weights
@@ -33,7 +42,7 @@ def load_network(model, checkpoint=None, input_size=None, classes=None):
     spec = model_spec(str(model))
     if checkpoint and (str(model), str(checkpoint)) in list_pretrained():
         card = read_card(str(model), str(checkpoint))
-        return create_model(str(model), (*(input_size or card.input_size), 3), weights=checkpoint), card.metadata
+        return create_model(str(model), (*(input_size or card.input_size), 3), weights=str(checkpoint)), card.metadata
     if checkpoint and str(checkpoint).endswith(".keras"):
         raise UserError(f"{checkpoint} is a whole model: give it as --model and leave out --checkpoint.")
     if input_size is None:

@@ -4,12 +4,15 @@ import dataclasses
 import json
 import pathlib
 
+import keras
+
 from keras_liteseg.checkpoints.assign import assign_state_dict
 from keras_liteseg.checkpoints.files import read_weights
 from keras_liteseg.errors import UserError
 from keras_liteseg.metadata import Metadata
 
-FOLDER = pathlib.Path(__file__).resolve().parents[2] / "pretrained"
+# In the repository a link to its `pretrained/`; in an installed package the files themselves.
+FOLDER = (pathlib.Path(__file__).parents[1] / "pretrained").resolve()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,16 +26,17 @@ class Card:
     """
 
     metadata: Metadata
-    input_size: tuple
+    input_size: tuple[int, int]
     path: pathlib.Path
 
 
-def list_pretrained():
+def list_pretrained() -> list[tuple[str, str]]:
     """Return the published networks as a sorted list of (model name, data set)."""
-    return sorted(tuple(path.stem.rsplit("-", 1)) for path in FOLDER.glob("*.json"))
+    names = (path.stem.rpartition("-") for path in FOLDER.glob("*.json"))
+    return sorted((model, data) for model, _, data in names)
 
 
-def read_card(model, data):
+def read_card(model: str, data: str) -> Card:
     """Return the `Card` of published weights.
 
     Raises:
@@ -51,7 +55,7 @@ def read_card(model, data):
     return Card(metadata, tuple(card["input_size"]), path.with_suffix(".safetensors"))
 
 
-def load_pretrained(model, data):
+def load_pretrained(model: keras.Model, data: str) -> None:
     """Load published weights into a model of `create_model`, in place.
 
     Raises:

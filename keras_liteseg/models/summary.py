@@ -7,7 +7,9 @@ import argparse
 import dataclasses
 import math
 import sys
+from collections.abc import Iterator, Sequence
 
+import keras
 from keras import layers
 
 from keras_liteseg import cli
@@ -37,7 +39,7 @@ class Summary:
     output_stride: int
 
 
-def summarize(name, input_size, num_classes=19):
+def summarize(name: str, input_size: tuple[int, int], num_classes: int = 19) -> Summary:
     """Return the `Summary` of a registered network.
 
     Raises:
@@ -50,12 +52,12 @@ def summarize(name, input_size, num_classes=19):
     )
 
 
-def count_parameters(model):
+def count_parameters(model: keras.Model) -> int:
     """Return the number of trainable parameters."""
     return sum(math.prod(variable.shape) for variable in model.trainable_variables)
 
 
-def count_macs(model):
+def count_macs(model: keras.Model) -> int:
     """Return the multiply-accumulates of the convolutions of a model of static size, for one image."""
     return sum(
         math.prod(layer.output.shape[1:3]) * math.prod(layer.kernel.shape)
@@ -64,7 +66,7 @@ def count_macs(model):
     )
 
 
-def summaries(pattern, input_size, num_classes=19):
+def summaries(pattern: str, input_size: tuple[int, int], num_classes: int = 19) -> Iterator[tuple[str, Summary | None]]:
     """Yield (name, `Summary`) of the networks that match `pattern`; None for one that cannot take `input_size`.
 
     Raises:
@@ -78,7 +80,7 @@ def summaries(pattern, input_size, num_classes=19):
         yield name, summarize(name, input_size, num_classes) if fits else None
 
 
-def line(name, summary):
+def line(name: str, summary: Summary | None) -> str:
     """Return the line of the table for a pair of `summaries`."""
     if summary is None:
         return f"{name:<20} needs height and width that are multiples of {model_spec(name).size_multiple}"
@@ -87,7 +89,7 @@ def line(name, summary):
     return ROW.format(name, *cells)
 
 
-def main(arguments=None):
+def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser("python -m keras_liteseg.models.summary", description="Size and cost of networks.")
     parser.add_argument("--models", default="*", metavar="PATTERN", help="names, with shell wildcards")
     parser.add_argument("--input_size", default="512x1024", metavar="HEIGHTxWIDTH", help="size that MACs are for")

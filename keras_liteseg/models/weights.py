@@ -2,15 +2,18 @@
 
 import pathlib
 
+import keras
+
 from keras_liteseg.checkpoints.assign import assign_backbone, assign_state_dict, aux_layers, class_layers
 from keras_liteseg.checkpoints.backbone import backbone_prefix, holds_backbone, plain_names
 from keras_liteseg.checkpoints.files import read_weights
 from keras_liteseg.errors import UserError
+from keras_liteseg.files import AnyPath
 from keras_liteseg.models import archive
 from keras_liteseg.models.pretrained import list_pretrained, read_card
 
 
-def load_checkpoint(model, path):
+def load_checkpoint(model: keras.Model, path: AnyPath) -> list[str]:
     """Load the weights in `path` into `model`, in place. Nothing in the file is ever executed.
 
     Args:
@@ -28,17 +31,17 @@ def load_checkpoint(model, path):
         UserError: the file cannot be read, asks for anything but tensors, or does not fit the model; the message names
             the entries.
     """
-    path = _existing(path)
-    if path.name.endswith(".keras"):
-        _copy_weights(archive.load_model(path)[0], model, path)
+    file = _existing(path)
+    if file.name.endswith(".keras"):
+        _copy_weights(archive.load_model(file)[0], model, file)
         return []
-    if path.name.endswith(".weights.h5"):
-        _load_h5(model, path)
+    if file.name.endswith(".weights.h5"):
+        _load_h5(model, file)
         return []
-    return _assign_any(model, path, new_classes=False)
+    return _assign_any(model, file, new_classes=False)
 
 
-def initialize_from(model, path):
+def initialize_from(model: keras.Model, path: AnyPath) -> list[str]:
     """Load what fits from a checkpoint that may be for other classes, to fine-tune from it.
 
     Args:
@@ -55,20 +58,20 @@ def initialize_from(model, path):
     """
     if (model.name, str(path)) in list_pretrained():
         path = read_card(model.name, str(path)).path
-    path = _existing(path)
-    if path.name.endswith(".keras"):
-        return _copy_weights(archive.load_model(path)[0], model, path, new_classes=True)
-    return _assign_any(model, path, new_classes=True)
+    file = _existing(path)
+    if file.name.endswith(".keras"):
+        return _copy_weights(archive.load_model(file)[0], model, file, new_classes=True)
+    return _assign_any(model, file, new_classes=True)
 
 
-def _existing(path):
+def _existing(path: AnyPath) -> pathlib.Path:
     path = pathlib.Path(path)
     if not path.is_file():
         raise UserError(f"There is no checkpoint file {path}. Check the path.")
     return path
 
 
-def _assign_any(model, path, new_classes):
+def _assign_any(model: keras.Model, path: pathlib.Path, new_classes: bool) -> list[str]:
     state = read_weights(path)
     if holds_backbone(model, state):
         prefix = backbone_prefix(model)
@@ -77,7 +80,7 @@ def _assign_any(model, path, new_classes):
     return assign_state_dict(model, state, str(path), new_classes)
 
 
-def _copy_weights(donor, model, path, new_classes=False):
+def _copy_weights(donor: keras.Model, model: keras.Model, path: pathlib.Path, new_classes: bool = False) -> list[str]:
     """Copy weights layer by layer; return the names of the layers that could not be filled, which only layers that
     depend on the classes and auxiliary heads may be, and they only with `new_classes`."""
     donors = {layer.name: layer.get_weights() for layer in donor.layers if layer.weights}
@@ -100,7 +103,7 @@ def _copy_weights(donor, model, path, new_classes=False):
     return list(misfits)
 
 
-def _load_h5(model, path):
+def _load_h5(model: keras.Model, path: pathlib.Path) -> None:
     before = model.get_weights()
     try:
         model.load_weights(path)

@@ -241,6 +241,14 @@ def batch_norm(x, name, momentum=BN_MOMENTUM):
     return BatchNormalization(epsilon=BN_EPSILON, momentum=momentum, name=name)(x)
 
 
+def conv_bn_relu(x, filters, kernel_size, name, strides=1, init=kaiming_normal):
+    """Convolution without bias, batch normalization and ReLU, with `_conv`, `_bn` and `_relu` behind `name`; `init` as
+    for `conv`."""
+    x = conv(x, filters, kernel_size, f"{name}_conv", strides=strides, init=init)
+    x = batch_norm(x, f"{name}_bn")
+    return layers.ReLU(name=f"{name}_relu")(x)
+
+
 def max_pool(x, kernel_size, strides, name):
     """Max pooling padded by (kernel_size - 1) / 2 on every side. `x` must not be negative (a ReLU output): the padding
     is zero where PyTorch takes minus infinity."""

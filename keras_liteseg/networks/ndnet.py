@@ -28,11 +28,10 @@ from keras_liteseg.networks.backbones.ndnet import (
     NDNET29W,
     NDNET45,
     NDNET61,
-    conv_bn_relu,
     ndnet_backbone,
     separable_bn_relu,
 )
-from keras_liteseg.networks.layers import BilinearResize, conv, depthwise_conv
+from keras_liteseg.networks.layers import BilinearResize, conv, conv_bn_relu, depthwise_conv
 from keras_liteseg.networks.registry import register
 
 HEAD_WIDTH = 64

@@ -6,11 +6,14 @@ from keras_liteseg.networks.layers import batch_norm, conv, depthwise_conv, kaim
 
 
 def conv_bn(x, filters, kernel_size, name, use_bias=False):
+    """Convolution and batch normalization, the attributes `_conv` and `_batch_norm` of the module `name`."""
     x = conv(x, filters, kernel_size, f"{name}__conv", use_bias=use_bias)
     return batch_norm(x, f"{name}__batch_norm")
 
 
 def conv_bn_relu(x, filters, kernel_size, name, use_bias=False):
+    """PaddleSeg's ConvBNReLU, whose parts have other names than those of `keras_liteseg.networks.layers.conv_bn_relu`
+    and whose convolution may have a bias."""
     x = conv_bn(x, filters, kernel_size, name, use_bias)
     return layers.ReLU(name=f"{name}_relu")(x)
 

@@ -4,9 +4,17 @@ import dataclasses
 import fnmatch
 import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from keras_liteseg.errors import UserError, nearest
+
+if TYPE_CHECKING:
+    import keras  # takes seconds, and names need none of it
+
+
+ImageShape = Sequence[int | None]
+"""(height, width, 3); height and width may be None, for any."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,8 +31,8 @@ class ModelSpec:
     """
 
     build: Callable
-    mean: tuple
-    std: tuple
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
     output_stride: int
     size_multiple: int = 1
     aux_size_multiple: int = 1
@@ -35,13 +43,13 @@ class ModelSpec:
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
-_SPECS = {}
-_ALIASES = {}
-_FAMILIES = {}
+_SPECS: dict[str, ModelSpec] = {}
+_ALIASES: dict[str, str] = {}
+_FAMILIES: dict[re.Pattern[str], Callable[..., ModelSpec | None]] = {}
 _COMMON_ARGUMENTS = ("input_shape", "num_classes", "aux_heads")
 
 
-def register(name, *, aliases=(), **attributes):
+def register(name: str, *, aliases: Iterable[str] = (), **attributes: Any) -> Callable[[Callable], Callable]:
     """Return a decorator that registers `build(input_shape, num_classes, aux_heads, **options)` as `name`.
 
     Args:
@@ -49,7 +57,7 @@ def register(name, *, aliases=(), **attributes):
         **attributes: the other attributes of its `ModelSpec`.
     """
 
-    def decorate(build):
+    def decorate(build: Callable) -> Callable:
         register_spec(name, ModelSpec(build, **attributes))
         _ALIASES.update(dict.fromkeys(aliases, name))
         return build
@@ -57,44 +65,46 @@ def register(name, *, aliases=(), **attributes):
     return decorate
 
 
-def register_spec(name, entry):
-    """Register an `ModelSpec` that is made already."""
-    _SPECS[name] = entry
+def register_spec(name: str, spec: ModelSpec) -> None:
+    """Register a `ModelSpec` that is made already."""
+    _SPECS[name] = spec
 
 
-def register_family(pattern):
-    """Return a decorator that registers a family: `entry(*groups)` gives the `ModelSpec` of any name that `pattern`, a
+def register_family(pattern: str) -> Callable[[Callable], Callable]:
+    """Return a decorator that registers a family: `spec(*groups)` gives the `ModelSpec` of any name that `pattern`, a
     regular expression, matches as a whole. `list_models` does not list such names."""
 
-    def decorate(entry):
-        _FAMILIES[re.compile(pattern)] = entry
-        return entry
+    def decorate(spec: Callable) -> Callable:
+        _FAMILIES[re.compile(pattern)] = spec
+        return spec
 
     return decorate
 
 
-def list_models(pattern="*"):
+def list_models(pattern: str = "*") -> list[str]:
     """Return the sorted names of the networks that match `pattern`, a shell wildcard such as 'ndnet*'."""
     return sorted(fnmatch.filter(_SPECS, pattern))
 
 
-def model_spec(name):
+def model_spec(name: str) -> ModelSpec:
     """Return the `ModelSpec` of a name or an alias.
 
     Raises:
         UserError: there is no such network; the message shows the nearest names.
     """
     name = resolved_name(name)
-    return _SPECS.get(name) or _family_entry(name)
+    spec = _SPECS.get(name) or _family_spec(name)
+    assert spec is not None  # `resolved_name` has refused other names
+    return spec
 
 
-def _family_entry(name):
+def _family_spec(name: str) -> ModelSpec | None:
     """Return the `ModelSpec` of a member of a family, or None."""
-    matches = ((entry, pattern.fullmatch(str(name))) for pattern, entry in _FAMILIES.items())
-    return next((entry(*match.groups()) for entry, match in matches if match), None)
+    matches = ((spec, pattern.fullmatch(str(name))) for pattern, spec in _FAMILIES.items())
+    return next((spec(*match.groups()) for spec, match in matches if match), None)
 
 
-def resolved_name(name, head=None):
+def resolved_name(name: str, head: str | None = None) -> str:
     """Return the registered name of a name that may be an alias, with the head of an NDNet appended.
 
     Raises:
@@ -102,12 +112,19 @@ def resolved_name(name, head=None):
     """
     name = name if head is None else f"{name}_{head}"
     resolved = _ALIASES.get(name, name)
-    if resolved not in _SPECS and not _family_entry(resolved):
+    if resolved not in _SPECS and not _family_spec(resolved):
         raise UserError(f"There is no model '{name}'. The nearest names: {nearest(str(name), _SPECS)}.")
     return resolved
 
 
-def build_network(name, input_shape=(512, 1024, 3), num_classes=19, aux_heads=False, head=None, **options):
+def build_network(
+    name: str,
+    input_shape: ImageShape = (512, 1024, 3),
+    num_classes: int = 19,
+    aux_heads: bool = False,
+    head: str | None = None,
+    **options: Any,
+) -> "keras.Model":
     """Build a network with random weights; arguments, result and errors as `keras_liteseg.create_model`."""
     name = resolved_name(name, head)
     spec = model_spec(name)
@@ -120,22 +137,22 @@ def build_network(name, input_shape=(512, 1024, 3), num_classes=19, aux_heads=Fa
     return spec.build(input_shape=input_shape, num_classes=num_classes, aux_heads=aux_heads, **options)
 
 
-def _options(entry):
+def _options(spec: ModelSpec) -> str:
     """Say which options of its own a network has."""
-    own = [option for option in inspect.signature(entry.build).parameters if option not in _COMMON_ARGUMENTS]
+    own = [option for option in inspect.signature(spec.build).parameters if option not in _COMMON_ARGUMENTS]
     return f"its options are {', '.join(own)}" if own else "it has none"
 
 
-def check_input_shape(name, input_shape, aux_heads=False):
+def check_input_shape(name: str, input_shape: ImageShape, aux_heads: bool = False) -> None:
     """Refuse an input shape that `create_model` would refuse.
 
     Raises:
         UserError: there is no such network, or it cannot take the shape; the message shows the nearest legal sizes.
     """
-    entry = model_spec(name)
+    spec = model_spec(name)
     check_image_shape(name, input_shape)
-    multiple = entry.aux_size_multiple if aux_heads else entry.size_multiple
-    least = max(entry.min_length, multiple)
+    multiple = spec.aux_size_multiple if aux_heads else spec.size_multiple
+    least = max(spec.min_length, multiple)
     lengths = [length for length in input_shape[:2] if length is not None]
     if all(length >= least and length % multiple == 0 for length in lengths):
         return
@@ -151,7 +168,7 @@ def check_input_shape(name, input_shape, aux_heads=False):
     )
 
 
-def check_image_shape(name, input_shape):
+def check_image_shape(name: str, input_shape: ImageShape) -> None:
     """Raise a `UserError` unless `input_shape` is (height, width, 3), the first two positive or None."""
     if len(input_shape) != 3 or input_shape[2] != 3:
         raise UserError(f"input_shape is {input_shape}; '{name}' takes (height, width, 3), an RGB image.")
@@ -160,12 +177,12 @@ def check_image_shape(name, input_shape):
             raise UserError(f"input_shape is {input_shape}; height and width must be positive whole numbers.")
 
 
-def check_num_classes(num_classes):
+def check_num_classes(num_classes: int) -> None:
     """Raise a `UserError` unless `num_classes` is a whole number of 2 or more."""
     if not isinstance(num_classes, int) or num_classes < 2:
         raise UserError(f"num_classes is {num_classes!r}; a network needs a whole number of classes, 2 or more.")
 
 
-def nearest_lengths(length, multiple, least):
+def nearest_lengths(length: int, multiple: int, least: int) -> tuple[int, int]:
     """Return the nearest legal lengths (at most `length` where possible, at least `length`)."""
     return max(length // multiple * multiple, least), max(-(-length // multiple) * multiple, least)

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
+from keras_liteseg.graph import copy_model
 from keras_liteseg.quantization.simulate import rounded_kernel
 
 
@@ -18,8 +19,7 @@ def correct_biases(model, images):
         model: a functional model without batch normalization.
         images: list of normalized images, float32 (N, height, width, 3), as calibration data.
     """
-    copy = keras.models.clone_model(model)
-    copy.set_weights(model.get_weights())
+    copy = copy_model(model)
     convolutions = [
         layer for layer in copy.layers if isinstance(layer, layers.Conv2D | layers.DepthwiseConv2D) and layer.use_bias
     ]

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
+from keras_liteseg.graph import Graph, first_input
 from keras_liteseg.networks.backbones.shufflenet import ChannelShuffle
 from keras_liteseg.networks.layers import BilinearResize, ExclusivePooling2D
 
@@ -40,9 +41,9 @@ def quantized_layers(model):
 def fused_operations(model):
     """Return {layer name: name of the layer that its operation in TFLite ends with}: of the ReLU that is fused into
     it, or its own. Layers that keep their input's scale are left out."""
-    consumers, ends = _consumers(model), {}
+    graph, ends = Graph(model), {}
     for layer in model.layers:
-        following = consumers.get(id(layer.output), [])
+        following = graph.readers(layer.output)
         if isinstance(layer, _FUSED_WITH_RELU) and len(following) == 1 and isinstance(following[0], layers.ReLU):
             ends[layer.name] = following[0].name
         elif not isinstance(layer, SCALE_KEEPING):
@@ -51,28 +52,18 @@ def fused_operations(model):
 
 
 def all_ranges(model, ranges):
-    """Return `ranges` with those of the layers that `keras_liteseg.graph.restructure.restructure_at_size` added: each
+    """Return `ranges` with those of the layers that `keras_liteseg.graph.restructure_at_size` added: each
     has the range of its input."""
     ranges, tensors = dict(ranges), {}
     wanted = {layer.name for layer in quantized_layers(model)}
     for layer in model.layers:
         if layer.name in wanted and layer.name not in ranges:
-            ranges[layer.name] = tensors[id(layer._inbound_nodes[0].input_tensors[0])]
+            ranges[layer.name] = tensors[id(first_input(layer))]
         if layer.name in ranges:
             tensors[id(layer.output)] = ranges[layer.name]
         elif isinstance(layer, SCALE_KEEPING):
-            tensors[id(layer.output)] = tensors[id(layer._inbound_nodes[0].input_tensors[0])]
+            tensors[id(layer.output)] = tensors[id(first_input(layer))]
     return ranges
-
-
-def _consumers(model):
-    """Return {id of a tensor: the layers that take it}."""
-    consumers = {}
-    for layer in model.layers:
-        for node in layer._inbound_nodes[:1]:
-            for tensor in node.input_tensors:
-                consumers.setdefault(id(tensor), []).append(layer)
-    return consumers
 
 
 def share_ranges(model, ranges):
@@ -82,17 +73,16 @@ def share_ranges(model, ranges):
     is rounded once instead of twice, and needs no operation for it. An input that other layers take too keeps its finer
     range, but at least a hundredth of the concatenation's: XNNPACK brings a scale up at most 128 times.
     """
-    ranges, consumers = dict(ranges), _consumers(model)
-    producers = {id(layer.output): layer for layer in model.layers}
+    ranges, graph = dict(ranges), Graph(model)
     # The last one first, because an input may be a concatenation itself.
     for layer in reversed(model.layers):
         if isinstance(layer, layers.Concatenate):
             for tensor in layer.input:
-                alone = len(consumers[id(tensor)]) == 1
-                while isinstance(producers[id(tensor)], SCALE_KEEPING):
-                    tensor = producers[id(tensor)]._inbound_nodes[0].input_tensors[0]
-                    alone = alone and len(consumers[id(tensor)]) == 1
-                producer = producers[id(tensor)]
+                alone = len(graph.readers(tensor)) == 1
+                while isinstance(graph.producer(tensor), SCALE_KEEPING):
+                    tensor = first_input(graph.producer(tensor))
+                    alone = alone and len(graph.readers(tensor)) == 1
+                producer = graph.producer(tensor)
                 low, high = ranges[producer.name]
                 wanted = (ranges[layer.name][1] - ranges[layer.name][0]) / 100
                 if alone and not isinstance(producer, layers.InputLayer):

@@ -14,6 +14,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
+from keras_liteseg.graph import copy_model, input_tensors
 from keras_liteseg.networks.backbones.shufflenet import ChannelShuffle
 from keras_liteseg.networks.layers import BilinearResize, ExclusivePooling2D
 from keras_liteseg.networks.sppm import AdaptiveAveragePooling2D
@@ -48,8 +49,7 @@ def equalize(model, images):
     Returns:
         A functional model with the same layer names.
     """
-    copy = keras.models.clone_model(model)
-    copy.set_weights(model.get_weights())
+    copy = copy_model(model)
     groups = _ChannelGroups(copy)
     ranges = channel_ranges(copy, images)
     factors = _factors(groups, ranges)
@@ -85,7 +85,7 @@ class _ChannelGroups:
         self.convolutions = []
         tensors = {}
         for layer in model.layers:
-            sources = [tensors[id(x)] for x in _input_tensors(layer)]
+            sources = [tensors[id(x)] for x in input_tensors(layer)]
             if isinstance(layer, layers.Conv2D | layers.DepthwiseConv2D):
                 self.convolutions.append(layer)
                 self.inputs[layer.name] = sources[0]
@@ -167,10 +167,3 @@ def _rescale(layer, input_factors, output_factors):
 def _is_plain_relu(layer):
     """A ReLU6 clips at 6, whatever the factor."""
     return isinstance(layer, layers.ReLU) and layer.max_value is None and not layer.threshold
-
-
-def _input_tensors(layer):
-    if isinstance(layer, layers.InputLayer):
-        return []
-    inputs = layer.input
-    return inputs if isinstance(inputs, list) else [inputs]

@@ -1,10 +1,10 @@
 """Normalization under which the 8-bit values of a picture are int8 values exactly."""
 
-import keras
 import numpy as np
 from keras import layers
 
 from keras_liteseg.errors import UserError
+from keras_liteseg.graph import copy_model, first_input
 from keras_liteseg.networks.layers import BilinearResize
 
 
@@ -29,7 +29,7 @@ def byte_input(model, metadata):
     old_mean, old_std = np.array(metadata.mean), np.array(metadata.std)
     steps = int(255 * old_mean.mean() + 0.5)
     mean, std = steps / 255, float(old_std.mean())
-    model = _copy(model)
+    model = copy_model(model)
     for layer in _first_convolutions(model):
         kernel, bias = layer.get_weights()
         shift = (mean - old_mean) / old_std
@@ -39,18 +39,11 @@ def byte_input(model, metadata):
     return model, metadata, (-steps * step, (255 - steps) * step)
 
 
-def _copy(model):
-    copy = keras.models.clone_model(model)
-    copy.set_weights(model.get_weights())
-    return copy
-
-
 def _first_convolutions(model):
     """Return the convolutions that read the input, padded or resized."""
     inputs, found = {id(model.input)}, []
     for layer in model.layers[1:]:
-        # A resize reads its second input for the size alone.
-        if id(layer._inbound_nodes[0].input_tensors[0]) not in inputs:
+        if id(first_input(layer)) not in inputs:
             continue
         if isinstance(layer, layers.ZeroPadding2D | BilinearResize):
             inputs.add(id(layer.output))

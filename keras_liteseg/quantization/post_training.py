@@ -1,7 +1,6 @@
 """Post-training quantization: scales from calibration images, no training step."""
 
-from keras_liteseg.graph.fold import fold_batch_norm
-from keras_liteseg.graph.restructure import restructure_any_size
+from keras_liteseg.graph import fold_batch_norm, restructure_any_size
 from keras_liteseg.inference.predictor import calibration_images
 from keras_liteseg.quantization.bias_correction import correct_biases
 from keras_liteseg.quantization.calibration import calibrate

@@ -4,6 +4,9 @@ import keras
 import numpy as np
 from keras import layers
 
+from keras_liteseg.graph import input_tensors
+from keras_liteseg.graph.dilation import native_clone
+from keras_liteseg.graph.keras_private import producer_of
 from keras_liteseg.quantization.calibration import fused_operations
 
 
@@ -26,35 +29,6 @@ class FakeQuantize(layers.Layer):
 
     def get_config(self):
         return {**super().get_config(), "low": self.low, "high": self.high}
-
-
-@keras.saving.register_keras_serializable("keras_liteseg")
-class NativeDepthwiseConv2D(layers.DepthwiseConv2D):
-    """Depthwise convolution as TensorFlow's native dilated op.
-
-    Keras's own dilated form is three ops (space to batch, convolution, batch to space), which the converter fuses only
-    where no fake quantization stands between and no other convolution shares the first op. The native op has no
-    gradient on a CPU, so it is for export only.
-    """
-
-    def call(self, inputs):
-        import tensorflow as tf
-
-        result = tf.raw_ops.DepthwiseConv2dNative(
-            input=inputs,
-            filter=self.kernel,
-            strides=[1, *self.strides, 1],
-            padding=self.padding.upper(),
-            dilations=[1, *self.dilation_rate, 1],
-        )
-        return result + self.bias if self.use_bias else result
-
-
-def native_dilation(model):
-    """Return a copy of `model` in which every dilated depthwise convolution is a `NativeDepthwiseConv2D`."""
-    copy = keras.models.clone_model(model, clone_function=_native_clone)
-    copy.set_weights(model.get_weights())
-    return copy
 
 
 def simulate_int8(model, ranges, float_layers=()):
@@ -85,7 +59,7 @@ def simulate_int8(model, ranges, float_layers=()):
     def call(layer, *args, **kwargs):
         return quantize(layer.name, layer(*map(quantized_input, args), **kwargs))
 
-    copy = keras.models.clone_model(model, clone_function=_native_clone, call_function=call)
+    copy = keras.models.clone_model(model, clone_function=native_clone, call_function=call)
     set_rounded_weights(copy, model, {layer.name for layer in model.layers} - floating(model, float_layers))
     return copy
 
@@ -100,7 +74,7 @@ def floating(model, float_layers):
     unquantized = {ends[name] for name in float_layers}
     found, tensors = set(), set()
     for layer in model.layers:
-        read = any(id(tensor) in tensors for node in layer._inbound_nodes[:1] for tensor in node.input_tensors)
+        read = any(id(tensor) in tensors for tensor in input_tensors(layer))
         end = ends.get(layer.name)
         if read or end in unquantized:
             found.add(layer.name)
@@ -121,13 +95,8 @@ def set_rounded_weights(simulated, model, names=None):
             layer.set_weights([kernel, *bias])
 
 
-def _native_clone(layer):
-    native = isinstance(layer, layers.DepthwiseConv2D) and max(layer.dilation_rate) > 1
-    return (NativeDepthwiseConv2D if native else type(layer)).from_config(layer.get_config())
-
-
 def _is_input(tensor):
-    return isinstance(tensor, keras.KerasTensor) and isinstance(tensor._keras_history.operation, layers.InputLayer)
+    return isinstance(tensor, keras.KerasTensor) and isinstance(producer_of(tensor), layers.InputLayer)
 
 
 def rounded_kernel(kernel, depthwise):

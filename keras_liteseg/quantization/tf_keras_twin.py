@@ -11,6 +11,7 @@ import tensorflow as tf
 import tf_keras
 
 from keras_liteseg.errors import UserError
+from keras_liteseg.graph import input_tensors
 from keras_liteseg.networks.layers import GroupedConv2D
 
 
@@ -53,8 +54,7 @@ def tf_keras_twin(model, wrap=lambda twin, layer: twin, make=tf_keras.Model):
         if isinstance(layer, keras.layers.InputLayer):
             tensors[id(layer.output)] = twin.output
             continue
-        sources = layer.input if isinstance(layer.input, list) else [layer.input]
-        inputs = [tensors[id(source)] for source in sources]
+        inputs = [tensors[id(source)] for source in input_tensors(layer)]
         twin.build([x.shape for x in inputs] if len(inputs) > 1 else inputs[0].shape)
         if twin.weights:
             twin.set_weights(layer.get_weights())

@@ -45,7 +45,7 @@ def contact_sheet(dataset, augmentation, count=8, seed=0):
     if count < 1:
         raise UserError(f"A preview of {count} samples is empty; give 1 or more.")
     images, masks = zip(*map(training_samples(dataset, augmentation, seed), range(count)))
-    size = _tile_size(augmentation.crop)
+    size = _tile_size(augmentation.crop_size)
     tiles = [
         resize_image(picture, size)
         for image, mask in zip(images, masks, strict=True)

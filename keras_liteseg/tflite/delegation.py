@@ -4,7 +4,7 @@ import dataclasses
 import math
 
 from keras_liteseg.tflite.flatbuffer import describe
-from keras_liteseg.tflite.partitions import left_out
+from keras_liteseg.tflite.partitions import left_out, op_details
 
 # LiteRT logs no reason for an op that XNNPACK refuses. These are the conditions that its documentation names
 # (tflite/delegates/xnnpack/README.md in the LiteRT repository); they only explain what the interpreter showed. The
@@ -54,7 +54,7 @@ def xnnpack_left_out(interpreter, model):
         return [describe(graph.tensors[index], model.buffers) for index in indices if index >= 0]
 
     found = []
-    for index, name in left_out(interpreter):
+    for index, name in left_out(op_details(interpreter)):
         op = graph.operators[index]
         found.append(LeftOut(index, name, _reason(name, tensors(op.inputs), tensors(op.outputs))))
     return tuple(found)

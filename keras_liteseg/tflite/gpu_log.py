@@ -1,7 +1,4 @@
-"""What LiteRT writes to stderr about its GPU accelerator.
-
-This file needs nothing: the benchmark ships it beside `edge/device/gpu_runner.py` to devices without this package.
-"""
+"""What LiteRT writes to stderr about its GPU accelerator."""
 
 import re
 

@@ -36,7 +36,7 @@ from keras_liteseg.tflite.flatbuffer import (
     shape_of,
 )
 from keras_liteseg.tflite.gpu import gpu
-from keras_liteseg.tflite.partitions import partitions
+from keras_liteseg.tflite.partitions import op_details, partitions
 
 
 @dataclasses.dataclass(frozen=True)
@@ -264,7 +264,7 @@ def _delegation(path, model):
         interpreter.allocate_tensors()
     except (RuntimeError, ValueError) as error:
         return None, (), str(error)
-    return partitions(interpreter), xnnpack_left_out(interpreter, model), None
+    return partitions(op_details(interpreter)), xnnpack_left_out(interpreter, model), None
 
 
 def _sentence(counts, noun, where):

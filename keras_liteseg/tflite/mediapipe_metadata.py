@@ -117,8 +117,9 @@ class _Tables:
             self._builder.PrependUOffsetTRelative(reference)
         return self._builder.EndVector()
 
-    def add(self, references, numbers={}):
+    def add(self, references, numbers=None):
         """Add a table with fields {number of the field: reference} and {number of the field: byte}."""
+        numbers = numbers or {}
         self._builder.StartObject(max([*references, *numbers]) + 1)
         for field, reference in references.items():
             self._builder.PrependUOffsetTRelativeSlot(field, reference, 0)

@@ -1,14 +1,21 @@
-"""Which ops of a loaded TFLite model the XNNPACK delegate took.
-
-This file needs nothing but a LiteRT interpreter: the benchmark ships it beside `edge/device/runner.py` to devices
-without this package.
-"""
+"""Which ops of a TFLite model the XNNPACK delegate took, from LiteRT's list of ops."""
 
 import collections
 
 
-def partitions(interpreter):
-    """Return how an interpreter, after `allocate_tensors()`, has split its main graph.
+def op_details(interpreter):
+    """Return LiteRT's list of the nodes of the main graph, of an interpreter after `allocate_tensors()`.
+
+    Returns:
+        [{"index", "op_name", "inputs", "outputs": numbers of tensors, ...}, ...]: the ops of the file, and one more
+        node, DELEGATE, for each partition that a delegate took.
+    """
+    # Private, but the only source.
+    return interpreter._get_ops_details()
+
+
+def partitions(ops):
+    """Return how LiteRT has split the main graph of a model whose `op_details` are `ops`.
 
     The delegate replaces connected groups of ops; every change between such a group and the built-in kernels costs a
     copy and a thread barrier, and the built-in kernels are slower themselves.
@@ -17,8 +24,8 @@ def partitions(interpreter):
         {"partitions": number of groups, "delegated_ops": number of ops inside them, "other_ops": ops left to the
         built-in kernels as [{"op": name, "count": number}, ...]}. No partition at all means that XNNPACK is not in use.
     """
-    delegates, nodes = _nodes(interpreter)
-    outside = collections.Counter(name for _, name in left_out(interpreter))
+    delegates, nodes = _nodes(ops)
+    outside = collections.Counter(name for _, name in left_out(ops))
     return {
         "partitions": len(delegates),
         "delegated_ops": len(nodes) - outside.total(),
@@ -26,9 +33,9 @@ def partitions(interpreter):
     }
 
 
-def left_out(interpreter):
+def left_out(ops):
     """Return [(number of the op in the main graph, its name), ...] of the ops that no delegate took, in order."""
-    delegates, nodes = _nodes(interpreter)
+    delegates, nodes = _nodes(ops)
 
     # A node belongs to a partition if it is reached backwards from the partition's outputs before its inputs.
     producer = {tensor: node for node in nodes for tensor in node["outputs"]}
@@ -46,8 +53,6 @@ def left_out(interpreter):
     return [(node["index"], node["op_name"]) for node in nodes if node["index"] not in inside]
 
 
-def _nodes(interpreter):
-    # Private, but the only source: it lists the original nodes and one more node, DELEGATE, per partition.
-    details = interpreter._get_ops_details()
-    delegates = [node for node in details if node["op_name"] == "DELEGATE"]
-    return delegates, [node for node in details if node["op_name"] != "DELEGATE"]
+def _nodes(ops):
+    delegates = [node for node in ops if node["op_name"] == "DELEGATE"]
+    return delegates, [node for node in ops if node["op_name"] != "DELEGATE"]

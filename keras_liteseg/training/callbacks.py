@@ -1,8 +1,9 @@
-"""What happens at the end of an epoch: validate and keep the best, save the state to resume from."""
+"""What happens at the end of an epoch: validate and keep the best, save the state to resume from, and show it."""
 
 import contextlib
 import json
 import math
+import sys
 import time
 
 import h5py
@@ -12,6 +13,8 @@ from keras_liteseg.errors import UserError
 from keras_liteseg.files import atomic_path, write_json
 from keras_liteseg.provenance import provenance
 from keras_liteseg.training.batch_norm_statistics import statistics
+from keras_liteseg.training.distribute import on_tensorflow
+from keras_liteseg.training.run_folder import TENSORBOARD_FOLDER
 
 
 @contextlib.contextmanager
@@ -53,13 +56,13 @@ class Validation(keras.callbacks.Callback):
         batches: what to evaluate it on.
         measure_statistics: see `averaged_weights`.
         state: `LastState` that holds the best mIoU.
-        save: function that is called whenever `val_miou` rises above that, or with `keep` after every epoch.
-        keep: 'best' or 'last'.
+        save: function that is called whenever `val_miou` rises above that, or after every epoch where the last is kept.
+        keep_epoch: 'best' or 'last'.
     """
 
-    def __init__(self, inference, batches, measure_statistics, state, save, keep="best"):
+    def __init__(self, inference, batches, measure_statistics, state, save, keep_epoch="best"):
         super().__init__()
-        self.keep = keep
+        self.keep_epoch = keep_epoch
         self.inference = inference
         self.batches = batches
         self.measure_statistics = measure_statistics
@@ -74,7 +77,7 @@ class Validation(keras.callbacks.Callback):
             )
         with averaged_weights(self.model, self.measure_statistics):
             values = self.inference.evaluate(self.batches, return_dict=True, verbose=0)
-            if values["miou"] > self.state.best or self.keep == "last":
+            if values["miou"] > self.state.best or self.keep_epoch == "last":
                 self.save()
             self.state.best = max(self.state.best, values["miou"])
         logs.update({f"val_{name}": value for name, value in values.items()})
@@ -139,3 +142,13 @@ class Journal(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         self.seconds.append(round(time.monotonic() - self.began, 3))
         write_json(self.path, provenance() | {"epoch_seconds": self.seconds})
+
+
+def tensorboard(folder):
+    """Return the TensorBoard callbacks: one on TensorFlow, which Keras writes the logs with, elsewhere none."""
+    return [keras.callbacks.TensorBoard(folder / TENSORBOARD_FOLDER, write_graph=False)] if on_tensorflow() else []
+
+
+def fit_verbosity():
+    """Return Keras's `verbose`: a bar on a terminal, a line per epoch in a log file."""
+    return 1 if sys.stdout.isatty() else 2

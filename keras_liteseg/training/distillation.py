@@ -14,7 +14,7 @@ class Student(keras.Model):
     """A functional model that adds the loss of its `teacher`, when it has one, to its own.
 
     Attributes:
-        teacher: function (images, labels, logits) -> loss, see `load_teacher`.
+        teacher: a `Teacher`, or None.
     """
 
     teacher = None
@@ -26,29 +26,42 @@ class Student(keras.Model):
         return loss + self.teacher(x, keras.tree.flatten(y)[0], keras.tree.flatten(y_pred)[0])
 
 
-def load_teacher(config, train_data):
-    """Return the distillation loss of a config: a function of the student's images, labels and logits.
+class Teacher:
+    """A trained network whose logits are a loss for a student's.
+
+    No Keras object, so that Keras counts the network among the layers of no student that has a teacher.
+
+    Args:
+        config: `TrainingConfig` of the student: its `teacher`, `temperature`, `distillation_weight`, `crop_size` and
+            `model`, whose normalization the images have.
+        train_data: `SegmentationDataset` of the student.
 
     Raises:
         UserError: the teacher cannot be read, has other classes, or cannot take the crops.
     """
-    network, metadata = load_model(config.teacher)
-    if tuple(metadata.classes.names) != tuple(train_data.classes.names):
-        raise UserError(
-            f"The teacher {config.teacher} knows {len(metadata.classes)} classes ({metadata.classes.names[0]}, ...), "
-            f"not the {len(train_data.classes)} of {train_data.name}; take a teacher that was trained on these classes."
-        )
-    check_input_shape(metadata.model, (*config.crop_size, 3))
-    network = at_size(network, config.crop_size)
-    # The student's images, normalized as the teacher wants them.
-    own = model_spec(config.model)
-    factor = [theirs / ours for theirs, ours in zip(own.std, metadata.std)]
-    offset = [(theirs - ours) / std for theirs, ours, std in zip(own.mean, metadata.mean, metadata.std)]
-    divergence = Distillation(config.temperature)
 
-    def teach(images, labels, logits):
-        scale, shift = (ops.convert_to_tensor(values, "float32") for values in (factor, offset))
-        teacher_logits = network(ops.cast(images, "float32") * scale + shift, training=False)
-        return config.distillation_weight * divergence((labels, teacher_logits), logits)
+    def __init__(self, config, train_data):
+        network, metadata = load_model(config.teacher)
+        if tuple(metadata.classes.names) != tuple(train_data.classes.names):
+            raise UserError(
+                f"The teacher {config.teacher} knows {len(metadata.classes)} classes ({metadata.classes.names[0]}, "
+                f"...), not the {len(train_data.classes)} of {train_data.name}; take a teacher that was trained on "
+                "these classes."
+            )
+        check_input_shape(metadata.model, (*config.crop_size, 3))
+        student = model_spec(config.model)
+        # Of the student's images, which become those that the teacher was trained on.
+        self._scale = [theirs / ours for theirs, ours in zip(student.std, metadata.std, strict=True)]
+        self._shift = [
+            (theirs - ours) / std for theirs, ours, std in zip(student.mean, metadata.mean, metadata.std, strict=True)
+        ]
+        self._network = at_size(network, config.crop_size)
+        self._divergence = Distillation(config.temperature)
+        self._weight = config.distillation_weight
 
-    return teach
+    def __call__(self, images, labels, logits):
+        """Return the loss of a student's `logits`, float (N, height, width, classes), for a batch of its images, float
+        (N, height, width, 3), and labels, integers (N, height, width)."""
+        scale, shift = (ops.convert_to_tensor(values, "float32") for values in (self._scale, self._shift))
+        teacher_logits = self._network(ops.cast(images, "float32") * scale + shift, training=False)
+        return self._weight * self._divergence((labels, teacher_logits), logits)

@@ -11,6 +11,7 @@ import os
 import keras
 
 from keras_liteseg.errors import UserError
+from keras_liteseg.graph.keras_private import BuiltFromOwnBatch, replace_gradient_clipping
 
 
 class OneDevice:
@@ -70,11 +71,11 @@ def require_fitting(config, devices):
             f"batch_size is {config.batch_size} on {devices} devices; it counts the images of all devices together, so "
             f"make it a multiple of {devices}."
         )
-    if devices > 1 and config.accumulate > 1:
+    if devices > 1 and config.gradient_accumulation_steps > 1:
         # Keras then updates inside a conditional, in which devices cannot exchange their gradients.
         raise UserError(
-            f"accumulate is {config.accumulate} on {devices} devices, but works on one; set it to 1 and raise "
-            "batch_size instead."
+            f"gradient_accumulation_steps is {config.gradient_accumulation_steps} on {devices} devices, but works on "
+            "one; set it to 1 and raise batch_size instead."
         )
 
 
@@ -96,22 +97,20 @@ def require_same_epoch(strategy, epoch):
         )
 
 
-def distributable(model_class):
-    """Return `model_class`, inside the scope of a `MultiWorkerMirroredStrategy` as one that it can train."""
+def over_hosts():
+    """Return whether this is inside the scope of a `MultiWorkerMirroredStrategy`, whose models must be `OverHosts`."""
     if not on_tensorflow():
-        return model_class
+        return False
     import tensorflow as tf
 
-    if not isinstance(tf.distribute.get_strategy(), tf.distribute.MultiWorkerMirroredStrategy):
-        return model_class
-    return type(model_class.__name__, (_OverHosts, model_class), {})
+    return isinstance(tf.distribute.get_strategy(), tf.distribute.MultiWorkerMirroredStrategy)
 
 
-class _OverHosts:
-    """What Keras's `fit` and `evaluate` lack for `MultiWorkerMirroredStrategy`.
+class OverHosts(BuiltFromOwnBatch):
+    """A mixin of Keras models: what Keras's `fit` and `evaluate` lack for `MultiWorkerMirroredStrategy`.
 
-    Keras averages the logs of a step over the hosts along their first axis, so that they need one. And it builds a
-    model from the mean of the hosts' first batches, which it asks of a tensor of one host; any host's own batch serves.
+    Keras averages the logs of a step over the hosts along their first axis, so that they need one. Of what it builds
+    from the first batches, see `BuiltFromOwnBatch`.
     """
 
     def train_step(self, data):
@@ -119,14 +118,6 @@ class _OverHosts:
 
     def test_step(self, data):
         return _with_axis(super().test_step(data))
-
-    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
-        if iterator is not None:
-            for _, _, batches in iterator:
-                local = self.distribute_strategy.experimental_local_results
-                data_batch = keras.tree.map_structure(lambda value: local(value)[0], next(batches))
-                break
-        super()._maybe_symbolic_build(data_batch=data_batch)
 
 
 def _with_axis(logs):
@@ -137,14 +128,12 @@ def clip_whole_gradient(optimizer):
     """Let `optimizer` clip the gradient of the whole batch. Keras clips each device's part and adds these up."""
     import tensorflow as tf
 
-    clip = optimizer._clip_gradients
-
-    def clip_sum(gradients):
+    def clip_sum(gradients, clip):
         context = tf.distribute.get_replica_context()
         devices = context.num_replicas_in_sync
         return [gradient / devices for gradient in clip(context.all_reduce("SUM", list(gradients)))]
 
-    optimizer._clip_gradients = clip_sum
+    replace_gradient_clipping(optimizer, clip_sum)
 
 
 def _cluster():

@@ -5,7 +5,8 @@ import pytest
 from benchmarks.record_training import record
 from keras_liteseg.errors import UserError
 from keras_liteseg.training.config import TrainingConfig
-from keras_liteseg.training.trainer import read_log, train
+from keras_liteseg.training.run_folder import read_log
+from keras_liteseg.training.trainer import train
 from tests.training.interruption import interrupted_in
 from tests.training.noise import SIZES, Noise
 

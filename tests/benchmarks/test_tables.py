@@ -1,31 +1,80 @@
 """The tables of the pages are those of results/."""
 
+import json
+
 import pytest
 
+from benchmarks import rows
 from benchmarks.tables import ROOT
-from benchmarks.tables.pages import PAGES, load_results, with_tables
+from benchmarks.tables.experiments import EXPERIMENTS, HEADLINES, config_path
+from benchmarks.tables.pages import PAGES, with_tables
+from benchmarks.tables.results import Results, load_results
 from keras_liteseg.errors import UserError
+
+RESULTS = load_results(ROOT / "results")
 
 
 @pytest.mark.parametrize("page", PAGES)
 def test_page_shows_the_committed_results(page):
     text = (ROOT / page).read_text()
-    assert with_tables(text, PAGES[page], load_results(ROOT / "results")) == text
+    assert with_tables(text, PAGES[page], RESULTS) == text
 
 
 def test_every_result_says_where_it_comes_from():
-    for name, result in load_results(ROOT / "results").items():
-        assert {"command", "date", "device", "versions"} <= set(result), name
+    for name, document in RESULTS.documents.items():
+        assert {"command", "date", "device", "versions"} <= set(document), name
+    runs = rows.read(ROOT / "results" / "latency_runs.csv")
+    for row in [*RESULTS.accuracy.values(), *RESULTS.trainings.values(), *runs]:
+        assert row["command"].startswith("python ") and row["date"] and row["versions"], row
+    for row in [*RESULTS.accuracy.values(), *RESULTS.trainings.values(), *RESULTS.latency]:
+        assert row["cpu"] and row["cores"] and row["os"], row
+    assert [row["run"] for row in runs] == list(dict.fromkeys(row["run"] for row in RESULTS.latency))
+
+
+def test_rows_of_the_tables_belong_together():
+    assert set(RESULTS.class_iou) == set(RESULTS.accuracy)
+    for key, row in RESULTS.accuracy.items():
+        counted = [iou for iou in RESULTS.class_iou[key].values() if iou is not None]
+        assert sum(counted) / len(counted) == pytest.approx(row["miou"], abs=1e-5), key
+    curves = rows.read(ROOT / "results" / "training_curves.csv")
+    for name, training in RESULTS.trainings.items():
+        curve = [row for row in curves if row["training"] == name]
+        epochs = [row["epoch"] for row in curve]
+        # The log of one training lacks an epoch.
+        missing = {118} if name == "ndnet45_camvid_scratch" else set()
+        assert epochs == [epoch for epoch in range(training["epochs"]) if epoch not in missing]
+        best = max(curve, key=lambda row: row["val_miou"])
+        assert best["val_miou"] == pytest.approx(training["best_val_miou"], abs=1e-5)
+        assert best["epoch"] == training["best_epoch"]
+    assert {row["training"] for row in curves} == set(RESULTS.trainings)
+
+
+def test_every_training_is_shown_and_has_its_config():
+    assert {training for training, *_ in RESULTS.accuracy} == set(EXPERIMENTS)
+    assert set(RESULTS.trainings) == set(EXPERIMENTS) - {"ndnet45_cityscapes"}
+    assert set(HEADLINES) <= set(EXPERIMENTS) and len(HEADLINES) == 5
+    for name in RESULTS.trainings:
+        assert (ROOT / config_path(name)).is_file()
+
+
+def test_documents_are_what_no_row_can_hold():
+    kinds = {json.loads(path.read_text()).get("kind") for path in (ROOT / "results").glob("*.json")}
+    assert not kinds & {"accuracy", "training"}
+
+
+def test_config_that_is_missing_is_named():
+    with pytest.raises(FileNotFoundError, match="No config in configs/ is named nobody.yaml"):
+        config_path("nobody")
 
 
 def test_page_without_a_marker_is_refused():
     with pytest.raises(UserError, match="has no line '<!-- table: accuracy -->'"):
-        with_tables("# nothing\n", PAGES["README.md"], {})
+        with_tables("# nothing\n", PAGES["README.md"], Results())
 
 
 @pytest.mark.parametrize("page", PAGES)
 def test_missing_results_leave_cells_empty(page):
     tables = PAGES[page]
     text = "".join(f"<!-- table: {name} -->\nold\n<!-- end -->\n" for name in tables)
-    made = with_tables(text, tables, {})
+    made = with_tables(text, tables, Results())
     assert "old" not in made and made.count("<!-- end -->") == len(tables)

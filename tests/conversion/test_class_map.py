@@ -88,7 +88,7 @@ def test_gpu_finds_the_highest_of_negative_scores(quantization, output_type, ima
         finally:
             session.close()
     expected = model.predict_on_batch(image)
-    assert LOWEST < expected.min() and expected.max() < 0 and len(np.unique(expected.argmax(-1))) > 3
+    assert expected.min() > LOWEST and expected.max() < 0 and len(np.unique(expected.argmax(-1))) > 3
     assert found["host:gpu"].max() < classes
     # Rounded scores may tie.
     assert np.mean(found["host:gpu"] == found["host:cpu"]) > (0.95 if quantization == "int8" else 0.995)

@@ -6,11 +6,11 @@ from ai_edge_litert.interpreter import Interpreter
 
 from keras_liteseg.conversion.convert import convert
 from keras_liteseg.errors import UserError
-from keras_liteseg.graph.fold import fold_batch_norm
+from keras_liteseg.graph import fold_batch_norm, native_dilation
 from keras_liteseg.inference.load import load_predictor
 from keras_liteseg.inference.tflite_predictor import from_tensor, to_tensor
 from keras_liteseg.quantization.post_training import quantize
-from keras_liteseg.quantization.simulate import native_dilation, simulate_int8
+from keras_liteseg.quantization.simulate import simulate_int8
 from keras_liteseg.tflite.inspect import inspect
 from keras_liteseg.tflite.metadata_buffers import read_metadata
 

@@ -32,3 +32,8 @@ def test_a_part_of_the_size(network, images):
 def test_less_than_the_scores_is_refused():
     with pytest.raises(UserError, match="'quarter' of the input is 4x6, but the scores of tiny are 8x12"):
         with_upsampling(tiny(), "quarter")
+
+
+def test_model_without_upsampling_is_refused():
+    with pytest.raises(UserError, match="'tiny' does not end with an upsampling that 'half' could change; use 'full'"):
+        with_upsampling(with_upsampling(tiny(), "none"), "half")

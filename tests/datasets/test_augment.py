@@ -18,18 +18,18 @@ def run(image, mask, seed=0, **options):
 
 def results(image, count=40, **options):
     mask = np.zeros(image.shape[:2], np.uint8)
-    return [run(image, mask, seed, crop=mask.shape, flip=0, **options)[0] for seed in range(count)]
+    return [run(image, mask, seed, crop_size=mask.shape, flip=0, **options)[0] for seed in range(count)]
 
 
 def test_nothing_asked_for_changes_nothing():
     image, mask = sample()
-    new_image, new_mask = run(image, mask, crop=(40, 60), flip=0)
+    new_image, new_mask = run(image, mask, crop_size=(40, 60), flip=0)
     np.testing.assert_array_equal(new_image, image)
     np.testing.assert_array_equal(new_mask, mask)
 
 
 def test_the_generator_decides_everything():
-    options = dict(crop=(16, 24), scale_range=(0.5, 2), rotation=5)
+    options = dict(crop_size=(16, 24), scale_range=(0.5, 2), rotation=5)
     options |= dict(brightness=0.5, contrast=0.5, saturation=0.5, hue=0.1)
     image, mask = sample()
     first, again, other = (run(image, mask, seed, **options) for seed in (1, 1, 2))
@@ -42,7 +42,7 @@ def test_the_generator_decides_everything():
 @pytest.mark.parametrize("crop", [(16, 24), (40, 60), (33, 97), (1, 1)])
 def test_the_result_has_the_crop_size(scale, crop):
     image, mask = sample()
-    new_image, new_mask = run(image, mask, crop=crop, scales=(scale,))
+    new_image, new_mask = run(image, mask, crop_size=crop, scales=(scale,))
     assert new_image.shape == (*crop, 3) and new_mask.shape == crop
     assert new_image.dtype == new_mask.dtype == np.uint8
     assert new_image.flags.c_contiguous and new_mask.flags.c_contiguous
@@ -54,7 +54,7 @@ def test_a_crop_is_a_window_of_the_frame_and_reaches_every_place():
     image, mask = np.stack([rows, columns, rows], -1), rows * 7 + columns
     corners = set()
     for seed in range(200):
-        new_image, new_mask = run(image, mask, seed, crop=(3, 4), flip=0)
+        new_image, new_mask = run(image, mask, seed, crop_size=(3, 4), flip=0)
         top, left = new_image[0, 0, :2]
         np.testing.assert_array_equal(new_image, image[top : top + 3, left : left + 4])
         np.testing.assert_array_equal(new_mask, mask[top : top + 3, left : left + 4])
@@ -64,7 +64,7 @@ def test_a_crop_is_a_window_of_the_frame_and_reaches_every_place():
 
 def test_a_small_frame_is_centred_with_the_extra_row_before():
     image, mask = np.full((2, 3, 3), 200, np.uint8), np.zeros((2, 3), np.uint8)
-    new_image, new_mask = run(image, mask, crop=(5, 6), fill=127)
+    new_image, new_mask = run(image, mask, crop_size=(5, 6), pad_value=127)
     inside = np.zeros((5, 6), bool)
     inside[2:4, 2:5] = True
     np.testing.assert_array_equal(new_mask, np.where(inside, 0, IGNORE_LABEL))
@@ -74,7 +74,7 @@ def test_a_small_frame_is_centred_with_the_extra_row_before():
 def test_the_fill_is_not_recolored():
     image, mask = np.full((2, 2, 3), 200, np.uint8), np.zeros((2, 2), np.uint8)
     color = dict(brightness=0.5, contrast=0.5, saturation=0.5, hue=0.5, color_probability=1)
-    new_image, new_mask = run(image, mask, crop=(4, 4), fill=9, **color)
+    new_image, new_mask = run(image, mask, crop_size=(4, 4), pad_value=9, **color)
     assert (new_image[new_mask == IGNORE_LABEL] == 9).all()
     assert (new_image[new_mask == 0] != 200).any()
 
@@ -98,10 +98,10 @@ def test_a_pasted_rectangle_covers_half_of_image_and_mask_alike():
 
 def test_the_flip_mirrors_image_and_mask_together():
     image, mask = sample()
-    new_image, new_mask = run(image, mask, crop=(40, 60), flip=1)
+    new_image, new_mask = run(image, mask, crop_size=(40, 60), flip=1)
     np.testing.assert_array_equal(new_image, image[:, ::-1])
     np.testing.assert_array_equal(new_mask, mask[:, ::-1])
-    flipped = [(run(image, mask, seed, crop=(40, 60), flip=0.25)[1] != mask).any() for seed in range(200)]
+    flipped = [(run(image, mask, seed, crop_size=(40, 60), flip=0.25)[1] != mask).any() for seed in range(200)]
     assert 30 <= sum(flipped) <= 70
 
 
@@ -110,7 +110,7 @@ def test_scales_are_drawn_from_the_list_or_the_range():
 
     def heights(**options):
         crop = (40, 40)
-        return {int((run(image, mask, seed, crop=crop, **options)[1] == 0).any(1).sum()) for seed in range(100)}
+        return {int((run(image, mask, seed, crop_size=crop, **options)[1] == 0).any(1).sum()) for seed in range(100)}
 
     assert heights(scales=(0.5, 0.75, 2)) == {10, 15, 40}
     assert heights(scale_range=(0.9, 1.1)) == {18, 19, 20, 21, 22}
@@ -120,7 +120,7 @@ def horizon(seed, rotation):
     """Return the angle in degrees of the boundary between two classes that was level before a random rotation."""
     mask = np.repeat([0, 1], 50).astype(np.uint8)[:, None].repeat(100, 1)
     image = np.zeros((100, 100, 3), np.uint8)
-    new_mask = run(image, mask, seed, crop=(100, 100), rotation=rotation)[1]
+    new_mask = run(image, mask, seed, crop_size=(100, 100), rotation=rotation)[1]
     heights = (new_mask == 1).argmax(0)
     return np.degrees(np.arctan(np.polyfit(np.arange(25, 75), heights[25:75], 1)[0]))
 
@@ -136,9 +136,9 @@ def test_a_rotation_keeps_the_centre_and_fills_the_corners():
     mask[20, 20] = 3
     corners = 0
     for seed in range(10):
-        new_image, new_mask = run(image, mask, seed, crop=(41, 41), rotation=90, fill=127)
+        new_image, new_mask = run(image, mask, seed, crop_size=(41, 41), rotation=90, pad_value=127)
         np.testing.assert_array_equal(np.argwhere(new_mask == 3), [[20, 20]])
-        # Bilinear sampling mixes the fill into the outermost pixels of the frame and of the corners.
+        # Bilinear sampling mixes the padding into the outermost pixels of the frame and of the corners.
         assert new_image.min() >= 127 and (new_image[new_mask == 0] > 162).all()
         outside = cv2.erode((new_mask == IGNORE_LABEL).astype(np.uint8), np.ones((3, 3))) > 0
         assert (new_image[outside] == 127).all()
@@ -149,7 +149,7 @@ def test_a_rotation_keeps_the_centre_and_fills_the_corners():
 def test_rotated_images_and_masks_lie_on_each_other():
     ramp = np.tile(np.arange(99, dtype=np.uint8) * 2, (99, 1))
     for source in (ramp, ramp.T):
-        image, mask = run(np.dstack([source] * 3), source, seed=3, crop=(99, 99), flip=0, rotation=20)
+        image, mask = run(np.dstack([source] * 3), source, seed=3, crop_size=(99, 99), flip=0, rotation=20)
         inside = cv2.erode((mask != IGNORE_LABEL).astype(np.uint8), np.ones((3, 3))) > 0
         difference = image[inside][:, 0].astype(float) - mask[inside]
         assert abs(difference.mean()) < 0.2
@@ -175,7 +175,7 @@ def test_lines_of_one_pixel_stay_on_their_labels(axis):
     mask = mask if axis else mask.T
     image = np.dstack([mask * 255] * 3)
     for seed in range(10):
-        new_image, new_mask = run(image, mask, seed, crop=(60, 60), scales=(3.0,))
+        new_image, new_mask = run(image, mask, seed, crop_size=(60, 60), scales=(3.0,))
         np.testing.assert_array_equal(new_image[..., 0] > 127, new_mask)
 
 
@@ -183,7 +183,7 @@ def test_class_colors_follow_the_mask_at_any_scale():
     colors = np.random.default_rng(0).integers(0, 256, (19, 3), np.uint8)
     mask = np.random.default_rng(1).integers(0, 19, (12, 16), np.uint8).repeat(12, 0).repeat(12, 1)
     for seed in range(10):
-        image, labels = run(colors[mask], mask, seed, crop=(96, 96), scale_range=(0.4, 2))
+        image, labels = run(colors[mask], mask, seed, crop_size=(96, 96), scale_range=(0.4, 2))
         distance = np.abs(image[:, :, None].astype(int) - colors).sum(-1)
         agree = distance.argmin(-1) == labels
         assert agree[labels != IGNORE_LABEL].mean() > 0.75
@@ -235,7 +235,7 @@ def test_hue_turns_the_color_and_keeps_grey():
 
 def test_colors_change_with_the_given_probability_and_never_the_mask():
     image, mask = sample()
-    options = dict(crop=(40, 60), flip=0, brightness=0.4)
+    options = dict(crop_size=(40, 60), flip=0, brightness=0.4)
     changed = 0
     for seed in range(100):
         new_image, new_mask = run(image, mask, seed, color_probability=0.3, **options)
@@ -248,14 +248,14 @@ def test_colors_change_with_the_given_probability_and_never_the_mask():
 def test_the_source_arrays_are_left_alone():
     image, mask = sample()
     image.flags.writeable = mask.flags.writeable = False
-    run(image, mask, crop=(50, 70), brightness=0.5, contrast=0.5, saturation=0.5, hue=0.5, color_probability=1)
+    run(image, mask, crop_size=(50, 70), brightness=0.5, contrast=0.5, saturation=0.5, hue=0.5, color_probability=1)
 
 
 @pytest.mark.parametrize(
     "options, message",
     [
-        (dict(crop=(0, 5)), "crop is"),
-        (dict(crop=(5,)), "crop is"),
+        (dict(crop_size=(0, 5)), "crop_size is"),
+        (dict(crop_size=(5,)), "crop_size is"),
         (dict(scale_range=(2, 1)), "scale_range is"),
         (dict(scale_range=(0, 1)), "scale_range is"),
         (dict(scales=(1, -1)), "scales is"),
@@ -264,19 +264,19 @@ def test_the_source_arrays_are_left_alone():
         (dict(brightness=-0.1), "brightness is"),
         (dict(cutmix=-0.1), "cutmix is -0.1; it must be from 0 to 1"),
         (dict(rotation=181), "rotation is 181; it must be from 0 to 180"),
-        (dict(fill=256), "fill is 256; it must be from 0 to 255"),
+        (dict(pad_value=256), "pad_value is 256; it must be from 0 to 255"),
     ],
 )
 def test_a_value_out_of_range_is_refused(options, message):
     with pytest.raises(UserError, match=message):
-        Augmentation(**{"crop": (4, 4), **options})
+        Augmentation(**{"crop_size": (4, 4), **options})
 
 
 def test_real_frame(shared):
     dataset = load_dataset("cityscapes", shared / "data/cityscapes", "val")
     image, mask = dataset.image(0), dataset.mask(0)
     for seed in range(3):
-        new_image, new_mask = run(image, mask, seed, crop=(256, 512), scale_range=(0.5, 2), flip=0)
+        new_image, new_mask = run(image, mask, seed, crop_size=(256, 512), scale_range=(0.5, 2), flip=0)
         assert new_image.shape == (256, 512, 3)
         road = new_image[new_mask == 0]
         assert len(road) == 0 or np.abs(road.mean(0) - image[mask == 0].mean(0)).max() < 40

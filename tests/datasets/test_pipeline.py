@@ -10,7 +10,7 @@ from keras_liteseg.datasets.pipeline import evaluation_pipeline, training_pipeli
 from keras_liteseg.errors import UserError
 
 MEAN, STD = (0.1, 0.2, 0.3), (0.5, 0.4, 0.3)
-PLAIN = Augmentation(crop=(4, 6), flip=0)
+PLAIN = Augmentation(crop_size=(4, 6), flip=0)
 
 
 class Numbered(SegmentationDataset):
@@ -79,7 +79,7 @@ def test_a_resumed_stream_equals_the_uninterrupted_one_whatever_the_workers():
 
     options = dict(
         dataset=Noise(7, (30, 40)),
-        augmentation=Augmentation(crop=(16, 16), scale_range=(0.4, 2), brightness=0.4, hue=0.1),
+        augmentation=Augmentation(crop_size=(16, 16), scale_range=(0.4, 2), brightness=0.4, hue=0.1),
         seed=5,
     )
     whole = list(train(**options, workers=1).take(6).as_numpy_iterator())
@@ -95,7 +95,7 @@ def test_a_sample_looks_different_in_every_pass_and_with_every_seed():
             return np.random.default_rng(0).integers(0, 256, (30, 40, 3), np.uint8)
 
     def first_images(seed):
-        data = train(Noise(1, (30, 40)), 2, Augmentation(crop=(16, 16)), seed=seed)
+        data = train(Noise(1, (30, 40)), 2, Augmentation(crop_size=(16, 16)), seed=seed)
         return next(data.as_numpy_iterator())[0]
 
     first, second = first_images(0)
@@ -147,7 +147,7 @@ def test_keras_trains_on_it():
 
 def test_real_frames(shared):
     dataset = load_dataset("camvid", shared / "data/camvid", "train")
-    augmentation = Augmentation(crop=(120, 160), scale_range=(0.5, 2), brightness=0.4, saturation=0.4)
+    augmentation = Augmentation(crop_size=(120, 160), scale_range=(0.5, 2), brightness=0.4, saturation=0.4)
     images, masks = next(train(dataset, augmentation=augmentation).as_numpy_iterator())
     assert images.shape == (4, 120, 160, 3) and np.isfinite(images).all()
     assert len(np.unique(masks)) > 3

@@ -14,7 +14,7 @@ def test_a_number_gives_the_same_sample_in_whatever_order_it_is_asked_for():
         def image(self, index):
             return np.roll(image, index, 0)
 
-    augmentation = Augmentation(crop=(16, 16), scale_range=(0.4, 2), brightness=0.4)
+    augmentation = Augmentation(crop_size=(16, 16), scale_range=(0.4, 2), brightness=0.4)
     first, again = (training_samples(Noise(3, (30, 40)), augmentation, seed=5) for _ in range(2))
     forwards = [first(number) for number in range(9)]
     backwards = [again(number) for number in reversed(range(9))]
@@ -30,7 +30,8 @@ def test_every_pass_holds_every_sample():
 
 
 def test_cutmix_takes_a_rectangle_from_another_sample_as_often_as_asked():
-    load, again = (training_samples(Numbered(9), Augmentation(crop=(4, 6), flip=0, cutmix=0.5), seed=3) for _ in "ab")
+    augmentation = Augmentation(crop_size=(4, 6), flip=0, cutmix=0.5)
+    load, again = (training_samples(Numbered(9), augmentation, seed=3) for _ in "ab")
     plain = training_samples(Numbered(9), PLAIN, seed=3)
     mixed = 0
     for number in range(900):

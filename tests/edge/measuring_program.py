@@ -19,12 +19,15 @@ FLAGS = {
 
 def install(path, form, first_lines="", python=(sys.executable,)):
     """Write the program to `path`; `first_lines` are run before anything else, all of it by the command `python`."""
-    from edge.targets import RUNNER_FILES
+    from edge.targets.runner_session import DEVICE_FOLDER
+    from keras_liteseg.tflite import gpu_log, partitions
 
     runner = path.parent / "runner"
     runner.mkdir(parents=True)
-    # The runner, alone, and this file: keras_liteseg/tflite holds names of Python's own modules.
-    for file in (*RUNNER_FILES, pathlib.Path(__file__)):
+    # What a device gets, this file, and what reads LiteRT's ops and log here as the program does; nothing else of this
+    # project, so that any Python with LiteRT can run it.
+    shutil.copytree(DEVICE_FOLDER, runner / "device")
+    for file in (gpu_log.__file__, partitions.__file__, __file__):
         shutil.copy(file, runner)
     script = path.with_suffix(".py")
     script.write_text(
@@ -53,7 +56,9 @@ def main(form, arguments):
 
 
 def _measure(form, flags):
-    from runner import peak_memory_mb, runner_class
+    from device.machine import peak_memory_mb
+    from device.runner import runner_class
+    from gpu_log import refused_ops
 
     threads = int(flags["num_threads"])
     accelerator = "gpu" if flags.get("use_gpu") == "true" else "cpu"
@@ -61,7 +66,7 @@ def _measure(form, flags):
     try:
         runner = runner_class(accelerator)(flags["graph"], threads)
     except Exception as error:
-        refused = str(error).partition("not all of it runs on the GPU: ")[2].splitlines()
+        refused = refused_ops(getattr(error, "log", ""))
         if accelerator == "cpu" or not refused:
             print(f"ERROR: {error}\nERROR: Benchmarking failed.")
             return 1
@@ -105,7 +110,10 @@ def _read(file, tensor, shape):
 
 
 def _tell_partitions(runner, accelerator):
-    found = runner.delegation()
+    from partitions import partitions
+
+    ops = runner.ops()
+    found = partitions(ops) if accelerator == "cpu" else {"partitions": 1, "delegated_ops": len(ops), "other_ops": []}
     nodes = found["delegated_ops"] + sum(entry["count"] for entry in found["other_ops"])
     names = {"cpu": "TfLiteXNNPackDelegate", "gpu": "LITERT_CL"}
     print(
@@ -169,7 +177,7 @@ def _tell_litert(init, warmup, times, memory, peak):
 
 
 def _tell_ops(form, model, threads):
-    from op_profile import profile
+    from device.op_profile import profile
 
     found = profile(model, threads, "cpu", 2)
     ops, total = found["ops"], found["total_ms"]

@@ -12,8 +12,8 @@ import pytest
 
 from edge import benchmark
 from edge.correctness import Reference
-from edge.targets import RUNNER_FILES, Options, connect
-from edge.targets.session import Session
+from edge.targets import Options, connect
+from edge.targets.runner_session import DEVICE_FOLDER, MODULE, RunnerSession
 from tests.edge import aarch64, sshd
 from tests.edge.measuring_program import install
 from tests.edge.test_adb import measure, needs_adb
@@ -28,12 +28,12 @@ pytestmark = [
 @pytest.fixture
 def start(tmp_path):
     """Function that returns a session of the runner on aarch64."""
-    for file in RUNNER_FILES:
-        shutil.copy(file, tmp_path)
+    shutil.copytree(DEVICE_FOLDER, tmp_path / "device")
     sessions = []
 
     def start(model):
-        sessions.append(Session([*aarch64.python(FOLDER), tmp_path / "runner.py", model, "1"], 300, lambda: None))
+        command = [*aarch64.python(FOLDER), "-m", MODULE, model, "1"]
+        sessions.append(RunnerSession(command, 300, lambda: None, folder=tmp_path))
         return sessions[-1]
 
     yield start
@@ -92,7 +92,9 @@ def test_whole_benchmark_over_ssh(tmp_path, int8_file):
     try:
         server.make_ready(aarch64.version(), f'exec {shlex.join(aarch64.python(FOLDER))} "$@"')
         options = Options(ssh_config=str(server.config))
-        (row,) = benchmark.benchmark([int8_file], server.target, [1], 2, 1, profile=True, options=options)
+        (row,) = benchmark.benchmark(
+            [int8_file], server.target, threads=[1], runs=2, warmup=1, profile=True, options=options
+        )
     finally:
         os.killpg(server.process.pid, signal.SIGKILL)
         server.process.wait()

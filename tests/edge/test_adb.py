@@ -3,6 +3,7 @@ benchmark_model that measures for real and prints in its words."""
 
 import contextlib
 import json
+import logging
 import os
 import pathlib
 import shutil
@@ -142,7 +143,7 @@ def test_big_cores_are_used_for_the_cpu(connected, tmp_path, int8_file):
     ],
 )
 def test_mask_of_the_big_cores(speeds, mask):
-    phone = object.__new__(adb.Device)
+    phone = object.__new__(adb.Phone)
     phone._properties = {f"cpu{core}": speed for core, speed in speeds.items()} | {"taskset": "/system/bin/taskset"}
     assert phone._cpu_mask() == mask
     phone._properties["taskset"] = ""
@@ -220,20 +221,21 @@ def test_wrong_results_fail_the_row(device, tmp_path, int8_file):
 
 
 @needs_adb
-def test_phone_cools_down_between_calls(device, classic, capfd, monkeypatch):
+def test_phone_cools_down_between_calls(device, classic, caplog, monkeypatch):
+    caplog.set_level(logging.INFO, "edge")
     device.zone(0, "cpu-0-0", 30)
     device.zone(1, "battery", 30)
     phone = targets.connect(f"adb://{device.serial}", settings(classic))
     monkeypatch.setattr(adb, "PAUSE_S", 0.05)
     device.zone(1, "battery", 60)
     phone.cool_down()
-    assert "cooling down" not in capfd.readouterr().err
+    assert "cooling down" not in caplog.text
     device.zone(0, "cpu-0-0", 45)
     timer = threading.Timer(0.5, device.zone, (0, "cpu-0-0", 32))
     timer.start()
     phone.cool_down()
     assert not timer.is_alive() and phone.state()["temperature_c"] == {"cpu-0-0": 32, "battery": 60}
-    assert "15.0 C warmer than at the start; cooling down" in capfd.readouterr().err
+    assert "15.0 C warmer than at the start; cooling down" in caplog.text
 
     device.zone(0, "cpu-0-0", 45)
     monkeypatch.setattr(adb, "COOL_DOWN_S", 0.3)
@@ -298,7 +300,7 @@ def test_two_devices_and_no_serial_number(connected, classic, int8_file):
     assert row["reason"] == (
         f"several devices are connected, {serials[0]}, {serials[1]}; say which, such as adb://{serials[0]}"
     )
-    (row,) = benchmark.benchmark([int8_file], f"adb://{serials[1]}", [1], 1, options=settings(classic))
+    (row,) = benchmark.benchmark([int8_file], f"adb://{serials[1]}", threads=[1], runs=1, options=settings(classic))
     assert row["status"] == "ok", row
 
 
@@ -389,7 +391,7 @@ def test_a_failing_model_does_not_stop_the_others(device, classic, int8_file, tm
     path = tmp_path / "flex.tflite"
     path.write_bytes(to_tflite(lambda x: keras.ops.argmax(x, -1)))
     target = f"adb://{device.serial}"
-    failed, ok = benchmark.benchmark([path, int8_file], target, [1], 1, options=settings(classic))
+    failed, ok = benchmark.benchmark([path, int8_file], target, threads=[1], runs=1, options=settings(classic))
     assert failed["status"] == "failed" and "FlexBitwiseAnd" in failed["reason"] and ok["status"] == "ok"
 
 

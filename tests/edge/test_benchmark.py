@@ -176,6 +176,11 @@ def test_session_that_cannot_start_says_why(good):
         ({"target": "host:npu"}, "of this machine there are host:cpu and host:gpu"),
         ({"threads": [0]}, "threads is 0; give whole numbers from 1 on"),
         ({"threads": []}, "threads is empty"),
+        ({"threads": 2}, "threads is 2; give whole numbers from 1 on"),
+        ({"threads": ["two"]}, "threads is two; give whole numbers from 1 on"),
+        ({"runs": 2.5}, "runs is 2.5"),
+        ({"timeout_s": 0}, "timeout_s is 0; give a number above 0"),
+        ({"models": "none.tflite"}, "models is the path none.tflite; give a list"),
         ({"runs": 0}, "runs is 0"),
         ({"warmup": -1}, "warmup is -1"),
         ({"models": []}, "No model"),
@@ -255,6 +260,26 @@ def test_output_that_cannot_be_written_stops_before_the_measuring(good):
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].startswith(f"error: Cannot write {good / 'result.json'}")
     assert done.stdout == ""
+
+
+def test_output_that_is_no_result_file(good, tmp_path):
+    done = run("--model", good, "--output", tmp_path / "result.txt")
+    assert done.returncode == 1 and done.stdout == "" and list(tmp_path.iterdir()) == []
+    assert "no result file; give a name that ends in .json or .jsonl" in done.stderr.splitlines()[-1]
+
+
+def test_importing_a_command_defines_no_flag():
+    """So that two commands can be used in one process."""
+    code = """
+import importlib
+from absl import flags
+import keras_liteseg.cli
+before = set(flags.FLAGS)
+for name in ("benchmark", "demo_page", "profile_family", "report.__main__"):
+    importlib.import_module(f"edge.{name}")
+assert set(flags.FLAGS) == before, set(flags.FLAGS) - before
+"""
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
 
 
 def test_threads_that_are_not_numbers():

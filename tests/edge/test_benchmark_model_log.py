@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from edge.benchmark_model_log import parse
 from edge.targets import MeasurementFailed
+from edge.targets.benchmark_model_log import parse
 
 LITERT_2_PROFILE = """\
 ===================================================== Run Order =====================================================

@@ -44,7 +44,8 @@ def files(folded, calibrated, metadata, int8_file, tmp_path_factory):
     """{name: path} of files of the same network."""
     from keras_liteseg.conversion.convert import convert
     from keras_liteseg.conversion.upsampling import with_upsampling
-    from keras_liteseg.quantization.simulate import native_dilation, simulate_int8
+    from keras_liteseg.graph import native_dilation
+    from keras_liteseg.quantization.simulate import simulate_int8
 
     folder = tmp_path_factory.mktemp('it\'s a "folder" & $(more)')
     floating, simulated = native_dilation(folded), simulate_int8(*calibrated)
@@ -194,7 +195,7 @@ def test_a_crash_or_a_hang_of_one_page_does_not_touch_the_others(device, tmp_pat
 
 @pytest.mark.slow
 def test_crash_fails_its_row_alone(litertjs, tmp_path, monkeypatch):
-    load = browser.Session._load
+    load = browser.BrowserSession._load
 
     def crash(session):
         answer = load(session)
@@ -202,7 +203,7 @@ def test_crash_fails_its_row_alone(litertjs, tmp_path, monkeypatch):
             os.kill(page_process(session), signal.SIGKILL)
         return answer
 
-    monkeypatch.setattr(browser.Session, "_load", crash)
+    monkeypatch.setattr(browser.BrowserSession, "_load", crash)
     bad, good = measure([small_file(tmp_path, "bad"), small_file(tmp_path, "good")], "browser:wasm")
     assert (bad["status"], bad["reason"]) == ("failed", "the page crashed")
     assert good["status"] == "ok"

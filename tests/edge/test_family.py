@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import json
+import logging
 import subprocess
 import sys
 
@@ -23,16 +24,24 @@ def latency(folder, **changes):
     return FamilyLatency(folder, **arguments)
 
 
-def test_each_network_is_exported_and_timed_once(tmp_path, capsys):
+def said(caplog):
+    """Return what `edge.family` has logged since the last call."""
+    lines = [record.getMessage() for record in caplog.records if record.name == "edge.family"]
+    caplog.clear()
+    return "\n".join(lines)
+
+
+def test_each_network_is_exported_and_timed_once(tmp_path, caplog):
+    caplog.set_level(logging.INFO, "edge")
     first = latency(tmp_path)([TINY, WIDER])
     assert all(time > 0 for time in first)
-    assert "Timing 2 networks" in capsys.readouterr().out
+    assert f"Exporting 2 of 2: {WIDER}\nTiming 2 networks on host:cpu" in said(caplog)
     # Another process, which knows what is on disk.
     again = latency(tmp_path)
-    assert again([TINY, WIDER]) == first and capsys.readouterr().out == ""
+    assert again([TINY, WIDER]) == first and said(caplog) == ""
     files = {path: path.stat().st_mtime_ns for path in tmp_path.glob("*.tflite")}
     found = again([TINY, DEEPER])
-    out = capsys.readouterr().out
+    out = said(caplog)
     assert "Timing 2 networks" in out and WIDER not in out and found[0] == first[0]
     assert all(path.stat().st_mtime_ns == time for path, time in files.items()) and len(files) == 2
     content = json.loads((tmp_path / LATENCIES_FILE).read_text())
@@ -62,7 +71,8 @@ def test_latencies_of_another_kind_are_not_mixed(tmp_path):
 
 
 @pytest.mark.skipif(sshd.SSHD is None, reason="no sshd here; on Debian: apt install openssh-server")
-def test_latencies_of_a_stand_in_say_so(tmp_path, capsys):
+def test_latencies_of_a_stand_in_say_so(tmp_path, caplog):
+    caplog.set_level(logging.INFO, "edge")
     server = sshd.start(tmp_path)
     try:
         server.make_ready(importlib.metadata.version("ai-edge-litert"))
@@ -71,8 +81,38 @@ def test_latencies_of_a_stand_in_say_so(tmp_path, capsys):
         here([TINY])
     finally:
         sshd.stop(server)
-    assert "Measured on a stand-in (loopback): no device's speed" in capsys.readouterr().out
+    assert "Measured on a stand-in (loopback): no device's speed" in said(caplog)
     assert json.loads((tmp_path / "files" / LATENCIES_FILE).read_text())["measured_on"]["stand_in"] == "loopback"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"precision": "int4"}, "precision is 'int4'; choose from float32, float16, int8"),
+        ({"target": "phone"}, "Unknown target 'phone'"),
+        ({"threads": 0}, "threads is 0; give a whole number of 1 or more"),
+        ({"runs": 1.5}, "runs is 1.5; give a whole number of 1 or more"),
+        ({"input_size": (64,)}, "give height and width"),
+        ({"input_size": (64, 0)}, "a side of input_size is 0"),
+    ],
+)
+def test_wrong_arguments_are_refused(tmp_path, changes, message):
+    with pytest.raises(UserError, match=message):
+        latency(tmp_path, **changes)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("ndnet45", [1], [[8]]), "network is 'ndnet45'; choose from lps_net_tiny"),
+        (("lps_net_s", [0], [[8]]), "A width is 0; give factors above 0"),
+        (("lps_net_s", [1], [[]]), r"A resolution is \[\]; give one to three paths"),
+        (("lps_net_s", [1], [[6, 0]]), "a path of a resolution is 0"),
+    ],
+)
+def test_wrong_grids_are_refused(arguments, message):
+    with pytest.raises(UserError, match=message):
+        grid(*arguments)
 
 
 def test_network_that_cannot_be_measured(tmp_path):
@@ -125,7 +165,7 @@ def test_table_and_file_of_a_grid(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--network", "ndnet45"], "--network is 'ndnet45'; choose lps_net_tiny, lps_net_s"),
+        (["--network", "ndnet45"], "network is 'ndnet45'; choose from lps_net_tiny, lps_net_s"),
         (["--widths", "1,wide"], "'wide' in --widths is no factor"),
         (["--widths", "0"], "'0' in --widths is no factor"),
         (["--resolutions", "6-0"], "'6-0' in --resolutions is no list of paths"),

@@ -12,9 +12,11 @@ from ai_edge_litert.interpreter import Interpreter
 
 from edge import targets
 from edge.benchmark import PROFILE_RUNS, benchmark
+from edge.targets.runner_session import DEVICE_FOLDER
 from keras_liteseg.conversion.convert import convert
-from keras_liteseg.quantization.simulate import native_dilation, simulate_int8
-from keras_liteseg.tflite.partitions import left_out, partitions
+from keras_liteseg.graph import native_dilation
+from keras_liteseg.quantization.simulate import simulate_int8
+from keras_liteseg.tflite.partitions import left_out, op_details, partitions
 from tests.edge.test_benchmark import folder, needs_gpu  # noqa: F401  a fixture
 
 
@@ -45,7 +47,8 @@ def delegation(file):
     """Return (what `partitions`, what `left_out` says of a file)."""
     interpreter = Interpreter(str(file))
     interpreter.allocate_tensors()
-    return partitions(interpreter), left_out(interpreter)
+    ops = op_details(interpreter)
+    return partitions(ops), left_out(ops)
 
 
 def check(found, file, runs):
@@ -111,13 +114,12 @@ def test_file_that_litert_refuses(folder):  # noqa: F811
 
 @pytest.fixture
 def on_device(files, tmp_path):
-    """Function that runs Python code beside the runner's files, as on a device, and returns what it prints as JSON. Its
-    `arguments` are those of a profile."""
-    for file in targets.RUNNER_FILES:
-        shutil.copy(file, tmp_path)
+    """Function that runs Python code beside the folder `device`, as on a device, and returns what it prints as JSON.
+    Its `arguments` are those of a profile."""
+    shutil.copytree(DEVICE_FOLDER, tmp_path / "device")
 
     def run(code):
-        start = f"import json, op_profile\narguments = {str(files['int8'])!r}, 1, 'cpu', 2\n"
+        start = f"import json\nfrom device import op_profile\narguments = {str(files['int8'])!r}, 1, 'cpu', 2\n"
         done = subprocess.run([sys.executable, "-c", start + code], cwd=tmp_path, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
@@ -126,6 +128,19 @@ def on_device(files, tmp_path):
 
 
 PRINT_PROFILE = "\nprint(json.dumps(op_profile.profile(*arguments)))"
+
+
+def test_unknown_accelerator_and_no_runs_are_refused(on_device):
+    found = on_device("""
+from device import runner
+said = []
+for accelerator, runs in (("npu", 2), ("cpu", 0)):
+    try:
+        runner.profile(arguments[0], 1, accelerator, runs)
+    except ValueError as error:
+        said.append(str(error))
+print(json.dumps(said))""")
+    assert found == ["unknown accelerator 'npu'; choose from cpu, gpu, tensorrt", "runs is 0; give 1 or more"]
 
 
 def test_library_without_the_profiler(on_device):
@@ -155,11 +170,11 @@ op_profile._Event = Event"""
 
 def test_all_memory_is_given_back(on_device):
     first, last = on_device("""
-import runner
+from device import machine
 peaks = []
 for _ in range(20):
     assert "ops" in op_profile.profile(*arguments)
-    peaks.append(runner.peak_memory_mb())
+    peaks.append(machine.peak_memory_mb())
 print(json.dumps([peaks[4], peaks[-1]]))""")
     # The file and what XNNPACK makes of it take some MB each time.
     assert last < first + 5

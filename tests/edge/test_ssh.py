@@ -188,7 +188,9 @@ def test_input_of_an_unsupported_type(ready, int8_file, tmp_path, dtype, name):
 
 def runners(server):
     """Return the process numbers of the runners on the device."""
-    found = subprocess.run(["pgrep", "-f", f"^{sys.executable} {server.home}"], capture_output=True, text=True)
+    found = subprocess.run(
+        ["pgrep", "-f", f"^{sys.executable} -m device.runner {server.home}"], capture_output=True, text=True
+    )
     return found.stdout.split()
 
 

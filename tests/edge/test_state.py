@@ -12,14 +12,15 @@ import sys
 
 import pytest
 
-from edge.targets import RUNNER_FILES
+from edge.targets.runner_session import DEVICE_FOLDER
 
 _CODE = """
-import json, runner, sys
+import json, sys
+from device import machine
 root = sys.argv[1]
 for name in ("THERMAL", "CPUS", "DEVFREQ"):
-    setattr(runner, name, root + getattr(runner, name))
-print(json.dumps(runner.state()))
+    setattr(machine, name, root + getattr(machine, name))
+print(json.dumps(machine.state()))
 """
 # As https://github.com/NVIDIA-AI-IOT/jetbot/issues/49: what nvpmodel tells whoever is not root.
 NVPMODEL = """#!/bin/sh
@@ -33,9 +34,8 @@ exit 1
 
 @pytest.fixture
 def state(tmp_path):
-    """Function that returns `state()` of the runner with the files of a dict under /sys."""
-    for file in RUNNER_FILES:
-        shutil.copy(file, tmp_path)
+    """Function that returns `device.machine.state()` with the files of a dict under /sys."""
+    shutil.copytree(DEVICE_FOLDER, tmp_path / "device")
     programs = tmp_path / "programs"
     programs.mkdir()
 

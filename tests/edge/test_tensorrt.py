@@ -14,11 +14,11 @@ import time
 import numpy as np
 import pytest
 
-from edge import benchmark, to_onnx
+from edge import benchmark
 from edge.correctness import Reference
 from edge.device import trtexec
-from edge.targets import RUNNER_FILES, MeasurementFailed, Options, ssh
-from edge.targets.session import Session
+from edge.targets import MeasurementFailed, Options, ssh, to_onnx
+from edge.targets.runner_session import DEVICE_FOLDER, MODULE, RunnerSession
 from keras_liteseg.errors import UserError
 from tests.edge import sshd
 
@@ -291,14 +291,15 @@ def device(float_file, onnx_file, tmp_path):
     # trtexec splits its lists at commas and colons.
     folder = tmp_path / "a home, it's: mine"
     folder.mkdir()
-    for file in (*RUNNER_FILES, pathlib.Path(trtexec.__file__), float_file, onnx_file):
+    shutil.copytree(DEVICE_FOLDER, folder / "device")
+    for file in (float_file, onnx_file):
         shutil.copy(file, folder)
     sessions = []
 
     def start(timeout_s=120, **variables):
         environment = {**os.environ, "PATH": f"{stand_in(tmp_path / 'bin', **variables)}:{os.environ['PATH']}"}
-        command = [sys.executable, folder / "runner.py", folder / float_file.name, "1", "tensorrt"]
-        sessions.append(Session(command, timeout_s, lambda: None, environment))
+        command = [sys.executable, "-m", MODULE, folder / float_file.name, "1", "tensorrt"]
+        sessions.append(RunnerSession(command, timeout_s, lambda: None, environment, folder))
         return sessions[-1]
 
     yield start
@@ -369,7 +370,7 @@ def test_trtexec_whose_outputs_are_wrong(device, reference, fault, message):
 @needs_onnx
 def test_onnx_file_that_trtexec_refuses(device, onnx_file):
     session = device()
-    (copy,) = pathlib.Path(session.process.args[2]).parent.glob("*.onnx")
+    (copy,) = pathlib.Path(session.process.args[3]).parent.glob("*.onnx")
     copy.write_bytes(onnx_file.read_bytes()[:1000])
     with pytest.raises(MeasurementFailed, match="trtexec failed with exit status 1: ModelImporter.cpp:914: Failed to"):
         session.ask("load")

@@ -1,16 +1,17 @@
 """The short trainings of the candidates."""
 
 import json
+import logging
 
 import numpy as np
 import pytest
 
 from keras_liteseg.datasets import load_dataset
-from keras_liteseg.expansion import Architecture
+from keras_liteseg.expansion import Architecture, candidates
 from keras_liteseg.expansion.candidates import RESULT_FILE, CandidateTraining
 from keras_liteseg.models.archive import load_model
 from keras_liteseg.training.config import TrainingConfig
-from keras_liteseg.training.trainer import BEST_FILE, read_log
+from keras_liteseg.training.run_folder import BEST_FILE, read_log
 from tests.training.interruption import interrupted_in
 
 BASE = Architecture((1, 1, 1, 1, 1), (4, 4, 4, 4, 4), (1 / 2, 0, 0))
@@ -26,14 +27,16 @@ def data():
     return [load_dataset("street_scenes", split=split, length=4, size=(64, 128)) for split in ("train", "val")]
 
 
-def test_candidates_are_trained_once_and_told_with_their_place(data, tmp_path, capsys):
+def test_candidates_are_trained_once_and_told_with_their_place(data, tmp_path, caplog):
+    caplog.set_level(logging.INFO, candidates.__name__)
     training = CandidateTraining(tmp_path, CONFIG, *data, inherits=True, rounds=5)
     (base,) = training([BASE], None)
-    assert f"The network to begin with: {BASE.name}" in capsys.readouterr().out
     mious = training([WIDE, DEEP], BASE)
-    out = capsys.readouterr().out
-    assert f"Round 1 of at most 5, candidate 1 of 2: {WIDE.name}\n" in out
-    assert f"Round 1 of at most 5, candidate 2 of 2: {DEEP.name}; about 0 minutes left in this round\n" in out
+    assert [message for name, _, message in caplog.record_tuples if name == candidates.__name__] == [
+        f"The network to begin with: {BASE.name}",
+        f"Round 1 of at most 5, candidate 1 of 2: {WIDE.name}",
+        f"Round 1 of at most 5, candidate 2 of 2: {DEEP.name}; about 0 minutes left in this round",
+    ]
     for architecture, miou, parent in ((BASE, base, None), (WIDE, mious[0], BASE.name), (DEEP, mious[1], BASE.name)):
         folder = tmp_path / architecture.name
         result = json.loads((folder / RESULT_FILE).read_text())
@@ -42,13 +45,14 @@ def test_candidates_are_trained_once_and_told_with_their_place(data, tmp_path, c
         model, metadata = load_model(folder / BEST_FILE)
         assert metadata.model == architecture.name and model.output.shape[-1] == len(data[0].classes)
     # Another process, after an interruption: nothing is trained again.
+    caplog.clear()
     (tmp_path / WIDE.name / RESULT_FILE).write_text('{"miou": 0.75, "seconds": 90}')
     again = CandidateTraining(tmp_path, CONFIG, *data, inherits=True, rounds=5)
     assert again([BASE], None) == [base] and again([WIDE, DEEP], BASE) == [0.75, mious[1]]
-    assert capsys.readouterr().out == ""
+    assert not caplog.messages
     (tmp_path / DEEP.name / RESULT_FILE).unlink()
     CandidateTraining(tmp_path, CONFIG, *data, inherits=True, rounds=5)([WIDE, DEEP], BASE)
-    assert "about 2 minutes left" in capsys.readouterr().out
+    assert "about 2 minutes left" in caplog.text
 
 
 def test_inherited_weights_are_those_of_the_base(data, tmp_path):

@@ -105,6 +105,7 @@ def test_search_that_is_killed_goes_on_without_doing_anything_twice(tmp_path):
         (["--target", "phone"], "phone"),
         (["--config", "nothing.yaml"], "nothing.yaml"),
         (["--resume"], "no search.json in"),
+        (["--recipe", "config.yaml"], "The flag --recipe is no more; use --config"),
     ],
 )
 def test_wrong_arguments_are_told_in_one_sentence(arguments, message, tmp_path):

@@ -1,6 +1,7 @@
 """The files of a search."""
 
 import json
+import logging
 import xml.etree.ElementTree
 
 import pytest
@@ -12,7 +13,7 @@ from keras_liteseg.training.config import TrainingConfig, load_config
 from tests.expansion.test_algorithm import measure, miou
 
 CONFIG = TrainingConfig(model="lps_net_s", data="camvid", crop_size=(256, 352), epochs=75, class_weights="inverse_log")
-DECISIONS = {"budget_ms": 3.0, "criterion": "latency", "config": {"crop_size": (256, 352)}}
+DECISIONS = {"budget_ms": 3.0, "config": {"crop_size": (256, 352)}}
 
 
 @pytest.fixture
@@ -40,7 +41,8 @@ def finished(folder, rounds, measured_on=BOARD, final=None):
     return record
 
 
-def test_path_as_data(tmp_path, rounds, capsys):
+def test_path_as_data(tmp_path, rounds, caplog):
+    caplog.set_level(logging.INFO)
     record = finished(tmp_path / "new", rounds)
     assert record.winner == rounds[-1].base
     content = json.loads((tmp_path / "new" / SEARCH_FILE).read_text())
@@ -50,10 +52,11 @@ def test_path_as_data(tmp_path, rounds, capsys):
         assert [node["miou"] for node in ours["candidates"]] == [node.miou for node in found.candidates]
         assert ours["chosen"] == (found.chosen and found.chosen.architecture.name)
     assert set(content["published_ms"]) == set(PUBLISHED) and content["measured_on"] == BOARD
-    assert "No growth fits into the budget." in capsys.readouterr().out
+    assert "No growth fits into the budget." in caplog.text
 
 
-def test_the_network_found_is_within_the_budget_in_the_final_timing(tmp_path, rounds, capsys):
+def test_the_network_found_is_within_the_budget_in_the_final_timing(tmp_path, rounds, caplog):
+    caplog.set_level(logging.INFO)
     *_, before, last = [found.chosen for found in rounds if found.chosen]
     over = {last.architecture.name: 3.01, before.architecture.name: 2.99}
     record = finished(tmp_path, rounds, final=as_in_the_rounds(rounds, **over))
@@ -62,7 +65,7 @@ def test_the_network_found_is_within_the_budget_in_the_final_timing(tmp_path, ro
     content = json.loads((tmp_path / SEARCH_FILE).read_text())
     assert set(content["final_ms"]) == {node.architecture.name for node in record.path} | set(PUBLISHED)
     said = f"{last.architecture.name}: 3.01 ms timed with the others, {last.latency:.2f} in its round"
-    assert said in capsys.readouterr().out
+    assert said in caplog.text
 
     # Of a search that has ended nothing is timed again.
     again = Record(tmp_path, CONFIG, DECISIONS, resume=True)
@@ -117,10 +120,11 @@ def test_folder_of_another_search(tmp_path):
         Record(tmp_path, CONFIG, DECISIONS, resume=True)
 
 
-def test_round_without_a_better_network(tmp_path, capsys):
+def test_round_without_a_better_network(tmp_path, caplog):
+    caplog.set_level(logging.INFO)
     record = Record(tmp_path, CONFIG, DECISIONS)
     base = Node(START, 1.0, 0.5)
     record.published([6.9, 9.0, 14.9], BOARD)
     record.add(Round(base, 2.0, (Node(START.grown(("depth", (0, 0, 0, 1, 1))), 2.0, 0.4),), None))
-    assert "None is better." in capsys.readouterr().out
+    assert "None is better." in caplog.text
     assert record.winner == base

@@ -11,14 +11,12 @@ from keras import layers
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from keras_liteseg.conversion.convert import convert
-from keras_liteseg.graph import restructure as steps
-from keras_liteseg.graph.fold import fold_batch_norm
-from keras_liteseg.graph.restructure import restructure
+from keras_liteseg.graph import fold_batch_norm, native_dilation, restructure
+from keras_liteseg.graph import restructuring as steps
 from keras_liteseg.models import create_model
 from keras_liteseg.networks.backbones.shufflenet import ChannelShuffle
 from keras_liteseg.networks.layers import BilinearResize, ExclusivePooling2D, GroupedConv2D
-from keras_liteseg.quantization.simulate import native_dilation
-from keras_liteseg.tflite.partitions import partitions
+from keras_liteseg.tflite.partitions import op_details, partitions
 
 # With an odd size for those networks that take it.
 NETWORKS = {
@@ -70,7 +68,7 @@ def assert_equal(before, after):
 def delegation(content):
     interpreter = Interpreter(model_content=content, num_threads=1)
     interpreter.allocate_tensors()
-    return partitions(interpreter)
+    return partitions(op_details(interpreter))
 
 
 def int8_file(model):

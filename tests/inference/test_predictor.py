@@ -5,6 +5,7 @@ import pytest
 from keras_liteseg.conversion.convert import convert
 from keras_liteseg.conversion.export import export
 from keras_liteseg.errors import UserError
+from keras_liteseg.graph import native_dilation
 from keras_liteseg.inference.keras_predictor import keras_predictor
 from keras_liteseg.inference.load import load_predictor
 from keras_liteseg.inference.predictor import Predictor, align_corners, calibration_images, prepare
@@ -14,7 +15,6 @@ from keras_liteseg.models import create_model
 from keras_liteseg.models.archive import save_model
 from keras_liteseg.models.network import load_network
 from keras_liteseg.networks.ops import resize_bilinear
-from keras_liteseg.quantization.simulate import native_dilation
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import pytest
 
 from keras_liteseg import create_model, list_models
 from keras_liteseg.errors import UserError
-from keras_liteseg.graph.size import at_size
+from keras_liteseg.graph import at_size
 from keras_liteseg.models.summary import Summary, count_macs, line, summaries, summarize
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]

@@ -6,7 +6,7 @@ import pytest
 
 from keras_liteseg import UserError, create_model, list_models, model_spec
 from keras_liteseg.checkpoints import assign_state_dict
-from keras_liteseg.graph.fold import fold_batch_norm
+from keras_liteseg.graph import fold_batch_norm
 from keras_liteseg.networks.lps_net import family_name, lps_net
 from tests.parity.fixtures import FOLDER, load_fixture
 

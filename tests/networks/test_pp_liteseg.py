@@ -129,7 +129,7 @@ def test_without_auxiliary_heads_there_is_one_output():
 def test_auxiliary_logits_are_those_of_their_strides():
     model = create_model("pp_liteseg_t", (64, 64, 3), 5, aux_heads=True)
     for index, name in enumerate(("logits", "aux_logits", "aux_logits1")):
-        scores, _ = model.get_layer(name)._inbound_nodes[0].input_tensors
+        scores, _ = model.get_layer(name).input
         assert scores is model.get_layer(f"seg_heads_{index}_conv_out").output
 
 

@@ -8,8 +8,7 @@ from keras import layers
 import keras_liteseg
 from keras_liteseg import UserError, create_model, fold_batch_norm, list_models, model_spec
 from keras_liteseg.datasets import ClassList
-from keras_liteseg.graph.fold import norms_after_convolutions
-from keras_liteseg.graph.size import at_size
+from keras_liteseg.graph import at_size, norms_after_convolutions
 from keras_liteseg.metadata import Metadata
 from keras_liteseg.networks import registry
 from keras_liteseg.networks.registry import nearest_lengths

@@ -105,7 +105,7 @@ def test_inputs_of_a_concatenation_share_its_range():
     inner = layers.Concatenate(name="inner")([second, pooled])
     both = layers.Concatenate(name="outer")([inner, layers.Conv2D(2, 1, name="third")(second)])
     model = keras.Model(images, layers.Conv2D(2, 1, name="last")(both))
-    ranges = {name: (-1.0, 3.0) for name in ("images", "third", "last", "inner")}
+    ranges = dict.fromkeys(("images", "third", "last", "inner"), (-1.0, 3.0))
     ranges |= {"first": (-2.0, 2.0), "second": (0.0, 0.002), "outer": (-5.0, 5.0)}
     shared = share_ranges(model, ranges)
     assert [shared[name] for name in ("first", "inner", "third")] == [(-5.0, 5.0)] * 3

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from keras_liteseg.errors import UserError
-from keras_liteseg.graph.fold import fold_batch_norm
+from keras_liteseg.graph import fold_batch_norm
 from keras_liteseg.inference.predictor import prepare
 from keras_liteseg.models import create_model
 from keras_liteseg.quantization.input_requantization import byte_input

@@ -6,8 +6,7 @@ import pytest
 import tf_keras
 
 from keras_liteseg.conversion.convert import convert
-from keras_liteseg.graph.fold import fold_batch_norm
-from keras_liteseg.graph.restructure import restructure_at_size
+from keras_liteseg.graph import copy_model, fold_batch_norm, restructure_at_size
 from keras_liteseg.inference.keras_predictor import keras_predictor
 from keras_liteseg.inference.load import load_predictor
 from keras_liteseg.metadata import Metadata
@@ -15,8 +14,8 @@ from keras_liteseg.models import create_model
 from keras_liteseg.networks import list_models, model_spec
 from keras_liteseg.quantization.calibration import all_ranges
 from keras_liteseg.quantization.cross_layer_equalization import equalize
-from keras_liteseg.quantization.fine_tuning import make_student
 from keras_liteseg.quantization.post_training import quantize
+from keras_liteseg.quantization.quantization_aware_training import make_student
 from keras_liteseg.quantization.simulate import simulate_int8
 from keras_liteseg.quantization.tf_keras_twin import tf_keras_twin
 from keras_liteseg.tflite.inspect import inspect
@@ -74,10 +73,7 @@ def test_equalization_keeps_the_function(prepared, scenes):
 
 
 def in_float64(model, images):
-    copy = keras.models.clone_model(
-        model, clone_function=lambda layer: type(layer).from_config({**layer.get_config(), "dtype": "float64"})
-    )
-    copy.set_weights(model.get_weights())
+    copy = copy_model(model, lambda layer: type(layer).from_config({**layer.get_config(), "dtype": "float64"}))
     return np.asarray(copy(images.astype(np.float64), training=False))
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from keras_liteseg.graph.fold import fold_batch_norm
+from keras_liteseg.graph import fold_batch_norm
 from keras_liteseg.quantization.post_training import post_training
 from keras_liteseg.quantization.sensitivity import sensitivities
 from tests.tiny import tiny

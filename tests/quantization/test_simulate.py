@@ -8,9 +8,7 @@ from keras_liteseg.inference.keras_predictor import keras_predictor
 from keras_liteseg.inference.load import load_predictor
 from keras_liteseg.quantization.simulate import (
     FakeQuantize,
-    NativeDepthwiseConv2D,
     floating,
-    native_dilation,
     rounded_kernel,
     set_rounded_weights,
     simulate_int8,
@@ -37,28 +35,6 @@ def test_fake_quantize():
     values = np.array([[-3.0, -1.0, 0.0, 0.004, 0.0051, 1.0, 3.0]], np.float32)
     expected = [[-1.28, -1.0, 0.0, 0.0, 0.01, 1.0, 1.27]]
     np.testing.assert_allclose(FakeQuantize(-1.28, 1.27)(values), expected, atol=1e-6)
-
-
-@pytest.mark.parametrize("dilation, use_bias", [(2, True), (4, False)])
-def test_native_depthwise_convolution(dilation, use_bias):
-    keras.utils.set_random_seed(0)
-    image = np.random.default_rng(0).normal(size=(1, 12, 20, 6)).astype(np.float32)
-    layer = layers.DepthwiseConv2D(
-        3, dilation_rate=dilation, padding="same", use_bias=use_bias, bias_initializer="random_normal"
-    )
-    expected = layer(image)
-    native = NativeDepthwiseConv2D.from_config(layer.get_config())
-    native.build(image.shape)
-    native.set_weights(layer.get_weights())
-    np.testing.assert_allclose(native(image), expected, atol=1e-5)
-
-
-def test_native_dilation(network, images):
-    native = native_dilation(network)
-    replaced = [layer.name for layer in native.layers if isinstance(layer, NativeDepthwiseConv2D)]
-    assert replaced == [x.name for x in network.layers if getattr(x, "dilation_rate", (1, 1)) != (1, 1)] != []
-    expected = network.predict_on_batch(images[0])
-    np.testing.assert_allclose(native.predict_on_batch(images[0]), expected, rtol=0, atol=1e-5 * np.abs(expected).max())
 
 
 def test_kernels_are_on_the_grid_and_biases_are_not(calibrated):
@@ -110,7 +86,7 @@ def test_dilated_block_equals_that_of_the_file(scenes, metadata, tmp_path):
     x = layers.ReLU(name="relu")(x)
     branches = [layers.DepthwiseConv2D(3, dilation_rate=2, padding="same", name=name)(x) for name in ("left", "right")]
     model = keras.Model(inputs, layers.Add(name="sum")(branches))
-    ranges = {name: (-2.0, 2.0) for name in ("left", "right", "sum")}
+    ranges = dict.fromkeys(("left", "right", "sum"), (-2.0, 2.0))
     ranges |= {"images": (-128 / 127, 1.0), "relu": (0.0, 2.0)}
     simulated = simulate_int8(model, ranges)
     path = tmp_path / "dilated.tflite"

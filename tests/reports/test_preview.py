@@ -8,7 +8,7 @@ from keras_liteseg.drawing.overlay import overlay
 from keras_liteseg.errors import UserError
 from keras_liteseg.reports.preview import contact_sheet, write_preview
 
-AUGMENTATION = Augmentation(crop=(48, 64), scale_range=(0.5, 2), brightness=0.4, hue=0.1)
+AUGMENTATION = Augmentation(crop_size=(48, 64), scale_range=(0.5, 2), brightness=0.4, hue=0.1)
 MEAN, STD = (0.4, 0.5, 0.6), (0.2, 0.3, 0.4)
 
 
@@ -31,7 +31,7 @@ def test_the_legend_has_every_class(scenes):
 
 
 def test_wide_crops_are_shrunk(scenes):
-    sheet = contact_sheet(scenes, Augmentation(crop=(512, 1024)), count=1)
+    sheet = contact_sheet(scenes, Augmentation(crop_size=(512, 1024)), count=1)
     assert sheet.shape[1] == 8 + 2 * (512 + 8) and 256 + 16 < sheet.shape[0] < 400
 
 

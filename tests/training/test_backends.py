@@ -18,7 +18,7 @@ from keras_liteseg.datasets import load_dataset
 from keras_liteseg.inference.load import load_predictor
 from keras_liteseg.metadata import Metadata
 from keras_liteseg.training.config import TrainingConfig
-from keras_liteseg.training.trainer import read_log
+from keras_liteseg.training.run_folder import read_log
 from tests.training.test_train import state
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -37,8 +37,8 @@ CONFIG = {
     "learning_rate": 0.02,
     "schedule": "step",  # the same rates however many epochs there are
     "dice_weight": 0.5,
-    "accumulate": 2,
-    "ema": 0.5,
+    "gradient_accumulation_steps": 2,
+    "ema_momentum": 0.5,
 }
 EVERYTHING_ELSE = {
     "steps_per_epoch": 12,
@@ -53,8 +53,8 @@ EVERYTHING_ELSE = {
     "label_smoothing": 0.1,
     "lovasz_weight": 0.5,
     "boundary_weight": 0.5,
-    "accumulate": 1,
-    "ema": 0.0,
+    "gradient_accumulation_steps": 1,
+    "ema_momentum": 0.0,
 }
 
 
@@ -125,7 +125,7 @@ def test_training_is_that_of_tensorflow_and_goes_on(backend, run, on_tensorflow,
     assert f"no TensorBoard logs on {backend}" in stdout and f"wrote {whole / 'best.keras'}" in stdout
 
     # The same files and numbers as on TensorFlow, up to float32.
-    assert sorted(os.listdir(whole)) == ["best.keras", "journal.json", "last.weights.h5", "log.csv", "config.yaml"]
+    assert sorted(os.listdir(whole)) == ["best.keras", "config.yaml", "journal.json", "last.weights.h5", "log.csv"]
     ours, theirs = (read_log(folder) for folder in (whole, on_tensorflow))
     assert len(ours) == len(theirs) == CONFIG["epochs"]
     for row, wanted in zip(ours, theirs):

@@ -5,8 +5,9 @@ import yaml
 
 from keras_liteseg.datasets.augment import Augmentation
 from keras_liteseg.errors import UserError
-from keras_liteseg.training.config import QuantizationConfig, TrainingConfig, load_config
-from keras_liteseg.training.trainer import augmentation, schedule
+from keras_liteseg.quantization.config import QuantizationConfig
+from keras_liteseg.training.build import schedule
+from keras_liteseg.training.config import OLD_KEYS, TrainingConfig, config_to_yaml, load_config
 
 
 @pytest.fixture
@@ -29,14 +30,18 @@ def test_values_and_defaults(written):
     assert load_config(written("")) == TrainingConfig()
 
 
-def test_every_option_of_the_augmentation_is_a_key(written):
-    config = load_config(written("scales: [0.5, 1]\nrotation: 5\ncolor_probability: 0.3\ncutmix: 0.7\nfill: 127\n"))
-    made = augmentation(config)
-    assert (made.scales, made.rotation, made.color_probability, made.cutmix, made.fill) == ((0.5, 1), 5, 0.3, 0.7, 127)
-    keys = {field.name for field in dataclasses.fields(TrainingConfig)}
-    assert {field.name for field in dataclasses.fields(made)} - {"crop"} <= keys
-    defaults = Augmentation(crop=TrainingConfig().crop_size)
-    assert augmentation(TrainingConfig()) == defaults and augmentation(QuantizationConfig()) == defaults
+def test_a_config_is_the_augmentation(written):
+    config = load_config(written("scales: [0.5, 1]\nrotation: 5\ncutmix: 0.7\npad_value: 127\n"))
+    assert isinstance(config, Augmentation)
+    assert (config.scales, config.rotation, config.cutmix, config.pad_value) == ((0.5, 1), 5, 0.7, 127)
+    with pytest.raises(UserError, match="rotation is 200.0; it must be from 0 to 180"):
+        load_config(written("rotation: 200\n"))
+
+
+@pytest.mark.parametrize("kind", [TrainingConfig, QuantizationConfig])
+def test_no_two_parts_of_a_config_declare_the_same_key(kind):
+    keys = [field.name for part in kind.__bases__ for field in dataclasses.fields(part)]
+    assert len(keys) == len(set(keys)) > 20
 
 
 def test_overrides_replace_the_file(written):
@@ -53,8 +58,9 @@ def test_an_empty_text_switches_off(written):
 
 def test_written_config_reads_back(written):
     config = TrainingConfig(schedule="step", step_epochs=(1, 2), step_rates=(0.1, 0.2), crop_size=(64, 128))
-    values = {key: list(v) if isinstance(v, tuple) else v for key, v in dataclasses.asdict(config).items()}
-    assert load_config(written(yaml.safe_dump(values))) == config
+    text = config_to_yaml(config)
+    assert load_config(written(text)) == config
+    assert list(yaml.safe_load(text)) == [field.name for field in dataclasses.fields(config)]
 
 
 @pytest.mark.parametrize(
@@ -81,6 +87,11 @@ def test_written_config_reads_back(written):
         ("data_options: 3", "data_options is 3; wanted a table"),
         ("data_options: {trian: {length: 8}}", "data_options has 'trian: {'length': 8}'; wanted tables"),
         ("data_options: {train: 8}", "data_options has 'train: 8'; wanted tables"),
+        ("keep_epoch: first", "keep_epoch is 'first'; a config knows best, last"),
+        ("ema_momentum: 1", "ema_momentum is 1.0; it must be 0 or more and below 1"),
+        ("base: 3", "base is 3; wanted the path of another config"),
+        ("base: none.yaml", "none.yaml, the base of config.yaml: No such file"),
+        ("base: config.yaml", "config.yaml is its own base, by base: in config.yaml"),
         ("schedule: linear", "schedule is 'linear'; a config knows poly, cosine, step"),
         ("schedule: step\nstep_epochs: [1, 2]\nstep_rates: [0.1]", "step_epochs has 2 entries and step_rates 1"),
         ("- a\n- b", "holds no 'key: value' lines"),
@@ -134,3 +145,44 @@ def test_schedules_count_in_steps():
     step = TrainingConfig(learning_rate=0.5, schedule="step", step_epochs=(2, 3.5), step_rates=(0.25, 0.125))
     rates = [float(schedule(step, 20)(at)) for at in (39, 40, 69, 70)]
     assert rates == [0.5, 0.25, 0.25, 0.125]
+
+
+# Former names of keys.
+
+
+@pytest.mark.parametrize(("old", "new"), OLD_KEYS.items())
+def test_former_name_of_a_key_is_refused_with_the_new_one(written, old, new):
+    assert new in {field.name for field in dataclasses.fields(TrainingConfig)}
+    with pytest.raises(UserError, match=f"config.yaml: the config key '{old}' is called '{new}' now; rename it"):
+        load_config(written(f"{old}: 1\n"))
+    with pytest.raises(UserError, match=f"override: the config key '{old}' is called '{new}' now"):
+        load_config(written(""), [f"{old}=1"])
+
+
+# A file that is based on another.
+
+
+def test_base_has_what_a_file_leaves_out(written, tmp_path):
+    (tmp_path / "a.yaml").write_text("epochs: 7\nbatch_size: 3\ncrop_size: [64, 64]\n")
+    (tmp_path / "inner").mkdir()
+    (tmp_path / "inner" / "b.yaml").write_text("base: ../a.yaml\nbatch_size: 5\nlearning_rate: 0.5\n")
+    config = load_config(written("base: inner/b.yaml\nlearning_rate: 0.25\n"), ["crop_size=[32, 32]"])
+    assert config == TrainingConfig(epochs=7, batch_size=5, learning_rate=0.25, crop_size=(32, 32))
+    assert "base" not in yaml.safe_load(config_to_yaml(config))
+
+
+def test_bases_that_lead_back_are_refused(written, tmp_path):
+    (tmp_path / "a.yaml").write_text("base: config.yaml\n")
+    with pytest.raises(UserError, match=r"config.yaml is its own base, by base: in a.yaml; leave that out"):
+        load_config(written("base: a.yaml\n"))
+
+
+def test_wrong_key_is_shown_with_the_file_that_it_is_in(written, tmp_path):
+    (tmp_path / "a.yaml").write_text("epoch: 7\n")
+    with pytest.raises(UserError, match="a.yaml: there is no config key 'epoch'. The nearest: epochs"):
+        load_config(written("base: a.yaml\n"))
+
+
+def test_base_cannot_be_an_override(written):
+    with pytest.raises(UserError, match="override: there is no config key 'base'"):
+        load_config(written(""), ["base=a.yaml"])

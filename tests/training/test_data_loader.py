@@ -13,7 +13,7 @@ from keras_liteseg.training.data_loader import evaluation_batches, training_batc
 from tests.training.noise import Noise
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-AUGMENTATION = Augmentation(crop=(16, 24), scale_range=(0.5, 2), brightness=0.4, contrast=0.3, hue=0.1)
+AUGMENTATION = Augmentation(crop_size=(16, 24), scale_range=(0.5, 2), brightness=0.4, contrast=0.3, hue=0.1)
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from keras_liteseg.datasets.pipeline import evaluation_pipeline
 from keras_liteseg.errors import UserError
 from keras_liteseg.training.config import TrainingConfig
 from keras_liteseg.training.distribute import hosts, is_chief, require_fitting
-from keras_liteseg.training.trainer import read_log
+from keras_liteseg.training.run_folder import read_log
 from tests.datasets.test_pipeline import Numbered, indices, train
 from tests.training.test_train import ROOT, state
 
@@ -65,7 +65,9 @@ def assert_same_state(ours, theirs, rtol=1e-5, atol=1e-6):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "config", [{}, {"optimizer": "adamw", "clip_norm": 0.5, "ema": 0.9, "learning_rate": 0.01}], ids=["sgd", "adamw"]
+    "config",
+    [{}, {"optimizer": "adamw", "clip_norm": 0.5, "ema_momentum": 0.9, "learning_rate": 0.01}],
+    ids=["sgd", "adamw"],
 )
 def test_two_devices_train_as_one(tmp_path, config):
     """With synchronised batch normalization: without it, each device normalizes by its own half of the batch."""
@@ -168,11 +170,11 @@ def test_unreadable_tf_config_is_refused(monkeypatch, text):
 
 def test_config_must_fit_the_devices():
     require_fitting(TrainingConfig(batch_size=6), 3)
-    require_fitting(TrainingConfig(batch_size=3, accumulate=2), 1)
+    require_fitting(TrainingConfig(batch_size=3, gradient_accumulation_steps=2), 1)
     with pytest.raises(UserError, match="batch_size is 6 on 4 devices; .* make it a multiple of 4"):
         require_fitting(TrainingConfig(batch_size=6), 4)
-    with pytest.raises(UserError, match="accumulate is 2 on 2 devices, but works on one"):
-        require_fitting(TrainingConfig(batch_size=6, accumulate=2), 2)
+    with pytest.raises(UserError, match="gradient_accumulation_steps is 2 on 2 devices, but works on one"):
+        require_fitting(TrainingConfig(batch_size=6, gradient_accumulation_steps=2), 2)
 
 
 # What each host loads.

@@ -12,9 +12,11 @@ from keras_liteseg.models import create_model
 from keras_liteseg.networks import registry
 from keras_liteseg.networks.layers import batch_norm
 from keras_liteseg.training.batch_norm_statistics import measure_statistics
+from keras_liteseg.training.build import build
 from keras_liteseg.training.callbacks import averaged_weights
 from keras_liteseg.training.config import TrainingConfig
-from keras_liteseg.training.trainer import build, read_log, train
+from keras_liteseg.training.run_folder import read_log
+from keras_liteseg.training.trainer import train
 from tests.training.noise import Noise
 
 
@@ -73,7 +75,9 @@ def test_loss_keys_reach_the_loss(config, changes):
 
 
 def test_optimizer_keys_reach_the_optimizer(config):
-    found = built(config, clip_norm=0.5, accumulate=3, ema=0.9, nesterov=True, decay="all").optimizer
+    found = built(
+        config, clip_norm=0.5, gradient_accumulation_steps=3, ema_momentum=0.9, nesterov=True, weight_decay_on="all"
+    ).optimizer
     assert (found.global_clipnorm, found.gradient_accumulation_steps, found.ema_momentum) == (0.5, 3, 0.9)
     assert found.use_ema and found.nesterov and found.decay_all
     plain = built(config).optimizer
@@ -85,7 +89,7 @@ def test_accumulated_batches_are_one_large_batch(config):
     weights = []
     images, (masks, _) = batch()
     for accumulate, size in ((1, 4), (2, 2)):
-        model = built(config, accumulate=accumulate, momentum=0.0, weight_decay=0.0, schedule="step")
+        model = built(config, gradient_accumulation_steps=accumulate, momentum=0.0, weight_decay=0.0, schedule="step")
         for layer in model.layers:
             if isinstance(layer, keras.layers.BatchNormalization):
                 layer.trainable = False
@@ -97,7 +101,7 @@ def test_accumulated_batches_are_one_large_batch(config):
 
 
 def test_validation_and_saved_network_have_the_average(config, tmp_path):
-    best = train(dataclasses.replace(config, ema=0.9, epochs=1), Noise(), Noise(3), tmp_path / "ema")
+    best = train(dataclasses.replace(config, ema_momentum=0.9, epochs=1), Noise(), Noise(3), tmp_path / "ema")
     plain = train(dataclasses.replace(config, epochs=1), Noise(), Noise(3), tmp_path / "plain")
     ours, theirs = (keras_liteseg.load_model(path)[0].get_layer("seg_score").kernel for path in (best, plain))
     assert np.abs(ours - theirs).max() > 1e-4
@@ -107,7 +111,7 @@ def test_validation_and_saved_network_have_the_average(config, tmp_path):
 
 
 def test_trained_weights_come_back_after_validation(config):
-    model = built(config, ema=0.9)
+    model = built(config, ema_momentum=0.9)
     images, masks = batch()
     model.fit(images, masks, batch_size=2, verbose=0, epochs=1)
     model.optimizer.finalize_variable_values(model.trainable_variables)
@@ -139,7 +143,7 @@ def test_statistics_are_measured_as_mean_over_batches():
 
 @pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
 def test_mixed_precision_saves_a_float32_network(config, tmp_path, precision):
-    changes = dict(precision=precision, ema=0.5)
+    changes = dict(precision=precision, ema_momentum=0.5)
     scaled = isinstance(built(config, **changes).optimizer, keras.optimizers.LossScaleOptimizer)
     assert scaled == (precision == "mixed_float16")
     best = train(dataclasses.replace(config, **changes), Noise(), Noise(3), tmp_path / "run")

@@ -10,7 +10,8 @@ import pytest
 from keras_liteseg.errors import UserError
 from keras_liteseg.training import trainer
 from keras_liteseg.training.config import TrainingConfig
-from keras_liteseg.training.trainer import read_log, train
+from keras_liteseg.training.run_folder import read_log
+from keras_liteseg.training.trainer import train
 from tests.training.interruption import interrupted_in
 from tests.training.noise import SIZES, Noise
 from tests.training.test_distribute import assert_same_state, finish, start, wait_for
@@ -20,8 +21,8 @@ from tests.training.test_train import state
 @pytest.mark.parametrize(
     "changes",
     [
-        {"ema": 0.9, "momentum": 0.9},
-        {"accumulate": 2},  # three steps an epoch: half a batch is left over
+        {"ema_momentum": 0.9, "momentum": 0.9},
+        {"gradient_accumulation_steps": 2},  # three steps an epoch: half a batch is left over
         {"optimizer": "adamw", "schedule": "cosine", "learning_rate": 0.01, "warmup_epochs": 1.5, "clip_norm": 1.0},
         {"precision": "mixed_bfloat16", "scale_range": (0.5, 2.0), "brightness": 0.3},
     ],
@@ -41,7 +42,7 @@ def test_resumed_training_equals_an_uninterrupted_one(changes, tiny_network, tmp
 
 @pytest.mark.slow
 def test_kills_at_random_moments_lose_nothing_but_time(tmp_path):
-    config = {"epochs": 60, "ema": 0.9}
+    config = {"epochs": 60, "ema_momentum": 0.9}
     finish(start(tmp_path / "whole", **config))
 
     rng, last = np.random.default_rng(0), tmp_path / "killed" / "last.weights.h5"

@@ -1,6 +1,7 @@
 """train.py as a user runs it, and what `train` promises about stopping and going on."""
 
 import dataclasses
+import logging
 import os
 import pathlib
 import signal
@@ -19,9 +20,9 @@ from keras_liteseg.errors import UserError
 from keras_liteseg.evaluation import evaluate
 from keras_liteseg.inference.load import load_predictor
 from keras_liteseg.metrics import ConfusionMatrix
-from keras_liteseg.training import trainer
 from keras_liteseg.training.config import TrainingConfig, load_config
-from keras_liteseg.training.trainer import read_log, train
+from keras_liteseg.training.run_folder import LOG_FILE, read_log
+from keras_liteseg.training.trainer import train
 from tests.training.noise import SIZES, Noise
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -85,7 +86,7 @@ def test_keep_says_which_network_is_saved(tiny_network, tmp_path):
     config = TrainingConfig(model=tiny_network, epochs=3, schedule="step", step_epochs=(1,), step_rates=(5.0,), **SIZES)
     val = Noise(3)
     for keep in ("best", "last"):
-        train(dataclasses.replace(config, keep=keep), Noise(9), val, tmp_path / keep)
+        train(dataclasses.replace(config, keep_epoch=keep), Noise(9), val, tmp_path / keep)
         log = read_log(tmp_path / keep)
         wanted = max(row["val_miou"] for row in log) if keep == "best" else log[-1]["val_miou"]
         found = evaluate(load_predictor(tmp_path / keep / "best.keras"), val).miou
@@ -201,7 +202,7 @@ def test_training_learns(config, tmp_path):
 def test_epoch_that_was_logged_but_not_saved_is_logged_once(config, tmp_path):
     data = Noise(), Noise()
     train(dataclasses.replace(config, epochs=1), *data, tmp_path)
-    log = tmp_path / trainer.LOG_FILE
+    log = tmp_path / LOG_FILE
     log.write_text(log.read_text() + log.read_text().splitlines()[1].replace("0,", "1,", 1) + "\n")
     train(dataclasses.replace(config, epochs=2), *data, tmp_path, resume=True)
     assert [row["epoch"] for row in read_log(tmp_path)] == [0, 1]
@@ -250,16 +251,18 @@ def test_diverged_training_stops_and_keeps_what_was_good(config, tmp_path):
     assert all(np.isfinite(value).all() for value in model.get_weights())
 
 
-def test_training_starts_from_a_checkpoint(config, tmp_path, capsys):
+def test_training_starts_from_a_checkpoint(config, tmp_path, caplog):
+    caplog.set_level(logging.INFO)
     best = train(TrainingConfig(**{**vars(config), "epochs": 1}), Noise(), Noise(3), tmp_path / "first")
     frozen = TrainingConfig(**{**vars(config), "epochs": 1, "learning_rate": 0.0})
     again = train(frozen, Noise(), Noise(3), tmp_path / "second", init_from=best)
-    assert "Starting from" in capsys.readouterr().out
+    assert "Starting from" in caplog.text
     first, second = (keras_liteseg.load_model(path)[0] for path in (best, again))
     np.testing.assert_array_equal(second.get_layer("seg_score").kernel, first.get_layer("seg_score").kernel)
 
 
 MIRRORED = """
+import logging
 import sys
 
 import tensorflow as tf
@@ -277,6 +280,7 @@ from tests.training.noise import Noise
 
 registry.register("tiny", mean=(0.5,) * 3, std=(0.5,) * 3, output_stride=2, size_multiple=4, aux_size_multiple=8)(tiny)
 trainer.choose_strategy = lambda: strategy
+logging.basicConfig(level=logging.INFO, stream=sys.stdout)
 size = (16, 24)
 config = TrainingConfig(model="tiny", crop_size=size, eval_size=size, batch_size=4, epochs=int(sys.argv[2]), flip=0)
 trainer.train(config, Noise(8), Noise(4), sys.argv[1], resume=len(sys.argv) > 3)

@@ -8,7 +8,7 @@ import dataclasses
 
 from keras import layers
 
-from keras_liteseg.networks.layers import batch_norm, conv, depthwise_conv, max_pool
+from keras_liteseg.networks.layers import batch_norm, conv, conv_bn_relu, depthwise_conv, max_pool
 
 STEM_CHANNELS = 8
 EXPANSION = 4
@@ -70,12 +70,6 @@ def bottleneck(x, width, strides, dilation, projection, name):
     x = separable_bn_relu(x, width, f"{name}_conv1", strides, dilation)
     x = separable_bn(x, EXPANSION * width, f"{name}_conv2", dilation=dilation)
     x = layers.Add(name=f"{name}_add")([x, shortcut])
-    return layers.ReLU(name=f"{name}_relu")(x)
-
-
-def conv_bn_relu(x, filters, kernel_size, name, strides=1):
-    x = conv(x, filters, kernel_size, f"{name}_conv", strides=strides)
-    x = batch_norm(x, f"{name}_bn")
     return layers.ReLU(name=f"{name}_relu")(x)
 
 

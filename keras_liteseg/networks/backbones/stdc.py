@@ -8,7 +8,7 @@ modules, which leaves padding out of the average.
 import keras
 from keras import layers
 
-from keras_liteseg.networks.layers import ExclusivePooling2D, batch_norm, conv, depthwise_conv
+from keras_liteseg.networks.layers import ExclusivePooling2D, batch_norm, conv_bn_relu, depthwise_conv
 
 # Modules in stages 3, 4 and 5, at strides 8, 16 and 32.
 STDC1 = (2, 2, 2)
@@ -30,7 +30,7 @@ def stdc_backbone(images, depths):
     """
     x = images
     for index, filters in enumerate(STEM_CHANNELS):
-        x = conv_bn_relu(x, filters, 3, f"backbone_features_{index}", strides=2)
+        x = conv_bn_relu(x, filters, 3, f"backbone_features_{index}", strides=2, init=_init)
     outputs = []
     index = len(STEM_CHANNELS)
     for depth, filters in zip(depths, STAGE_CHANNELS):
@@ -44,22 +44,16 @@ def stdc_backbone(images, depths):
 def stdc_module(x, filters, strides, name):
     """Four convolutions in a row, with fewer and fewer channels, all of them concatenated. A stride of 2 follows the
     first: a depthwise convolution on the way to the second, a pooling on the way to the result."""
-    x = conv_bn_relu(x, filters // 2, 1, f"{name}_conv_list_0")
+    x = conv_bn_relu(x, filters // 2, 1, f"{name}_conv_list_0", init=_init)
     branches = [x]
     if strides == 2:
         branches = [ExclusivePooling2D("average", name=f"{name}_skip")(x)]
         x = depthwise_conv(x, 3, f"{name}_avd_layer_0", strides=2, init=_init)
         x = batch_norm(x, f"{name}_avd_layer_1")
     for index, share in enumerate((4, 8, 8), start=1):  # with the first half, `filters` in all
-        x = conv_bn_relu(x, filters // share, 3, f"{name}_conv_list_{index}")
+        x = conv_bn_relu(x, filters // share, 3, f"{name}_conv_list_{index}", init=_init)
         branches.append(x)
     return layers.Concatenate(name=f"{name}_concat")(branches)
-
-
-def conv_bn_relu(x, filters, kernel_size, name, strides=1):
-    x = conv(x, filters, kernel_size, f"{name}_conv", strides=strides, init=_init)
-    x = batch_norm(x, f"{name}_bn")
-    return layers.ReLU(name=f"{name}_relu")(x)
 
 
 def _init(fan_in):

@@ -1,4 +1,4 @@
-"""Losses on the overlap of a class's prediction and truth, which weigh small classes as much as large ones."""
+"""Losses on the overlap of a class's prediction and ground truth, which weigh small classes as much as large ones."""
 
 import keras
 from keras import ops

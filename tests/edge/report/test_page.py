@@ -243,8 +243,8 @@ def test_other_json_files_are_passed_over(show, tmp_path):
     assert remark in text and remark in shown.text
 
 
-def test_all_committed_results_can_be_given_at_once(show):
-    shown, text = show(*sorted((ROOT / "results").glob("*.json")))
+def test_all_committed_documents_can_be_given_beside_a_result(show):
+    shown, text = show(*sorted((ROOT / "results").glob("*.json")), OLDER)
     assert "results/demo.json" in text and "liteseg_darknet19" in shown.text
 
 

@@ -125,7 +125,7 @@ def test_texts_of_the_pictures_do_not_overlap_in_a_browser(width, show, tmp_path
         for one, two in itertools.combinations(picture["texts"], 2):
             assert not scatter._overlap(shrunk(one[1:]), shrunk(two[1:])), (picture["width"], one, two)
         for text, left, top, right, bottom in picture["texts"]:
-            assert 0 <= left and right <= picture["width"] and 0 <= top and bottom <= picture["height"] + 1, text
+            assert left >= 0 and right <= picture["width"] and top >= 0 and bottom <= picture["height"] + 1, text
             assert right - left <= scatter.text_width(text) * 1.08, text  # guides are bold
 
 

@@ -68,8 +68,8 @@ def test_ignored_pixels_change_nothing(loss, batch, garbage):
 
 def test_batch_without_a_valid_pixel(loss, batch):
     labels, logits = batch
-    for logits in (logits, np.full_like(logits, np.nan)):
-        value, gradient = loss_and_gradient(loss, truth(loss, np.full_like(labels, IGNORE_LABEL)), logits)
+    for scores in (logits, np.full_like(logits, np.nan)):
+        value, gradient = loss_and_gradient(loss, truth(loss, np.full_like(labels, IGNORE_LABEL)), scores)
         assert value == 0
         np.testing.assert_array_equal(gradient, 0)
 

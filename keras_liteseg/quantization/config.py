@@ -1,0 +1,40 @@
+"""The config of a quantization-aware training."""
+
+import dataclasses
+
+from keras_liteseg.datasets.augment import Augmentation
+from keras_liteseg.training.config import lists_to_tuples
+from keras_liteseg.training.options import RunOptions, require_at_least, require_choice
+
+CALIBRATION_METHODS = ("mse", "minmax", "percentile")
+
+
+@dataclasses.dataclass(frozen=True)
+class QuantizationConfig(Augmentation, RunOptions):
+    """Fine-tuning with simulated int8: Adam, cosine decay to 0, towards the float network's own outputs.
+
+    All keys of its parts, and these; see `keras_liteseg.training.config.load_config`.
+
+    Attributes:
+        learning_rate: the highest.
+        label_weight: weight of the cross-entropy with the labels beside the self-distillation.
+        calibration_images: number of training images that set the activation ranges beforehand.
+        calibration_method: how they do, see `keras_liteseg.quantization.calibration.calibrate`.
+
+    Raises:
+        UserError: a value that is unknown or out of range.
+    """
+
+    batch_size: int = 4
+    learning_rate: float = 1e-4
+    label_weight: float = 0.0
+    calibration_images: int = 32
+    calibration_method: str = "mse"
+
+    def __post_init__(self):
+        lists_to_tuples(self)
+        RunOptions.__post_init__(self)
+        Augmentation.__post_init__(self)
+        require_choice(self, "calibration_method", CALIBRATION_METHODS)
+        require_at_least(self, 0, "label_weight")
+        require_at_least(self, 1, "calibration_images")

@@ -1,0 +1,209 @@
+"""Quantization-aware training of a trained network, by self-distillation."""
+
+import logging
+import pathlib
+
+import keras
+import tensorflow as tf
+import tf_keras
+
+from keras_liteseg.datasets.base import IGNORE_LABEL
+from keras_liteseg.datasets.pipeline import training_pipeline
+from keras_liteseg.datasets.samples import CachedDataset
+from keras_liteseg.errors import UserError
+from keras_liteseg.evaluation import evaluate, require_same_classes
+from keras_liteseg.graph.size import at_size
+from keras_liteseg.inference.keras_predictor import keras_predictor
+from keras_liteseg.models.archive import save_model
+from keras_liteseg.models.network import load_network
+from keras_liteseg.networks.registry import check_input_shape
+from keras_liteseg.quantization.calibration import quantized_layers
+from keras_liteseg.quantization.post_training import quantize
+from keras_liteseg.quantization.quantization_aware_model import quantization_aware_twin
+from keras_liteseg.quantization.simulate import set_rounded_weights, simulate_int8
+from keras_liteseg.training.callbacks import fit_verbosity
+from keras_liteseg.training.distribute import choose_strategy, hosts
+from keras_liteseg.training.run_folder import LOG_FILE, TENSORBOARD_FOLDER, prepare, read_log
+
+_log = logging.getLogger(__name__)
+
+QAT_FILE = "qat.keras"
+BACKUP_FOLDER = "backup"
+
+
+def train_quantization_aware(config, train_data, val_data, output_dir, init_from, resume=False):
+    """Fine-tune a trained network so that its int8 file computes what the float network does.
+
+    Batch normalization is folded, channel ranges are equalized and activation ranges calibrated first, so that the
+    training starts where post-training quantization ends.
+
+    Writes into `output_dir` after each epoch: `log.csv` with the accuracy of the simulated int8 network, TensorBoard
+    logs, the state to resume from, and, if it is the best so far, `qat.keras`: the folded network with its activation
+    ranges, from which export_tflite.py makes the int8 file. Best is the network with the largest share of validation
+    labels equal to the float network's, with `label_weight` the one with the highest mIoU.
+
+    Args:
+        config: a `QuantizationConfig`.
+        train_data, val_data: `SegmentationDataset`s with the network's classes; the labels of `train_data` are used
+            only with `label_weight` above 0.
+        output_dir: folder for all of it.
+        init_from: `.keras` file or official checkpoint of the float network.
+        resume: go on from the last finished epoch in `output_dir`.
+
+    Returns:
+        Path of `qat.keras`.
+
+    Raises:
+        UserError: an option does not fit, or a file cannot be read or written.
+    """
+    check_input_shape(config.model, (*config.crop_size, 3))
+    folder = pathlib.Path(output_dir)
+    if hosts() > 1:
+        raise UserError("Quantization-aware training runs on the GPUs of one host; unset TF_CONFIG.")
+    prepare(folder, config, resume, folder / BACKUP_FOLDER)
+    keras.utils.set_random_seed(config.seed)
+    with choose_strategy().scope():
+        network, metadata = _float_network(config, init_from, train_data.classes)
+        require_same_classes(metadata, train_data)
+        reference = keras_predictor(network, metadata)
+        network, metadata, exact = quantize(
+            network, metadata, train_data, config.calibration_images, config.calibration_method
+        )
+        student, variables = make_student(network, exact, metadata.ranges, config.crop_size, config.label_weight)
+
+    steps = config.steps_in_epoch(train_data)
+    batches = training_pipeline(
+        CachedDataset(train_data),
+        config,  # which is the `Augmentation`
+        config.batch_size,
+        metadata.mean,
+        metadata.std,
+        seed=config.seed,
+    )
+    rate = tf_keras.optimizers.schedules.CosineDecay(config.learning_rate, config.epochs * steps)
+    student.compile(tf_keras.optimizers.Adam(rate))
+    aim = "val_miou" if config.label_weight else "val_agreement"
+    best = max((row[aim] for row in read_log(folder)), default=-1.0) if resume else -1.0
+    _log.info("Quantization-aware training of %s on %s, into %s", metadata.model, train_data.name, folder)
+    student.fit(
+        batches,
+        steps_per_epoch=steps,
+        epochs=config.epochs,
+        verbose=fit_verbosity(),
+        callbacks=[
+            _Validation(network, variables, metadata, reference, val_data, folder / QAT_FILE, aim, best),
+            tf_keras.callbacks.CSVLogger(str(folder / LOG_FILE), append=resume),
+            tf_keras.callbacks.TensorBoard(str(folder / TENSORBOARD_FOLDER), write_graph=False),
+            # Last, so that an epoch counts as finished only when its network is saved.
+            tf_keras.callbacks.BackupAndRestore(str(folder / BACKUP_FOLDER), delete_checkpoint=False),
+        ],
+    )
+    _log.info("Wrote %s", folder / QAT_FILE)
+    return folder / QAT_FILE
+
+
+class SelfDistillation(tf_keras.Model):
+    """Student that follows the float network: in its class probabilities and in every ReLU output on the way.
+
+    The loss is KL(float || student) of the class probabilities, plus the mean over the ReLU outputs of the squared
+    difference relative to the float output's variance, plus `label_weight` times the cross-entropy with the labels.
+    The intermediate terms make the training short: each layer learns from its own error (as in Li et al., "BRECQ:
+    Pushing the Limit of Post-Training Quantization by Block Reconstruction" (2021), arXiv 2102.05426).
+    """
+
+    def configure(self, teacher, label_weight):
+        """Set the float network, a Keras 3 model with the same outputs as this one: ReLU outputs, then logits."""
+        # Behind a function, because tf_keras would track a Keras 3 model as a layer of its own.
+        self.teacher_call = lambda images: teacher(images, training=False)
+        self.label_weight = label_weight
+
+    def train_step(self, data):
+        images, masks = data
+        *float_features, float_logits = self.teacher_call(images)
+        with tf.GradientTape() as tape:
+            *features, logits = self(images, training=True)
+            kl = kl_divergence(float_logits, logits)
+            pairs = list(zip(float_features, features))
+            feature_error = tf.add_n([relative_error(theirs, ours) for theirs, ours in pairs]) / len(pairs)
+            loss = kl + feature_error
+            if self.label_weight:
+                loss += self.label_weight * cross_entropy(masks, logits)
+        gradients = tape.gradient(loss, self.trainable_variables)
+        self.optimizer.apply_gradients(zip(gradients, self.trainable_variables))
+        return {"loss": loss, "kl": kl, "feature_error": feature_error}
+
+
+def kl_divergence(target_logits, logits):
+    """Return the mean over pixels of KL(softmax(target_logits) || softmax(logits))."""
+    target_log, log = tf.nn.log_softmax(target_logits), tf.nn.log_softmax(logits)
+    return tf.reduce_mean(tf.reduce_sum(tf.exp(target_log) * (target_log - log), axis=-1))
+
+
+def relative_error(target, value):
+    """Return the mean squared difference over the variance of `target`."""
+    return tf.reduce_mean(tf.math.squared_difference(target, value)) / (tf.math.reduce_variance(target) + 1e-6)
+
+
+def cross_entropy(labels, logits):
+    """Return the mean cross-entropy over the pixels that are not `IGNORE_LABEL`; 0 when there is none."""
+    valid = labels != IGNORE_LABEL
+    loss = tf.nn.sparse_softmax_cross_entropy_with_logits(tf.where(valid, labels, 0), logits)
+    weight = tf.cast(valid, loss.dtype)
+    return tf.reduce_sum(loss * weight) / tf.maximum(tf.reduce_sum(weight), 1.0)
+
+
+class _Validation(tf_keras.callbacks.Callback):
+    """Copies the trained weights into the Keras 3 network, measures its simulated int8 form, and saves the best."""
+
+    def __init__(self, network, variables, metadata, reference, val_data, path, aim, best):
+        super().__init__()
+        self.aim, self.best = aim, best
+        self.network, self.variables, self.val_data, self.path = network, variables, val_data, path
+        self.metadata = metadata
+        self.simulated = simulate_int8(network, metadata.ranges)
+        self.reference = [reference.labels(val_data.image(index)) for index in range(len(val_data))]
+
+    def on_epoch_end(self, epoch, logs):
+        for name, variables in self.variables.items():
+            self.network.get_layer(name).set_weights([variable.numpy() for variable in variables])
+        set_rounded_weights(self.simulated, self.network)
+        result = evaluate(keras_predictor(self.simulated, self.metadata), self.val_data, self.reference, progress=False)
+        logs.update(val_miou=result.miou, val_agreement=result.agreement)
+        _log.info("int8 (simulated): val_miou %.4f, labels equal to float %.2f %%", result.miou, 100 * result.agreement)
+        if logs[self.aim] > self.best:
+            save_model(self.network, self.path, self.metadata)
+            self.best = logs[self.aim]
+
+
+def _float_network(config, init_from, classes):
+    if str(init_from).endswith(".keras"):
+        network, metadata = load_network(init_from, None, config.eval_size)
+    else:
+        network, metadata = load_network(config.model, init_from, config.eval_size, classes)
+    if metadata.ranges:
+        raise UserError(f"{init_from} has had quantization-aware training already; start from the float network.")
+    if metadata.model != config.model:
+        raise UserError(f"{init_from} holds {metadata.model}, the config is for {config.model}; use the same in both.")
+    return network, metadata.replace(data=config.data)
+
+
+def make_student(network, exact, ranges, size, label_weight):
+    """Return (`SelfDistillation` of a network prepared for int8, its kernels and biases by layer name).
+
+    Args:
+        network: functional Keras 3 model without batch normalization, where the training starts.
+        exact: the same one with the weights of the float network, its teacher; see `quantize`.
+        ranges: activation ranges of the `quantized_layers` of both.
+        size: (height, width) of the training images.
+        label_weight: see `SelfDistillation`.
+    """
+    start, teacher = _with_features(at_size(network, size)), _with_features(at_size(exact, size))
+    student, variables = quantization_aware_twin(start, ranges, SelfDistillation)
+    student.configure(teacher, label_weight)
+    return student, variables
+
+
+def _with_features(network):
+    """Return a network with its ReLU outputs before its logits."""
+    features = [layer.output for layer in quantized_layers(network) if isinstance(layer, keras.layers.ReLU)]
+    return keras.Model(network.input, [*features, network.output])

@@ -1,0 +1,182 @@
+"""The parts that a config is made of: each declares its keys with their defaults, documents and checks them.
+
+`keras_liteseg.datasets.augment.Augmentation` is a part too. `keras_liteseg.training.config` puts them together.
+"""
+
+import dataclasses
+
+from keras_liteseg.datasets.augment import require_size
+from keras_liteseg.datasets.class_statistics import CLASS_WEIGHTS
+from keras_liteseg.errors import UserError
+
+LOSSES = ("cross_entropy", "ohem")
+OPTIMIZERS = ("sgd", "adamw")
+SCHEDULES = ("poly", "cosine", "step")
+KEPT_EPOCHS = ("best", "last")
+DECAYED_WEIGHTS = ("kernels", "all")
+PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
+
+
+@dataclasses.dataclass(frozen=True)
+class RunOptions:
+    """What is trained, on what data and for how long.
+
+    Attributes:
+        model: name of a network, see `keras_liteseg.list_models`.
+        model_options: further arguments of that network.
+        data: name of a data set, see `keras_liteseg.datasets.list_datasets`.
+        data_options: arguments of the data set, in one dict for each of the splits `train` and `val`.
+        eval_size: [height, width] in pixels of the validation and of the saved network.
+        batch_size: images per step, on all devices together.
+        epochs: how often the network is validated.
+        steps_per_epoch: batches in an epoch; None for one pass over the data.
+        seed: of initial weights, order and augmentation.
+
+    Raises:
+        UserError: a value out of range.
+    """
+
+    model: str = "ndnet45"
+    model_options: dict = dataclasses.field(default_factory=dict)
+    data: str = "street_scenes"
+    data_options: dict = dataclasses.field(default_factory=dict)
+    eval_size: tuple = (256, 512)
+    batch_size: int = 8
+    epochs: int = 10
+    steps_per_epoch: int | None = None
+    seed: int = 0
+
+    def __post_init__(self):
+        require_size("eval_size", self.eval_size)
+        for split, options in self.data_options.items():
+            if split not in ("train", "val") or not isinstance(options, dict):
+                raise UserError(f"data_options has '{split}: {options}'; wanted tables of options under train and val.")
+        require_at_least(self, 1, "batch_size", "epochs")
+        if self.steps_per_epoch is not None:
+            require_at_least(self, 1, "steps_per_epoch")
+
+    def steps_in_epoch(self, dataset):
+        """Return the number of batches in an epoch of a `SegmentationDataset`."""
+        return self.steps_per_epoch or max(len(dataset) // self.batch_size, 1)
+
+
+@dataclasses.dataclass(frozen=True)
+class LossOptions:
+    """The loss, and what else the network learns from.
+
+    Attributes:
+        loss, ohem_threshold, ohem_min_kept, label_smoothing, dice_weight, lovasz_weight, boundary_weight,
+            boundary_width: see `keras_liteseg.training.losses.SegmentationLoss`.
+        class_weights: '', or how they follow from the data, see `keras_liteseg.datasets.class_statistics`.
+        aux_weights: auxiliary heads have the same loss, times these: one number for all of them, or one each.
+        teacher: `.keras` file of a network of the same classes, whose logits the main head learns too; '' for none.
+        distillation_weight: weight of what the teacher teaches.
+        temperature: softens the class probabilities of both, see `keras_liteseg.training.losses.Distillation`.
+
+    Raises:
+        UserError: a value that is unknown or out of range.
+    """
+
+    loss: str = "cross_entropy"
+    ohem_threshold: float = 0.7
+    ohem_min_kept: int = 10_000
+    class_weights: str = ""
+    label_smoothing: float = 0.0
+    dice_weight: float = 0.0
+    lovasz_weight: float = 0.0
+    boundary_weight: float = 0.0
+    boundary_width: int = 3
+    aux_weights: tuple = (0.4,)
+    teacher: str = ""
+    distillation_weight: float = 1.0
+    temperature: float = 1.0
+
+    def __post_init__(self):
+        require_choice(self, "loss", LOSSES)
+        require_choice(self, "class_weights", ("", *CLASS_WEIGHTS))
+        require_at_least(self, 1, "boundary_width")
+        require_at_least(self, 0, "distillation_weight")
+
+
+@dataclasses.dataclass(frozen=True)
+class OptimizerOptions:
+    """How weights change.
+
+    Attributes:
+        optimizer: 'sgd', with `momentum` and weight decay as part of the gradient, or 'adamw', with decoupled decay.
+        momentum, nesterov: of SGD.
+        weight_decay: its factor.
+        weight_decay_on: what decays, convolution 'kernels' or 'all'.
+        clip_norm: largest global norm of the gradient; 0 for no limit.
+        gradient_accumulation_steps: batches whose gradients are averaged for one update.
+        ema_momentum: above 0, validation and the saved network have the exponential moving average of the weights with
+            this momentum.
+
+    Raises:
+        UserError: a value that is unknown or out of range.
+    """
+
+    optimizer: str = "sgd"
+    momentum: float = 0.9
+    nesterov: bool = False
+    weight_decay: float = 5e-4
+    weight_decay_on: str = "kernels"
+    clip_norm: float = 0.0
+    gradient_accumulation_steps: int = 1
+    ema_momentum: float = 0.0
+
+    def __post_init__(self):
+        require_choice(self, "optimizer", OPTIMIZERS)
+        require_choice(self, "weight_decay_on", DECAYED_WEIGHTS)
+        require_at_least(self, 1, "gradient_accumulation_steps")
+        require_at_least(self, 0, "clip_norm")
+        if not 0 <= self.ema_momentum < 1:
+            raise UserError(f"ema_momentum is {self.ema_momentum}; it must be 0 or more and below 1, such as 0.999.")
+
+
+@dataclasses.dataclass(frozen=True)
+class ScheduleOptions:
+    """How the learning rate goes, see `keras_liteseg.training.optimizers.Schedule`.
+
+    Attributes:
+        learning_rate: the highest.
+        schedule: 'poly' (with the power `poly_power`), 'cosine', or 'step' (`step_rates[i]` from epoch `step_epochs[i]`
+            on).
+        warmup_epochs: epochs of a linear warm-up before it.
+        warmup_rate: where the warm-up starts, with the schedule after it; 0 for a warm-up that is part of the schedule.
+
+    Raises:
+        UserError: a value that is unknown or out of range.
+    """
+
+    learning_rate: float = 0.05
+    schedule: str = "poly"
+    poly_power: float = 0.9
+    step_epochs: tuple = ()
+    step_rates: tuple = ()
+    warmup_epochs: float = 0.0
+    warmup_rate: float = 0.0
+
+    def __post_init__(self):
+        require_choice(self, "schedule", SCHEDULES)
+        require_at_least(self, 0, "warmup_epochs", "warmup_rate")
+        if self.schedule == "step" and len(self.step_epochs) != len(self.step_rates):
+            raise UserError(
+                f"step_epochs has {len(self.step_epochs)} entries and step_rates {len(self.step_rates)}; give one rate "
+                "per boundary, the rate that holds after it."
+            )
+
+
+def require_choice(options, key, choices):
+    """Refuse, with a `UserError`, a value of `key` that is none of `choices`."""
+    value = getattr(options, key)
+    if value not in choices:
+        known = ", ".join(choice or "''" for choice in choices)
+        raise UserError(f"{key} is '{value}'; a config knows {known}.")
+
+
+def require_at_least(options, least, *keys):
+    """Refuse, with a `UserError`, a value of one of `keys` that is below `least`."""
+    for key in keys:
+        if not getattr(options, key) >= least:
+            raise UserError(f"{key} is {getattr(options, key)}; it must be {least} or more.")

@@ -1,0 +1,54 @@
+"""The folder of a training: the names of its files, its beginning, its log."""
+
+import csv
+import pathlib
+
+from keras_liteseg.errors import UserError
+from keras_liteseg.files import atomic_path
+from keras_liteseg.training.config import config_to_yaml
+from keras_liteseg.training.distribute import is_chief
+
+BEST_FILE = "best.keras"
+LAST_FILE = "last.weights.h5"
+LOG_FILE = "log.csv"
+CONFIG_FILE = "config.yaml"
+JOURNAL_FILE = "journal.json"
+TENSORBOARD_FOLDER = "tensorboard"
+
+
+def prepare(folder, config, resume, state):
+    """Write the complete config into the folder of a training, on several hosts only the chief.
+
+    Args:
+        folder: a `pathlib.Path`, made where it is not there.
+        config: a `TrainingConfig` or a `QuantizationConfig`.
+        resume: whether a training goes on there, or one begins.
+        state: path of what it would go on from.
+
+    Raises:
+        UserError: `state` is missing with `resume` or there without; or the folder cannot be written.
+    """
+    if resume and not state.exists():
+        raise UserError(f"There is no {state.name} in {folder} to resume from; leave out --resume to start.")
+    if not resume and state.exists():
+        raise UserError(f"{folder} already holds a training; give --resume to go on or another --output_dir.")
+    if not is_chief():
+        return
+    for unfinished in folder.glob(".partial-*"):
+        unfinished.unlink()  # of a training that was killed while it wrote a file
+    with atomic_path(folder / CONFIG_FILE) as temporary:
+        temporary.write_text(config_to_yaml(config))
+
+
+def read_log(folder):
+    """Return the rows of a training's `log.csv` as a list of dicts of floats."""
+    with open(pathlib.Path(folder) / LOG_FILE, newline="") as file:
+        return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
+
+
+def trim_log(folder, epochs):
+    """Drop the rows of epochs that were logged but whose state was not saved any more; they are trained again."""
+    path = folder / LOG_FILE
+    lines = path.read_text().splitlines(keepends=True) if path.exists() else []
+    with atomic_path(path) as temporary:
+        temporary.write_text("".join(lines[: epochs + 1]))

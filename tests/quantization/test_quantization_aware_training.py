@@ -1,0 +1,180 @@
+import csv
+import shutil
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_liteseg.conversion.export import export
+from keras_liteseg.datasets import load_dataset
+from keras_liteseg.datasets.base import IGNORE_LABEL
+from keras_liteseg.errors import UserError
+from keras_liteseg.evaluation import evaluate
+from keras_liteseg.inference.keras_predictor import keras_predictor
+from keras_liteseg.inference.predictor import prepare
+from keras_liteseg.models.archive import load_model, read_metadata
+from keras_liteseg.quantization.calibration import quantized_layers
+from keras_liteseg.quantization.config import QuantizationConfig
+from keras_liteseg.quantization.post_training import quantize
+from keras_liteseg.quantization.quantization_aware_training import (
+    cross_entropy,
+    kl_divergence,
+    make_student,
+    relative_error,
+    train_quantization_aware,
+)
+from keras_liteseg.tflite.inspect import inspect
+from keras_liteseg.training.config import load_config
+
+CONFIG = """
+data: street_scenes
+data_options: {train: {length: 8, size: [64, 128]}, val: {length: 4, size: [64, 128]}}
+crop_size: [64, 128]
+eval_size: [64, 128]
+batch_size: 2
+steps_per_epoch: 2
+calibration_images: 4
+epochs: 1
+"""
+
+
+def test_kl_divergence():
+    logits = tf.constant([[[[0.0, 1.0], [2.0, -1.0]]]])
+    assert float(kl_divergence(logits, logits)) == pytest.approx(0, abs=1e-6)
+    assert float(kl_divergence(logits, logits + 5)) == pytest.approx(0, abs=1e-6)
+    even = tf.zeros((1, 1, 1, 2))
+    expected = 0.5 * np.log(0.5 / 0.25) + 0.5 * np.log(0.5 / 0.75)
+    assert float(kl_divergence(even, tf.math.log([[[[0.25, 0.75]]]]))) == pytest.approx(expected, rel=1e-5)
+
+
+def test_relative_error():
+    target = tf.constant([0.0, 2.0])
+    assert relative_error(target, target) == 0
+    assert float(relative_error(target, target + 3)) == pytest.approx(9, rel=1e-5)
+    assert float(relative_error(10 * target, 10 * target + 30)) == pytest.approx(9, rel=1e-5)
+
+
+def test_cross_entropy_leaves_void_pixels_out():
+    logits = tf.math.log([[[[0.25, 0.75], [0.9, 0.1]]]])
+    labels = tf.constant([[[1, IGNORE_LABEL]]])
+    assert float(cross_entropy(labels, logits)) == pytest.approx(-np.log(0.75), rel=1e-5)
+    assert cross_entropy(tf.fill((1, 1, 2), IGNORE_LABEL), logits) == 0
+
+
+def test_teacher_computes_what_the_float_network_does(network, metadata, scenes):
+    started, prepared, exact = quantize(network, metadata, scenes, len(scenes))
+    student, _ = make_student(started, exact, prepared.ranges, scenes.size, 0.0)
+    image = prepare(scenes.image(0), scenes.size, prepared)
+    expected = keras_predictor(network, metadata).logits(scenes.image(0))
+    *features, found = student.teacher_call(image)
+    # The mean of the int8 input, 128 instead of 127.5, changes the border a little.
+    assert np.abs(found[0] - expected).mean() < 1e-3 * expected.std()
+    assert features
+    # The biases of the network that is trained are right for rounded kernels alone.
+    changed = keras_predictor(started, prepared).logits(scenes.image(0))
+    assert np.abs(changed - expected).mean() > 1e-2 * expected.std()
+
+
+@pytest.fixture(scope="module")
+def data():
+    return [load_dataset("street_scenes", split=split, length=4, size=(64, 128)) for split in ("train", "val")]
+
+
+@pytest.fixture(scope="module")
+def trained(run_script, small_file, tmp_path_factory):
+    """(Folder of one epoch of quantization-aware training, what the command printed)."""
+    folder = tmp_path_factory.mktemp("qat")
+    (folder / "config.yaml").write_text(CONFIG + "model: lps_net_tiny\n")
+    run = ("train.py", "--config", folder / "config.yaml", "--output_dir", folder / "run", "--quantization_aware")
+    process = run_script(*run, "--init_from", small_file)
+    assert process.returncode == 0, process.stderr
+    return folder / "run", process.stdout
+
+
+def test_command_writes_a_network_with_ranges(trained, small_file):
+    folder, output = trained
+    assert f"Wrote {folder / 'qat.keras'}" in output
+    model, metadata = load_model(folder / "qat.keras")
+    assert list(metadata.ranges) == [layer.name for layer in quantized_layers(model)]
+    assert model.output.shape == load_model(small_file)[0].output.shape
+    (row,) = logged(folder)
+    assert 0 <= float(row["val_miou"]) <= 1 and 0.5 < float(row["val_agreement"]) <= 1
+    assert float(row["loss"]) > 0
+
+
+def test_result_exports_to_int8_with_the_trained_ranges(trained, tmp_path, capsys):
+    export(trained[0] / "qat.keras", tmp_path / "a.tflite", quantization="int8")
+    assert "from quantization-aware training" in capsys.readouterr().out
+    report = inspect(tmp_path / "a.tflite")
+    assert report.is_fully_int8
+    low, high = read_metadata(trained[0] / "qat.keras").ranges["head"]
+    assert report.outputs[0].scale == pytest.approx((high - low) / 255, rel=1e-5)
+
+
+def test_reference_keeps_its_own_normalization(trained, small_file, scenes, tmp_path):
+    moved = read_metadata(trained[0] / "qat.keras").mean
+    model, metadata = load_model(small_file)
+    assert tuple(moved) != tuple(metadata.mean)
+    result = export(
+        trained[0] / "qat.keras",
+        tmp_path / "a.tflite",
+        quantization="int8",
+        validation=scenes,
+        reference=small_file,
+        max_drop=100,
+    )
+    assert result.keras == evaluate(keras_predictor(model, metadata), scenes)
+
+
+def test_second_training_on_top_is_refused(trained, data, tmp_path):
+    config = QuantizationConfig(crop_size=(64, 128), eval_size=(64, 128))
+    with pytest.raises(UserError, match="has had quantization-aware training already"):
+        train_quantization_aware(config, *data, tmp_path / "run", trained[0] / "qat.keras")
+
+
+def test_used_folder_is_refused(trained, data):
+    with pytest.raises(UserError, match="already holds a training"):
+        train_quantization_aware(QuantizationConfig(), *data, trained[0], "unused.keras")
+
+
+def test_resume_needs_a_training(data, tmp_path):
+    with pytest.raises(UserError, match="to resume from"):
+        train_quantization_aware(QuantizationConfig(), *data, tmp_path / "run", "unused.keras", resume=True)
+
+
+def test_network_of_another_kind_is_refused(network_file, data, tiny_network, tmp_path):
+    config = QuantizationConfig(model=tiny_network, crop_size=(64, 128), eval_size=(64, 128))
+    with pytest.raises(UserError, match="holds ndnet45, the config is for tiny"):
+        train_quantization_aware(config, *data, tmp_path / "run", network_file)
+
+
+def test_command_needs_a_trained_network(run_script, tmp_path):
+    (tmp_path / "config.yaml").write_text(CONFIG)
+    arguments = ("--config", tmp_path / "config.yaml", "--output_dir", tmp_path / "run", "--quantization_aware")
+    process = run_script("train.py", *arguments)
+    assert process.returncode == 1
+    assert "--init_from" in process.stderr and "Traceback" not in process.stderr
+
+
+def logged(folder):
+    with open(folder / "log.csv", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("best_before", [0.0, 1.0])
+def test_resume_goes_on_after_the_last_epoch_and_keeps_the_best(trained, small_file, data, tmp_path, best_before):
+    folder = shutil.copytree(trained[0], tmp_path / "run")
+    (row,) = logged(folder)
+    log = folder / "log.csv"
+    log.write_text(log.read_text().replace(row["val_agreement"], str(best_before)))
+    config = load_config(folder / "config.yaml", ["epochs=2"], QuantizationConfig)
+    before = load_model(folder / "qat.keras")[0].get_weights()
+    train_quantization_aware(config, *data, folder, small_file, resume=True)
+    assert [row["epoch"] for row in logged(folder)] == ["0", "1"]
+    after = load_model(folder / "qat.keras")[0].get_weights()
+    change = max(np.abs(new - old).max() for new, old in zip(after, before, strict=True))
+    if best_before == 1.0:
+        assert change == 0
+    else:
+        assert 0 < change < 0.01  # steps of 1e-4: it started from where the first epoch ended
