@@ -64,11 +64,13 @@ class Augmentation:
 
 
 def augment(image, mask, augmentation, rng):
-    """Return a randomly scaled, cropped, flipped, recoloured and turned copy of a sample.
+    """Return a copy of a sample that is randomly scaled, cropped, flipped, changed in its colours and rotated.
 
-    The source window of the crop is cut first and only that is resized, so the cost does not grow with the scale; what
-    is enlarged is recoloured before. A frame that is smaller than the crop after scaling is centred (an odd row or
-    column goes before it), its surroundings are `augmentation.pad_value` and `IGNORE_LABEL`.
+    Only the part of the image that ends up in the crop is cut out and resized, so that the cost does not grow with the
+    scale. Colours are changed before resizing when the picture is enlarged, and after it when the picture is reduced.
+    A picture that is smaller than the crop after scaling is centred; where the margins cannot be equal, the one above
+    or on the left is a pixel larger. The margins hold `augmentation.pad_value` in the image and `IGNORE_LABEL` in the
+    mask.
 
     Args:
         image: uint8 (height, width, 3), RGB.
@@ -85,7 +87,7 @@ def augment(image, mask, augmentation, rng):
     image, mask = np.ascontiguousarray(image[rows, columns]), np.ascontiguousarray(mask[rows, columns])
     if rng.random() < augmentation.flip:
         image, mask = cv2.flip(image, 1), cv2.flip(mask, 1)
-    # Recolouring costs more than all the rest, so it goes over whichever has fewer pixels.
+    # Changing colours costs more than everything else together, so it is done where there are fewer pixels.
     if height * width > mask.size:
         image, mask = resize_sample(_recolor(image, augmentation, rng), mask, (height, width))
     else:
@@ -122,9 +124,9 @@ def cutmix(sample, other, rng):
 
 
 def resize_sample(image, mask, size):
-    """Return (image, mask) at `size` (height, width); returned as they are when they have it.
+    """Return (image, mask) at `size` (height, width); both are returned unchanged if they have that size already.
 
-    The image by area averaging when it shrinks, bilinear when it grows; the mask by nearest neighbour.
+    The image is resized by area averaging when it shrinks and bilinearly when it grows, the mask by nearest neighbour.
     """
     if image.shape[:2] == tuple(size):
         return image, mask
@@ -132,7 +134,7 @@ def resize_sample(image, mask, size):
 
 
 def resize_image(image, size):
-    """Return an image at `size` (height, width), by area averaging when it shrinks, bilinear when it grows."""
+    """Return an image resized to `size` (height, width), by area averaging when it shrinks, else bilinearly."""
     if image.shape[:2] == tuple(size):
         return image
     shrinks = image.shape[0] >= size[0] and image.shape[1] >= size[1]
@@ -160,7 +162,7 @@ def _pad(array, crop, value):
 
 
 def _rotate(image, mask, degrees, pad_value):
-    """Turn a sample about its centre, the image bilinear, the mask by nearest neighbour."""
+    """Rotate a sample about its centre, the image bilinearly, the mask by nearest neighbour."""
     height, width = mask.shape
     turn = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), degrees, 1.0)
     border = {"borderMode": cv2.BORDER_CONSTANT}

@@ -1,7 +1,7 @@
 """CamVid: G. Brostow et al., Semantic Object Classes in Video: A High-Definition Ground Truth Database, PRL 2009.
 
-With the 11 classes and the split of SegNet (V. Badrinarayanan et al., PAMI 2017), either in the original distribution,
-960x720 with labels in 32 colours, or in that of the SegNet tutorial, 480x360 with labels as class numbers.
+It has the 11 classes and the splits of SegNet (V. Badrinarayanan et al., PAMI 2017). Two distributions are read: the
+original one, 960x720 with masks in 32 colours, and that of the SegNet tutorial, 480x360 with masks of class numbers.
 """
 
 import pathlib
@@ -13,7 +13,7 @@ from keras_liteseg.datasets.folder import UNKNOWN, FileDataset, require_folder
 from keras_liteseg.datasets.pictures import Problem, open_picture
 from keras_liteseg.errors import UserError
 
-# Class, its colour, and which of the original 32 colours it comes from.
+# Each class with its colour, and those of the original 32 labels, with their colours, that become this class.
 _CLASSES = (
     ("sky", (128, 128, 128), {"Sky": (128, 128, 128)}),
     (
@@ -86,17 +86,17 @@ _SPLIT = (
 
 
 class CamVid(FileDataset):
-    """Either distribution; the one whose files are there.
+    """CamVid in either distribution, whichever is in the folder.
 
     The split 'trainval' is 'train' and 'val' together, unless `trainval.txt` lists another one.
 
-    The original: `701_StillsRaw_full/FRAME.png` and `LabeledApproved_full/FRAME_L.png`. `SPLIT.txt`, where there is
-    one, lists the frames, one a line; without, 'train' has 367 of the 701 frames, 'val' 101 and 'test' 233, as in
-    SegNet. `_CLASSES` tells which of the 32 colours go into which class.
+    The original distribution has `701_StillsRaw_full/FRAME.png` and `LabeledApproved_full/FRAME_L.png`. A file
+    `SPLIT.txt` may list the frames of a split, one a line. Without it, 'train' has 367 of the 701 frames, 'val' 101 and
+    'test' 233, as in SegNet. `_CLASSES` says which of the 32 colours become which class.
 
-    The SegNet tutorial's: `SPLIT.txt` lists one `image annotation` pair a line, relative to `data_dir`. The tutorial's
-    own lists hold absolute paths of its author's machine; where such a path does not exist, its last two parts are
-    taken relative to `data_dir`.
+    The distribution of the SegNet tutorial has `SPLIT.txt` with one `image annotation` pair a line, relative to
+    `data_dir`. The tutorial's own lists hold absolute paths of its author's machine. Where such a path does not exist,
+    its last two parts are taken relative to `data_dir`.
 
     Raises:
         UserError: `data_dir` is not a folder, the list is missing, empty or malformed, or the split has no frames.

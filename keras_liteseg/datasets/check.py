@@ -27,8 +27,9 @@ _LISTED = 20
 def check_dataset(dataset):
     """Load every sample and return what is wrong as a list of `Problem`, in the order of the samples.
 
-    Found are: an empty data set, a missing or unreadable file, an image and mask of different size, a mask of another
-    kind than the data set's, label values or colours that are neither a class nor ignored, a damaged record.
+    It finds an empty data set, missing and unreadable files, masks whose size differs from that of their image, masks
+    of another kind than the data set has, label values or colours that are neither a class nor ignored, and damaged
+    records.
     """
     return _examine(dataset)[0]
 
@@ -37,7 +38,7 @@ def require_valid(dataset):
     """Load every sample.
 
     Raises:
-        UserError: there are problems; the message tells how many and lists the first 20.
+        UserError: there are problems; the message says how many and lists the first 20.
     """
     problems = check_dataset(dataset)
     if problems:

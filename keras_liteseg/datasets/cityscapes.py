@@ -43,8 +43,8 @@ class Cityscapes(FileDataset):
     `leftImg8bit/SPLIT/CITY/*_leftImg8bit.{png,jpg}` with `gtFine/SPLIT/CITY/*_gtFine_labelIds.png` or
     `gtCoarse/SPLIT/CITY/*_gtCoarse_labelIds.png`. A split without labelIds is read from `*_labelTrainIds.png`.
 
-    Splits are 'train' and 'val', with fine annotations also 'test', whose published masks are empty, with coarse ones
-    also 'train_extra'.
+    The splits are 'train' and 'val'. Fine annotations also have 'test', whose published masks are empty, and coarse
+    ones also have 'train_extra'.
 
     Args:
         annotations: 'fine' or 'coarse'.
@@ -60,7 +60,7 @@ class Cityscapes(FileDataset):
         kind = _ANNOTATIONS[annotations]
         image_root, mask_root = root / "leftImg8bit" / split, root / kind / split
         images = {}
-        for suffix in (".jpg", ".png"):  # the original wins where both are there
+        for suffix in (".jpg", ".png"):  # where both are there, the original PNG is taken
             for path in image_root.glob(f"*/*{_IMAGE_END}{suffix}"):
                 images[path.parent.name, path.name.removesuffix(_IMAGE_END + suffix)] = path
         if not images:

@@ -66,7 +66,7 @@ def count_classes(dataset, progress=True):
 def median_frequency_weights(counts):
     """Return the class weights median(frequency) / frequency, float64 (num_classes,).
 
-    The frequency of a class is its share of the labelled pixels of the images that have it, the median is over the
+    The frequency of a class is its share of the labelled pixels of the images that have it. The median is over the
     classes that occur. Classes that do not occur get 1, the weight of the median class: training on the same data
     never uses it, and on other data it is neutral.
 

@@ -1,4 +1,4 @@
-"""Data sets stored as one image file and one mask file per sample: what they share, and the user's own folder."""
+"""What data sets share that are stored as one image file and one mask file per sample, and the user's own folder."""
 
 import pathlib
 
@@ -14,7 +14,7 @@ UNKNOWN = -1
 
 
 class FileDataset(SegmentationDataset):
-    """Base of the data sets from files. Faults of single files show when a sample is loaded, not at construction.
+    """Base of the data sets from files. A bad file is reported when its sample is loaded, not at construction.
 
     Args:
         name, split, classes: see `SegmentationDataset`.
@@ -120,7 +120,7 @@ def require_folder(data_dir):
 def pair_by_stem(image_dir, mask_dir):
     """Return the sorted (image path, mask path) of the images in one folder and the PNG masks in another.
 
-    An image or mask without its mate is in the list too, with the path that the mate should have.
+    An image without a mask, or a mask without an image, is listed too; the missing file has the path it should have.
 
     Raises:
         UserError: there is no image, or two files of a folder have the same stem.
@@ -197,7 +197,7 @@ def _is_color(color):
 
 
 def _palette_color(index):
-    """Return the colour of the PASCAL VOC colour map: the index's bits dealt to red, green, blue, highest bit first."""
+    """Return a colour of the PASCAL VOC colour map, which deals the bits of the index out to red, green and blue."""
     channels = [0, 0, 0]
     for bit in range(24):
         channels[bit % 3] |= (index >> bit & 1) << (7 - bit // 3)

@@ -11,7 +11,7 @@ IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
 
 
 class Problem(UserError):
-    """A fault of one file: raised when the file is loaded, collected by `check.check_dataset`.
+    """What is wrong with one file. Loading the file raises it, and `check.check_dataset` collects it.
 
     Attributes:
         path: the faulty file.
@@ -25,7 +25,7 @@ class Problem(UserError):
 
 
 def open_picture(path, cure_if_missing="check the path"):
-    """Return the decoded 8-bit Pillow image, turned as its EXIF orientation says.
+    """Return the decoded 8-bit Pillow image, rotated by its EXIF orientation.
 
     Raises:
         Problem: the file is missing, unreadable or has more than 8 bits per channel.
@@ -54,7 +54,7 @@ def read_rgb(path):
 def find_pictures(path):
     """Return {name: path} of one picture, or of all pictures in a folder and its sub-folders.
 
-    A name is the path below the folder without suffix; pictures that differ in the suffix alone keep it.
+    A name is the path below the folder without the suffix; the suffix is kept where pictures differ in nothing else.
 
     Raises:
         UserError: there is no such file or folder, or the folder has no pictures.

@@ -1,7 +1,7 @@
 """Data sets as batches of tensors (tf.data) for training and evaluation.
 
-A fault of a file, a `UserError` of the data set, passes through TensorFlow and reaches the caller as a
-`tf.errors.OpError` that holds its text; run `check.require_valid` before training to meet it earlier and cleanly.
+A bad file makes the data set raise a `UserError`. TensorFlow turns it into a `tf.errors.OpError` that holds its text.
+`check.require_valid` finds such files before a training.
 """
 
 import numpy as np
@@ -14,10 +14,10 @@ from keras_liteseg.datasets.samples import evaluation_samples, normalization, tr
 def training_pipeline(dataset, augmentation, batch_size, mean, std, seed=0, first_step=0, workers=2, context=None):
     """Return an endless `tf.data.Dataset` of augmented batches, for `fit` with `steps_per_epoch`.
 
-    The samples come in passes over the data set, each in its own random order; a batch may hold the end of one pass
-    and the start of the next, so that no sample is left out and a data set may be smaller than a batch. Batch k
-    depends on the arguments and k alone: a training that stopped after k steps goes on with `first_step=k` as if it
-    had never stopped, whatever `workers` is.
+    The samples come in passes over the data set, each in its own random order. A batch may hold the end of one pass and
+    the start of the next, so that no sample is left out and a data set may be smaller than a batch. Batch k depends
+    only on the arguments and k, whatever `workers` is: with `first_step=k`, a training that stopped after k steps
+    continues as if it had never stopped.
 
     Args:
         dataset: a `SegmentationDataset`.
@@ -27,9 +27,9 @@ def training_pipeline(dataset, augmentation, batch_size, mean, std, seed=0, firs
         seed: a whole number, 0 or more.
         first_step: index of the first batch.
         workers: samples loaded at the same time.
-        context: the `tf.distribute.InputContext` of a host, which gets its own part of each batch and loads no other,
-            one smaller batch for each of its devices in turn. Together the hosts get what one gets without it.
-            `batch_size` must be a multiple of the number of devices.
+        context: the `tf.distribute.InputContext` of a host. The host then loads only its own part of each batch and
+            gets one smaller batch for each of its devices in turn. Together the hosts get what one host gets without a
+            context. `batch_size` must be a multiple of the number of devices.
 
     Returns:
         Batches (images float32 (batch_size, height, width, 3), masks int32 (batch_size, height, width)).
@@ -52,11 +52,11 @@ def evaluation_pipeline(dataset, size, batch_size, mean, std, workers=2, context
     """Return a `tf.data.Dataset` of the samples in order, resized to `size` (height, width) where they differ.
 
     Args:
-        context: as of `training_pipeline`. No device can take an empty batch, so where the samples do not suffice for
-            all devices, the last batches of some end with an image whose labels are all `IGNORE_LABEL`.
+        context: as for `training_pipeline`. No device can take an empty batch. Where there are too few samples for all
+            devices, the last batches of some therefore end with an image whose labels are all `IGNORE_LABEL`.
 
     Returns:
-        Batches as those of `training_pipeline`; the last one holds what is left.
+        Batches like those of `training_pipeline`; the last one holds the remaining samples.
 
     Raises:
         UserError: `dataset` is empty.
@@ -97,8 +97,8 @@ def _batches(numbers, load, size, batch_size, drop_remainder, mean, std, workers
         .map(normalize)
         .prefetch(2)
     )
-    # There is nothing to tune, and the tuner wakes at intervals that double: an iterator's end waits for it, which
-    # made a validation of 6 seconds last 10.
+    # tf.data's tuner has nothing to tune here. It sleeps longer and longer, and the end of an iterator waits until it
+    # wakes up: a validation of 6 seconds took 10.
     options = tf.data.Options()
     options.autotune.enabled = False
     return batches.with_options(options)

@@ -3,8 +3,9 @@
     python -m keras_liteseg.datasets.records --data cityscapes --data_dir DIR --split train --shards 16 \\
         --output_dir RECORDS
 
-The data set 'records' reads them: --data records --data_dir RECORDS. After an interruption the same command goes on;
-finished shards stay, damaged ones are replaced. Several splits may share an output folder. `shards` has the format.
+The data set 'records' reads them: --data records --data_dir RECORDS. After an interruption, run the same command again:
+finished shards stay, and damaged ones are replaced. Several splits may share an output folder. The format is described
+in `keras_liteseg.datasets.shards`.
 """
 
 import concurrent.futures
@@ -106,7 +107,7 @@ def _write_shard(dataset, indices, path, source, progress):
     import tensorflow as tf
 
     index = Index(source, {}, [], [], [])
-    index_path(path).unlink(missing_ok=True)  # or it would describe the new shard, if that is all that gets written
+    index_path(path).unlink(missing_ok=True)  # else it would describe the new shard, if we were interrupted
     with atomic_path(path) as temporary:
         try:
             with tf.io.TFRecordWriter(str(temporary)) as writer:

@@ -1,4 +1,4 @@
-"""The samples of a training and of an evaluation by number, in NumPy: what every Keras backend is fed from."""
+"""The samples of a training and of an evaluation by number, as NumPy arrays, from which all Keras backends learn."""
 
 import contextlib
 import functools
@@ -15,7 +15,7 @@ CACHE_BYTES = 2 * 2**30
 
 
 def training_samples(dataset, augmentation, seed=0):
-    """Return a function from a number, 0 or more, to an augmented sample that depends on the arguments and it alone.
+    """Return a function from a number, 0 or more, to an augmented sample that depends only on it and the arguments.
 
     The numbers go through the data set in passes, each in its own random order.
 
@@ -53,7 +53,7 @@ def training_samples(dataset, augmentation, seed=0):
 
 
 def evaluation_samples(dataset, size):
-    """Return a function from the index of a sample to that sample, resized to `size` (height, width) where it differs.
+    """Return a function from the index of a sample to that sample, resized to `size` (height, width) where needed.
 
     Returns and raises as `training_samples`.
     """
@@ -100,7 +100,7 @@ def normalization(mean, std):
 
 
 class CachedDataset(SegmentationDataset):
-    """`dataset` with decoded images and masks kept in memory until they take `max_bytes`; later ones are read anew.
+    """`dataset` that keeps decoded images and masks in memory, up to `max_bytes`; all others are read each time.
 
     The arrays it returns are shared and read-only.
     """

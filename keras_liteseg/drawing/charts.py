@@ -1,4 +1,4 @@
-"""Line charts as inline SVG. Colours come from the page's style sheet, so that they follow its light or dark mode."""
+"""Line charts as inline SVG. The page's style sheet sets the colours, so that they follow its light or dark mode."""
 
 import dataclasses
 import math
@@ -30,7 +30,7 @@ def line_chart(lines, title, text, divider=None):
 
     Args:
         lines: `Line`s with non-negative values, at least one point in all.
-        title: what the chart shows, for those who do not see it.
+        title: what the chart shows, for screen readers.
         text: function that turns a value of the y axis into text.
         divider: (x, label) of a vertical line that opens a second stage, or None.
     """

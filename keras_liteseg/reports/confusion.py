@@ -6,24 +6,25 @@ from PIL import Image, ImageDraw
 from keras_liteseg.drawing.text import FAINT, INK, draw_text, draw_upright, width_of
 
 RIGHT, WRONG = (8, 76, 140), (196, 78, 4)
-"""Full colours of the diagonal and of the other cells: blue and orange, which the colour-blind tell apart too."""
+"""Full colours of the diagonal and of the other cells: blue and orange, which colour-blind people can tell apart."""
 GREY = (236, 236, 238)
 CELL, SMALL_CELL = 44, 14
 MOST_NUMBERS = 40
 TEXT, NUMBER = 16, 14
 GAP = 12
-SHARE = "share of the truth"
+ROWS, SHARE = "ground truth", "share of the ground truth"
 
 
 def confusion_picture(matrix, classes):
-    """Draw a confusion matrix whose rows (truth) add up to 100 %.
+    """Draw a confusion matrix whose rows (ground truth) add up to 100 %.
 
-    Blue cells are pixels with the right class, orange ones went to another; a number is their share of the row in
-    percent, left out where it rounds to 0. The row of a class that the truth does not have is grey. The column on the
-    right is the share of each class in the truth. Above `MOST_NUMBERS` classes the cells are too small for numbers.
+    Blue cells count pixels that were assigned the right class, orange cells those that were assigned another one. The
+    number in a cell is its share of the row in percent; it is left out where it rounds to 0. The row of a class that
+    does not occur in the ground truth is grey. The column on the right is the share of each class in the ground truth.
+    With more than `MOST_NUMBERS` classes, the cells are too small for numbers.
 
     Args:
-        matrix: pixels, integers (num_classes, num_classes), rows truth, columns predictions.
+        matrix: pixels, integers (num_classes, num_classes), rows ground truth, columns predictions.
         classes: a `ClassList`.
 
     Returns:
@@ -35,17 +36,18 @@ def confusion_picture(matrix, classes):
     cell = CELL if count <= MOST_NUMBERS else SMALL_CELL
     text = TEXT if count <= MOST_NUMBERS else SMALL_CELL - 2
     names = max(width_of(name, text) for name in classes.names) + GAP
-    left, top = 3 * GAP + names, 5 * GAP + TEXT + max(names, width_of(SHARE, text) + GAP)
+    left = 3 * GAP + max(names, width_of(ROWS, TEXT))
+    top = 5 * GAP + TEXT + max(names, width_of(SHARE, text) + GAP)
     side = cell * count
     column = width_of("100.0 %", NUMBER) + GAP
-    title = "Where the pixels of each class went, in percent of the class"
+    title = "What the pixels of each class were predicted as, in percent of the class"
     width = max(left + side + GAP + column + GAP, width_of(title, TEXT + 4) + 2 * GAP)
     canvas = Image.new("RGB", (width, top + side + 2 * GAP), "white")
     draw = ImageDraw.Draw(canvas)
 
     draw_text(canvas, (GAP, 2 * GAP), title, TEXT + 4)
     draw_text(canvas, (left, 3 * GAP + TEXT), "predicted as", TEXT, FAINT)
-    draw_text(canvas, (left - GAP, top - GAP), "truth", TEXT, FAINT, "rm")
+    draw_text(canvas, (left - GAP, top - GAP), ROWS, TEXT, FAINT, "rm")
     draw_upright(canvas, (left + side + GAP + column // 2, top - GAP), SHARE, text, FAINT)
     draw.rectangle((left - 1, top - 1, left + side - 1, top + side - 1), GREY)  # shows between the cells
     for row, name in enumerate(classes.names):
@@ -68,13 +70,13 @@ def confusion_picture(matrix, classes):
 
 
 def _color(share, right):
-    """Return white for 0 to the full colour for 1; the square root lets small confusions show."""
+    """Return a colour from white for 0 to the full colour for 1; the square root makes small confusions visible."""
     strength = share**0.5
     return tuple(round(255 + (channel - 255) * strength) for channel in (RIGHT if right else WRONG))
 
 
 def _number(share):
-    """Return a share as whole percent: '' where it rounds to 0, and 100 only for all."""
+    """Return a share in whole percent: '' where it rounds to 0, and 100 only for an exact 1."""
     percent = round(100 * share)
     return "" if percent == 0 else str(percent if share == 1 else min(percent, 99))
 

@@ -1,4 +1,4 @@
-"""The page that shows what a run brought: accuracy, pictures, speed, and what is inside the files, in one HTML file."""
+"""The page that shows the results of a run in one HTML file: accuracy, pictures, speed and the content of the files."""
 
 import base64
 import dataclasses
@@ -20,18 +20,18 @@ UNKNOWN = "\N{EN DASH}"
 
 @dataclasses.dataclass(frozen=True)
 class Variant:
-    """One TFLite file and what was measured of it.
+    """One TFLite file and what was measured on it.
 
     Attributes:
         name: such as 'float32' or 'int8 (quantization-aware)'.
-        file: file name, for the reader to find it.
+        file: file name, so that the reader finds it.
         size: bytes.
         miou, pixel_accuracy: 0 to 1, on the validation images.
         iou: {class name: 0 to 1, or None where a class does not occur}.
         agreement: share of labels (0 to 1) equal to those of the Keras model, or None.
         inspection: the `TFLiteReport` of the file.
-        latency: rows of `edge.benchmark.benchmark` for this file, one for each number of threads; those of all
-            variants come from one call, as rows of two calls cannot be compared. Failed rows are shown as such.
+        latency: rows of `edge.benchmark.benchmark` for this file, one for each number of threads. The rows of all
+            variants come from one call, because rows of two calls cannot be compared. Failed rows are shown as such.
     """
 
     name: str
@@ -52,7 +52,7 @@ class Scene:
     Attributes:
         name: the data set's id of the sample.
         image: uint8 (height, width, 3).
-        truth: uint8 (height, width).
+        truth: the ground truth, uint8 (height, width).
         float_labels, int8_labels: uint8 (height, width), from the first and the last variant of the report.
     """
 
@@ -71,16 +71,16 @@ class DemoReport:
         title: heading of the page.
         model: registered name of the network.
         data: name of the data set.
-        train_images, val_images: number of images trained on, and of those behind every accuracy on the page.
+        train_images, val_images: number of training images, and of the images on which all accuracies are measured.
         classes: a `ClassList`.
         stage_seconds: {stage: wall time in seconds}, in the order in which they ran.
         provenance: of the run, from `keras_liteseg.provenance.provenance`.
         log, qat_log: rows (dicts of floats) of the log.csv of the float training and of the quantization-aware one;
             either may be empty.
-        variants: at least two `Variant`s; the first is the float file that all are compared with, the last the int8
-            file that the run was for.
+        variants: at least two `Variant`s; the first is the float file that all others are compared with, the last is
+            the int8 file that the run was made for.
         scenes: `Scene`s.
-        next_steps: {what it does: command} for the reader to go on with.
+        next_steps: {what it does: command}, which the reader may try next.
     """
 
     title: str
@@ -149,7 +149,7 @@ class _Speed:
         row, reference = self.row(variant, threads), self.row(self.variants[0], threads)
         if row is None or reference is None:
             return None
-        # Round by round, because neighbours in time met the same machine.
+        # Round by round, because runs that follow each other find the machine in the same state.
         return float(np.median(np.divide(row["round_p50_ms"], reference["round_p50_ms"])))
 
 
@@ -232,11 +232,11 @@ def data_uri(rgb, form):
     return f"data:image/{form.lower()};base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"
 
 
-# The space before a unit is one that no line breaks at.
+# The space before a unit is one at which lines do not break.
 def percent(share, digits=1):
     if share is None or not math.isfinite(share):
         return UNKNOWN
-    # Nearly all is not all: only an exact 1 may read as 100 %.
+    # Only an exact 1 may be shown as 100 %.
     limit = 100 - 10**-digits if share < 1 else 100
     return f"{min(100 * share, limit):.{digits}f}\N{NO-BREAK SPACE}%"
 

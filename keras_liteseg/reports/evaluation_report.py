@@ -13,13 +13,13 @@ from keras_liteseg.reports.failures import failure_picture
 def write_evaluation_report(folder, predictor, dataset, results, worst):
     """Write what `keras_liteseg.evaluation.measure` counted as pictures and tables.
 
-    - `confusion.png`, and `confusion.csv` with its pixel counts: rows truth, columns predictions.
+    - `confusion.png`, and `confusion.csv` with its pixel counts: rows ground truth, columns predictions.
     - `images.csv`: each image, the worst first, with the numbers that `worst_images` sorts by.
-    - `worst/01_ID.jpg` and so on: the `worst` worst images beside truth, prediction and wrong pixels. Those of an
-      earlier report are removed.
+    - `worst/01_ID.jpg` and so on: the `worst` worst images beside ground truth, prediction and wrong pixels. The
+      pictures of an earlier report are removed.
 
     Args:
-        folder: where to; made where it is missing.
+        folder: where to write; it is made if it does not exist.
         predictor: the predictor that was measured; it runs again on the worst images.
         dataset: the data set.
         results: list of `ImageResult`s.
@@ -33,7 +33,7 @@ def write_evaluation_report(folder, predictor, dataset, results, worst):
     matrix = total_confusion(results, len(names)).matrix
     save_image(folder / "confusion.png", confusion_picture(matrix, dataset.classes))
     rows = [[name, *map(int, row)] for name, row in zip(names, matrix)]
-    _write_csv(folder / "confusion.csv", [["truth", *names], *rows])
+    _write_csv(folder / "confusion.csv", [["ground truth", *names], *rows])
 
     ranking = worst_images(results, len(results))
     rows = [
@@ -47,7 +47,7 @@ def write_evaluation_report(folder, predictor, dataset, results, worst):
     for place, each in enumerate(ranking[:worst], start=1):
         image, truth = dataset.image(each.index), dataset.mask(each.index)
         title = (
-            f"{each.sample_id}: mIoU {100 * each.confusion.miou_present():.1f} % over the classes of its truth, "
+            f"{each.sample_id}: mIoU {100 * each.confusion.miou_present():.1f} % over the classes of its ground truth, "
             f"pixel accuracy {100 * each.confusion.pixel_accuracy():.1f} %"
         )
         picture = failure_picture(title, image, truth, predictor.labels(image), dataset.classes)

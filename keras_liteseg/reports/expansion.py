@@ -16,14 +16,14 @@ text { font: 13px system-ui, sans-serif; fill: #222 }
 
 
 def expansion_picture(rounds, published, budget, device):
-    """Return an SVG picture of a search: every candidate, joined to its base, and the line of the chosen ones.
+    """Return an SVG picture of a search: every candidate, joined to its base, and a line through the chosen ones.
 
     Args:
         rounds: list of `keras_liteseg.expansion.Round`s, one at least.
-        published: {name: latency in ms} of networks that are shown for scale, as vertical lines: their mIoU after the
-            same short training is not known.
+        published: {name: latency in ms} of networks that are shown for comparison. They are vertical lines, because
+            their mIoU after the same short training is not known.
         budget: largest latency in ms; infinity for none.
-        device: name of what the latencies were measured on.
+        device: name of the device that the latencies were measured on.
     """
     path = [rounds[0].base, *(found.chosen for found in rounds if found.chosen)]
     nodes = [*path, *(node for found in rounds for node in found.candidates)]
@@ -78,7 +78,7 @@ class _Plot:
 
     def vertical(self, time, style, name):
         x = self.x(time)
-        # Names of lines that are near to each other go below one another.
+        # The names of lines that are close together are written below one another.
         row = 0
         while any(abs(x - other) < 90 and row == taken for other, taken in self.named):
             row += 1

@@ -1,4 +1,4 @@
-"""One image with its truth, its prediction and the pixels that are wrong, side by side."""
+"""One image, its ground truth, its prediction and the wrong pixels, side by side."""
 
 import cv2
 import numpy as np
@@ -9,22 +9,22 @@ from keras_liteseg.datasets.base import IGNORE_LABEL
 from keras_liteseg.drawing.overlay import highlight, overlay
 from keras_liteseg.drawing.text import FAINT, draw_text, width_of
 
-CAPTIONS = ("picture", "truth", "prediction", "wrong pixels")
+CAPTIONS = ("picture", "ground truth", "prediction", "wrong pixels")
 LEAST, MOST = 320, 640
-"""Width of a panel at least, and width and height at most, in pixels; images are resized to that."""
+"""The smallest width of a panel, and its largest width and height, in pixels; images are resized to fit."""
 GAP, TITLE, TEXT = 10, 20, 16
 
 
 def failure_picture(title, image, truth, labels, classes):
-    """Draw an image, the truth and the prediction over it, and the pixels where they differ.
+    """Draw an image, the same image under its ground truth and under its prediction, and the pixels where these differ.
 
-    Void pixels of the truth are bare in the second panel and never wrong in the last. Below are the names of the
-    classes that occur.
+    Ignored pixels of the ground truth have no colour in the second panel, and never count as wrong in the last. The
+    names of the classes that occur are below the panels.
 
     Args:
         title: line above the panels.
         image: uint8 (height, width, 3).
-        truth, labels: label maps, uint8 (height, width).
+        truth, labels: label maps of ground truth and prediction, uint8 (height, width).
         classes: a `ClassList`.
 
     Returns:
@@ -32,7 +32,7 @@ def failure_picture(title, image, truth, labels, classes):
     """
     occurring = sorted({*np.unique(truth), *np.unique(labels)} - {IGNORE_LABEL})
     height, width = size = _panel_size(image.shape[:2])
-    # Resized before they are drawn: a reduced overlay would have blurred outlines.
+    # Resized before drawing, because reducing an overlay would blur its outlines.
     image = resize_image(image, size)
     truth, labels = (cv2.resize(each, size[::-1], interpolation=cv2.INTER_NEAREST_EXACT) for each in (truth, labels))
     wrong = (truth != labels) & (truth != IGNORE_LABEL)

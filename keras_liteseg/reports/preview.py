@@ -1,4 +1,4 @@
-"""What the network sees: the first augmented samples of a training, with their masks, in one picture."""
+"""The first augmented samples of a training, with their masks, in one picture: what the network will see."""
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -26,8 +26,9 @@ def write_preview(path, dataset, augmentation, count=8, seed=0):
 def contact_sheet(dataset, augmentation, count=8, seed=0):
     """Return the first `count` samples of the training with this data set, augmentation and seed as one picture.
 
-    Two samples a row, each the augmented image beside the same under the colours of its mask; wide crops are shrunk.
-    Where nothing is coloured, the pixels are ignored. Below are the classes, with their share of the labelled pixels.
+    A row shows two samples, each as the augmented image and the same image under the colours of its mask. Large crops
+    are reduced. Pixels without colour are ignored. The classes are listed below, with their share of the labelled
+    pixels.
 
     Args:
         dataset: a `SegmentationDataset`.

@@ -208,7 +208,7 @@ def test_pictures_are_those_of_the_scene(tmp_path, report, scene):
         "98.77 %",
         "120 validation images",
         "Best validation mIoU of the float training: 71.23 %, after epoch 2 of 2.",
-        "70.81 %, after epoch 1 of 1.",
+        "Best validation mIoU of the quantization-aware training: 70.81 %, after epoch 1 of 1.",
         "road 95.11 % 95.01 % −0.10",
         "sky 90.22 % 90.32 % +0.10",
         "car 60.33 % 57.77 % −2.56",
@@ -226,7 +226,7 @@ def test_pictures_are_those_of_the_scene(tmp_path, report, scene):
         "in 3 rounds",
         "training 5 min 1 s export 4.6 s",
         "Label a picture python predict.py --model net_int8.tflite",
-        f"pixels right: float 100.0 %, int8 {100 * (1 - 128 / (30 * 64)):.1f} %",
+        f"correct pixels: float 100.0 %, int8 {100 * (1 - 128 / (30 * 64)):.1f} %",
         f"int8 equal to float: {100 * (1 - 128 / (32 * 64)):.2f} %",
     ],
 )
@@ -264,7 +264,7 @@ def test_hostile_text_is_escaped(tmp_path, report):
 
 def test_without_quantization_aware_training(tmp_path, report):
     page = page_of(tmp_path, report, qat_log=[])
-    assert "Of the quantization-aware training" not in page.text
+    assert "of the quantization-aware training" not in page.text
     assert len(page.all("svg")) == 2
 
 

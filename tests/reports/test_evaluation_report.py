@@ -27,7 +27,8 @@ def test_tables_and_pictures(measured, scenes, tmp_path):
     write_evaluation_report(tmp_path / "new", predictor, scenes, results, worst=2)
     matrix = sum(result.confusion.matrix for result in results)
     header, *counts = rows(tmp_path / "new" / "confusion.csv")
-    assert header == ["truth", *scenes.classes.names] and [row[0] for row in counts] == list(scenes.classes.names)
+    assert header == ["ground truth", *scenes.classes.names]
+    assert [row[0] for row in counts] == list(scenes.classes.names)
     np.testing.assert_array_equal([[int(cell) for cell in row[1:]] for row in counts], matrix)
     picture = np.asarray(Image.open(tmp_path / "new" / "confusion.png"))
     np.testing.assert_array_equal(picture, confusion_picture(matrix, scenes.classes))

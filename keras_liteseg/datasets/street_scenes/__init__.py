@@ -1,9 +1,9 @@
-"""Procedural street scenes: as many images with exact labels as one likes, without a download.
+"""Street scenes that the program draws: any number of images with exact labels, without a download.
 
 A pinhole camera looks along a street of houses, trees, signs, people and vehicles, in varying light and weather. Every
 shape writes its colour and its label into the same pixels, from far to near, so the label maps are exact; lens blur,
 noise and compression change the colours only. The scenes serve as training data for examples, tests and benchmarks
-where no photographs can be had. They are no substitute for photographs.
+where there are no photographs. They do not replace photographs.
 
     scene.py        lays a scene out and draws it
     canvas.py       camera and raster; conditions.py: hour and weather; street.py: the plan of the road

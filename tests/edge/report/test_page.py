@@ -64,7 +64,7 @@ def test_page_tells_accuracy_coverage_and_origin(real, real_page):
     assert line[1] == ODD_NAME and "43.21" in line[4]
     assert line[5:7] == [f"{each['latency_ms']['end_to_end']['p50']:,.2f}" for each in results(real)[:2]]
     assert "street_scenes, val, 4 images" in shown.text and "4 images are too few" in shown.text
-    assert "having no card with a measured accuracy: plain." in shown.text
+    assert "because they have no card with a measured accuracy: plain." in shown.text
     coverage = [cells for cells in shown.table("coverage") if cells[0] == "plain"]
     assert coverage[0][2:5] == ["xnnpack", "1", str(row["delegation"]["delegated_ops"])]
     assert coverage[0][6:] == ["2", "0 steps", "100.00 %"]
