@@ -159,8 +159,8 @@ def slope(node, base, criterion="latency"):
 
     Args:
         node, base: `Node`s, the grown network and the one that it grew from.
-        criterion: 'latency'; or 'reference' for the slip of the authors' program, which divides by the latency minus the
-            mIoU of the base: of no use but to repeat what it does, as the tests here do.
+        criterion: 'latency'; or 'reference' for the slip of the authors' program, which divides by the latency minus
+            the mIoU of the base. It is of no use but to repeat what that program does, as the tests here do.
 
     A network that timing shows no slower than its parent has an infinite slope if it is better, else minus infinity.
 

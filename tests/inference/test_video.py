@@ -44,9 +44,9 @@ def test_failure_leaves_no_video(tmp_path):
 
 
 def test_size_that_the_codec_cannot_write(tmp_path):
-    with pytest.raises(UserError, match="cannot write an MPEG-4 video of 1x1 pixels"):
-        with video_writer(tmp_path / "a.mp4", RATE, (1, 1)):
-            pass
+    refused = pytest.raises(UserError, match="cannot write an MPEG-4 video of 1x1 pixels")
+    with refused, video_writer(tmp_path / "a.mp4", RATE, (1, 1)):
+        pass
     assert list(tmp_path.iterdir()) == []
 
 
