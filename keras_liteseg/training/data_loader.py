@@ -125,7 +125,7 @@ def _in_numpy(mean, std):
 
 
 def _on_jax(mean, std):
-    """As `_in_numpy`, on the device, which so gets bytes: a quarter of what it would get else."""
+    """As `_in_numpy`, but computed on the device: it is sent bytes, a quarter of what float32 images would be."""
     import jax
 
     factor, offset = normalization(mean, std)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from keras_liteseg.datasets import load_dataset
-from keras_liteseg.expansion import Architecture, candidates
+from keras_liteseg.expansion import Architecture
 from keras_liteseg.expansion.candidates import RESULT_FILE, CandidateTraining
 from keras_liteseg.models.archive import load_model
 from keras_liteseg.training.config import TrainingConfig
@@ -28,11 +28,12 @@ def data():
 
 
 def test_candidates_are_trained_once_and_told_with_their_place(data, tmp_path, caplog):
-    caplog.set_level(logging.INFO, candidates.__name__)
+    logger = CandidateTraining.__module__
+    caplog.set_level(logging.INFO, logger)
     training = CandidateTraining(tmp_path, CONFIG, *data, inherits=True, rounds=5)
     (base,) = training([BASE], None)
     mious = training([WIDE, DEEP], BASE)
-    assert [message for name, _, message in caplog.record_tuples if name == candidates.__name__] == [
+    assert [message for name, _, message in caplog.record_tuples if name == logger] == [
         f"The network to begin with: {BASE.name}",
         f"Round 1 of at most 5, candidate 1 of 2: {WIDE.name}",
         f"Round 1 of at most 5, candidate 2 of 2: {DEEP.name}; about 0 minutes left in this round",
