@@ -116,7 +116,7 @@ from keras_liteseg import cli
 
 
 def main():
-    for name in ("keras_liteseg.conversion.export", "edge.benchmark", __name__, "someone.else"):
+    for name in ("keras_liteseg.conversion.export", "edge.benchmark", __name__):
         logger = logging.getLogger(name)
         logger.debug("%s at level debug", name)
         logger.info("%s at level info", name)
