@@ -71,8 +71,8 @@ def export(
         A `Verification`, or None without `validation`.
 
     Raises:
-        UserError: an argument does not fit, a package that ONNX needs is not installed, the file cannot be written, it holds what it should not, or it lost more
-            than `options.max_drop`.
+        UserError: an argument does not fit, a package that ONNX needs is not installed, the file cannot be written, it
+            holds what it should not, or it lost more than `options.max_drop`.
     """
     options = _of_kind(ExportOptions, "options", options)
     calibration = _of_kind(CalibrationOptions, "calibration", calibration)

@@ -65,8 +65,8 @@ def tflite_to_onnx(source, target, *, half=False, names=None, opset=OPSET, prope
 
 
 def export_onnx(source, target, metadata, input_type, time_limit):
-    """Write a `.tflite` file of ours as ONNX, with all that `keras_liteseg.inference.onnx_predictor` needs to know in its
-    `metadata_props`: the `Metadata`, opset, resize convention and, where the input is uint8, its scale.
+    """Write a `.tflite` file of ours as ONNX. Its `metadata_props` say what it is: the `Metadata`, the opset, the
+    convention of its resizes and, where the input is uint8, its scale and zero point.
 
     Args:
         source: path of a `.tflite` file with int8 input and output where it is quantized.

@@ -2,6 +2,7 @@
 
 import importlib.util
 import pathlib
+from typing import Any
 
 import numpy as np
 
@@ -11,8 +12,8 @@ from keras_liteseg.inference.tflite_predictor import to_tensor
 from keras_liteseg.metadata import Metadata
 
 METADATA, INPUT_SCALE, INPUT_ZERO_POINT = "keras_liteseg.json", "input_scale", "input_zero_point"
-"""Keys of the `metadata_props` of our ONNX files: the JSON text of the `Metadata`, and the quantization of an input that
-takes bytes."""
+"""Keys of the `metadata_props` of our ONNX files: the JSON text of the `Metadata`, and the scale and the zero point of
+an input that takes bytes."""
 
 
 def onnx_predictor(path, input_size, threads):
@@ -25,12 +26,10 @@ def onnx_predictor(path, input_size, threads):
         )
     metadata = Metadata.from_json(properties[METADATA])
     source = session.get_inputs()[0]
-    details = {"dtype": np.float32}
+    details: dict[str, Any] = {"dtype": np.float32}
     if INPUT_SCALE in properties:
-        details = {
-            "dtype": np.uint8,
-            "quantization": (float(properties[INPUT_SCALE]), int(properties[INPUT_ZERO_POINT])),
-        }
+        scale, zero_point = float(properties[INPUT_SCALE]), int(properties[INPUT_ZERO_POINT])
+        details = {"dtype": np.uint8, "quantization": (scale, zero_point)}
 
     def run(images):
         # All of a larger batch the same, of which one is returned.
