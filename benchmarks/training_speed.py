@@ -94,8 +94,8 @@ def pipeline_round(size):
     """Return a function that makes a round's batches of CamVid-sized street scenes and returns the seconds."""
     from keras_liteseg.datasets import load_dataset
     from keras_liteseg.datasets.augment import Augmentation
-    from keras_liteseg.datasets.pipeline import training_pipeline
     from keras_liteseg.datasets.samples import CachedDataset
+    from keras_liteseg.training.pipeline import training_pipeline
 
     scenes = CachedDataset(load_dataset("street_scenes", split="train", length=32, size=(360, 480)), 2**30)
     augmentation = Augmentation(size, scale_range=(0.75, 2.0), brightness=0.4, contrast=0.4, saturation=0.4, hue=0.03)

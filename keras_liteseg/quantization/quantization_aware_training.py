@@ -8,7 +8,6 @@ import tensorflow as tf
 import tf_keras
 
 from keras_liteseg.datasets.base import IGNORE_LABEL
-from keras_liteseg.datasets.pipeline import training_pipeline
 from keras_liteseg.datasets.samples import CachedDataset
 from keras_liteseg.errors import UserError
 from keras_liteseg.evaluation import evaluate, require_same_classes
@@ -24,6 +23,7 @@ from keras_liteseg.quantization.quantization_aware_model import quantization_awa
 from keras_liteseg.quantization.simulate import set_rounded_weights, simulate_int8
 from keras_liteseg.training.callbacks import fit_verbosity
 from keras_liteseg.training.distribute import choose_strategy, hosts
+from keras_liteseg.training.pipeline import training_pipeline
 from keras_liteseg.training.run_folder import LOG_FILE, TENSORBOARD_FOLDER, prepare, read_log
 
 _log = logging.getLogger(__name__)

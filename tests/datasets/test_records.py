@@ -16,9 +16,9 @@ from keras_liteseg.datasets import IGNORE_LABEL, load_dataset
 from keras_liteseg.datasets.augment import Augmentation
 from keras_liteseg.datasets.check import check_dataset
 from keras_liteseg.datasets.pictures import Problem
-from keras_liteseg.datasets.pipeline import training_pipeline
 from keras_liteseg.datasets.records import write_records
 from keras_liteseg.errors import UserError
+from keras_liteseg.training.pipeline import training_pipeline
 
 SAMPLES = 7
 
