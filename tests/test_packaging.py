@@ -20,11 +20,12 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 # Files that are installed together, as in the Makefile, and the groups of pyproject.toml that they are for.
 ENVIRONMENTS = [
-    (["requirements.txt"], ["", "test"]),
-    (["requirements.txt", "requirements-lint.txt"], ["", "test", "lint"]),
-    (["requirements.txt", "requirements-backends.txt"], ["", "test", "backends"]),
-    (["requirements.txt", "requirements-onnx.txt"], ["", "test", "onnx"]),
-    (["requirements.txt", "requirements-runtimes.txt"], ["", "test", "runtimes"]),
+    # What TensorFlow's CUDA libraries are is up to TensorFlow, which pins each of them.
+    (["requirements.txt"], ["", "train", "cuda", "test"]),
+    (["requirements.txt", "requirements-lint.txt"], ["", "train", "test", "lint"]),
+    (["requirements.txt", "requirements-backends.txt"], ["", "jax", "pytorch", "test"]),
+    (["requirements.txt", "requirements-onnx.txt"], ["", "train", "test", "onnx"]),
+    (["requirements.txt", "requirements-runtimes.txt"], ["", "train", "test", "runtimes"]),
     (["requirements-mediapipe.txt"], ["mediapipe"]),
 ]
 
@@ -72,7 +73,7 @@ def test_every_group_is_installed_by_some_file():
 
 def test_what_dependencies_need_is_pinned_too():
     pinned = pins(["requirements.txt"])
-    left, seen = [*wanted(""), *wanted("test")], set()
+    left, seen = [*wanted(""), *wanted("train"), *wanted("test")], set()
     while left:
         requirement = left.pop()
         name, extras = canonicalize_name(requirement.name), requirement.extras or {""}
