@@ -42,7 +42,10 @@ def measure(model, picture, folder, rounds, before=BEFORE):
     check_out(before, old)
     arguments = ["--model", str(model), "--input", str(picture)]
     programs = {
-        NOW: ([sys.executable, "-m", "keras_liteseg", "predict", *arguments, "--output_dir", str(folder / "new")], ROOT),
+        NOW: (
+            [sys.executable, "-m", "keras_liteseg", "predict", *arguments, "--output_dir", str(folder / "new")],
+            ROOT,
+        ),
         f"predict.py of {before}": (
             [sys.executable, "predict.py", *arguments, "--output", str(folder / "old")],
             old,
