@@ -78,7 +78,7 @@ def export(
         )
     output = pathlib.Path(output)
     if output.suffix != ".tflite":
-        raise UserError(f"The output {output} must end in .tflite, which runtimes and evaluate.py go by.")
+        raise UserError(f"The output {output} must end in .tflite, which runtimes and liteseg evaluate go by.")
     require_writable(output)
     keras.utils.set_random_seed(RANDOM_WEIGHTS_SEED)
     data = calibration.dataset if validation is None else validation
