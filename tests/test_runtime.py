@@ -129,13 +129,15 @@ def test_benchmark_and_report(liteseg, int8_file, tmp_path):
     assert int8_file.name in (tmp_path / "report.html").read_text()
 
 
-def test_command_whose_part_is_missing_says_how_to_install_it(command, liteseg, int8_file):
+def test_command_whose_part_is_missing_says_how_to_install_it(command, liteseg, data):
     if len(command[0]) > 1:
         pytest.skip("in the checkout the part is there")
+    network = ("--model", "ndnet45", "--input_size", "64x128")
     for arguments in (
-        ["export", "--model", "ndnet45", "--input_size", "64x128", "--output", "a.tflite"],
+        ["export", *network, "--output", "a.tflite"],
+        ["predict", *network, "--input", data / "images" / "val", "--output_dir", "out"],
+        ["records", "--data", "folder", "--data_dir", data, "--split", "val", "--shards", 1, "--output_dir", "records"],
         ["train", "--config", "demo", "--output_dir", "run"],
-        ["predict", "--model", "ndnet45", "--input_size", "64x128", "--input", int8_file.parent, "--output_dir", "out"],
     ):
         done = liteseg(*arguments)
         assert done.returncode == 1 and done.stderr.count("\n") == 1, done.stderr
