@@ -10,6 +10,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from keras_liteseg.parts import PARTS
+
 ROOT = pathlib.Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
@@ -83,3 +85,12 @@ def test_what_dependencies_need_is_pinned_too():
                 other.marker = None
                 left.append(other)
     assert len({name for name, _ in seen}) > len(wanted("")), "no dependency had dependencies"
+
+
+def test_hints_name_the_extra_that_brings_what_is_missing():
+    brought = importlib.metadata.packages_distributions()
+    for part, modules in PARTS.items():
+        names = {canonicalize_name(requirement.name) for requirement in wanted(part)}
+        for module in modules:
+            distributions = brought.get(module, [module])
+            assert names & {canonicalize_name(each) for each in distributions}, f"{module} is not in [{part}]"

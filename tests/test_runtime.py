@@ -142,3 +142,15 @@ def test_command_whose_part_is_missing_says_how_to_install_it(command, liteseg, 
         done = liteseg(*arguments)
         assert done.returncode == 1 and done.stderr.count("\n") == 1, done.stderr
         assert done.stderr.startswith("error: ") and "pip install 'keras-liteseg[train]'" in done.stderr
+
+
+def test_name_whose_part_is_missing_says_how_to_install_it(command, tmp_path):
+    start, _ = command
+    if len(start) > 1:
+        pytest.skip("in the checkout the part is there")
+    program = [start[0].parent / "python", "-c", "from keras_liteseg import load_predictor, create_model"]
+    done = subprocess.run(program, cwd=tmp_path, capture_output=True, text=True)
+    assert done.stderr.splitlines()[-1] == (
+        "ModuleNotFoundError: keras_liteseg.create_model: This needs Keras; install it with: "
+        "pip install 'keras-liteseg[train]'"
+    )

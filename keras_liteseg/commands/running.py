@@ -18,25 +18,7 @@ from click.exceptions import NoArgsIsHelpError
 
 from keras_liteseg.errors import UserError
 from keras_liteseg.logs import shown_log
-
-# Parts of the installation (extras of pyproject.toml), and the modules that come with each: (as imports, as people know
-# it).
-PARTS = {
-    "train": {
-        "tensorflow": "TensorFlow",
-        "keras": "Keras",
-        "tf_keras": "tf_keras",
-        "tensorflow_model_optimization": "TensorFlow Model Optimization",
-        "tensorboard": "TensorBoard",
-        "safetensors": "safetensors",
-        "h5py": "h5py",
-        "absl": "absl-py",
-    },
-    "onnx": {"onnx": "ONNX", "onnxruntime": "ONNX Runtime", "tf2onnx": "tf2onnx"},
-    "jax": {"jax": "JAX"},
-    "pytorch": {"torch": "PyTorch"},
-    "mediapipe": {"mediapipe": "MediaPipe"},
-}
+from keras_liteseg.parts import missing_part
 
 
 def command(name, text, renamed=None):
@@ -141,15 +123,6 @@ def _sentence(text):
     """Return a message of click as one line that ends with a full stop."""
     line = " ".join(text.split())
     return line if line.endswith((".", "?", "!")) else f"{line}."
-
-
-def missing_part(module):
-    """Return the sentence that says how to install what `module` belongs to, or None where it is no part of ours."""
-    package = (module or "").partition(".")[0]
-    for part, modules in PARTS.items():
-        if package in modules:
-            return f"This needs {modules[package]}; install it with: pip install 'keras-liteseg[{part}]'"
-    return None
 
 
 @contextlib.contextmanager
