@@ -22,6 +22,9 @@ class Size(click.ParamType):
 
     name = "HEIGHTxWIDTH"
 
+    def get_metavar(self, param, ctx):
+        return self.name  # click's own would be in capitals
+
     def convert(self, value, param, ctx):
         if not isinstance(value, str):
             return value
@@ -36,20 +39,27 @@ class CommaList(click.ParamType):
 
     Args:
         kind: click's type of each value.
-        example: a right list, for an error message.
+        example: a right list, for help and error messages.
+        empty: whether the list may be empty.
     """
 
-    def __init__(self, kind=click.STRING, example="a,b"):
+    def __init__(self, kind=click.STRING, example="a,b", empty=False):
         self.name = example
-        self._kind, self._example = kind, example
+        self._kind, self._example, self._empty = kind, example, empty
+
+    def get_metavar(self, param, ctx):
+        return self.name
 
     def convert(self, value, param, ctx):
         if not isinstance(value, str):
             return list(value)
         try:
-            return [self._kind.convert(part.strip(), param, ctx) for part in value.split(",") if part.strip()]
+            values = [self._kind.convert(part.strip(), param, ctx) for part in value.split(",") if part.strip()]
         except click.BadParameter as error:
-            self.fail(f"'{value}' holds what does not belong there: {error.message} Write it like {self._example}.")
+            self.fail(f"'{value}': {error.message.rstrip('.')}; write it like {self._example}.", param, ctx)
+        if not values and not self._empty:
+            self.fail(f"it is empty; write it like {self._example}.", param, ctx)
+        return values
 
 
 FILE, FOLDER = click.Path(), click.Path(file_okay=False)  # neither is opened, but shells complete both

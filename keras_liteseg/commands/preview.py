@@ -1,7 +1,9 @@
 """Draw training images and masks as the network will see them.
 
-liteseg preview --config demo --output preview.png
-liteseg preview --config ndnet45_camvid_finetuned --data_dir DIR --override scale_range=[1,2] --output preview.png
+  liteseg preview --config demo --output preview.png
+  liteseg preview --config ndnet45_camvid_finetuned --data_dir DIR --override scale_range=[1,2] --output preview.png
+
+Each is drawn after the scaling, cropping, flipping and colour changes of the config, with the classes over it.
 """
 
 from keras_liteseg.commands import options

@@ -6,7 +6,6 @@ arguments that cannot be read, and 130 for Ctrl-C.
 
 import contextlib
 import importlib.util
-import inspect
 import logging
 import os
 import signal
@@ -50,8 +49,8 @@ def _with_underscores(word):
 
 
 def help_text(docstring):
-    """Return a docstring as click's help: paragraphs are wrapped, indented blocks are not."""
-    blocks = inspect.cleandoc(docstring).split("\n\n")
+    """Return the docstring of a module as click's help: paragraphs are wrapped, indented blocks are not."""
+    blocks = docstring.strip().split("\n\n")
     return "\n\n".join(f"\b\n{block}" if block.startswith(" ") else block for block in blocks)
 
 

@@ -1,6 +1,8 @@
 """Tell size and cost of the networks.
 
-liteseg summary --input_size 512x1024 --models 'ndnet*'
+  liteseg summary --input_size 512x1024 --models 'ndnet*'
+
+MACs are the multiply-accumulates of all convolutions for one image; FLOPs are twice that.
 """
 
 import dataclasses
