@@ -17,11 +17,13 @@ import tarfile
 import tempfile
 import time
 
-import click
+from keras_liteseg.commands import options
+from keras_liteseg.commands.running import command, run
 
 BEFORE = "18bd9f3"
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 NOW = "liteseg predict"
+SIZE = (360, 480)  # of the picture, as in CamVid
 
 
 def measure(model, picture, folder, rounds, before=BEFORE):
@@ -54,13 +56,19 @@ def measure(model, picture, folder, rounds, before=BEFORE):
     found = {name: [] for name in programs}
     for number in range(rounds + 1):
         for name, (command, source) in programs.items():
-            run = timed(command, source, folder / "log.txt")
+            measured = timed(command, source, folder / "log.txt")
             if number:
-                found[name].append(run)
-    labels = [(folder / name / f"{picture.stem}_labels.png").read_bytes() for name in ("new", "old")]
-    if labels[0] != labels[1]:
+                found[name].append(measured)
+    if not same_picture(*(folder / name / f"{picture.stem}_labels.png" for name in ("new", "old"))):
         raise RuntimeError("The two programs give different labels for the same file and picture.")
     return found
+
+
+def same_picture(path, other):
+    """Return whether two files hold the same pixels."""
+    from PIL import Image  # late, see `timed`
+
+    return Image.open(path).tobytes() == Image.open(other).tobytes()
 
 
 def check_out(commit, folder):
@@ -72,6 +80,8 @@ def check_out(commit, folder):
 
 def timed(command, folder, log):
     """Run a program in `folder` and return (seconds from start to exit, its peak memory in bytes).
+
+    The system counts as its memory too what this process has when it starts the program, so this one should be small.
 
     Raises:
         RuntimeError: it failed; the message holds what it wrote.
@@ -105,35 +115,34 @@ def summarize(found):
     }
 
 
-@click.command(help=__doc__.splitlines()[0])
-@click.option("--model", required=True, type=click.Path(exists=True, dir_okay=False), help="A .tflite file.")
-@click.option("--rounds", default=10, show_default=True, type=click.IntRange(1), help="Number of pairs.")
-@click.option("--output", required=True, help="JSON file for the result.")
+@command("startup", __doc__)
+@options.file("--model", "A .tflite file.", required=True)
+@options.whole("--rounds", 10, "Number of pairs.")
+@options.file("--output", "JSON file for the result.", required=True)
 def main(model, rounds, output):
+    from keras_liteseg.errors import UserError
+    from keras_liteseg.files import require_writable, write_json
+    from keras_liteseg.provenance import provenance
+
+    require_writable(output)
+    if not pathlib.Path(model).is_file():
+        raise UserError(f"There is no model file {model}. Check the path.")
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
-        # In a process of its own: what a program inherits counts as its peak memory.
+        # In a process of its own, see `timed`.
         drawing = (
             "import sys; from PIL import Image; from keras_liteseg import load_dataset; "
-            "scenes = load_dataset('street_scenes', split='val', length=1, size=(720, 960)); "
+            f"scenes = load_dataset('street_scenes', split='val', length=1, size={SIZE}); "
             "Image.fromarray(scenes.image(0)).save(sys.argv[1])"
         )
         subprocess.run([sys.executable, "-c", drawing, folder / "street.png"], cwd=ROOT, check=True)
         result = summarize(measure(model, folder / "street.png", folder, rounds))
-
-    from keras_liteseg.files import write_json
-    from keras_liteseg.provenance import provenance
-
-    size = pathlib.Path(model).stat().st_size
-    write_json(
-        output,
-        {"kind": "startup", "model": pathlib.Path(model).name, "bytes": size, "picture": "720x960", **result}
-        | provenance(),
-    )
+    what = {"kind": "startup", "model": pathlib.Path(model).name, "picture": list(SIZE)}
+    write_json(output, {**what, **result, **provenance()})
     for program, values in result["programs"].items():
         print(f"{program:>24}  {values['median_seconds']:7.3f} s  {values['peak_memory_mb']:7.1f} MB")
     print(f"{result['times_faster']} times faster, the median over {rounds} pairs; wrote {output}")
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(run(main, name="python -m benchmarks.startup"))
