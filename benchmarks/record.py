@@ -46,15 +46,15 @@ def main(accuracy, training, variant, training_run, stopped, latency, latency_ru
 
 
 def record_accuracy(folder, path, training, variant):
-    """Put a result of evaluate.py into accuracy.csv and class_iou_DATA.csv.
+    """Put a result of liteseg evaluate into accuracy.csv and class_iou_DATA.csv.
 
     Args:
         folder: pathlib.Path of the tables.
-        path: what `evaluate.py --output` wrote.
+        path: what `liteseg evaluate --output` wrote.
         training: name of the config that trained the network.
         variant: what was measured of it, such as "float" or "int8".
     """
-    result = _load(path, "accuracy", "evaluate.py")
+    result = _load(path, "accuracy", "liteseg evaluate")
     row = rows.accuracy_row(result, training, variant)
     rows.replace(folder / "accuracy.csv", [row], rows.MEASURED)
     classes = rows.class_iou_row(result, training, variant)
@@ -87,7 +87,7 @@ def record_latency(folder, path, run):
 
     Args:
         folder: pathlib.Path of the tables.
-        path: what `edge.benchmark --output` wrote, a `.json` file.
+        path: what `liteseg benchmark --output` wrote, a `.json` file.
         run: name of the run.
     """
     document = _load(path, "results", "edge.benchmark")

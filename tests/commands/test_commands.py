@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import json
 import os
 import pathlib
 import re
@@ -228,6 +229,14 @@ def test_completion_in_bash(program, tmp_path):
     assert complete("liteseg configs pp_liteseg_t_camvid_s", 2) == [
         "pp_liteseg_t_camvid_scratch", "pp_liteseg_t_camvid_scratch_qat",
     ]  # fmt: skip
+
+
+def test_results_name_the_installed_program(program, int8_file, tmp_path):
+    arguments = ["--model", int8_file, "--data", "street_scenes", "--option", "length=1", "--option", "size=[64,128]"]
+    command = [program / "liteseg", "evaluate", *arguments, "--output", tmp_path / "a.json"]
+    done = subprocess.run(command, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert json.loads((tmp_path / "a.json").read_text())["command"].startswith(f"liteseg evaluate --model {int8_file} ")
 
 
 @pytest.mark.parametrize("shell", ["zsh", "fish"])
