@@ -7,7 +7,7 @@ import pytest
 from keras_liteseg.datasets.augment import Augmentation
 from keras_liteseg.datasets.samples import CachedDataset, evaluation_samples, normalization, training_samples
 from keras_liteseg.errors import UserError
-from tests.datasets.test_pipeline import PLAIN, Numbered
+from tests.training.test_pipeline import PLAIN, Numbered
 
 
 def test_a_number_gives_the_same_sample_in_whatever_order_it_is_asked_for():

@@ -6,8 +6,8 @@ from PIL import Image
 
 from keras_liteseg.datasets import ClassList, SegmentationDataset, load_dataset
 from keras_liteseg.datasets.augment import Augmentation
-from keras_liteseg.datasets.pipeline import evaluation_pipeline, training_pipeline
 from keras_liteseg.errors import UserError
+from keras_liteseg.training.pipeline import evaluation_pipeline, training_pipeline
 
 MEAN, STD = (0.1, 0.2, 0.3), (0.5, 0.4, 0.3)
 PLAIN = Augmentation(crop_size=(4, 6), flip=0)
