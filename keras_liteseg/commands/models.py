@@ -4,7 +4,7 @@
   liteseg models 'pp_liteseg*'
 
 For each name: what the height and width of its input must be multiples of, the input size over that of its smallest
-feature map, and the data sets that there are published weights for. liteseg summary builds the networks and tells
+feature map, and the names of published weights. liteseg summary builds the networks and tells
 their parameters and multiply-accumulates.
 """
 
@@ -27,7 +27,8 @@ def main(pattern):
     if not names:
         raise UserError(f"No network is named '{pattern}'; the nearest: {nearest(pattern, list_models())}.")
     print(ROW.format("network", "multiples of", "output stride", "published weights"))
+    cards = list_pretrained()
     for name in names:
         spec = model_spec(name)
-        weights = ", ".join(data for model, data in list_pretrained() if model == name)
+        weights = ", ".join(card.name for card in cards if card.model == name)
         print(ROW.format(name, spec.size_multiple, spec.output_stride, weights).rstrip())

@@ -2,7 +2,6 @@
 
 import dataclasses
 import hashlib
-import json
 import pathlib
 
 import yaml
@@ -10,7 +9,7 @@ import yaml
 from keras_liteseg.errors import UserError
 from keras_liteseg.files import write_json
 from keras_liteseg.metadata import Quantization
-from keras_liteseg.models.pretrained import list_pretrained, read_card
+from keras_liteseg.models.pretrained import is_pretrained, read_card
 from keras_liteseg.provenance import provenance
 from keras_liteseg.quantization.options import CalibrationOptions
 from keras_liteseg.tflite.inspect import inspect
@@ -87,10 +86,9 @@ def _source(model, checkpoint):
         return {"file": pathlib.Path(model).name, "sha256": _sha256(model)}, _config(model)
     if checkpoint is None:
         return {"model": model, "weights": "random, seeded"}, None
-    if (model, checkpoint) in list_pretrained():
-        weights = read_card(model, checkpoint).path
-        config = json.loads(weights.with_suffix(".json").read_text()).get("config")
-        return {"model": model, "file": weights.name, "sha256": _sha256(weights)}, config
+    if is_pretrained(model, checkpoint):
+        weights = read_card(model, checkpoint)
+        return {"model": model, "file": weights.path.name, "sha256": weights.sha256}, weights.config
     return {"model": model, "file": pathlib.Path(checkpoint).name, "sha256": _sha256(checkpoint)}, None
 
 

@@ -121,6 +121,12 @@ def test_script_of_a_checkout_is_the_command(script, tmp_path):
     )
 
 
+def test_page_of_the_docs_has_every_command():
+    page = (ROOT / "docs" / "commands.md").read_text()
+    assert re.findall(r"^\| `liteseg ([\w-]+)` \| (.*) \|$", page, re.MULTILINE) == list(SUMMARIES.items())
+    assert 'eval "$(_LITESEG_COMPLETE=bash_source liteseg)"' in page  # which a test below runs
+
+
 # What is imported.
 
 
