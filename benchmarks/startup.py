@@ -55,8 +55,8 @@ def measure(model, picture, folder, rounds, before=BEFORE):
     }
     found = {name: [] for name in programs}
     for number in range(rounds + 1):
-        for name, (words, source) in programs.items():
-            measured = timed(words, source, folder / "log.txt")
+        for name, (program, source) in programs.items():
+            measured = timed(program, source, folder / "log.txt")
             if number:
                 found[name].append(measured)
     if not same_picture(*(folder / name / f"{picture.stem}_labels.png" for name in ("new", "old"))):

@@ -48,7 +48,7 @@ def build_sdist(source, folder):
 def make_environment(wheel, folder, *extras):
     """Make a virtual environment in `folder` that holds a wheel and what it asks for, with `extras`, and nothing else.
 
-    The packages are links to the files of those of this environment, so that it is made in seconds and without a
+    The packages are those of this environment, with hard links for files, so that it is made in seconds and without a
     network. What a package needs and does not ask for is missing, as it is with pip.
 
     Returns:
@@ -61,7 +61,7 @@ def make_environment(wheel, folder, *extras):
     packages = pathlib.Path(sysconfig.get_path("purelib", "venv", {"base": str(folder)}))
     (metadata,) = packages.glob("keras_liteseg-*.dist-info")
     for name in _closure(importlib.metadata.Distribution.at(metadata), {"", *extras}):
-        _link(importlib.metadata.distribution(name), packages)
+        _place(importlib.metadata.distribution(name), packages)
     return scripts
 
 
@@ -84,9 +84,15 @@ def _closure(distribution, extras):
     return sorted(found)
 
 
-def _link(distribution, packages):
+def _place(distribution, packages):
+    """Give the files of a distribution a second place, as links that no program can tell from the files: OpenCV looks
+    for its parts where its own file really is."""
     for file in distribution.files:
-        if ".." not in file.parts and distribution.locate_file(file).exists():
-            (packages / file).parent.mkdir(parents=True, exist_ok=True)
-            if not (packages / file).exists():  # namespace packages share files
-                (packages / file).symlink_to(distribution.locate_file(file))
+        source, target = distribution.locate_file(file), packages / file
+        if ".." in file.parts or not source.exists() or target.exists():  # programs; namespace packages share files
+            continue
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            os.link(source, target)
+        except OSError:  # on another file system
+            shutil.copy2(source, target)

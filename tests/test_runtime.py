@@ -88,8 +88,8 @@ def test_what_is_not_needed_is_not_there(command, tmp_path):
         )
 
 
-def test_help_and_version(liteseg):
-    for arguments in (["--help"], ["--version"], ["predict", "--help"]):
+def test_help_and_lists(liteseg):
+    for arguments in (["--help"], ["--version"], ["predict", "--help"], ["configs"], ["weights"]):
         done = liteseg(*arguments)
         assert done.returncode == 0 and "liteseg" in done.stdout, done.stderr
 

@@ -74,7 +74,7 @@ def test_an_empty_data_set_is_refused():
 
 
 def test_a_mask_of_another_size_is_named():
-    with pytest.raises(UserError, match="image of sample0 is 4x6 and its mask 4x5; run python -m"):
+    with pytest.raises(UserError, match="image of sample0 is 4x6 and its mask 4x5; run liteseg check"):
         evaluation_samples(Numbered(2, mask_size=(4, 5)), (4, 6))(0)
 
 
