@@ -26,6 +26,8 @@ ENVIRONMENTS = [
     (["requirements.txt", "requirements-onnx.txt"], ["", "test", "onnx"]),
     (["requirements.txt", "requirements-runtimes.txt"], ["", "test", "runtimes"]),
     (["requirements-mediapipe.txt"], ["mediapipe"]),
+    (["requirements.txt", "requirements-lint.txt", "requirements-notebook.txt"], ["notebook"]),
+    (["requirements-docs.txt"], ["docs"]),
 ]
 
 

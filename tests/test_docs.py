@@ -1,0 +1,91 @@
+"""The pages: what leads to them, and the notebook, which is run."""
+
+import pathlib
+import re
+
+import nbclient
+import nbformat
+import pytest
+import yaml
+from traitlets.config import Config
+
+import keras_liteseg
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+NOTEBOOK = ROOT / "docs" / "quickstart.ipynb"
+
+
+def pages(entries):
+    """Return the pages below entries of the navigation in mkdocs.yml, in their order."""
+    for entry in entries:
+        if isinstance(entry, str):
+            yield entry
+        else:
+            for below in entry.values():
+                yield from pages(below)
+
+
+def test_navigation_has_the_order_of_the_list_of_pages():
+    navigation = list(pages(yaml.safe_load((ROOT / "mkdocs.yml").read_text())["nav"]))
+    links = re.findall(r"\]\(([^)#]+)", (ROOT / "docs" / "README.md").read_text())
+    listed = [(ROOT / "docs" / link).resolve().relative_to(ROOT).as_posix() for link in links]
+    assert len(listed) > 15
+    assert set(listed) <= set(navigation)
+    assert listed == sorted(listed, key=navigation.index)
+
+
+def test_reference_has_every_public_name():
+    named = re.findall(r"^::: keras_liteseg\.(\w+)$", (ROOT / "docs" / "api.md").read_text(), re.MULTILINE)
+    assert sorted(named) == keras_liteseg.__all__
+
+
+def outputs(notebook, kind):
+    """Return {name of the cell: all that it gave of a kind, such as "text/plain"}; that is what is printed, too."""
+    found = {}
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            data = output.get("data", {"text/plain": output.get("text", "")})
+            if kind in data:
+                found[cell.id] = found.get(cell.id, "") + data[kind]
+    return found
+
+
+@pytest.fixture(scope="module")
+def executed(tmp_path_factory):
+    """(The notebook after a fresh run, the folder that it ran in)."""
+    folder = tmp_path_factory.mktemp("notebook")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(ROOT))
+        notebook = nbformat.read(NOTEBOOK, as_version=4)
+        for cell in notebook.cells:
+            if cell.cell_type == "code":
+                cell.outputs = []
+        # By files, which only this user can read, not by ports.
+        config = Config({"KernelManager": {"transport": "ipc"}})
+        client = nbclient.NotebookClient(
+            notebook, timeout=600, config=config, resources={"metadata": {"path": str(folder)}}
+        )
+        client.execute()
+    return notebook, folder / "quickstart"
+
+
+def test_notebook_runs(executed):
+    notebook, folder = executed
+    keras_miou, file_miou = map(float, re.findall(r"0\.\d+", outputs(notebook, "text/plain")["export"])[1:3])
+    assert min(keras_miou, file_miou) > 0.25 and abs(keras_miou - file_miou) <= 0.01
+    labels = keras_liteseg.load_predictor(folder / "mine.tflite").labels
+    scenes = keras_liteseg.load_dataset("folder", folder / "data", split="val")
+    assert labels(scenes.image(0)).shape == scenes.mask(0).shape == (192, 256)
+    measured = outputs(notebook, "text/plain")["measure"]
+    assert re.findall(r"^mine.tflite +(\d) +\d+\.\d\d ", measured, re.MULTILINE) == ["1", "2"]
+
+
+def test_notebook_is_kept_with_the_outputs_of_a_whole_run(executed):
+    kept = nbformat.read(NOTEBOOK, as_version=4)
+    code = [cell for cell in kept.cells if cell.cell_type == "code"]
+    assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
+    assert set(outputs(kept, "image/jpeg")) == set(outputs(executed[0], "image/jpeg")) == {"predict", "look"}
+    assert set(outputs(kept, "text/plain")) == set(outputs(executed[0], "text/plain"))
+    text = "".join(outputs(kept, "text/plain").values())
+    assert "/home/" not in text and str(ROOT) not in text
+    assert NOTEBOOK.stat().st_size < 300_000
