@@ -5,6 +5,7 @@
   python export_tflite.py --model ndnet45 --checkpoint ndnet45_cityscapes.pth --input_size 1024x2048 \\
       --quantization int8 --data cityscapes --data_dir DIR --output b.tflite
   python export_tflite.py --model ndnet45 --input_size 512x1024 --quantization float16 --output latency_only.tflite
+  python export_tflite.py --model runs/camvid/best.keras --format onnx --data camvid --data_dir DIR --output a.onnx
 
 int8 uses the scales of a quantization-aware training where the model has had one, else it is calibrated on the training
 split of --data, or on the built-in street scenes. With --data, the written file runs in LiteRT over the validation
@@ -15,7 +16,7 @@ A registered name without --checkpoint is exported with seeded random weights, f
 from absl import flags
 
 from keras_liteseg import cli
-from keras_liteseg.conversion.options import ExportOptions, InputType, Upsampling
+from keras_liteseg.conversion.options import ExportOptions, Format, InputType, Upsampling
 from keras_liteseg.datasets import list_datasets
 from keras_liteseg.metadata import OutputType, Quantization
 from keras_liteseg.quantization.options import CalibrationMethod, CalibrationOptions
@@ -24,6 +25,7 @@ FLAGS = flags.FLAGS
 flags.DEFINE_string("model", None, "Registered name, such as ndnet45, or a .keras file.")
 flags.DEFINE_string("checkpoint", None, "Weights for a registered name: an official file, or ours such as camvid.")
 flags.DEFINE_string("input_size", None, "HEIGHTxWIDTH of the network's input; a .keras file's own size by default.")
+cli.define_choice("format", Format, Format.TFLITE, "Kind of file")
 cli.define_choice("quantization", Quantization, Quantization.NONE, "Number types of the file")
 cli.define_choice("output_type", OutputType, OutputType.LOGITS, "What the file gives")
 cli.define_choice("upsampling", Upsampling, Upsampling.FULL, "Size of the output")
@@ -46,7 +48,7 @@ flags.DEFINE_integer(
 flags.DEFINE_float("max_drop", 1.0, "Largest acceptable loss in points of mIoU against the Keras model.", lower_bound=0)
 flags.DEFINE_string("reference", None, "Keras model to compare with instead of --model: the float one, after QAT.")
 flags.DEFINE_integer("time_limit", 1800, "Seconds that the conversion may take.", lower_bound=1)
-flags.DEFINE_string("output", None, "The .tflite file to write.")
+flags.DEFINE_string("output", None, "The .tflite or .onnx file to write.")
 
 
 def main():
@@ -57,6 +59,7 @@ def main():
 
     size = cli.parse_size(FLAGS.input_size) if FLAGS.input_size else None
     options = ExportOptions(
+        format=FLAGS.format,
         quantization=FLAGS.quantization,
         output_type=FLAGS.output_type,
         upsampling=FLAGS.upsampling,

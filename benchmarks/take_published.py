@@ -5,7 +5,6 @@
 Exit status 1 where no weights in `pretrained/` are of that config.
 """
 
-import json
 import pathlib
 
 from absl import flags
@@ -19,18 +18,17 @@ def main():
     from keras_liteseg.errors import UserError
     from keras_liteseg.models.archive import save_model
     from keras_liteseg.models.network import load_network
-    from keras_liteseg.models.pretrained import FOLDER
+    from keras_liteseg.models.pretrained import list_pretrained
     from keras_liteseg.training.config import OLD_KEYS, TrainingConfig, load_config
 
     config = load_config(FLAGS.config)
-    for card in sorted(FOLDER.glob(f"{config.model}-*.json")):
-        content = json.loads(card.read_text())
-        published = content.get("config") or content["recipe"]  # as older cards call it
-        if TrainingConfig(**{OLD_KEYS.get(key, key): value for key, value in published.items()}) == config:
-            network, metadata = load_network(config.model, card.stem.rsplit("-", 1)[1])
+    for card in list_pretrained():
+        published = {OLD_KEYS.get(key, key): value for key, value in card.config.items()}
+        if card.model == config.model and TrainingConfig(**published) == config:
+            network, metadata = load_network(config.model, card.name)
             pathlib.Path(FLAGS.output).parent.mkdir(parents=True, exist_ok=True)
             save_model(network, FLAGS.output, metadata)
-            print(f"Took the published weights of {card.stem} for {FLAGS.config}")
+            print(f"Took the published weights of {card.path.stem} for {FLAGS.config}")
             return
     raise UserError(f"No published weights are of {FLAGS.config}; train it with train.py.")
 

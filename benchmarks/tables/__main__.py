@@ -1,4 +1,4 @@
-"""Write the tables of README.md and docs/ from the measurements in results/ and the cards in pretrained/.
+"""Write the tables of README.md and docs/ from results/ and the cards in pretrained/, and int8 into these cards.
 
 python -m benchmarks.tables            rewrites them
 python -m benchmarks.tables --check    fails when one is not what the results say
@@ -7,6 +7,7 @@ python -m benchmarks.tables --check    fails when one is not what the results sa
 from absl import flags
 
 from benchmarks.tables import ROOT
+from benchmarks.tables.cards import cards, update_cards, with_int8
 from benchmarks.tables.pages import PAGES, with_tables
 from benchmarks.tables.results import load_results
 from keras_liteseg import cli
@@ -18,6 +19,13 @@ FLAGS = flags.FLAGS
 
 def main():
     results = load_results(ROOT / "results")
+    # First, because a table shows what the cards say.
+    if FLAGS.check:
+        if any(with_int8(card, results) != card for card in cards().values()):
+            raise UserError("The cards in pretrained/ are not of results/; run python -m benchmarks.tables.")
+    else:
+        for path in update_cards(results):
+            print(f"Wrote {path.relative_to(ROOT)}")
     for name, tables in PAGES.items():
         page = ROOT / name
         text = page.read_text()

@@ -1,12 +1,11 @@
 """Tables of the networks: their size and cost, and the published weights."""
 
-import json
-
 import yaml
 
 from benchmarks.tables import ROOT
 from benchmarks.tables.cells import percent_cell, threads_cell
 from benchmarks.tables.experiments import EXPERIMENTS
+from keras_liteseg.models.pretrained import list_pretrained
 
 
 def networks_table(results):
@@ -50,15 +49,20 @@ def published_cells(entry):
 
 def pretrained_table(results):
     """Published weights with the accuracy of their cards."""
-    lines = ["| weights | input size | file | val mIoU | test mIoU |", "|---|---|---|---|---|"]
-    for card in sorted((ROOT / "pretrained").glob("*.json")):
-        model, data = card.stem.rsplit("-", 1)
-        card = json.loads(card.read_text())
+    lines = [
+        "| weights | trained on | input size | file | val mIoU | test mIoU | int8 test mIoU | int8, ms |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for card in list_pretrained():
+        int8 = card.int8 or {}
         cells = [
-            f'`create_model("{model}", weights="{data}")`',
-            "x".join(map(str, card["input_size"])),
-            f"{card['bytes'] / 1e6:.1f} MB",
-            *(percent_cell(card["accuracy"].get(split)) for split in ("val", "test")),
+            f'`create_model("{card.model}", weights="{card.name}")`',
+            card.seen,
+            "x".join(map(str, card.input_size)),
+            f"{card.bytes / 1e6:.1f} MB",
+            *(percent_cell(card.accuracy.get(split)) for split in ("val", "test")),
+            f"{100 * int8['miou']:.1f}" if int8 else "",
+            threads_cell(int8.get("latency_ms", {})),
         ]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"

@@ -1,16 +1,18 @@
-"""The JSON card beside a `.tflite` file: where it comes from, what it takes and gives, and how accurate it is."""
+"""The JSON card beside an exported file: where it comes from, what it takes and gives, and how accurate it is."""
 
 import dataclasses
 import hashlib
-import json
 import pathlib
 
 import yaml
 
+from keras_liteseg.conversion.onnx_export import versions
+from keras_liteseg.conversion.onnx_file import inspect_onnx
+from keras_liteseg.conversion.options import Format
 from keras_liteseg.errors import UserError
 from keras_liteseg.files import write_json
 from keras_liteseg.metadata import Quantization
-from keras_liteseg.models.pretrained import list_pretrained, read_card
+from keras_liteseg.models.pretrained import is_pretrained, read_card
 from keras_liteseg.provenance import provenance
 from keras_liteseg.quantization.options import CalibrationOptions
 from keras_liteseg.tflite.inspect import inspect
@@ -37,7 +39,7 @@ class Origin:
 
 
 def write_card(path, output, origin, validation=None, verification=None):
-    """Write the card of an exported file to the `.json` file of the same name; docs/files.md lists its fields.
+    """Write the card of an exported file beside it, see `card_path`; docs/files.md lists its fields.
 
     Args:
         path: where the file is now.
@@ -49,12 +51,19 @@ def write_card(path, output, origin, validation=None, verification=None):
     Raises:
         UserError: the config beside the model cannot be read, or the card not be written.
     """
-    metadata, report = read_metadata(path), inspect(path)
+    header = provenance()
+    if pathlib.Path(output).suffix == Format.ONNX.suffix:
+        report = inspect_onnx(path)
+        metadata, form = report.metadata, {"format": "onnx", "opset": report.opset, "resize": report.resize}
+        header["versions"] |= versions()
+    else:
+        metadata, report, form = read_metadata(path), inspect(path), {"format": "tflite"}
     source, config = _source(str(origin.model), origin.checkpoint and str(origin.checkpoint))
     card = {
         "file": pathlib.Path(output).name,
         "bytes": report.size,
         "sha256": report.sha256,
+        **form,
         "network": metadata.model,
         "data": metadata.data or None,
         "source": source,
@@ -78,7 +87,14 @@ def write_card(path, output, origin, validation=None, verification=None):
     }
     if verification is None:
         card["accuracy_missing"] = _NOT_MEASURED
-    write_json(pathlib.Path(output).with_suffix(".json"), {**card, **provenance()})
+    write_json(card_path(output), {**card, **header})
+
+
+def card_path(output):
+    """Return the path of a file's card: `NAME.json` of `NAME.tflite`, and `NAME.onnx.json` of `NAME.onnx`, so that one
+    network may lie in a folder in both formats."""
+    output = pathlib.Path(output)
+    return output.with_suffix(".onnx.json" if output.suffix == Format.ONNX.suffix else ".json")
 
 
 def _source(model, checkpoint):
@@ -87,10 +103,9 @@ def _source(model, checkpoint):
         return {"file": pathlib.Path(model).name, "sha256": _sha256(model)}, _config(model)
     if checkpoint is None:
         return {"model": model, "weights": "random, seeded"}, None
-    if (model, checkpoint) in list_pretrained():
-        weights = read_card(model, checkpoint).path
-        config = json.loads(weights.with_suffix(".json").read_text()).get("config")
-        return {"model": model, "file": weights.name, "sha256": _sha256(weights)}, config
+    if is_pretrained(model, checkpoint):
+        weights = read_card(model, checkpoint)
+        return {"model": model, "file": weights.path.name, "sha256": weights.sha256}, weights.config
     return {"model": model, "file": pathlib.Path(checkpoint).name, "sha256": _sha256(checkpoint)}, None
 
 

@@ -6,20 +6,15 @@ is that process; `convert_apart` starts it.
 """
 
 import json
-import logging
 import pathlib
-import signal
-import subprocess
 import sys
 import tempfile
-import time
 
 from keras_liteseg.choices import require_number
+from keras_liteseg.conversion.apart import run_apart
 from keras_liteseg.errors import UserError
 
 MODEL, REQUEST, CALIBRATION, RESULT = "model.keras", "request.json", "calibration.npy", "result.tflite"
-_TELL_SECONDS = 15
-_log = logging.getLogger(__name__)
 
 
 def convert_apart(model, metadata, time_limit, calibration=None, **options):
@@ -41,48 +36,13 @@ def convert_apart(model, metadata, time_limit, calibration=None, **options):
         (folder / REQUEST).write_text(json.dumps({"metadata": metadata.to_json(), "options": options}))
         if calibration is not None:
             np.save(folder / CALIBRATION, np.concatenate(calibration))
-        with open(folder / "log", "w") as log:
-            command = [sys.executable, "-m", __spec__.name, name]
-            process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, cwd=_ROOT)
-            try:
-                _wait(process, time_limit)
-            finally:
-                process.kill()
-                process.wait()
-        if process.returncode:
-            reason = _last_line((folder / "log").read_text(errors="replace"))
-            how = (
-                f"was ended by {signal.Signals(-process.returncode).name}"
-                if process.returncode < 0
-                else f"failed: {reason}"
-            )
+        how = run_apart(__spec__.name, folder, time_limit)
+        if how:
             raise UserError(
                 f"TensorFlow's converter {how}, so '{metadata.model}' was not converted to {metadata.quantization}. "
                 "Try another --quantization or --output_type, or a smaller --input_size if memory ran out."
             )
         return (folder / RESULT).read_bytes()
-
-
-_ROOT = pathlib.Path(__file__).resolve().parents[2]
-
-
-def _wait(process, time_limit):
-    start = time.monotonic()
-    while process.poll() is None:
-        passed = time.monotonic() - start
-        if passed > time_limit:
-            raise UserError(
-                f"The conversion took longer than {time_limit} seconds and was stopped; give a higher --time_limit."
-            )
-        try:
-            process.wait(min(_TELL_SECONDS, time_limit - passed + 0.1))
-        except subprocess.TimeoutExpired:
-            _log.info("Converting, %.0f seconds so far", time.monotonic() - start)
-
-
-def _last_line(log):
-    lines = [line for line in log.splitlines() if line.strip()]
-    return lines[-1][:500] if lines else "it said nothing"
 
 
 def main(folder):

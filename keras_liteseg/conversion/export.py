@@ -1,16 +1,18 @@
-"""From a model to a `.tflite` file that has proven itself."""
+"""From a model to a `.tflite` or `.onnx` file that has proven itself."""
 
 import dataclasses
 import logging
 import os
 import pathlib
+import tempfile
 
 import keras
 import numpy as np
 
 from keras_liteseg.conversion.card import Origin, write_card
 from keras_liteseg.conversion.converter_process import convert_apart
-from keras_liteseg.conversion.options import ExportOptions, Upsampling
+from keras_liteseg.conversion.onnx_export import export_onnx, require_packages
+from keras_liteseg.conversion.options import ExportOptions, Format, InputType, Upsampling
 from keras_liteseg.conversion.upsampling import with_upsampling
 from keras_liteseg.conversion.verify import require_agreement, verify
 from keras_liteseg.errors import UserError
@@ -45,16 +47,18 @@ def export(
     validation=None,
     reference=None,
 ):
-    """Write a `.tflite` file, inspect it, and measure it on `validation`; a file that fails is not left behind.
+    """Write a `.tflite` or `.onnx` file, inspect it, and measure it on `validation`; a file that fails is not left
+    behind.
 
-    Beside it, a `.json` file of the same name says all this about it, see `keras_liteseg.conversion.card`.
+    Beside it, a `.json` file says all this about it, see `keras_liteseg.conversion.card`.
 
         >>> from keras_liteseg import ExportOptions, export
         >>> export("lps_net_tiny", "tiny.tflite", ExportOptions(output_type="classes_uint8"), input_size=(64, 128))
+        >>> export("lps_net_tiny", "tiny.onnx", ExportOptions(format="onnx"), input_size=(64, 128))
 
     Args:
         model: registered name or `.keras` file.
-        output: path of the file.
+        output: path of the file, which ends as its format does: `.tflite` or `.onnx`.
         options: `ExportOptions`: what to make, and what it may lose; by default float32 logits of the input's size.
         calibration: `CalibrationOptions`: what sets the int8 scales, unless the model had quantization-aware training.
         checkpoint: weights for a registered name; random ones, seeded, without.
@@ -67,8 +71,8 @@ def export(
         A `Verification`, or None without `validation`.
 
     Raises:
-        UserError: an argument does not fit, the file cannot be written, it holds what it should not, or it lost more
-            than `options.max_drop`.
+        UserError: an argument does not fit, a package that ONNX needs is not installed, the file cannot be written, it
+            holds what it should not, or it lost more than `options.max_drop`.
     """
     options = _of_kind(ExportOptions, "options", options)
     calibration = _of_kind(CalibrationOptions, "calibration", calibration)
@@ -77,8 +81,14 @@ def export(
             f"The reference {reference} is compared on a data set; give a validation data set too (--data)."
         )
     output = pathlib.Path(output)
-    if output.suffix != ".tflite":
-        raise UserError(f"The output {output} must end in .tflite, which runtimes and evaluate.py go by.")
+    if output.suffix != options.format.suffix:
+        raise UserError(
+            f"The output {output} must end in {options.format.suffix}, which runtimes and evaluate.py go by, or be of "
+            "another format (--format)."
+        )
+    onnx = options.format == Format.ONNX
+    if onnx:
+        require_packages("Export to ONNX", options.quantization == Quantization.FLOAT16)
     require_writable(output)
     keras.utils.set_random_seed(RANDOM_WEIGHTS_SEED)
     data = calibration.dataset if validation is None else validation
@@ -98,25 +108,31 @@ def export(
     if options.upsampling != Upsampling.FULL:
         metadata = metadata.replace(align_corners=network.get_layer(network.output_names[0]).align_corners)
     prepared = _prepare(target, metadata, calibration, options.float_layers)
+    described = prepared.metadata.replace(ranges={})
+    # The conversion to ONNX turns a float32 file into one of 16 bits, and an int8 file into one that takes floats.
+    half = onnx and options.quantization == Quantization.FLOAT16
     content = convert_apart(
         prepared.model,
-        prepared.metadata.replace(ranges={}),
+        described.replace(quantization=Quantization.NONE) if half else described,
         options.time_limit,
         calibration=prepared.images if options.quantization == Quantization.INT16X8 else None,
-        input_type=options.input_type,
+        input_type=InputType.AUTO if onnx else options.input_type,
         batch_size=int(options.batch_size),
     )
-    with atomic_path(output) as temporary:
-        temporary.write_bytes(content)
+    with atomic_path(output) as temporary, tempfile.TemporaryDirectory(prefix="keras_liteseg_") as folder:
+        tflite = pathlib.Path(folder, "network.tflite") if onnx else temporary
+        tflite.write_bytes(content)
         int8 = options.quantization == Quantization.INT8
         # Random weights amplify every rounding.
         gated = int8 and trained
-        report = inspect(temporary)
-        problems = report.problems(int8, 1 if gated else None, prepared.floating)
+        report = inspect(tflite)
+        problems = report.problems(int8, 1 if gated and not onnx else None, prepared.floating)
         if problems:
             raise UserError(
                 f"The converted network is not fit for a device, so {output} was not written: {' '.join(problems)}"
             )
+        if onnx:
+            export_onnx(tflite, temporary, described, options.input_type, options.time_limit)
         if gated:
             require_agreement(temporary, prepared.model, prepared.unrounded, prepared.metadata, prepared.images)
         verification = None

@@ -1,4 +1,4 @@
-"""What a `.tflite` file is to be."""
+"""What an exported file is to be."""
 
 import dataclasses
 
@@ -7,10 +7,22 @@ from keras_liteseg.errors import UserError
 from keras_liteseg.metadata import OutputType, Quantization
 
 
+class Format(Choice):
+    """Kind of file."""
+
+    TFLITE = "tflite", "for LiteRT on phones, boards and in browsers"
+    ONNX = "onnx", "for ONNX Runtime, and float files for TensorRT"
+
+    @property
+    def suffix(self) -> str:
+        """How the name of such a file ends."""
+        return f".{self.value}"
+
+
 class InputType(Choice):
     """Number type of the input of a file."""
 
-    AUTO = "auto", "the file's own: int8 or int16 where it is quantized, else float32"
+    AUTO = "auto", "the file's own: int8 or int16 in quantized TFLite files, else float32"
     FLOAT32 = "float32", "normalized floats, also in a quantized file"
     UINT8 = "uint8", "the bytes of a picture, in int8 files"
 
@@ -34,7 +46,7 @@ class ExportOptions:
         True
 
     Attributes:
-        quantization: a `Quantization`.
+        quantization: a `Quantization`; 'int16x8' is for TFLite files alone.
         output_type: an `OutputType`.
         upsampling: an `Upsampling`.
         input_type: an `InputType`.
@@ -43,9 +55,10 @@ class ExportOptions:
             `keras_liteseg.quantization.sensitivity`.
         max_drop: largest acceptable loss against the Keras model, in points of mIoU.
         time_limit: seconds that the conversion, in a process of its own, may take.
+        format: a `Format`.
 
     Raises:
-        UserError: an option cannot be used, or does not go with the quantization.
+        UserError: an option cannot be used, or does not go with the quantization or the format.
     """
 
     quantization: Quantization = Quantization.NONE
@@ -56,9 +69,11 @@ class ExportOptions:
     float_layers: int = 0
     max_drop: float = 1.0
     time_limit: float = 1800
+    format: Format = Format.TFLITE
 
     def __post_init__(self) -> None:
         kinds = {
+            "format": Format,
             "quantization": Quantization,
             "output_type": OutputType,
             "upsampling": Upsampling,
@@ -71,6 +86,10 @@ class ExportOptions:
         require_number("max_drop", self.max_drop, 0)
         require_number("time_limit", self.time_limit, 1)
         require_fitting_input(self.input_type, self.quantization)
+        if self.format == Format.ONNX and self.quantization == Quantization.INT16X8:
+            raise UserError(
+                "quantization is 'int16x8' with format 'onnx'; ONNX files can be 'none', 'float16' or 'int8'."
+            )
         if self.float_layers and self.quantization != Quantization.INT8:
             raise UserError(
                 f"float_layers is {self.float_layers} with quantization '{self.quantization}'; only int8 files have "

@@ -84,7 +84,7 @@ def _same_labels(labels, scores, step):
 
 
 def verify(path, network, metadata, dataset, max_drop):
-    """Run a `.tflite` file in LiteRT over a data set and compare it with the Keras model.
+    """Run an exported file, in LiteRT or ONNX Runtime, over a data set and compare it with the Keras model.
 
     Args:
         path: the file.

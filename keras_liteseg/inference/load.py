@@ -13,11 +13,11 @@ def load_predictor(model, checkpoint=None, input_size=None, classes=None, thread
         (100, 200)
 
     Args:
-        model: a `.tflite` file, a `.keras` file, or a registered name.
+        model: a `.tflite` file, an `.onnx` file of ours, a `.keras` file, or a registered name.
         checkpoint: weights for a registered name; without, they are random.
-        input_size: (height, width); a file's own size by default. A `.tflite` file has only that one.
+        input_size: (height, width); a file's own size by default. A `.tflite` or `.onnx` file has only that one.
         classes: `ClassList` for a registered name, by default that of Cityscapes; a file has its own.
-        threads: CPU threads of the TFLite runtime.
+        threads: CPU threads of LiteRT or ONNX Runtime.
 
     Raises:
         UserError: the file or the name cannot be used, or the size does not fit.
@@ -25,15 +25,24 @@ def load_predictor(model, checkpoint=None, input_size=None, classes=None, thread
     require_whole("threads", threads, 1)
     if input_size is not None:
         require_size("input_size", input_size)
-    if str(model).endswith(".tflite"):
+    if is_exported(model):
         if checkpoint:
             raise UserError(f"{model} holds its own weights; leave out --checkpoint {checkpoint}.")
+        if str(model).endswith(".onnx"):
+            from keras_liteseg.inference.onnx_predictor import onnx_predictor
+
+            return onnx_predictor(model, input_size, threads)
         from keras_liteseg.inference.tflite_predictor import tflite_predictor
 
         return tflite_predictor(model, input_size, threads)
-    # A .tflite file is to run without the seconds, and the installation, that Keras takes.
+    # An exported file is to run without the seconds, and the installation, that Keras takes.
     from keras_liteseg.inference.keras_predictor import keras_predictor
     from keras_liteseg.models.network import load_network
 
     network, metadata = load_network(model, checkpoint, input_size, classes)
     return keras_predictor(network, metadata)
+
+
+def is_exported(model):
+    """Return whether `model`, the path of a file or a registered name, is a file that needs no Keras."""
+    return str(model).endswith((".tflite", ".onnx"))

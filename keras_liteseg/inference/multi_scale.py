@@ -12,7 +12,7 @@ from keras_liteseg.choices import require_bool
 from keras_liteseg.errors import UserError
 from keras_liteseg.graph import at_size
 from keras_liteseg.inference.keras_predictor import keras_predictor
-from keras_liteseg.inference.load import load_predictor
+from keras_liteseg.inference.load import is_exported, load_predictor
 from keras_liteseg.inference.predictor import logits_at
 from keras_liteseg.metadata import OutputType
 from keras_liteseg.models.network import load_network
@@ -71,14 +71,14 @@ def load_multi_scale(model, checkpoint=None, input_size=None, classes=None, scal
         flip: whether the mirror image is averaged too.
 
     Raises:
-        UserError: as `load_predictor`; a scale is not positive; a `.tflite` file, which has one size, is given with
-            scales, or gives class maps, which have no mean.
+        UserError: as `load_predictor`; a scale is not positive; a `.tflite` or `.onnx` file, which has one size, is
+            given with scales, or gives class maps, which have no mean.
     """
     require_bool("flip", flip)
     numeric = isinstance(scales, tuple | list) and all(isinstance(scale, numbers.Real) for scale in scales)
     if not numeric or not scales or not 0 < min(scales) <= max(scales) < float("inf"):
         raise UserError(f"The scales are {scales!r}; give positive factors of the input size, such as 0.75,1,1.25.")
-    if str(model).endswith(".tflite"):
+    if is_exported(model):
         if tuple(scales) != (1.0,):
             raise UserError(
                 f"{model} takes images of one size only; leave out --scales, or evaluate the .keras file that it came "

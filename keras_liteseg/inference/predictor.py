@@ -93,3 +93,18 @@ def calibration_images(dataset, count, size, metadata):
     require_whole("calibration images", count, 1)
     count = min(count, len(dataset))
     return [prepare(dataset.image(i * len(dataset) // count), size, metadata) for i in range(count)]
+
+
+def fixed_size(path, size, input_size):
+    """Return the input (height, width) of a file that has only that one, as integers.
+
+    Raises:
+        UserError: another `input_size` is wanted; None wants none.
+    """
+    size = tuple(int(length) for length in size)
+    if input_size and tuple(input_size) != size:
+        raise UserError(
+            f"{path} takes {size[0]}x{size[1]} images only, not {input_size[0]}x{input_size[1]}; leave out "
+            "--input_size or export the network again at that size."
+        )
+    return size

@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from keras_liteseg.errors import UserError
-from keras_liteseg.inference.predictor import Predictor
+from keras_liteseg.inference.predictor import Predictor, fixed_size
 from keras_liteseg.tflite.metadata_buffers import read_metadata
 
 
@@ -14,12 +13,7 @@ def tflite_predictor(path, input_size, threads):
     interpreter = Interpreter(model_path=str(path), num_threads=threads)
     interpreter.allocate_tensors()
     source, result = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
-    size = tuple(int(length) for length in source["shape"][1:3])
-    if input_size and tuple(input_size) != size:
-        raise UserError(
-            f"{path} takes {size[0]}x{size[1]} images only, not {input_size[0]}x{input_size[1]}; leave out "
-            "--input_size or export the network again at that size."
-        )
+    size = fixed_size(path, source["shape"][1:3], input_size)
 
     def run(images):
         # All of a larger batch the same, of which one is returned.

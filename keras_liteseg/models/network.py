@@ -13,7 +13,7 @@ from keras_liteseg.graph import at_size
 from keras_liteseg.metadata import Metadata
 from keras_liteseg.models.archive import load_model
 from keras_liteseg.models.create import create_model
-from keras_liteseg.models.pretrained import list_pretrained, read_card
+from keras_liteseg.models.pretrained import is_pretrained, read_card
 from keras_liteseg.models.weights import load_checkpoint
 from keras_liteseg.networks.registry import check_input_shape, list_models, model_spec
 
@@ -45,7 +45,7 @@ def load_network(
             network = at_size(network, input_size)
         return network, metadata
     spec = model_spec(str(model))
-    if checkpoint and (str(model), str(checkpoint)) in list_pretrained():
+    if checkpoint and is_pretrained(str(model), str(checkpoint)):
         card = read_card(str(model), str(checkpoint))
         return create_model(str(model), (*(input_size or card.input_size), 3), weights=str(checkpoint)), card.metadata
     if checkpoint and str(checkpoint).endswith(".keras"):

@@ -11,7 +11,7 @@ from keras_liteseg.checkpoints.files import read_weights
 from keras_liteseg.errors import UserError
 from keras_liteseg.files import AnyPath
 from keras_liteseg.models import archive
-from keras_liteseg.models.pretrained import list_pretrained, read_card
+from keras_liteseg.models.pretrained import is_pretrained, read_card, weight_file
 
 
 def load_checkpoint(model: keras.Model, path: AnyPath) -> list[str]:
@@ -62,8 +62,8 @@ def initialize_from(model: keras.Model, path: AnyPath) -> list[str]:
     Raises:
         UserError: as `load_checkpoint`, the number of classes aside.
     """
-    if (model.name, str(path)) in list_pretrained():
-        path = read_card(model.name, str(path)).path
+    if is_pretrained(model.name, str(path)):
+        path = weight_file(read_card(model.name, str(path)))
     file = _existing(path)
     if file.name.endswith(".keras"):
         return _copy_weights(archive.load_model(file)[0], model, file, new_classes=True)

@@ -4,7 +4,6 @@ python -m keras_liteseg.tools.publish --model runs/lps/best.keras --config runs/
 """
 
 import dataclasses
-import hashlib
 import json
 import pathlib
 
@@ -22,11 +21,22 @@ from keras_liteseg.evaluation import evaluate
 from keras_liteseg.files import atomic_path, write_json
 from keras_liteseg.inference.keras_predictor import keras_predictor
 from keras_liteseg.models.archive import load_model
-from keras_liteseg.models.pretrained import FOLDER
+from keras_liteseg.models.download import sha256_of
+from keras_liteseg.models.pretrained import FOLDER, is_pretrained, read_card, splits_of
 from keras_liteseg.provenance import provenance
 
+DATA_LICENCES = {
+    "camvid": (
+        "Trained on CamVid. Its authors offer it for download and ask that their papers be cited; we know of no "
+        "licence of theirs, and copies of it elsewhere name different ones. Research is what it was made for; for any "
+        "other use, commercial use above all, ask the authors: http://web4.cs.ucl.ac.uk/staff/g.brostow/MotionSegRecData/"
+    ),
+    "street_scenes": "Trained on pictures that this project draws, which are under its own licence, Apache-2.0.",
+}
+"""What we know of the terms of data sets, for the cards; another data set needs a note of whoever publishes."""
 
-def publish(path, config, datasets, folder=FOLDER, name=None):
+
+def publish(path, config, datasets, folder=FOLDER, name=None, starts_from=None, data_licence=None):
     """Write a trained network to `folder` as weights, kernels in float16, with a card, and return the weight file.
 
     Args:
@@ -34,9 +44,13 @@ def publish(path, config, datasets, folder=FOLDER, name=None):
         config: the config file that the training wrote.
         datasets: `SegmentationDataset`s that the published weights are measured on.
         name: what `create_model(weights=)` calls them, without '-'; the data set of the training by default.
+        starts_from: weights that the training started from (`--init_from`), by name where they are published ones, so
+            that their data count as learned from too; None for random weights.
+        data_licence: what is known of the terms of the data; that of `DATA_LICENCES` by default.
 
     Raises:
-        UserError: a file cannot be read or written, a data set has other classes, or `name` has a '-'.
+        UserError: a file cannot be read or written, a data set has other classes, `name` has a '-', or the terms of the
+            data are not known.
     """
     if "-" in (name or ""):
         raise UserError(f"The name '{name}' has a '-', which parts model and name in file names; take '_' instead.")
@@ -45,6 +59,9 @@ def publish(path, config, datasets, folder=FOLDER, name=None):
         config = yaml.safe_load(pathlib.Path(config).read_text())
     except (OSError, yaml.YAMLError) as error:
         raise UserError(f"Cannot read the config {config}: {error}. A training writes config.yaml.") from error
+    data_licence = data_licence or DATA_LICENCES.get(metadata.data)
+    if not data_licence:
+        raise UserError(f"The terms of the data set '{metadata.data}' are not known; say them with --data_licence.")
     arrays = {}
     for entry, (variable, permutation) in wanted_entries(model).items():
         value = keras.ops.convert_to_numpy(variable).transpose(np.argsort(permutation))
@@ -59,21 +76,35 @@ def publish(path, config, datasets, folder=FOLDER, name=None):
     card = {
         "metadata": json.loads(metadata.to_json()),
         "input_size": list(model.input.shape[1:3]),
-        "accuracy": accuracy,
-        "config": config,
         "bytes": target.stat().st_size,
-        "sha256": hashlib.sha256(target.read_bytes()).hexdigest(),
+        "sha256": sha256_of(target),
+        "data_licence": data_licence,
+        "trained_on": _trained_on(metadata, config, starts_from),
+        "starts_from": starts_from,
+        "accuracy": accuracy,
+        "training": pathlib.Path(path).resolve().parent.name,
+        "config": config,
         **provenance(),
     }
     write_json(target.with_suffix(".json"), card)
     return target
 
 
+def _trained_on(metadata, config, starts_from):
+    """Return {data set: splits} of a training, and of the published weights that it started from."""
+    found = {metadata.data: splits_of(config)}
+    if starts_from and is_pretrained(metadata.model, starts_from):
+        for data, splits in read_card(metadata.model, starts_from).trained_on.items():
+            found[data] = [*splits, *(split for split in found.get(data, []) if split not in splits)]
+    return found
+
+
 def main():
     options = flags.FLAGS
     _, metadata = load_model(options.model)
     datasets = [load_dataset(metadata.data, options.data_dir, split) for split in options.splits]
-    print(f"Wrote {publish(options.model, options.config, datasets, name=options.name)} and its card")
+    words = {name: getattr(options, name) for name in ("name", "starts_from", "data_licence")}
+    print(f"Wrote {publish(options.model, options.config, datasets, **words)} and its card")
 
 
 if __name__ == "__main__":
@@ -81,5 +112,7 @@ if __name__ == "__main__":
     flags.DEFINE_string("config", None, "The config.yaml of that training.")
     flags.DEFINE_string("data_dir", None, "Folder of its data set.")
     flags.DEFINE_string("name", None, "What the weights are called, such as camvid_720x960; the data set by default.")
+    flags.DEFINE_string("starts_from", None, "What the training started from (--init_from); random weights by default.")
+    flags.DEFINE_string("data_licence", None, "What is known of the terms of its data; needed for data of your own.")
     flags.DEFINE_list("splits", ["val", "test"], "Splits that the published weights are measured on.")
     cli.run(main, required=["model", "config"])

@@ -6,6 +6,7 @@ import pytest
 
 from benchmarks import rows
 from benchmarks.tables import ROOT
+from benchmarks.tables.cards import cards, with_int8
 from benchmarks.tables.experiments import EXPERIMENTS, HEADLINES, config_path
 from benchmarks.tables.pages import PAGES, with_tables
 from benchmarks.tables.results import Results, load_results
@@ -18,6 +19,16 @@ RESULTS = load_results(ROOT / "results")
 def test_page_shows_the_committed_results(page):
     text = (ROOT / page).read_text()
     assert with_tables(text, PAGES[page], RESULTS) == text
+
+
+def test_cards_have_the_int8_files_of_the_results():
+    assert len(cards()) >= 6
+    for card in cards().values():
+        assert with_int8(card, RESULTS) == card and card["int8"]["latency_ms"], card["training"]
+        assert with_int8({**card, "int8": None}, RESULTS) == card
+        assert "int8" not in with_int8({**card, "training": "another"}, RESULTS)
+        variant = RESULTS.accuracy_of(card["training"], "int8")
+        assert variant["input_size"] == "x".join(map(str, card["input_size"]))
 
 
 def test_every_result_says_where_it_comes_from():

@@ -5,6 +5,7 @@ import importlib.metadata
 import importlib.util
 import os
 import pathlib
+import re
 import shlex
 import shutil
 import subprocess
@@ -19,6 +20,7 @@ from edge.correctness import Reference
 from edge.device import trtexec
 from edge.targets import MeasurementFailed, Options, ssh, to_onnx
 from edge.targets.runner_session import DEVICE_FOLDER, MODULE, RunnerSession
+from keras_liteseg.conversion import onnx_export
 from keras_liteseg.errors import UserError
 from tests.edge import sshd
 
@@ -177,8 +179,9 @@ def test_address():
 
 
 def test_without_tf2onnx(int8_file, monkeypatch):
-    monkeypatch.setattr(to_onnx, "_PACKAGES", ("tf2onnx_that_is_not_here",))
-    with pytest.raises(UserError, match="tf2onnx_that_is_not_here .* run pip install -r requirements-onnx.txt"):
+    monkeypatch.setattr(onnx_export, "PACKAGES", ("tf2onnx_that_is_not_here",))
+    said = "needs tf2onnx_that_is_not_here.*; install it with: pip install 'keras-liteseg"
+    with pytest.raises(UserError, match=re.escape("TensorRT, which needs the network as ONNX, ") + said):
         benchmark.benchmark([int8_file], "ssh://jetson/tensorrt")
 
 

@@ -1,7 +1,10 @@
 """Publishing weights and loading what was published."""
 
 import dataclasses
+import hashlib
 import json
+import os
+import shutil
 import subprocess
 import sys
 
@@ -15,12 +18,15 @@ from keras_liteseg.evaluation import evaluate
 from keras_liteseg.inference.load import load_predictor
 from keras_liteseg.metadata import Metadata
 from keras_liteseg.models import pretrained
-from keras_liteseg.models.pretrained import list_pretrained, read_card
+from keras_liteseg.models.pretrained import is_pretrained, list_pretrained, read_card, weight_file
 from keras_liteseg.models.weights import initialize_from
-from keras_liteseg.tools.publish import publish
+from keras_liteseg.tools.publish import DATA_LICENCES, publish
+from keras_liteseg.training.config import TrainingConfig
+from tests.models.web_server import serve
 
 CLASSES = ClassList(("road", "car", "sky"), ((1, 2, 3), (4, 5, 6), (7, 8, 9)))
 NAME = "lps_net_tiny"
+LICENCE = "Noise is free."
 
 
 class Noise(SegmentationDataset):
@@ -51,12 +57,16 @@ def published(tmp_path, monkeypatch):
         layer.set_weights([rng.uniform(1e-5, 1.5, value.shape) for value in layer.get_weights()])
     save_model(model, tmp_path / "best.keras", Metadata(NAME, "noise", CLASSES, (0.1, 0.2, 0.3), (1.0, 2.0, 3.0)))
     (tmp_path / "config.yaml").write_text(yaml.safe_dump({"epochs": 3}))
-    publish(tmp_path / "best.keras", tmp_path / "config.yaml", [Noise()], pretrained.FOLDER)
+    publish(tmp_path / "best.keras", tmp_path / "config.yaml", [Noise()], pretrained.FOLDER, data_licence=LICENCE)
     return model
 
 
+def names():
+    return [(card.model, card.name) for card in list_pretrained()]
+
+
 def test_published_weights_are_loaded_by_name(published):
-    assert list_pretrained() == [(NAME, "noise")]
+    assert names() == [(NAME, "noise")] and is_pretrained(NAME, "noise") and not is_pretrained(NAME, "camvid")
     model = create_model(NAME, (32, 64, 3), weights="noise")
     assert model.output_shape == (None, 32, 64, 3)
     for ours, theirs in zip(model.get_weights(), published.get_weights(), strict=True):
@@ -71,7 +81,16 @@ def test_card_says_where_the_weights_come_from(published):
     assert text["config"] == {"epochs": 3} and text["bytes"] == card.path.stat().st_size
     measured = dataclasses.asdict(evaluate(load_predictor(NAME, "noise"), Noise()))
     assert measured["images"] == 3 and text["accuracy"] == {"val": measured}
-    assert {"command", "date", "device", "versions", "sha256"} <= set(text)
+    assert {"command", "date", "device", "versions"} <= set(text)
+    assert text["sha256"] == hashlib.sha256(card.path.read_bytes()).hexdigest() == card.sha256
+    assert text["training"] == card.path.parents[1].name and card.data_licence == LICENCE
+    assert (card.seen, card.split, card.miou, card.int8, card.where) == (
+        "noise train",
+        "val",
+        measured["miou"],
+        None,
+        "local",
+    )
 
 
 def test_predictor_has_their_classes_and_size(published):
@@ -91,8 +110,8 @@ def test_a_training_starts_from_them_by_name(published):
 
 def test_one_network_has_weights_of_several_names(published, tmp_path):
     paths = tmp_path / "best.keras", tmp_path / "config.yaml"
-    publish(*paths, [Noise()], pretrained.FOLDER, name="noise_64x96")
-    assert list_pretrained() == [(NAME, "noise"), (NAME, "noise_64x96")]
+    publish(*paths, [Noise()], pretrained.FOLDER, name="noise_64x96", data_licence=LICENCE)
+    assert names() == [(NAME, "noise"), (NAME, "noise_64x96")]
     assert read_card(NAME, "noise_64x96").metadata.data == "noise"
     with pytest.raises(UserError, match="'noise-64x96' has a '-'"):
         publish(*paths, [Noise()], pretrained.FOLDER, name="noise-64x96")
@@ -114,3 +133,162 @@ def test_command_needs_a_config(tmp_path, network_file):
     command = [sys.executable, "-m", "keras_liteseg.tools.publish", f"--model={network_file}"]
     done = subprocess.run([*command, f"--config={tmp_path}/none.yaml"], capture_output=True, text=True)
     assert done.returncode == 1 and "error: Cannot read the config" in done.stderr
+
+
+def test_data_of_unknown_terms_is_not_published(published, tmp_path):
+    with pytest.raises(UserError, match="terms of the data set 'noise' are not known; say them with --data_licence"):
+        publish(tmp_path / "best.keras", tmp_path / "config.yaml", [Noise()], pretrained.FOLDER)
+
+
+def test_weights_have_seen_what_they_started_from_had_seen(published, tmp_path):
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump({"data_options": {"train": {"split": "trainval"}}}))
+    paths = tmp_path / "best.keras", tmp_path / "config.yaml"
+    for start in ("noise", "official.pth"):
+        publish(*paths, [Noise()], pretrained.FOLDER, f"from_{start[:5]}", starts_from=start, data_licence=LICENCE)
+    assert read_card(NAME, "from_noise").seen == "noise train and val, starting from the weights noise"
+    assert read_card(NAME, "from_offic").seen == "noise train and val, starting from the weights official.pth"
+
+
+def test_card_of_version_0_1_0_loads(published):
+    path = pretrained.FOLDER / f"{NAME}-noise.json"
+    card = json.loads(path.read_text())
+    for name in ("config", "trained_on", "starts_from", "data_licence", "training"):
+        del card[name]
+    card["recipe"] = {"epochs": 3, "ema": 0.9, "data_options": {"train": {"split": "trainval"}}}
+    path.write_text(json.dumps(card))
+    assert read_card(NAME, "noise").seen == "noise train and val" and read_card(NAME, "noise").data_licence == ""
+    assert create_model(NAME, (32, 64, 3), weights="noise").output_shape == (None, 32, 64, 3)
+
+
+@pytest.mark.parametrize("how", ["create", "load", "start"])
+def test_changed_weights_are_refused(published, how):
+    path = read_card(NAME, "noise").path
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(UserError, match="has the SHA-256 .* its card says .*: the file is damaged or was changed"):
+        if how == "create":
+            create_model(NAME, (32, 64, 3), weights="noise")
+        elif how == "load":
+            load_predictor(NAME, "noise")
+        else:
+            initialize_from(create_model(NAME, (32, 64, 3), 5), "noise")
+
+
+def test_missing_weights_are_refused(published):
+    read_card(NAME, "noise").path.unlink()
+    with pytest.raises(UserError, match="noise.safetensors is missing, and its card names no URL"):
+        create_model(NAME, (32, 64, 3), weights="noise")
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ("{", "is damaged: "),
+        ("[]", "is damaged: "),
+        ({"sha256": None}, "has no 'sha256'"),
+        ({"config": None}, "has no 'config'"),
+        ({"sha256": "../../etc"}, "is damaged: sha256 must be 64 hexadecimal digits"),
+        ({"bytes": "many"}, "is damaged: "),
+        ({"input_size": [64]}, "is damaged: "),
+        ({"metadata": {}}, "has no 'data'|has no 'classes'"),
+    ],
+)
+def test_card_that_cannot_be_read(published, change, message):
+    path = pretrained.FOLDER / f"{NAME}-noise.json"
+    if isinstance(change, dict):
+        card = json.loads(path.read_text()) | change
+        change = json.dumps({name: value for name, value in card.items() if value is not None or name == "starts_from"})
+    path.write_text(change)
+    with pytest.raises(UserError, match=f"The card {path} .*({message})"):
+        list_pretrained()
+
+
+def test_card_of_another_network(published):
+    path = pretrained.FOLDER / f"{NAME}-noise.json"
+    path.rename(pretrained.FOLDER / "ndnet45-noise.json")
+    with pytest.raises(UserError, match="is of the network 'lps_net_tiny'; its name must begin with that"):
+        read_card("ndnet45", "noise")
+
+
+@pytest.fixture
+def remote(published, tmp_path, monkeypatch):
+    """The server of published weights whose card, in a folder of the user's, has their URL alone."""
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    monkeypatch.setenv("KERAS_LITESEG_CACHE", str(tmp_path / "cache"))
+    card = pretrained.FOLDER / f"{NAME}-noise.json"
+    with serve(card.with_suffix(".safetensors").read_bytes()) as site:
+        mine = tmp_path / "mine"
+        mine.mkdir()
+        (mine / f"{NAME}-remote.json").write_text(json.dumps(json.loads(card.read_text()) | {"url": site.url}))
+        monkeypatch.setenv("KERAS_LITESEG_PRETRAINED", f"{mine}{os.pathsep}{tmp_path}")
+        yield site
+
+
+def test_weights_are_downloaded_once(remote, published, tmp_path):
+    assert names() == [(NAME, "noise"), (NAME, "remote")]
+    assert [card.where for card in list_pretrained()] == ["local", "remote"] and remote.asked == []
+    model = create_model(NAME, (64, 96, 3), weights="remote")
+    assert (
+        read_card(NAME, "remote").where == "cached"
+        and weight_file(read_card(NAME, "remote")).parent == tmp_path / "cache"
+    )
+    for ours, theirs in zip(model.get_weights(), create_model(NAME, (64, 96, 3), weights="noise").get_weights()):
+        np.testing.assert_array_equal(ours, theirs)
+    assert load_predictor(NAME, "remote").metadata.classes == CLASSES
+    assert initialize_from(create_model(NAME, (32, 64, 3), 5), "remote") == ["head"]
+    assert remote.asked == [None]
+
+
+def test_damaged_download_is_refused(remote):
+    path = weight_file(read_card(NAME, "remote"))
+    path.write_bytes(b"damaged")
+    with pytest.raises(UserError, match="delete it, and it is downloaded again"):
+        create_model(NAME, (64, 96, 3), weights="remote")
+    path.unlink()
+    create_model(NAME, (64, 96, 3), weights="remote")
+    assert remote.asked == [None, None]
+
+
+def test_own_folder_comes_first_and_must_be_there(published, tmp_path, monkeypatch):
+    mine = tmp_path / "mine"
+    shutil.copytree(pretrained.FOLDER, mine)
+    monkeypatch.setenv("KERAS_LITESEG_PRETRAINED", str(mine))
+    assert names() == [(NAME, "noise")] and read_card(NAME, "noise").path.parent == mine
+    monkeypatch.setenv("KERAS_LITESEG_PRETRAINED", str(tmp_path / "none"))
+    with pytest.raises(UserError, match="KERAS_LITESEG_PRETRAINED names .*none, which is no folder"):
+        list_pretrained()
+
+
+def test_published_weights_are_listed_without_keras():
+    code = "import sys; from keras_liteseg.models import list_pretrained; assert len(list_pretrained()) >= 6\n"
+    code += "sys.exit(', '.join({'keras', 'tensorflow', 'safetensors'} & set(sys.modules)) or None)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("card", list_pretrained(), ids=lambda card: f"{card.model}-{card.name}")
+def test_committed_card_says_everything(card):
+    content = json.loads((pretrained.FOLDER / f"{card.model}-{card.name}.json").read_text())
+    assert set(content) - {"int8", "url"} == {
+        *("metadata", "input_size", "bytes", "sha256", "data_licence", "trained_on", "starts_from", "accuracy"),
+        *("training", "config", "command", "date", "device", "versions"),
+    }
+    assert weight_file(card).stat().st_size == card.bytes
+    data = card.metadata.data
+    assert content["data_licence"] == DATA_LICENCES[data] and data in card.trained_on
+    assert card.starts_from is None or is_pretrained(card.model, card.starts_from)
+    config = TrainingConfig(**card.config)
+    assert (config.model, config.data, config.eval_size) == (card.model, data, card.input_size)
+    assert not config.teacher, "a teacher may have seen data that the card does not name"
+    assert not config.backbone_weights, "a backbone has seen data that the card does not name"
+    # What was learned from measures nothing.
+    assert card.accuracy and not set(card.accuracy) & set(card.trained_on[data]) and card.split == "test"
+    for measured in [*card.accuracy.values(), *([card.int8] if card.int8 else [])]:
+        assert 0 < measured["miou"] < 1 and measured["images"] > 0
+    assert set(card.accuracy["test"]["iou"]) == set(card.metadata.classes.names)
+    assert content["versions"]["keras_liteseg"] and content["versions"]["tensorflow"]
+
+
+def test_published_weights_leave_room_in_the_wheel():
+    assert sum(path.stat().st_size for path in pretrained.FOLDER.iterdir()) < 50e6

@@ -1,0 +1,57 @@
+"""An `.onnx` file as a predictor, run by ONNX Runtime."""
+
+import importlib.util
+import pathlib
+from typing import Any
+
+import numpy as np
+
+from keras_liteseg.errors import UserError
+from keras_liteseg.inference.predictor import Predictor, fixed_size
+from keras_liteseg.inference.tflite_predictor import to_tensor
+from keras_liteseg.metadata import Metadata
+
+METADATA, INPUT_SCALE, INPUT_ZERO_POINT = "keras_liteseg.json", "input_scale", "input_zero_point"
+"""Keys of the `metadata_props` of our ONNX files: the JSON text of the `Metadata`, and the scale and the zero point of
+an input that takes bytes."""
+
+
+def onnx_predictor(path, input_size, threads):
+    session = _session(path, threads)
+    properties = session.get_modelmeta().custom_metadata_map
+    if METADATA not in properties:
+        raise UserError(
+            f"{path} does not say which network and classes it holds; export it with liteseg export --format onnx, "
+            "which writes that."
+        )
+    metadata = Metadata.from_json(properties[METADATA])
+    source = session.get_inputs()[0]
+    details: dict[str, Any] = {"dtype": np.float32}
+    if INPUT_SCALE in properties:
+        scale, zero_point = float(properties[INPUT_SCALE]), int(properties[INPUT_ZERO_POINT])
+        details = {"dtype": np.uint8, "quantization": (scale, zero_point)}
+
+    def run(images):
+        # All of a larger batch the same, of which one is returned.
+        batch = to_tensor(images.repeat(source.shape[0], axis=0), details)
+        return session.run(None, {source.name: batch})[0][0]
+
+    return Predictor(metadata, fixed_size(path, source.shape[1:3], input_size), run)
+
+
+def _session(path, threads):
+    if importlib.util.find_spec("onnxruntime") is None:
+        raise UserError(f"Running {path} needs ONNX Runtime; install it with: pip install 'keras-liteseg[onnx]'")
+    import onnxruntime
+
+    if not pathlib.Path(path).is_file():
+        raise UserError(f"Cannot read {path}: there is no such file. Give the path of an .onnx file.")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 3
+    try:
+        return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    # ONNX Runtime has an exception for each of its error codes, and no base of them all.
+    except Exception as error:
+        said = " ".join(str(error).split())[:300]
+        raise UserError(f"{path} cannot be run by ONNX Runtime; export or copy it again. It says: {said}") from error
