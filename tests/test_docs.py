@@ -2,13 +2,17 @@
 
 import pathlib
 import re
+import shlex
 
+import click
 import nbclient
 import nbformat
 import pytest
 import yaml
 
 import keras_liteseg
+from keras_liteseg.commands import liteseg
+from keras_liteseg.training.config_files import find_config
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 NOTEBOOK = ROOT / "docs" / "quickstart.ipynb"
@@ -36,6 +40,34 @@ def test_navigation_has_the_order_of_the_list_of_pages():
 def test_reference_has_every_public_name():
     named = re.findall(r"^::: keras_liteseg\.(\w+)$", (ROOT / "docs" / "api.md").read_text(), re.MULTILINE)
     assert sorted(named) == keras_liteseg.__all__
+
+
+def documented_commands():
+    """Yield (file, arguments) of each `liteseg` command that a page or the head of a config shows."""
+    pages = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), NOTEBOOK, *ROOT.glob("*/README.md")]
+    for path in sorted([*pages, *ROOT.glob("configs/**/*.yaml")]):
+        text = path.read_text()
+        if path == NOTEBOOK:
+            text = "\n".join(cell.source for cell in nbformat.reads(text, as_version=4).cells)
+        text = re.sub(r"\\\n#? +", "", text)
+        for line in re.findall(r"^(?:#|\d+\.)? *(?:\w+=\w+ )?(?:\.venv/bin/)?liteseg (\S.*?)(?: > .*| +#.*| && .*)?$", text, re.M):
+            if "`" not in line and " ..." not in line:
+                yield path.relative_to(ROOT).as_posix(), shlex.split(line.replace("[more.jsonl ...]", "more.jsonl"))
+
+
+def test_commands_are_shown_as_they_are():
+    found = 0
+    for path, (name, *arguments) in documented_commands():
+        command = liteseg.get_command(click.Context(liteseg), name)
+        assert command, f"{path}: liteseg {name}"
+        try:
+            context = command.make_context(name, arguments)
+        except click.UsageError as error:
+            pytest.fail(f"{path}: liteseg {shlex.join([name, *arguments])}: {error.format_message()}")
+        if isinstance(context.params.get("config"), str):
+            find_config(context.params["config"])
+        found += 1
+    assert found > 100
 
 
 def outputs(notebook, kind):
