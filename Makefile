@@ -8,6 +8,7 @@
 # make test-edge  measuring on devices: all of tests/edge, in .venv-edge, with LiteRT on emulated aarch64 in .aarch64; on
 #                 Debian it needs the packages adb, chromium, npm, openssh-server and qemu-user-static, and skips, with the
 #                 reason, what it finds missing; every network on the GPU is left to make test-all
+# make docs   the pages as a site, in site/; every warning is an error
 # make bench-runtimes   time LiteRT against ONNX Runtime and OpenVINO, in .venv-runtimes; twenty minutes on an idle machine
 # make venv   only prepare .venv, with the command .venv/bin/liteseg
 
@@ -16,7 +17,7 @@ RUN := .venv/bin/python
 # Two test files at a time; TensorFlow alone does not fill two cores.
 SPREAD := --numprocesses 2 --dist loadfile
 
-.PHONY: demo lint test test-all test-backends test-mediapipe test-edge bench-runtimes venv clean
+.PHONY: demo docs lint test test-all test-backends test-mediapipe test-edge bench-runtimes venv clean
 
 demo: venv
 	$(RUN) demo.py --output_dir demo_output
@@ -26,6 +27,10 @@ lint: venv
 	.venv/bin/ruff format --check
 	.venv/bin/mypy
 	.venv/bin/lint-imports --no-logo
+
+# The variable silences an advertisement, which says nothing about this site.
+docs: .venv-docs/installed
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/python -m mkdocs build --strict
 
 test: venv
 	$(RUN) -m pytest $(SPREAD) -m "not slow"
@@ -60,6 +65,10 @@ endef
 	$(install)
 	@touch $@
 
+.venv-docs/installed: requirements-docs.txt
+	$(install)
+	@touch $@
+
 .venv-edge/installed: requirements.txt requirements-onnx.txt
 	$(install)
 	@touch $@
@@ -72,7 +81,7 @@ endef
 	$(install)
 	@touch $@
 
-.venv/installed: requirements.txt requirements-lint.txt
+.venv/installed: requirements.txt requirements-lint.txt requirements-notebook.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "error: $(PYTHON) is older than Python 3.11; name a newer one: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || \
@@ -82,4 +91,4 @@ endef
 	@touch $@
 
 clean:
-	rm -rf .venv .venv-backends .venv-edge .venv-mediapipe .venv-runtimes .aarch64 demo_output
+	rm -rf .venv .venv-backends .venv-docs .venv-edge .venv-mediapipe .venv-runtimes .aarch64 demo_output site

@@ -24,6 +24,8 @@ ENVIRONMENTS = [
     (["requirements.txt", "requirements-onnx.txt"], ["", "train", "test", "onnx"]),
     (["requirements.txt", "requirements-runtimes.txt"], ["", "train", "test", "runtimes"]),
     (["requirements-mediapipe.txt"], ["mediapipe"]),
+    (["requirements.txt", "requirements-lint.txt", "requirements-notebook.txt"], ["notebook"]),
+    (["requirements-docs.txt"], ["docs"]),
 ]
 
 
