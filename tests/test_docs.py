@@ -50,7 +50,9 @@ def documented_commands():
         if path == NOTEBOOK:
             text = "\n".join(cell.source for cell in nbformat.reads(text, as_version=4).cells)
         text = re.sub(r"\\\n#? +", "", text)
-        for line in re.findall(r"^(?:#|\d+\.)? *(?:\w+=\w+ )?(?:\.venv/bin/)?liteseg (\S.*?)(?: > .*| +#.*| && .*)?$", text, re.M):
+        for line in re.findall(
+            r"^(?:#|\d+\.)? *(?:\w+=\w+ )?(?:\.venv/bin/)?liteseg (\S.*?)(?: > .*| +#.*| && .*)?$", text, re.M
+        ):
             if "`" not in line and " ..." not in line:
                 yield path.relative_to(ROOT).as_posix(), shlex.split(line.replace("[more.jsonl ...]", "more.jsonl"))
 

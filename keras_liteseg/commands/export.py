@@ -9,8 +9,8 @@
 
 int8 uses the scales of a quantization-aware training where the model has had one, else it is calibrated on the training
 split of --data, or on the built-in street scenes. With --data, the written file runs over the validation split, in
-LiteRT or ONNX Runtime, and must keep the mIoU of the Keras model to --max_drop points; otherwise the command fails and no file is left.
-A registered name without --checkpoint is exported with seeded random weights, for latency work.
+LiteRT or ONNX Runtime, and must keep the mIoU of the Keras model to --max_drop points; otherwise the command fails and
+no file is left. A registered name without --checkpoint is exported with seeded random weights, for latency work.
 """
 
 import click
