@@ -80,7 +80,7 @@ def main(model, source):
         if not needed.is_file():
             sys.exit(f"error: there is no {needed}; wanted are the .tflite file and, beside it, its card")
     card = json.loads(path.with_suffix(".json").read_text())
-    colors = np.uint8([one["color"] for one in card["classes"]])
+    colors = np.array([one["color"] for one in card["classes"]], np.uint8)
     interpreter = Interpreter(model, num_threads=2)
     interpreter.allocate_tensors()
     for frame in frames(source):
