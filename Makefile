@@ -5,6 +5,8 @@
 #                      libraries, point PIP_EXTRA_INDEX_URL to PyTorch's index of CPU wheels first
 # make test-mediapipe  exported files in MediaPipe's ImageSegmenter, in .venv-mediapipe; on Debian it needs the packages
 #                      libegl1 and libgles2
+# make test-kotlin   the Kotlin sample, with the compiler of npm's package kotlin-compiler in .kotlin; on Debian it needs
+#                 the packages default-jre-headless and npm
 # make test-edge  measuring on devices: all of tests/edge, in .venv-edge, with LiteRT on emulated aarch64 in .aarch64; on
 #                 Debian it needs the packages adb, chromium, npm, openssh-server and qemu-user-static, and skips, with the
 #                 reason, what it finds missing; every network on the GPU is left to make test-all
@@ -17,7 +19,7 @@ RUN := .venv/bin/python
 # Two test files at a time; TensorFlow alone does not fill two cores.
 SPREAD := --numprocesses 2 --dist loadfile
 
-.PHONY: demo docs lint test test-all test-backends test-mediapipe test-edge bench-runtimes venv clean
+.PHONY: demo docs lint test test-all test-backends test-mediapipe test-kotlin test-edge bench-runtimes venv clean
 
 demo: venv
 	$(RUN) demo.py --output_dir demo_output
@@ -48,6 +50,9 @@ test-edge: .venv-edge/installed
 	@.venv-edge/bin/python -m tests.edge.aarch64 .aarch64 || true
 	.venv-edge/bin/python -m pytest -rs $(SPREAD) tests/edge --deselect tests/edge/test_coverage.py::test_network
 
+test-kotlin: venv .kotlin/installed
+	$(RUN) -m pytest -rs tests/examples -k kotlin
+
 bench-runtimes: .venv-runtimes/installed
 	.venv-runtimes/bin/python -m benchmarks.runtimes --output results/runtimes_512x1024.json
 
@@ -77,6 +82,10 @@ endef
 	$(install)
 	@touch $@
 
+.kotlin/installed:
+	npm install --silent --no-fund --no-audit --prefix $(@D) kotlin-compiler@2.4.20
+	@touch $@
+
 .venv-runtimes/installed: requirements.txt requirements-runtimes.txt
 	$(install)
 	@touch $@
@@ -91,4 +100,4 @@ endef
 	@touch $@
 
 clean:
-	rm -rf .venv .venv-backends .venv-docs .venv-edge .venv-mediapipe .venv-runtimes .aarch64 demo_output site
+	rm -rf .venv .venv-backends .venv-docs .venv-edge .venv-mediapipe .venv-runtimes .aarch64 .kotlin demo_output site

@@ -19,6 +19,7 @@ from keras_liteseg.tflite.inspect import inspect
 from keras_liteseg.tflite.metadata_buffers import read_metadata
 
 _CONFIG = "config.yaml"  # the training writes it beside its .keras files
+_LAYOUTS = {4: "NHWC", 3: "NHW"}  # pictures and scores; class maps
 _NOT_MEASURED = "No data set was given; export with --data to measure the file."
 
 
@@ -70,6 +71,7 @@ def write_card(path, output, origin, validation=None, verification=None):
         "config": config,
         "quantization": metadata.quantization,
         "output_type": metadata.output_type,
+        "align_corners": metadata.align_corners,
         "calibration": _calibration(metadata, report.inputs[0].shape[1:3], origin.calibration),
         "classes": [
             {"name": name, "color": list(color)} for name, color in zip(*dataclasses.astuple(metadata.classes))
@@ -78,6 +80,8 @@ def write_card(path, output, origin, validation=None, verification=None):
             "formula": "(x / 255 - mean) / std",
             "mean": list(metadata.mean),
             "std": list(metadata.std),
+            "channel_order": "RGB",
+            "resize": "before the normalization: area averaging where both sides shrink or stay, else bilinear",
         },
         "inputs": [_tensor(tensor) for tensor in report.inputs],
         "outputs": [_tensor(tensor) for tensor in report.outputs],
@@ -138,6 +142,7 @@ def _tensor(tensor):
         "name": tensor.name,
         "dtype": tensor.dtype,
         "shape": list(tensor.shape),
+        "layout": _LAYOUTS.get(len(tensor.shape)),
         "scale": tensor.scale,
         "zero_point": tensor.zero_point,
     }

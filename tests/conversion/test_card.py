@@ -46,6 +46,7 @@ def test_card_of_a_measured_file(tiny_file, scenes, tmp_path):
     assert card["classes"][0] == {"name": "road", "color": list(scenes.classes.colors[0])}
     (image,), (logits,) = card["inputs"], card["outputs"]
     assert (image["name"], image["dtype"], image["shape"]) == ("images", "int8", [1, 64, 128, 3])
+    assert (image["layout"], logits["layout"], card["align_corners"]) == ("NHWC", "NHWC", False)
     assert image["scale"] > 0 and logits["scale"] > 0 and isinstance(logits["zero_point"], int)
 
     accuracy = card["accuracy"]
@@ -65,6 +66,20 @@ def test_card_says_why_there_is_no_accuracy_and_no_config(tiny_file, tmp_path):
     assert card["accuracy"] is card["config"] is card["calibration"] is None
     assert "No data set was given" in card["accuracy_missing"]
     assert card["inputs"][0]["scale"] is None
+
+
+def test_card_has_what_an_app_needs_of_a_small_class_map(tiny_file, metadata, tmp_path):
+    options = ExportOptions(output_type="classes_uint8", upsampling="half")
+    export(tiny_file, tmp_path / "a.tflite", options)
+    card = card_of(tmp_path / "a.tflite")
+    assert card["align_corners"] is True
+    normalization = card["normalization"]
+    assert (normalization["mean"], normalization["std"]) == (list(metadata.mean), list(metadata.std))
+    assert (normalization["channel_order"], normalization["formula"]) == ("RGB", "(x / 255 - mean) / std")
+    assert "before the normalization" in normalization["resize"]
+    (output,) = card["outputs"]
+    expected = {"name": "classes_uint8", "dtype": "uint8", "shape": [1, 32, 64], "layout": "NHW"}
+    assert output == {**expected, "scale": None, "zero_point": None}
 
 
 def test_card_of_random_weights_and_of_a_checkpoint(tiny_network, tmp_path):
