@@ -17,6 +17,7 @@ PATTERNS = (
     "docs/images/*",
     "docs/site/*.css",
     "edge/README.md",
+    "examples/**/*",
     "benchmarks/README.md",
     "results/README.md",
     "configs/**/*.yaml",
