@@ -3,9 +3,12 @@
 import pathlib
 import re
 
+import click
 import nbformat
 from mkdocs.structure.files import File, Files
 from nbconvert import MarkdownExporter
+
+from keras_liteseg.commands import SUMMARIES, liteseg
 
 ROOT = pathlib.Path(__file__).parents[2]
 # What the pages are made of, and what they link to.
@@ -51,7 +54,21 @@ def _notebook(path, config):
     ]
 
 
-def on_page_markdown(markdown, **arguments):
+def on_page_markdown(markdown, page, **arguments):
+    """Return a page as the site is to have it."""
+    if page.file.src_uri == "docs/commands.md":
+        markdown += "\n\n" + "\n\n".join(map(_help, SUMMARIES))
+    return _with_spaced_lists(markdown)
+
+
+def _help(name):
+    """Return the section of a command with its help text."""
+    command = liteseg.get_command(click.Context(liteseg), name)
+    context = click.Context(command, info_name=f"liteseg {name}", terminal_width=100, max_content_width=100)
+    return f"## liteseg {name}\n\n```text\n{command.get_help(context)}\n```"
+
+
+def _with_spaced_lists(markdown):
     """Return a page with its lists written for Python-Markdown; the pages are written for GitHub's.
 
     Python-Markdown wants what belongs to an item indented by four spaces, whatever the width of the item's marker, and
