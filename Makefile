@@ -10,7 +10,7 @@
 #                 reason, what it finds missing; every network on the GPU is left to make test-all
 # make docs   the pages as a site, in site/; every warning is an error
 # make bench-runtimes   time LiteRT against ONNX Runtime and OpenVINO, in .venv-runtimes; twenty minutes on an idle machine
-# make venv   only prepare .venv
+# make venv   only prepare .venv, with the command .venv/bin/liteseg
 
 PYTHON ?= python3
 RUN := .venv/bin/python
@@ -59,11 +59,11 @@ define install
 	$(PYTHON) -m venv --clear $(@D)
 	$(@D)/bin/python -m pip install --quiet --upgrade pip
 	$(@D)/bin/python -m pip install --quiet $(foreach file,$^,-r $(file))
-	@touch $@
 endef
 
 .venv-backends/installed: requirements.txt requirements-backends.txt
 	$(install)
+	@touch $@
 
 .venv-docs/installed: requirements-docs.txt
 	$(install)
@@ -71,12 +71,15 @@ endef
 
 .venv-edge/installed: requirements.txt requirements-onnx.txt
 	$(install)
+	@touch $@
 
 .venv-mediapipe/installed: requirements-mediapipe.txt
 	$(install)
+	@touch $@
 
 .venv-runtimes/installed: requirements.txt requirements-runtimes.txt
 	$(install)
+	@touch $@
 
 .venv/installed: requirements.txt requirements-lint.txt requirements-notebook.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -84,6 +87,8 @@ endef
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || \
 		{ echo "error: Python's venv module is missing; on Debian: apt-get install python3-venv"; exit 1; }
 	$(install)
+	$(@D)/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
 
 clean:
 	rm -rf .venv .venv-backends .venv-docs .venv-edge .venv-mediapipe .venv-runtimes .aarch64 demo_output site

@@ -32,17 +32,17 @@ for name in "$@"; do
         *_finetuned_720x960) start="--init_from runs/${name%_720x960}/best.keras" ;;
     esac
     [ -e $float ] || $run -m benchmarks.take_published --config $(config $name) --output $float ||
-        $run train.py --config $(config $name) --data_dir "$CAMVID" $start --output_dir runs/$name
-    [ -z "$aware" ] || [ -e runs/${name}_qat/qat.keras ] || $run train.py --quantization_aware \
+        $run -m keras_liteseg train --config $(config $name) --data_dir "$CAMVID" $start --output_dir runs/$name
+    [ -z "$aware" ] || [ -e runs/${name}_qat/qat.keras ] || $run -m keras_liteseg train --quantization_aware \
         --config $(config ${name}_qat) --data_dir "$CAMVID" --init_from $float --output_dir runs/${name}_qat
 
     # No gate (--max_drop 100): this measures what is lost.
     # Without the last upsampling in 16 bits, which LiteRT computes with steps of a 1024th of a pixel that add up.
     for kind in "int8 full" ${aware:+"int16x8 none"}; do
-        $run export_tflite.py --model $float $data --quantization ${kind% *} --upsampling ${kind#* } \
+        $run -m keras_liteseg export --model $float $data --quantization ${kind% *} --upsampling ${kind#* } \
             --calibration_images 64 --max_drop 100 --output ${files}_${kind% *}.tflite
     done
-    [ -z "$aware" ] || $run export_tflite.py --model runs/${name}_qat/qat.keras --reference $float $data \
+    [ -z "$aware" ] || $run -m keras_liteseg export --model runs/${name}_qat/qat.keras --reference $float $data \
         --quantization int8 --max_drop 100 --output ${files}_int8_qat.tflite
     [ ! -e runs/$name/log.csv ] || $run -m benchmarks.record --training_run runs/$name
     accuracy $name float --model $float $data --split test

@@ -12,27 +12,32 @@ import itertools
 import json
 import os
 import pathlib
+import sys
 import tempfile
 
-from absl import flags
+import click
 
-from keras_liteseg import cli
+from keras_liteseg.commands import options
+from keras_liteseg.commands.running import command, run, start_keras
+from keras_liteseg.logs import quiet_log
 
 SIZE = (64, 128)
 QUANTIZATIONS = ("float16", "int8")
 OUTPUT_TYPES = ("logits", "classes")
 
-FLAGS = flags.FLAGS
 
-
-def main():
+@command("coverage", __doc__)
+@click.option("--networks", type=options.CommaList(empty=True), default="", help="Networks; all by default.")
+@options.file("--output", "JSON file for the result.", required=True)
+def main(networks, output):
+    start_keras()
     from keras_liteseg.files import require_writable, write_json
     from keras_liteseg.networks import list_models
     from keras_liteseg.provenance import provenance
 
-    require_writable(FLAGS.output)
-    rows = _rows_so_far(FLAGS.output)
-    for name in FLAGS.networks or list_models():
+    require_writable(output)
+    rows = _rows_so_far(output)
+    for name in networks or list_models():
         kinds = [kind for kind in itertools.product(QUANTIZATIONS, OUTPUT_TYPES) if (name, *kind) not in rows]
         with tempfile.TemporaryDirectory() as folder:
             model = pathlib.Path(folder) / f"{name}.keras"
@@ -42,8 +47,8 @@ def main():
                 rows[name, *kind] = coverage(model, *kind)
                 print(line(rows[name, *kind]), flush=True)
         ordered = [rows[key] for key in sorted(rows)]
-        write_json(FLAGS.output, {"kind": "coverage", "size": list(SIZE), "files": ordered, **provenance()})
-    print(f"Wrote {FLAGS.output}")
+        write_json(output, {"kind": "coverage", "size": list(SIZE), "files": ordered, **provenance()})
+    print(f"Wrote {output}")
 
 
 def _rows_so_far(path):
@@ -139,7 +144,7 @@ def coverage(model, quantization, output_type):
         files[kind] = model.with_name(f"{model.stem}_{quantization}_{kind}.tflite")
         if not files[kind].exists():
             options = ExportOptions(quantization=quantization, output_type=kind)
-            with cli.quiet_log():
+            with quiet_log():
                 export(model, files[kind], options, CalibrationOptions(scenes))
     report = inspect(files[output_type])
     gpu, comparison = run_on_gpu(files[output_type], files["logits"], read_model(files[output_type]))
@@ -225,11 +230,5 @@ def _counted(left_out):
     return [{"op": op, "reason": reason, "count": count} for (op, reason), count in counts.items()]
 
 
-def define_flags():
-    flags.DEFINE_list("networks", [], "Networks; all by default.")
-    flags.DEFINE_string("output", None, "JSON file for the result.")
-
-
 if __name__ == "__main__":
-    define_flags()
-    cli.run(main, required=["output"])
+    sys.exit(run(main, name="python -m benchmarks.coverage"))

@@ -7,7 +7,7 @@ set -eu
 search=runs/expansion_camvid
 resume=
 [ -e $search/search.json ] && resume=--resume
-$run expand.py --budget_ms "${BUDGET_MS:?latency of lps_net_s in ms}" --target host:cpu --threads 1 --precision int8 \
+$run -m keras_liteseg expand --budget_ms "${BUDGET_MS:?latency of lps_net_s in ms}" --target host:cpu --threads 1 --precision int8 \
     --config $(config lps_net_s_camvid_scratch) --data_dir "$CAMVID" --candidate_epochs 3 --inherit --max_resolution 2 \
     --candidate_override ema_momentum=0 --candidate_override warmup_epochs=0 --rounds 8 --output_dir $search $resume
 cp $search/search.json results/expansion_camvid.json

@@ -13,16 +13,16 @@ config() {
     echo "$_path"
 }
 
-# accuracy TRAINING VARIANT FLAGS...: evaluate.py with these flags, as a row of results/accuracy.csv.
+# accuracy TRAINING VARIANT FLAGS...: liteseg evaluate with these flags, as a row of results/accuracy.csv.
 accuracy() {
     _training=$1 _variant=$2
     shift 2
-    $run evaluate.py "$@" --output $found/${_training}_$_variant.json
+    $run -m keras_liteseg evaluate "$@" --output $found/${_training}_$_variant.json
     $run -m benchmarks.record --accuracy $found/${_training}_$_variant.json --training $_training --variant $_variant
 }
 
-# latency RUN FILES RUNS: edge.benchmark of these files with 1 and 2 threads, as the rows of a run in results/latency.csv.
+# latency RUN FILES RUNS: liteseg benchmark of these files with 1 and 2 threads, as the rows of a run in results/latency.csv.
 latency() {
-    $run -m edge.benchmark --model "$2" --threads 1,2 --runs $3 --output $found/latency_$1.json
+    $run -m keras_liteseg benchmark --model "$2" --threads 1,2 --runs $3 --output $found/latency_$1.json
     $run -m benchmarks.record --latency $found/latency_$1.json --run $1
 }

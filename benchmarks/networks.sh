@@ -4,13 +4,13 @@ set -eu
 . benchmarks/measure.sh
 out=runs/networks
 mkdir -p $out
-$run -m keras_liteseg.models.summary --output results/networks.json
+$run -m keras_liteseg summary --output results/networks.json
 files=
 for name in $($run -c "import keras_liteseg; print(*keras_liteseg.list_models())"); do
     for kind in float32 float16 int8; do
         file=$out/${name}_$kind.tflite
-        $run export_tflite.py --model $name --input_size 512x1024 --quantization $([ $kind = float32 ] && echo none || echo $kind) \
-            --calibration_images 2 --nocross_layer_equalization --nobias_correction --output $file
+        $run -m keras_liteseg export --model $name --input_size 512x1024 --quantization $([ $kind = float32 ] && echo none || echo $kind) \
+            --calibration_images 2 --no_cross_layer_equalization --no_bias_correction --output $file
         files=$files,$file
     done
 done

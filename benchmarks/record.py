@@ -4,48 +4,57 @@
   python -m benchmarks.record --training_run runs/ndnet45_camvid_scratch [--stopped]
   python -m benchmarks.record --latency runs/latency.json --run camvid
 
-The first takes what `evaluate.py --output` wrote, the second the --output_dir of `train.py`, the third what
-`edge.benchmark --output` wrote. results/README.md says what the tables hold.
+The first takes what `liteseg evaluate --output` wrote, the second the --output_dir of `liteseg train`, the
+third what `liteseg benchmark --output` wrote. results/README.md says what the tables hold.
 """
 
 import json
 import pathlib
+import sys
 
-from absl import flags
+import click
 
 from benchmarks import rows
 from benchmarks.tables import ROOT
-from keras_liteseg import cli
+from keras_liteseg.commands import options
+from keras_liteseg.commands.running import command, run, start_keras
 from keras_liteseg.errors import UserError
 
-FLAGS = flags.FLAGS
 
-
-def main():
-    folder = pathlib.Path(FLAGS.results)
-    if [FLAGS.accuracy, FLAGS.training_run, FLAGS.latency].count(None) != 2:
+@command("record", __doc__)
+@options.file("--accuracy", "Result of liteseg evaluate, a JSON file; with --training and --variant.")
+@click.option("--training", help="Name of the config that trained the network.")
+@click.option("--variant", help="What was measured of it: float, int8, int8_qat, int16x8, ...")
+@options.folder("--training_run", "Folder of a training, which bears its name.")
+@options.switch("--stopped", "Record a training that was stopped for good before its last epoch.")
+@options.file("--latency", "Result of liteseg benchmark, a JSON file; with --run.")
+@click.option("--run", "latency_run", help="Name of the run of the benchmark.")
+@options.folder("--results", "Folder of the tables.", default=str(ROOT / "results"))
+def main(accuracy, training, variant, training_run, stopped, latency, latency_run, results):
+    folder = pathlib.Path(results)
+    if [accuracy, training_run, latency].count(None) != 2:
         raise UserError("Give one of --accuracy, --training_run and --latency; the first lines of --help show how.")
-    if FLAGS.accuracy:
-        _require("accuracy", "training", "variant")
-        record_accuracy(folder, FLAGS.accuracy, FLAGS.training, FLAGS.variant)
-    elif FLAGS.training_run:
-        cli.start_tensorflow()
-        record_training(folder, FLAGS.training_run, FLAGS.stopped)
+    if accuracy:
+        _require("accuracy", training=training, variant=variant)
+        record_accuracy(folder, accuracy, training, variant)
+    elif training_run:
+        start_keras()
+        record_training(folder, training_run, stopped)
     else:
-        _require("latency", "run")
-        record_latency(folder, FLAGS.latency, FLAGS.run)
+        _require("latency", run=latency_run)
+        record_latency(folder, latency, latency_run)
 
 
 def record_accuracy(folder, path, training, variant):
-    """Put a result of evaluate.py into accuracy.csv and class_iou_DATA.csv.
+    """Put a result of liteseg evaluate into accuracy.csv and class_iou_DATA.csv.
 
     Args:
         folder: pathlib.Path of the tables.
-        path: what `evaluate.py --output` wrote.
+        path: what `liteseg evaluate --output` wrote.
         training: name of the config that trained the network.
         variant: what was measured of it, such as "float" or "int8".
     """
-    result = _load(path, "accuracy", "evaluate.py")
+    result = _load(path, "accuracy", "liteseg evaluate")
     row = rows.accuracy_row(result, training, variant)
     rows.replace(folder / "accuracy.csv", [row], rows.MEASURED)
     classes = rows.class_iou_row(result, training, variant)
@@ -78,7 +87,7 @@ def record_latency(folder, path, run):
 
     Args:
         folder: pathlib.Path of the tables.
-        path: what `edge.benchmark --output` wrote, a `.json` file.
+        path: what `liteseg benchmark --output` wrote, a `.json` file.
         run: name of the run.
     """
     document = _load(path, "results", "edge.benchmark")
@@ -103,23 +112,11 @@ def _load(path, what, source):
     raise UserError(f"{path} is no result of {source}; give a .json file that {source} --output has written.")
 
 
-def _require(flag, *others):
-    missing = [f"--{name}" for name in others if not FLAGS[name].value]
+def _require(flag, **others):
+    missing = [f"--{name}" for name, value in others.items() if not value]
     if missing:
         raise UserError(f"--{flag} needs {' and '.join(missing)} too; the first lines of --help show how.")
 
 
-def define_flags():
-    flags.DEFINE_string("accuracy", None, "Result of evaluate.py, a JSON file; with --training and --variant.")
-    flags.DEFINE_string("training", None, "Name of the config that trained the network.")
-    flags.DEFINE_string("variant", None, "What was measured of it: float, int8, int8_qat, int16x8, ...")
-    flags.DEFINE_string("training_run", None, "Folder of a training, which bears its name.")
-    flags.DEFINE_bool("stopped", False, "Record a training that was stopped for good before its last epoch.")
-    flags.DEFINE_string("latency", None, "Result of edge.benchmark, a JSON file; with --run.")
-    flags.DEFINE_string("run", None, "Name of the run of the benchmark.")
-    flags.DEFINE_string("results", str(ROOT / "results"), "Folder of the tables.")
-
-
 if __name__ == "__main__":
-    define_flags()
-    cli.run(main, tensorflow=False)
+    sys.exit(run(main, name="python -m benchmarks.record"))

@@ -28,12 +28,12 @@ def record(run, stopped=False):
         log = read_log(run)
         journal = json.loads((run / JOURNAL_FILE).read_text())
     except OSError as error:
-        raise UserError(f"{run} holds no training ({error}); name the --output_dir of train.py.") from error
+        raise UserError(f"{run} holds no training ({error}); name the --output_dir of liteseg train.") from error
     done = 1 + int(log[-1]["epoch"]) if log else 0
     if done < config["epochs"] and not stopped or not done:
         raise UserError(
-            f"{run / LOG_FILE} has {done} of {config['epochs']} epochs; finish it with train.py --resume first, or "
-            "record it as it is with --stopped."
+            f"{run / LOG_FILE} has {done} of {config['epochs']} epochs; finish it with liteseg train --resume first, "
+            "or record it as it is with --stopped."
         )
     best = max(log, key=lambda row: row["val_miou"])
     return {

@@ -70,10 +70,10 @@ def replace(path, rows, key):
 
 
 def accuracy_row(result, training, variant):
-    """Return the row of accuracy.csv of a result of evaluate.py.
+    """Return the row of accuracy.csv of a result of liteseg evaluate.
 
     Args:
-        result: what `evaluate.py --output` wrote, a dict.
+        result: what `liteseg evaluate --output` wrote, a dict.
         training: name of the config that trained the network.
         variant: what was measured of it, such as "float" or "int8".
     """
@@ -88,7 +88,7 @@ def accuracy_row(result, training, variant):
 
 
 def class_iou_row(result, training, variant):
-    """Return the row of class_iou_DATA.csv of a result of evaluate.py; see `accuracy_row`."""
+    """Return the row of class_iou_DATA.csv of a result of liteseg evaluate; see `accuracy_row`."""
     return {**_measured(result, training, variant), **result["iou"]}
 
 
@@ -115,7 +115,7 @@ def curve_rows(record, training):
 
 
 def latency_rows(document, run):
-    """Return the rows of latency.csv of what `edge.benchmark --output FILE.json` wrote.
+    """Return the rows of latency.csv of what `liteseg benchmark --output FILE.json` wrote.
 
     Args:
         document: its content, a dict.

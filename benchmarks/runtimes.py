@@ -21,14 +21,16 @@ import gc
 import importlib.metadata
 import os
 import pathlib
+import sys
 import tempfile
 import time
 
+import click
 import numpy as np
-from absl import flags
 
 from benchmarks.runtimes_sessions import RUNTIMES
-from keras_liteseg import cli
+from keras_liteseg.commands import options
+from keras_liteseg.commands.running import command, run, start_keras
 from keras_liteseg.errors import UserError
 
 PACKAGES = ("onnxruntime", "openvino", "nncf", "onnx", "tf2onnx", "onnxslim")
@@ -48,38 +50,59 @@ ROUNDS = 10
 FLOAT_TOLERANCE = 0.01
 
 
-def main():
+@command("runtimes", __doc__)
+@click.option(
+    "--models",
+    type=options.CommaList(),
+    default="ndnet45,lps_net_s,liteseg_mobilenetv2,pp_liteseg_t",
+    help="Networks, separated by commas.",
+)
+@options.size(help="Size of the networks' input.", default="512x1024")
+@click.option(
+    "--upsampling",
+    type=click.Choice(["full", "none"]),
+    default="full",
+    help="Scores of the input's size, or of the network's own.",
+)
+@click.option(
+    "--threads",
+    type=options.CommaList(click.IntRange(1), "1,2"),
+    default="1,2",
+    help="Numbers of threads, separated by commas.",
+)
+@options.whole("--runs", 50, "Timed runs of each file with each number of threads.", least=ROUNDS)
+@options.whole("--calibration_images", 8, "Street scenes that set the int8 scales.", least=2)
+@options.file("--output", "JSON file for the result.", required=True)
+def main(models, input_size, upsampling, threads, runs, calibration_images, output):
     from keras_liteseg.files import require_writable, write_json
     from keras_liteseg.networks.registry import check_input_shape
     from keras_liteseg.provenance import provenance
 
     # Otherwise OpenVINO and NNCF report their use to their makers.
     os.environ |= {"CI": "true", "NNCF_CI": "1"}
-    values = flags.FLAGS
-    require_writable(values.output)
+    require_writable(output)
     versions = package_versions()
-    size = cli.parse_size(values.input_size)
-    threads = thread_counts(values.threads)
-    for name in values.models:
-        check_input_shape(name, (*size, 3))
+    start_keras()
+    for name in models:
+        check_input_shape(name, (*input_size, 3))
     rows = []
-    for name in values.models:
-        rows += measure(name, size, threads, values.runs, values.calibration_images, values.upsampling)
+    for name in models:
+        rows += measure(name, input_size, threads, runs, calibration_images, upsampling)
         gc.collect()
     result = {
         "kind": "runtimes",
-        "input_size": list(size),
-        "upsampling": values.upsampling,
-        "runs": values.runs,
+        "input_size": list(input_size),
+        "upsampling": upsampling,
+        "runs": runs,
         "results": rows,
         "ratios": ratios(rows),
         "restructured": restructured(rows),
         **provenance(),
     }
     result["versions"] |= versions
-    write_json(values.output, result)
+    write_json(output, result)
     print(table(result))
-    print(f"Wrote {values.output}")
+    print(f"Wrote {output}")
     failed = sum(row["status"] == "failed" for row in rows)
     if failed:
         raise UserError(f"{failed} of {len(rows)} measurements failed; the table gives the reasons.")
@@ -100,17 +123,6 @@ def package_versions():
                 f"{package} is not installed; run `make bench-runtimes`, which makes .venv-runtimes and uses it."
             ) from None
     return versions
-
-
-def thread_counts(texts):
-    """Return numbers of threads as integers.
-
-    Raises:
-        UserError: one is no whole number of 1 or more.
-    """
-    if not texts or not all(text.isdigit() and int(text) > 0 for text in texts):
-        raise UserError(f"threads is '{','.join(texts)}'; give whole numbers from 1 on, such as 1,2.")
-    return [int(text) for text in texts]
 
 
 def measure(name, size, threads, runs, calibration_images, upsampling="none"):
@@ -303,17 +315,5 @@ def table(result):
     return "\n".join(lines)
 
 
-def define_flags():
-    families = ["ndnet45", "lps_net_s", "liteseg_mobilenetv2", "pp_liteseg_t"]
-    flags.DEFINE_list("models", families, "Networks, separated by commas.")
-    flags.DEFINE_string("input_size", "512x1024", "HEIGHTxWIDTH of the networks' input.")
-    flags.DEFINE_enum("upsampling", "full", ["full", "none"], "Scores of the input's size, or of the network's own.")
-    flags.DEFINE_list("threads", ["1", "2"], "Numbers of threads, separated by commas.")
-    flags.DEFINE_integer("runs", 50, "Timed runs of each file with each number of threads.", lower_bound=ROUNDS)
-    flags.DEFINE_integer("calibration_images", 8, "Street scenes that set the int8 scales.", lower_bound=2)
-    flags.DEFINE_string("output", None, "JSON file for the result.")
-
-
 if __name__ == "__main__":
-    define_flags()
-    cli.run(main, required=["output"])
+    sys.exit(run(main, name="python -m benchmarks.runtimes"))

@@ -77,7 +77,7 @@ def before_last_upsampling(model):
 
 
 def litert(network, metadata, dataset, count, quantization, path):
-    """The file that export_tflite.py makes of the network; in int8, input and scores are int8 too."""
+    """The file that liteseg export makes of the network; in int8, input and scores are int8 too."""
     archive = path.with_suffix(".keras")
     save_model(network, archive, metadata)
     export(archive, path, ExportOptions(quantization=quantization), CalibrationOptions(dataset, count))

@@ -5,52 +5,47 @@
 """
 
 import pathlib
+import sys
 
-from absl import flags
-
-from keras_liteseg import cli
-from keras_liteseg.datasets import list_datasets, load_dataset
+from keras_liteseg.commands import options
+from keras_liteseg.commands.running import command, run, start_keras
 from keras_liteseg.errors import UserError
-from keras_liteseg.files import write_json
-from keras_liteseg.inference.predictor import calibration_images
-from keras_liteseg.models.archive import load_model
-from keras_liteseg.provenance import provenance
-from keras_liteseg.quantization.sensitivity import sensitivities
-
-FLAGS = flags.FLAGS
 
 
-def main():
-    model, metadata = load_model(FLAGS.model)
+@command("sensitivity", __doc__)
+@options.file("--model", "The qat.keras of a quantization-aware training.", required=True)
+@options.data()
+@options.whole("--images", 8, "Number of images, evenly spread over the split.")
+@options.file("--output", "JSON file for the result.", required=True)
+def main(model, data, data_dir, split, data_options, images, output):
+    start_keras()
+    from keras_liteseg.datasets import load_dataset
+    from keras_liteseg.files import write_json
+    from keras_liteseg.inference.predictor import calibration_images
+    from keras_liteseg.models.archive import load_model
+    from keras_liteseg.provenance import provenance
+    from keras_liteseg.quantization.sensitivity import sensitivities
+
+    network, metadata = load_model(model)
     if not metadata.ranges:
-        raise UserError(f"{FLAGS.model} has no activation ranges; give the qat.keras of quantization-aware training.")
-    dataset = load_dataset(FLAGS.data, FLAGS.data_dir, FLAGS.split)
-    images = calibration_images(dataset, FLAGS.images, model.input.shape[1:3], metadata)
-    errors = sensitivities(model, metadata.ranges, images)
+        raise UserError(f"{model} has no activation ranges; give the qat.keras of quantization-aware training.")
+    dataset = load_dataset(data, data_dir, split, **data_options)
+    images = calibration_images(dataset, images, network.input.shape[1:3], metadata)
+    errors = sensitivities(network, metadata.ranges, images)
     for name, error in errors[:10]:
         print(f"{error:.2e}  {name}")
     result = {
         "kind": "sensitivity",
-        "model": pathlib.Path(FLAGS.model).name,
+        "model": pathlib.Path(model).name,
         "network": metadata.model,
-        "data": FLAGS.data,
-        "split": FLAGS.split,
+        "data": data,
+        "split": split,
         "images": len(images),
         "kl": dict(errors),
     }
-    write_json(FLAGS.output, result | provenance())
-    print(f"Wrote {FLAGS.output}")
-
-
-def define_flags():
-    flags.DEFINE_string("model", None, "The qat.keras of a quantization-aware training.")
-    flags.DEFINE_string("data", None, f"Data set: {', '.join(list_datasets())}.")
-    flags.DEFINE_string("data_dir", None, "Folder of the data set; street_scenes needs none.")
-    flags.DEFINE_string("split", "val", "Split of the data set.")
-    flags.DEFINE_integer("images", 8, "Number of images, evenly spread over the split.", lower_bound=1)
-    flags.DEFINE_string("output", None, "JSON file for the result.")
+    write_json(output, result | provenance())
+    print(f"Wrote {output}")
 
 
 if __name__ == "__main__":
-    define_flags()
-    cli.run(main, required=["model", "data", "output"])
+    sys.exit(run(main, name="python -m benchmarks.sensitivity"))

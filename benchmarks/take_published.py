@@ -6,38 +6,34 @@ Exit status 1 where no weights in `pretrained/` are of that config.
 """
 
 import pathlib
+import sys
 
-from absl import flags
-
-from keras_liteseg import cli
-
-FLAGS = flags.FLAGS
+from keras_liteseg.commands import options
+from keras_liteseg.commands.running import command, run, start_keras
 
 
-def main():
+@command("take_published", __doc__)
+@options.config()
+@options.file("--output", "The .keras file to write.", required=True)
+def main(config, output):
+    start_keras()
     from keras_liteseg.errors import UserError
     from keras_liteseg.models.archive import save_model
     from keras_liteseg.models.network import load_network
     from keras_liteseg.models.pretrained import list_pretrained
     from keras_liteseg.training.config import OLD_KEYS, TrainingConfig, load_config
 
-    config = load_config(FLAGS.config)
+    name, config = config, load_config(config)
     for card in list_pretrained():
         published = {OLD_KEYS.get(key, key): value for key, value in card.config.items()}
         if card.model == config.model and TrainingConfig(**published) == config:
             network, metadata = load_network(config.model, card.name)
-            pathlib.Path(FLAGS.output).parent.mkdir(parents=True, exist_ok=True)
-            save_model(network, FLAGS.output, metadata)
-            print(f"Took the published weights of {card.path.stem} for {FLAGS.config}")
+            pathlib.Path(output).parent.mkdir(parents=True, exist_ok=True)
+            save_model(network, output, metadata)
+            print(f"Took the published weights of {card.path.stem} for {name}")
             return
-    raise UserError(f"No published weights are of {FLAGS.config}; train it with train.py.")
-
-
-def define_flags():
-    flags.DEFINE_string("config", None, "Config file.")
-    flags.DEFINE_string("output", None, "The .keras file to write.")
+    raise UserError(f"No published weights are of {name}; train it with liteseg train.")
 
 
 if __name__ == "__main__":
-    define_flags()
-    cli.run(main, required=["config", "output"])
+    sys.exit(run(main, name="python -m benchmarks.take_published"))

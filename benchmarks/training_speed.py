@@ -8,63 +8,88 @@ that has it, such as .venv-backends/bin/python.
 
 import statistics
 import subprocess
+import sys
 import time
 
-from absl import flags
+import click
 
-from keras_liteseg import cli
+from keras_liteseg.commands import options
+from keras_liteseg.commands.running import command, run, start_keras
 
 PIPELINE = "input pipeline"
 
-FLAGS = flags.FLAGS
 
-
-def main():
+@command("training_speed", __doc__)
+@click.option(
+    "--models",
+    type=options.CommaList(),
+    default="ndnet45,lps_net_s,liteseg_mobilenetv2,liteseg_shufflenet,pp_liteseg_t",
+    help="Networks.",
+)
+@options.size("--crop_size", "Size of the training images.", default="352x480")
+@options.whole("--batch_size", 8, "Images per step.")
+@options.whole("--steps", 3, "Steps per round.")
+@options.whole("--rounds", 7, "Rounds; one more goes before them, which does not count.")
+@click.option(
+    "--jit_compile", type=options.CommaList(empty=True), default="", help="Networks that are also measured with XLA."
+)
+@click.option(
+    "--mixed_bfloat16",
+    type=options.CommaList(empty=True),
+    default="",
+    help="Networks that are also measured in mixed_bfloat16.",
+)
+@options.file("--pytorch", "Python with PyTorch.")
+@options.file("--output", "JSON file for the result.", required=True)
+def main(models, crop_size, batch_size, steps, rounds, jit_compile, mixed_bfloat16, pytorch, output):
     from keras_liteseg.files import require_writable, write_json
     from keras_liteseg.provenance import provenance
 
-    require_writable(FLAGS.output)
-    size = cli.parse_size(FLAGS.crop_size)
-    rounds = {}
-    for name in FLAGS.models:
-        rounds[name] = training_round(name, size)
-    for name in FLAGS.jit_compile:
-        rounds[f"{name}, jit_compile"] = training_round(name, size, jit_compile=True)
-    for name in FLAGS.mixed_bfloat16:
-        rounds[f"{name}, mixed_bfloat16"] = training_round(name, size, precision="mixed_bfloat16")
-    rounds[PIPELINE] = pipeline_round(size)
+    require_writable(output)
+    start_keras()
+    work = crop_size, batch_size, steps
+    timed = {}
+    for name in models:
+        timed[name] = training_round(name, *work)
+    for name in jit_compile:
+        timed[f"{name}, jit_compile"] = training_round(name, *work, jit_compile=True)
+    for name in mixed_bfloat16:
+        timed[f"{name}, mixed_bfloat16"] = training_round(name, *work, precision="mixed_bfloat16")
+    timed[PIPELINE] = pipeline_round(*work)
     versions = {}
-    if FLAGS.pytorch:
-        rounds["ndnet45, PyTorch channels_last"], versions["torch"] = pytorch_round(size)
+    if pytorch:
+        timed["ndnet45, PyTorch channels_last"], versions["torch"] = pytorch_round(pytorch, *work)
 
-    seconds = {name: [] for name in rounds}
-    for index in range(FLAGS.rounds + 1):
-        for name, run in rounds.items():
-            seconds[name].append(run())
-            print(f"round {index}: {name} {images(name) / seconds[name][-1]:.2f} images/s", flush=True)
-    speeds = {name: images(name) / statistics.median(values[1:]) for name, values in seconds.items()}
+    seconds = {name: [] for name in timed}
+    for index in range(rounds + 1):
+        for name, measure in timed.items():
+            seconds[name].append(measure())
+            print(
+                f"round {index}: {name} {images(name, batch_size, steps) / seconds[name][-1]:.2f} images/s", flush=True
+            )
+    speeds = {name: images(name, batch_size, steps) / statistics.median(values[1:]) for name, values in seconds.items()}
     for name, speed in speeds.items():
         print(f"{name:>32}  {speed:8.2f} images/s")
     result = {
         "kind": "training speed",
-        "crop_size": list(size),
-        "batch_size": FLAGS.batch_size,
+        "crop_size": list(crop_size),
+        "batch_size": batch_size,
         "images_per_second": speeds,
         "seconds_per_round": seconds,
         **provenance(),
     }
     result["versions"] |= versions
-    write_json(FLAGS.output, result)
-    print(f"Wrote {FLAGS.output}")
+    write_json(output, result)
+    print(f"Wrote {output}")
 
 
-def images(name):
+def images(name, batch_size, steps):
     """Return the number of images in a round."""
     # Batches that were made ahead, between the rounds, should not count much.
-    return FLAGS.batch_size * (20 * FLAGS.steps if name == PIPELINE else FLAGS.steps)
+    return batch_size * (20 * steps if name == PIPELINE else steps)
 
 
-def training_round(name, size, **changes):
+def training_round(name, size, batch_size, steps, **changes):
     """Return a function that trains for a round, on one batch that lies in memory, and returns the seconds."""
     import numpy as np
     import tensorflow as tf
@@ -72,11 +97,11 @@ def training_round(name, size, **changes):
     from keras_liteseg.training.build import build
     from keras_liteseg.training.config import TrainingConfig
 
-    config = TrainingConfig(model=name, crop_size=size, batch_size=FLAGS.batch_size, optimizer="sgd", **changes)
-    model, _ = build(config, _camvid_classes(), FLAGS.steps)
+    config = TrainingConfig(model=name, crop_size=size, batch_size=batch_size, optimizer="sgd", **changes)
+    model, _ = build(config, _camvid_classes(), steps)
     rng = np.random.default_rng(0)
-    pictures = rng.normal(size=(FLAGS.batch_size, *size, 3)).astype(np.float32)
-    masks = rng.integers(0, 11, (FLAGS.batch_size, *size), np.int32)
+    pictures = rng.normal(size=(batch_size, *size, 3)).astype(np.float32)
+    masks = rng.integers(0, 11, (batch_size, *size), np.int32)
     batch = tf.data.Dataset.from_tensors((pictures, (masks,) * len(model.outputs))).repeat()
     options = tf.data.Options()
     options.autotune.enabled = False  # it would delay the end of `fit`
@@ -84,35 +109,35 @@ def training_round(name, size, **changes):
 
     def run():
         start = time.perf_counter()
-        model.fit(batch, steps_per_epoch=FLAGS.steps, epochs=1, verbose=0, shuffle=False)
+        model.fit(batch, steps_per_epoch=steps, epochs=1, verbose=0, shuffle=False)
         return time.perf_counter() - start
 
     return run
 
 
-def pipeline_round(size):
+def pipeline_round(size, batch_size, steps):
     """Return a function that makes a round's batches of CamVid-sized street scenes and returns the seconds."""
     from keras_liteseg.datasets import load_dataset
     from keras_liteseg.datasets.augment import Augmentation
-    from keras_liteseg.datasets.pipeline import training_pipeline
     from keras_liteseg.datasets.samples import CachedDataset
+    from keras_liteseg.training.pipeline import training_pipeline
 
     scenes = CachedDataset(load_dataset("street_scenes", split="train", length=32, size=(360, 480)), 2**30)
     augmentation = Augmentation(size, scale_range=(0.75, 2.0), brightness=0.4, contrast=0.4, saturation=0.4, hue=0.03)
-    batches = iter(training_pipeline(scenes, augmentation, FLAGS.batch_size, (0.5,) * 3, (0.5,) * 3))
+    batches = iter(training_pipeline(scenes, augmentation, batch_size, (0.5,) * 3, (0.5,) * 3))
 
     def run():
         start = time.perf_counter()
-        for _ in range(images(PIPELINE) // FLAGS.batch_size):
+        for _ in range(images(PIPELINE, batch_size, steps) // batch_size):
             next(batches)
         return time.perf_counter() - start
 
     return run
 
 
-def pytorch_round(size):
+def pytorch_round(python, size, batch_size, steps):
     """Return (a function that trains NDNet45 in PyTorch for a round and returns the seconds, PyTorch's version)."""
-    command = [FLAGS.pytorch, "-m", "benchmarks.pytorch_ndnet45", *map(str, (FLAGS.batch_size, *size, FLAGS.steps))]
+    command = [python, "-m", "benchmarks.pytorch_ndnet45", *map(str, (batch_size, *size, steps))]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     version, parameters, threads = process.stdout.readline().split()
     print(f"PyTorch {version}: {int(parameters):,} parameters, {threads} threads")
@@ -134,20 +159,5 @@ def _camvid_classes():
     return Classes
 
 
-def define_flags():
-    flags.DEFINE_list(
-        "models", ["ndnet45", "lps_net_s", "liteseg_mobilenetv2", "liteseg_shufflenet", "pp_liteseg_t"], "Networks."
-    )
-    flags.DEFINE_string("crop_size", "352x480", "HEIGHTxWIDTH of the training images.")
-    flags.DEFINE_integer("batch_size", 8, "Images per step.")
-    flags.DEFINE_integer("steps", 3, "Steps per round.")
-    flags.DEFINE_integer("rounds", 7, "Rounds; one more goes before them, which does not count.")
-    flags.DEFINE_list("jit_compile", [], "Networks that are also measured with XLA.")
-    flags.DEFINE_list("mixed_bfloat16", [], "Networks that are also measured in mixed_bfloat16.")
-    flags.DEFINE_string("pytorch", "", "Python with PyTorch.")
-    flags.DEFINE_string("output", None, "JSON file for the result.")
-
-
 if __name__ == "__main__":
-    define_flags()
-    cli.run(main, required=["output"])
+    sys.exit(run(main, name="python -m benchmarks.training_speed"))

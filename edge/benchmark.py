@@ -1,7 +1,5 @@
 """Latency, memory, delegation and correctness of .tflite files on devices.
 
-    python -m edge.benchmark --model a.tflite,b.tflite --target host:cpu --threads 1,2 --runs 100 --output result.json
-
 edge/README.md says how the numbers are taken, docs/devices_reference.md what each of them means.
 """
 
@@ -10,16 +8,12 @@ import functools
 import pathlib
 import sys
 
-from absl import flags
 from tqdm import tqdm
 
-from edge import model_files, result_files, targets
+from edge import model_files, targets
 from edge.checks import require_positive, require_whole
 from edge.correctness import Reference
-from edge.flags import define_device_flags, device_options
 from edge.latency import Latency
-from edge.table import table
-from keras_liteseg import cli
 from keras_liteseg.datasets.pictures import find_pictures
 from keras_liteseg.errors import UserError
 
@@ -223,60 +217,3 @@ def _shares(runs, rounds):
     """Split `runs` into at most `rounds` numbers that differ by 1 at most."""
     rounds = min(runs, rounds)
     return [runs // rounds + (number < runs % rounds) for number in range(rounds)]
-
-
-def main():
-    values = flags.FLAGS
-    output = pathlib.Path(values.output)
-    result_files.check(output)
-    threads = _numbers(values.threads)
-    for target in values.target:
-        targets.check(target)
-    cli.start_tensorflow()  # for the frames; quietly, and not before the arguments are right
-    rows = []
-    for target in dict.fromkeys(values.target):
-        found = benchmark(
-            values.model,
-            target,
-            threads=threads,
-            runs=values.runs,
-            warmup=values.warmup,
-            timeout_s=values.timeout,
-            images=values.images,
-            profile=values.profile,
-            options=device_options(),
-        )
-        # After each target, so that an interrupted benchmark keeps what it has.
-        result_files.write(output, rows, found)
-        rows += found
-        print(f"{target}\n{table(found)}\n", flush=True)
-    print(f"Wrote {output}")
-    failed = sum(row["status"] == "failed" for row in rows)
-    if failed:
-        raise UserError(f"{failed} of {len(rows)} measurements failed; the table gives the reasons.")
-
-
-def _numbers(texts):
-    try:
-        return [int(text) for text in texts]
-    except ValueError:
-        raise UserError(f"threads is '{','.join(texts)}'; give whole numbers from 1 on, such as 1,2.") from None
-
-
-def define_flags():
-    """Define the flags of this command."""
-    flags.DEFINE_list("model", None, "the .tflite files, separated by commas")
-    flags.DEFINE_list("target", ["host:cpu"], "where to measure, separated by commas; see edge/README.md")
-    flags.DEFINE_list("threads", ["1", "2"], "numbers of threads, separated by commas")
-    flags.DEFINE_integer("runs", 50, "timed runs of each model with each number of threads")
-    flags.DEFINE_integer("warmup", 5, "untimed runs before them")
-    flags.DEFINE_float("timeout", 300, "seconds after which loading, or one round of runs, counts as failed")
-    flags.DEFINE_string("images", None, "folder of pictures to compare outputs on; drawn street scenes by default")
-    flags.DEFINE_bool("profile", False, "time each op too, in a second pass")
-    flags.DEFINE_string("output", None, "the file to write: .json, or .jsonl to add a line for each row to a history")
-    define_device_flags()
-
-
-if __name__ == "__main__":
-    define_flags()
-    cli.run(main, required=("model", "output"), tensorflow=False)

@@ -6,6 +6,9 @@ from edge.device.tensors import pack, random_input, unpack
 from edge.targets import MeasurementFailed, connect
 from keras_liteseg.datasets.pictures import find_pictures, read_rgb
 from keras_liteseg.errors import UserError
+from keras_liteseg.inference.predictor import prepare
+from keras_liteseg.inference.tflite_predictor import to_tensor
+from keras_liteseg.tflite.metadata_buffers import read_metadata
 
 FRAMES = 2
 EQUAL_LABELS = 0.995
@@ -87,11 +90,6 @@ def tied_labels(scores, labels):
 def _frames(model, inputs, images):
     """Return the input tensors of `FRAMES` frames: pictures of `images`, else scenes that the program draws, and for a
     file that does not say how it takes pictures, seeded random numbers."""
-    # Here, because they load TensorFlow, and a bad argument should be told at once.
-    from keras_liteseg.inference.predictor import prepare
-    from keras_liteseg.inference.tflite_predictor import to_tensor
-    from keras_liteseg.tflite.metadata_buffers import read_metadata
-
     try:
         metadata = read_metadata(model)
     except UserError:

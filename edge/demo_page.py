@@ -1,45 +1,36 @@
-"""A page that runs a .tflite file in the browser, live: on a picture, a video or the camera.
+"""A page that runs a .tflite file in the browser, live: on a picture, a video or the camera."""
 
-    python -m edge.demo_page --model a.tflite
-
-prints the address to open; Ctrl-C ends it.
-"""
-
-import contextlib
 import errno
 import json
 import pathlib
-import threading
-
-from absl import flags
 
 from edge import model_files, web_server
-from keras_liteseg import cli
 from keras_liteseg.errors import UserError
 
 SAMPLE, SAMPLE_WIDTH = 2, 960
 TYPES = ("float32", "int32", "uint8")  # that LiteRT.js takes and gives
 
 
-def main():
-    values = flags.FLAGS
-    path = pathlib.Path(values.model)
+def serve(model, host, port):
+    """Return a `web_server.Server` that serves the page for a file; it runs until it is closed.
+
+    Raises:
+        UserError: the file cannot be shown, the runtime for browsers is not there, or the port is taken.
+    """
+    path = pathlib.Path(model)
     facts = describe(path)
     try:
         litertjs = web_server.install()
     except web_server.NotInstalled as reason:
         raise UserError(f"{reason}.") from None
     try:
-        server = web_server.Server(litertjs, values.host, values.port)
+        server = web_server.Server(litertjs, host, port)
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
-            raise UserError(f"Port {values.port} is taken; choose another one with --port, or 0 for any.") from None
-        raise UserError(f"Cannot serve at {values.host}:{values.port}: {error.strerror}.") from None
-    with contextlib.closing(server):
-        server.answers |= pages(path, facts)
-        print(f"Open {server.url} in a browser; Ctrl-C ends this.", flush=True)
-        with contextlib.suppress(KeyboardInterrupt):
-            threading.Event().wait()
+            raise UserError(f"Port {port} is taken; choose another one with --port, or 0 for any.") from None
+        raise UserError(f"Cannot serve at {host}:{port}: {error.strerror}.") from None
+    server.answers |= pages(path, facts)
+    return server
 
 
 def pages(path, facts):
@@ -109,15 +100,3 @@ def sample(height, width):
     scale = max(1, -(-SAMPLE_WIDTH // width))
     scenes = load_dataset("street_scenes", split="val", length=SAMPLE + 1, size=(scale * height, scale * width))
     return cv2.imencode(".png", cv2.cvtColor(scenes.image(SAMPLE), cv2.COLOR_RGB2BGR))[1].tobytes()
-
-
-def define_flags():
-    """Define the flags of this command."""
-    flags.DEFINE_string("model", None, "the .tflite file")
-    flags.DEFINE_string("host", "127.0.0.1", "address to serve at; 0.0.0.0 for other machines too")
-    flags.DEFINE_integer("port", 8000, "port to serve at; 0 takes a free one", 0, 65535)
-
-
-if __name__ == "__main__":
-    define_flags()
-    cli.run(main, required=("model",))

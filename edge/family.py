@@ -9,9 +9,9 @@ import numpy as np
 from edge import targets
 from edge.benchmark import benchmark
 from edge.checks import require_one_of, require_whole
-from keras_liteseg import cli
 from keras_liteseg.errors import UserError
 from keras_liteseg.files import write_json
+from keras_liteseg.logs import quiet_log
 from keras_liteseg.provenance import provenance_of_host
 
 LATENCIES_FILE = "latencies.json"
@@ -159,6 +159,6 @@ class FamilyLatency:
             calibration = CalibrationOptions(
                 self._data, CALIBRATION_IMAGES, cross_layer_equalization=False, bias_correction=False
             )
-            with cli.quiet_log():  # six lines for each of dozens of files
+            with quiet_log():  # six lines for each of dozens of files
                 export(name, path, options, calibration, input_size=self._input_size)
         return path

@@ -6,6 +6,7 @@ import pathlib
 
 from keras_liteseg.errors import UserError
 from keras_liteseg.tflite.flatbuffer import read_model
+from keras_liteseg.tflite.metadata_buffers import read_metadata
 
 
 def check(path):
@@ -59,8 +60,6 @@ def xnnpack_reasons(path):
 
 
 def _metadata(path):
-    from keras_liteseg.tflite.metadata_buffers import read_metadata  # loads Keras
-
     try:
         metadata = read_metadata(path)
     except UserError:  # another library's file

@@ -1,7 +1,8 @@
 """Real-time semantic segmentation for edge devices: train, quantize, export to TFLite, measure on the device.
 
 What a user needs is here, each with an example in its docstring; the rooms of the package hold the rest. Keras and
-TensorFlow are loaded by the first name that needs them, not by `import keras_liteseg`.
+TensorFlow are loaded by the first name that needs them, not by `import keras_liteseg`; where they are not installed,
+that name raises a `ModuleNotFoundError` that says how to install them.
 
 Importing the package changes one thing in the process: it sets the environment variable `TF_ENABLE_ONEDNN_OPTS` to 1
 where it is not set. TensorFlow reads it once, when it is loaded: on processors without AVX-512 it otherwise leaves
@@ -85,7 +86,15 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 def __getattr__(name):
     if name not in _HOME_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOME_OF[name]), name)
+    try:
+        return getattr(importlib.import_module(_HOME_OF[name]), name)
+    except ModuleNotFoundError as error:
+        from keras_liteseg.parts import missing_part
+
+        hint = missing_part(error.name)
+        if hint is None:
+            raise
+        raise ModuleNotFoundError(f"keras_liteseg.{name}: {hint}", name=error.name) from error
 
 
 def __dir__():

@@ -8,7 +8,8 @@ class UserError(Exception):
     """A mistake in what the user asked for or handed over.
 
     The message is one sentence or two for a person: what came, what was wanted, what to do. The command line prints
-    it without a traceback and exits with status 1 (see `keras_liteseg.cli`); library callers catch it as any exception.
+    it without a traceback and exits with status 1 (see `keras_liteseg.commands`); library callers catch it as any
+    exception.
 
         >>> from keras_liteseg import UserError, model_spec
         >>> try:

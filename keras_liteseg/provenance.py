@@ -26,7 +26,7 @@ def provenance():
     gpu = gpu_name()
     commit = source_commit()
     return {
-        "command": shlex.join(["python", *_module_or_script(), *sys.argv[1:]]),
+        "command": shlex.join([*_program(), *sys.argv[1:]]),
         "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
         "device": {
             "cpu": cpu_name(),
@@ -107,11 +107,13 @@ def _backend():
     return sys.modules["keras"].backend.backend() if "keras" in sys.modules else None
 
 
-def _module_or_script():
+def _program():
+    """Return how this program was called: python -m MODULE, python SCRIPT.py, or the name of an installed command."""
     spec = getattr(sys.modules["__main__"], "__spec__", None)
     if spec is not None and spec.name not in ("__main__", None):
-        return ["-m", spec.name.removesuffix(".__main__")]
-    return [sys.argv[0].rsplit("/", 1)[-1]]
+        return ["python", "-m", spec.name.removesuffix(".__main__")]
+    name = pathlib.PurePath(sys.argv[0]).name
+    return [name] if name == "liteseg" else ["python", name]
 
 
 def _cores():

@@ -8,6 +8,8 @@ import pytest
 
 import keras_liteseg  # noqa: F401  before any test imports TensorFlow, which it sets up
 
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+
 
 @pytest.fixture(scope="session")
 def shared():
@@ -138,12 +140,12 @@ def int8_file(calibrated, metadata, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def run_script():
-    """Function that runs a script of the top folder with arguments, and returns the finished process."""
-    root = pathlib.Path(__file__).resolve().parents[1]
+def liteseg():
+    """Function that runs a command with arguments in a process of its own, and returns the finished process."""
 
-    def run(script, *arguments):
-        return subprocess.run([sys.executable, root / script, *map(str, arguments)], capture_output=True, text=True)
+    def run(command, *arguments):
+        words = [sys.executable, "-m", "keras_liteseg", command, *map(str, arguments)]
+        return subprocess.run(words, cwd=ROOT, capture_output=True, text=True)
 
     return run
 

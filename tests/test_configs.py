@@ -55,7 +55,7 @@ def draw(path, shape):
 @every_config
 def test_the_config_opens_with_its_command(path):
     mode = "--quantization_aware " * path.stem.endswith("_qat")
-    assert f"python train.py {mode}--config {path.relative_to(ROOT)} " in opening(path)
+    assert f"liteseg train {mode}--config {path.stem} " in opening(path)
 
 
 @every_config

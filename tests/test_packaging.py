@@ -1,30 +1,28 @@
-"""Ranges of dependencies in pyproject.toml against the versions in requirements*.txt, and what a wheel holds."""
+"""Ranges of dependencies in pyproject.toml against the versions in requirements*.txt."""
 
 import importlib.metadata
-import os
 import pathlib
 import re
-import shutil
-import subprocess
-import sys
 import tomllib
-import zipfile
 
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from keras_liteseg.parts import PARTS
+
 ROOT = pathlib.Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 # Files that are installed together, as in the Makefile, and the groups of pyproject.toml that they are for.
 ENVIRONMENTS = [
-    (["requirements.txt"], ["", "test"]),
-    (["requirements.txt", "requirements-lint.txt"], ["", "test", "lint"]),
-    (["requirements.txt", "requirements-backends.txt"], ["", "test", "backends"]),
-    (["requirements.txt", "requirements-onnx.txt"], ["", "test", "onnx"]),
-    (["requirements.txt", "requirements-runtimes.txt"], ["", "test", "runtimes"]),
+    # What TensorFlow's CUDA libraries are is up to TensorFlow, which pins each of them.
+    (["requirements.txt"], ["", "train", "cuda", "test"]),
+    (["requirements.txt", "requirements-lint.txt"], ["", "train", "test", "lint"]),
+    (["requirements.txt", "requirements-backends.txt"], ["", "jax", "pytorch", "test"]),
+    (["requirements.txt", "requirements-onnx.txt"], ["", "train", "test", "onnx"]),
+    (["requirements.txt", "requirements-runtimes.txt"], ["", "train", "test", "runtimes"]),
     (["requirements-mediapipe.txt"], ["mediapipe"]),
     (["requirements.txt", "requirements-lint.txt", "requirements-notebook.txt"], ["notebook"]),
     (["requirements-docs.txt"], ["docs"]),
@@ -74,7 +72,7 @@ def test_every_group_is_installed_by_some_file():
 
 def test_what_dependencies_need_is_pinned_too():
     pinned = pins(["requirements.txt"])
-    left, seen = [*wanted(""), *wanted("test")], set()
+    left, seen = [*wanted(""), *wanted("train"), *wanted("test")], set()
     while left:
         requirement = left.pop()
         name, extras = canonicalize_name(requirement.name), requirement.extras or {""}
@@ -91,38 +89,10 @@ def test_what_dependencies_need_is_pinned_too():
     assert len({name for name, _ in seen}) > len(wanted("")), "no dependency had dependencies"
 
 
-@pytest.fixture(scope="module")
-def installed(tmp_path_factory):
-    """A folder with what a wheel of the repository's tracked files installs."""
-    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True)
-    if tracked.returncode:
-        pytest.skip("a wheel is made of the files that git tracks, and this is no git repository")
-    source, target = (tmp_path_factory.mktemp(name) for name in ("source", "installed"))
-    for name in tracked.stdout.splitlines():
-        if (ROOT / name).exists() and not name.startswith(("results/", "tests/")):
-            (source / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, source / name, follow_symlinks=False)
-    build = ["wheel", ".", "--no-deps", "--no-build-isolation", "--wheel-dir", "made"]
-    subprocess.run([sys.executable, "-m", "pip", *build], cwd=source, check=True)
-    with zipfile.ZipFile(*(source / "made").glob("*.whl")) as archive:
-        archive.extractall(target)
-    return target
-
-
-def test_wheel_holds_every_file_of_the_packages(installed):
-    ours = subprocess.run(["git", "ls-files", "keras_liteseg", "edge"], cwd=ROOT, capture_output=True, text=True)
-    names = [name for name in ours.stdout.splitlines() if (ROOT / name).is_file() and not name.endswith(".md")]
-    assert len(names) > 100
-    assert [name for name in names if not (installed / name).is_file()] == []
-    (metadata,) = installed.glob("*.dist-info")
-    assert (metadata / "licenses" / "LICENSE").read_text() == (ROOT / "LICENSE").read_text()
-
-
-def test_installed_package_finds_the_published_weights(installed, tmp_path):
-    program = "import keras_liteseg as k; print(k.__file__, k.create_model('lps_net_s', weights='camvid').output_shape)"
-    environment = {**os.environ, "PYTHONPATH": str(installed)}
-    command = [sys.executable, "-c", program]
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.split()[0] == str(installed / "keras_liteseg" / "__init__.py")
-    assert done.stdout.endswith("(None, 512, 1024, 11)\n")
+def test_hints_name_the_extra_that_brings_what_is_missing():
+    brought = importlib.metadata.packages_distributions()
+    for part, modules in PARTS.items():
+        names = {canonicalize_name(requirement.name) for requirement in wanted(part)}
+        for module in modules:
+            distributions = brought.get(module, [module])
+            assert names & {canonicalize_name(each) for each in distributions}, f"{module} is not in [{part}]"

@@ -1,1 +1,1 @@
-"""A table on the terminal and one HTML page of what `edge.benchmark` has measured: `python -m edge.report`."""
+"""A table on the terminal and one HTML page of what `edge.benchmark` has measured."""

@@ -83,8 +83,8 @@ def export(
     output = pathlib.Path(output)
     if output.suffix != options.format.suffix:
         raise UserError(
-            f"The output {output} must end in {options.format.suffix}, which runtimes and evaluate.py go by, or be of "
-            "another format (--format)."
+            f"The output {output} must end in {options.format.suffix}, which runtimes and `liteseg evaluate` go by, "
+            "or be of another format (--format)."
         )
     onnx = options.format == Format.ONNX
     if onnx:

@@ -115,7 +115,7 @@ def verify(path, network, metadata, dataset, max_drop):
         worst = ", ".join(f"{name} {loss:.1f}" for loss, name in losses[:3])
         raise UserError(
             f"The file lost {result.drop:.2f} points of mIoU, more than --max_drop {max_drop}; most in: {worst} "
-            "(points of IoU). It was not written. Calibrate on more images, or fine-tune with train.py "
+            "(points of IoU). It was not written. Calibrate on more images, or fine-tune with liteseg train "
             "--quantization_aware."
         )
     return result

@@ -1,26 +1,14 @@
-"""Check every file of a data set before hours of training depend on it.
-
-    python -m keras_liteseg.datasets.check --data cityscapes --data_dir DIR --split train,val
-    python -m keras_liteseg.datasets.check --data cityscapes --data_dir DIR --option annotations=coarse
-
-prints one line per bad file and exits with status 1, or prints how the pixels are spread over the classes.
-"""
+"""Check every file of a data set before hours of training depend on it."""
 
 import concurrent.futures
 import os
-import sys
 
 import numpy as np
 import tqdm
-from absl import flags
 
-from keras_liteseg import cli
-from keras_liteseg.datasets import list_datasets, load_dataset, parse_options
-from keras_liteseg.datasets.base import IGNORE_LABEL
 from keras_liteseg.datasets.pictures import Problem
 from keras_liteseg.errors import UserError
 
-FLAGS = flags.FLAGS
 _LISTED = 20
 
 
@@ -31,7 +19,7 @@ def check_dataset(dataset):
     of another kind than the data set has, label values or colours that are neither a class nor ignored, and damaged
     records.
     """
-    return _examine(dataset)[0]
+    return examine(dataset)[0]
 
 
 def require_valid(dataset):
@@ -45,7 +33,7 @@ def require_valid(dataset):
         raise UserError(_report(dataset, problems))
 
 
-def _examine(dataset):
+def examine(dataset):
     """Return (list of `Problem`, int64 pixel counts (256,) per train id over the good samples)."""
     if not len(dataset):
         return [Problem(dataset.name, f"has no samples in its split '{dataset.split}'", "add files to it")], None
@@ -76,42 +64,13 @@ def _examine_sample(dataset, index):
 
 
 def _report(dataset, problems):
-    lines = [f"The data set {dataset.name} has {_count(problems)} in its split '{dataset.split}':"]
+    lines = [f"The data set {dataset.name} has {counted(problems)} in its split '{dataset.split}':"]
     lines += [str(problem) for problem in problems[:_LISTED]]
     if len(problems) > _LISTED:
         lines.append(f"and {len(problems) - _LISTED} more.")
     return "\n  ".join(lines)
 
 
-def _count(problems):
+def counted(problems):
+    """Return '1 problem' or '3 problems'."""
     return "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
-
-
-def _statistics(dataset, counts):
-    labelled = counts.sum() - counts[IGNORE_LABEL]
-    lines = [f"{dataset.name} {dataset.split}: {len(dataset)} samples, no problems."]
-    for train_id, name in enumerate(dataset.classes.names):
-        lines.append(f"  {name:<20}{counts[train_id] / max(labelled, 1):>8.2%}")
-    lines.append(f"  (ignored: {counts[IGNORE_LABEL] / counts.sum():.2%} of all pixels)")
-    return "\n".join(lines)
-
-
-def _main():
-    failed = False
-    for split in FLAGS.split:
-        dataset = load_dataset(FLAGS.data, FLAGS.data_dir, split, **parse_options(FLAGS.option))
-        problems, counts = _examine(dataset)
-        failed |= bool(problems)
-        if problems:
-            print(*problems, f"{dataset.name} {split}: {_count(problems)}.", sep="\n")
-        else:
-            print(_statistics(dataset, counts))
-    sys.exit(1 if failed else 0)
-
-
-if __name__ == "__main__":
-    flags.DEFINE_enum("data", None, list_datasets(), "Data set.")
-    flags.DEFINE_string("data_dir", None, "Root folder of the data set.")
-    flags.DEFINE_list("split", ["train", "val"], "Splits to check, separated by commas.")
-    flags.DEFINE_multi_string("option", [], "key=value, an option of the data set; may be repeated.")
-    cli.run(_main, required=["data"], tensorflow=False)

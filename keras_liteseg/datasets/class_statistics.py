@@ -1,9 +1,4 @@
-"""How often each class of a data set occurs, and the class weights of a loss that follow from it.
-
-    python -m keras_liteseg.datasets.class_statistics --data camvid --data_dir DIR
-
-prints a row per class: its share of the labelled pixels, the images that have it, and its weights.
-"""
+"""How often each class of a data set occurs, and the class weights of a loss that follow from it."""
 
 import concurrent.futures
 import dataclasses
@@ -11,14 +6,9 @@ import os
 
 import numpy as np
 import tqdm
-from absl import flags
 
-from keras_liteseg import cli
-from keras_liteseg.datasets import list_datasets, load_dataset
 from keras_liteseg.datasets.base import IGNORE_LABEL
 from keras_liteseg.errors import UserError
-
-FLAGS = flags.FLAGS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,25 +88,3 @@ def inverse_log_weights(counts):
 
 
 CLASS_WEIGHTS = {"median_frequency": median_frequency_weights, "inverse_log": inverse_log_weights}
-
-
-def _table(dataset, counts):
-    lines = [f"{dataset.name} {dataset.split}: {len(dataset)} images"]
-    lines.append("  {:<20}{:>8}{:>8}{:>18}{:>13}".format("class", "share", "images", *CLASS_WEIGHTS))
-    shares = counts.pixels / counts.pixels.sum()
-    weights = [weigh(counts) for weigh in CLASS_WEIGHTS.values()]
-    for row in zip(dataset.classes.names, shares, counts.images, *weights, strict=True):
-        lines.append("  {:<20}{:>8.2%}{:>8}{:>18.4f}{:>13.4f}".format(*row))
-    return "\n".join(lines)
-
-
-def _main():
-    dataset = load_dataset(FLAGS.data, FLAGS.data_dir, FLAGS.split)
-    print(_table(dataset, count_classes(dataset)))
-
-
-if __name__ == "__main__":
-    flags.DEFINE_enum("data", None, list_datasets(), "Data set.")
-    flags.DEFINE_string("data_dir", None, "Root folder of the data set.")
-    flags.DEFINE_string("split", "train", "Split to count.")
-    cli.run(_main, required=["data"], tensorflow=False)

@@ -1,11 +1,7 @@
 """Write a data set as sharded TFRecords: few large files instead of many small ones, every sample checked once.
 
-    python -m keras_liteseg.datasets.records --data cityscapes --data_dir DIR --split train --shards 16 \\
-        --output_dir RECORDS
-
-The data set 'records' reads them: --data records --data_dir RECORDS. After an interruption, run the same command again:
-finished shards stay, and damaged ones are replaced. Several splits may share an output folder. The format is described
-in `keras_liteseg.datasets.shards`.
+The data set 'records' reads them. Several splits may share an output folder. The format is described in
+`keras_liteseg.datasets.shards`.
 """
 
 import concurrent.futures
@@ -18,17 +14,13 @@ import zlib
 
 import numpy as np
 import tqdm
-from absl import flags
 from PIL import Image
 
-from keras_liteseg import cli
-from keras_liteseg.datasets import list_datasets, load_dataset, parse_options
 from keras_liteseg.datasets.pictures import read_rgb
 from keras_liteseg.datasets.shards import Extent, Index, index_path, read_index
 from keras_liteseg.errors import UserError
 from keras_liteseg.files import atomic_path, write_json
 
-FLAGS = flags.FLAGS
 _BLOCK = 32
 _HEADER, _FOOTER = 12, 4  # of a record, in bytes: its length with a checksum of that; a checksum of the content
 _ORIENTATION = 0x0112  # EXIF tag
@@ -143,7 +135,7 @@ def _load(dataset, index):
     if image.shape[:2] != mask.shape:
         raise UserError(
             f"The image of {name} is {image.shape[0]}x{image.shape[1]} and its mask {mask.shape[0]}x{mask.shape[1]}; "
-            f"run python -m keras_liteseg.datasets.check to find all such files."
+            f"run liteseg check to find all such files."
         )
     files = dataset.files(index)
     return name, _stored(files[0]) if files else _png(image), _png(mask), mask.shape
@@ -189,20 +181,3 @@ def _entry(path, count):
         while block := file.read(1 << 24):
             checksum = zlib.crc32(block, checksum)
     return {"file": path.name, "count": count, "bytes": path.stat().st_size, "crc32": checksum}
-
-
-def _main():
-    options = parse_options(FLAGS.option)
-    dataset = load_dataset(FLAGS.data, FLAGS.data_dir, FLAGS.split, **options)
-    manifest = write_records(dataset, FLAGS.output_dir, FLAGS.shards, options)
-    print(f"{len(dataset)} samples in {FLAGS.shards} shards; wrote {manifest}")
-
-
-if __name__ == "__main__":
-    flags.DEFINE_enum("data", None, list_datasets(), "Data set.")
-    flags.DEFINE_string("data_dir", None, "Root folder of the data set.")
-    flags.DEFINE_string("split", "train", "Split to write.")
-    flags.DEFINE_multi_string("option", [], "key=value, an option of the data set; may be repeated.")
-    flags.DEFINE_string("output_dir", None, "Folder for the records.")
-    flags.DEFINE_integer("shards", 16, "Number of files; a few hundred megabytes each are handy.")
-    cli.run(_main, required=["data", "output_dir"], renamed={"output": "--output_dir"})

@@ -145,6 +145,6 @@ def _read(dataset, index):
     if image.shape[:2] != mask.shape:
         raise UserError(
             f"The image of {dataset.sample_id(index)} is {image.shape[0]}x{image.shape[1]} and its mask "
-            f"{mask.shape[0]}x{mask.shape[1]}; run python -m keras_liteseg.datasets.check to find all such files."
+            f"{mask.shape[0]}x{mask.shape[1]}; run liteseg check to find all such files."
         )
     return image, mask

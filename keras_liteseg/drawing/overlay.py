@@ -12,6 +12,9 @@ from keras_liteseg.files import atomic_path
 SIGNAL = (255, 64, 32)
 """Colour of the pixels that `highlight` points out."""
 
+PNG = {"compress_level": 4}
+"""Pillow's options for PNG: as small as by default, level 6, on photographs, in a third of the time."""
+
 JPEG = {"quality": 90, "subsampling": 0}
 """Pillow's options for JPEG; at half the resolution, colours would run over the outlines."""
 
@@ -72,7 +75,7 @@ def save_image(path, rgb):
     if suffix not in (".png", ".jpg", ".jpeg"):
         raise UserError(f"Cannot write {path}: the suffix of a picture must be .png, .jpg or .jpeg.")
     with atomic_path(path) as temporary:
-        Image.fromarray(rgb).save(temporary, **({} if suffix == ".png" else JPEG))
+        Image.fromarray(rgb).save(temporary, **(PNG if suffix == ".png" else JPEG))
 
 
 def _blend(below, above, strength):

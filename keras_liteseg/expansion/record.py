@@ -133,9 +133,9 @@ class Record:
             _log.info(" %s: %.2f ms timed with the others, %.2f in its round", _name(node), now, node.latency)
         name = self.winner.architecture.name
         config = config_to_yaml(dataclasses.replace(self._config, model=name))
-        train = f"python train.py --config {self.folder / CONFIG_FILE} --data_dir DIR --output_dir runs/winner"
+        train = f"liteseg train --config {self.folder / CONFIG_FILE} --data_dir DIR --output_dir runs/winner"
         export = (
-            "python export_tflite.py --model runs/winner/best.keras --quantization int8 --data "
+            "liteseg export --model runs/winner/best.keras --quantization int8 --data "
             f"{self._config.data} --data_dir DIR --output winner.tflite"
         )
         header = f"# {_text(self.winner)} after the short training of the search.\n#\n#   {train}\n#   {export}\n"

@@ -10,13 +10,9 @@ import numpy as np
 
 from keras_liteseg.choices import require_bool
 from keras_liteseg.errors import UserError
-from keras_liteseg.graph import at_size
-from keras_liteseg.inference.keras_predictor import keras_predictor
 from keras_liteseg.inference.load import is_exported, load_predictor
 from keras_liteseg.inference.predictor import logits_at
 from keras_liteseg.metadata import OutputType
-from keras_liteseg.models.network import load_network
-from keras_liteseg.networks.registry import model_spec
 
 
 class MultiScalePredictor:
@@ -86,6 +82,11 @@ def load_multi_scale(model, checkpoint=None, input_size=None, classes=None, scal
             )
         predictor = load_predictor(model, checkpoint, input_size)
         return MultiScalePredictor(predictor.size, [predictor], flip)
+    # A .tflite file is to run without the seconds, and the installation, that Keras takes.
+    from keras_liteseg.graph import at_size
+    from keras_liteseg.inference.keras_predictor import keras_predictor
+    from keras_liteseg.models.network import load_network
+
     network, metadata = load_network(model, checkpoint, input_size, classes)
     size = network.input.shape[1:3]
     sizes = [_scaled_size(size, scale, metadata.model) for scale in scales]
@@ -94,6 +95,8 @@ def load_multi_scale(model, checkpoint=None, input_size=None, classes=None, scal
 
 def _scaled_size(size, scale, model):
     """Return the size nearest to `scale` times `size` that the network `model` takes."""
+    from keras_liteseg.networks.registry import model_spec
+
     entry = model_spec(model)
     multiple, least = entry.size_multiple, max(entry.min_length, entry.size_multiple)
     return tuple(max(least, multiple * round(scale * length / multiple)) for length in size)

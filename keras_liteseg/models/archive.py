@@ -68,7 +68,8 @@ def read_metadata(path: AnyPath) -> Metadata:
         raise UserError(f"There is no model file {path}. Check the path.") from error
     except KeyError as error:
         raise UserError(
-            f"{path} does not say which network it holds; it was not saved by train.py or keras_liteseg.save_model."
+            f"{path} does not say which network it holds; it was saved neither by liteseg train nor by "
+            "keras_liteseg.save_model."
         ) from error
     except (zipfile.BadZipFile, ValueError, OSError, TypeError) as error:
         raise UserError(f"{path} is no Keras model file or is damaged; save or copy it again.") from error

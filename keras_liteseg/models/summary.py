@@ -1,23 +1,15 @@
-"""Size and cost of the networks, as a table.
+"""Size and cost of the networks, as a table."""
 
-python -m keras_liteseg.models.summary --input_size 512x1024 --models 'ndnet*'
-"""
-
-import argparse
 import dataclasses
 import math
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import keras
 from keras import layers
 
-from keras_liteseg import cli
 from keras_liteseg.errors import UserError
-from keras_liteseg.files import write_json
 from keras_liteseg.models import create_model
 from keras_liteseg.networks.registry import list_models, model_spec
-from keras_liteseg.provenance import provenance
 
 ROW = "{:<20} {:>12} {:>12} {:>12} {:>14}"
 
@@ -87,27 +79,3 @@ def line(name: str, summary: Summary | None) -> str:
     aux = summary.training_parameters - summary.parameters
     cells = (f"{summary.parameters:,}", f"{aux:,}", f"{summary.macs / 1e9:.4f} G", summary.output_stride)
     return ROW.format(name, *cells)
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser("python -m keras_liteseg.models.summary", description="Size and cost of networks.")
-    parser.add_argument("--models", default="*", metavar="PATTERN", help="names, with shell wildcards")
-    parser.add_argument("--input_size", default="512x1024", metavar="HEIGHTxWIDTH", help="size that MACs are for")
-    parser.add_argument("--num_classes", type=int, default=19)
-    parser.add_argument("--output", metavar="FILE", help="also write the numbers to this JSON file")
-    given = parser.parse_args(arguments)
-    try:
-        size, networks = cli.parse_size(given.input_size), {}
-        print(ROW.format("network", "parameters", "+ aux heads", "MACs", "output stride"))
-        for name, summary in summaries(given.models, size, given.num_classes):
-            print(line(name, summary), flush=True)
-            networks[name] = summary and dataclasses.asdict(summary)
-        if given.output:
-            found = {"kind": "networks", "input_size": size, "num_classes": given.num_classes, "networks": networks}
-            write_json(given.output, found | provenance())
-    except UserError as error:
-        sys.exit(f"error: {error}")
-
-
-if __name__ == "__main__":
-    main()

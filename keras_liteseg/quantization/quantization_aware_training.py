@@ -8,7 +8,6 @@ import tensorflow as tf
 import tf_keras
 
 from keras_liteseg.datasets.base import IGNORE_LABEL
-from keras_liteseg.datasets.pipeline import training_pipeline
 from keras_liteseg.datasets.samples import CachedDataset
 from keras_liteseg.errors import UserError
 from keras_liteseg.evaluation import evaluate, require_same_classes
@@ -23,7 +22,9 @@ from keras_liteseg.quantization.post_training import quantize
 from keras_liteseg.quantization.quantization_aware_model import quantization_aware_twin
 from keras_liteseg.quantization.simulate import set_rounded_weights, simulate_int8
 from keras_liteseg.training.callbacks import fit_verbosity
+from keras_liteseg.training.devices import log_devices
 from keras_liteseg.training.distribute import choose_strategy, hosts
+from keras_liteseg.training.pipeline import training_pipeline
 from keras_liteseg.training.run_folder import LOG_FILE, TENSORBOARD_FOLDER, prepare, read_log
 
 _log = logging.getLogger(__name__)
@@ -40,7 +41,7 @@ def train_quantization_aware(config, train_data, val_data, output_dir, init_from
 
     Writes into `output_dir` after each epoch: `log.csv` with the accuracy of the simulated int8 network, TensorBoard
     logs, the state to resume from, and, if it is the best so far, `qat.keras`: the folded network with its activation
-    ranges, from which export_tflite.py makes the int8 file. Best is the network with the largest share of validation
+    ranges, from which `export` makes the int8 file. Best is the network with the largest share of validation
     labels equal to the float network's, with `label_weight` the one with the highest mIoU.
 
     Args:
@@ -84,6 +85,7 @@ def train_quantization_aware(config, train_data, val_data, output_dir, init_from
     student.compile(tf_keras.optimizers.Adam(rate))
     aim = "val_miou" if config.label_weight else "val_agreement"
     best = max((row[aim] for row in read_log(folder)), default=-1.0) if resume else -1.0
+    log_devices()
     _log.info("Quantization-aware training of %s on %s, into %s", metadata.model, train_data.name, folder)
     student.fit(
         batches,

@@ -1,27 +1,18 @@
 """What is inside a TFLite file: ops, tensors, multiply-accumulates, and what XNNPACK and the GPU take of it.
 
-    python -m keras_liteseg.tflite.inspect model.tflite
-    python -m keras_liteseg.tflite.inspect --tensors --gpu float.tflite int8.tflite
-
-`--tensors` lists every tensor with its scale. `--gpu` compiles the file for LiteRT's GPU accelerator too, in a process
-of its own; docs/files.md says what that needs.
-
 An accuracy check does not notice a float island in an int8 graph or a convolution between SPACE_TO_BATCH and
 BATCH_TO_SPACE; both cost time on the device. `TFLiteReport.problems` names them, and the export stops on them.
 """
 
-import argparse
 import collections
 import dataclasses
 import hashlib
 import math
 import pathlib
 import re
-import sys
 
 from ai_edge_litert.interpreter import Interpreter
 
-from keras_liteseg.errors import UserError
 from keras_liteseg.tflite.delegation import xnnpack_left_out
 from keras_liteseg.tflite.flatbuffer import (
     FLOATS,
@@ -32,10 +23,8 @@ from keras_liteseg.tflite.flatbuffer import (
     op_name,
     parse,
     read_bytes,
-    read_model,
     shape_of,
 )
-from keras_liteseg.tflite.gpu import gpu
 from keras_liteseg.tflite.partitions import op_details, partitions
 
 
@@ -293,7 +282,7 @@ def _table(lines):
     return "\n".join(f"{label:<11}{text}" for label, text in lines)
 
 
-def _gpu_text(report):
+def gpu_text(report):
     """Return a `keras_liteseg.tflite.gpu.GpuReport` as text."""
     if report.failure:
         return _table([("GPU", report.failure)])
@@ -306,33 +295,10 @@ def _gpu_text(report):
     return _table(lines)
 
 
-def _tensors_text(report):
+def tensors_text(report):
     """Return the list of all tensors of a `TFLiteReport`, with sizes in bytes."""
     lines = [("tensors", f"{len(report.tensors)} in the main graph")]
     for number, tensor in enumerate(report.tensors):
         size = "unknown size" if tensor.bytes is None else f"{tensor.bytes:,} bytes"
         lines.append((f"  {number}", f"{tensor}, {size}{', constant' if tensor.constant else ''}"))
     return _table(lines)
-
-
-def main(arguments=None):
-    parser = argparse.ArgumentParser("python -m keras_liteseg.tflite.inspect", description="Describe TFLite files.")
-    parser.add_argument("files", nargs="+", metavar="FILE")
-    parser.add_argument("--tensors", action="store_true", help="list every tensor with its scale")
-    parser.add_argument("--gpu", action="store_true", help="compile for LiteRT's GPU accelerator too")
-    values = parser.parse_args(arguments)
-    try:
-        for file in values.files:
-            report = inspect(file)
-            print(report)
-            if values.gpu:
-                print(_gpu_text(gpu(file, read_model(file))))
-            if values.tensors:
-                print(_tensors_text(report))
-            print()
-    except UserError as error:
-        sys.exit(f"error: {error}")
-
-
-if __name__ == "__main__":
-    main()

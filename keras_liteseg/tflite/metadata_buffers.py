@@ -71,5 +71,5 @@ def read_metadata(path):
         if entry.name == _ENTRY:
             return Metadata.from_json(bytes(model.buffers[entry.buffer].data))
     raise UserError(
-        f"{path} does not say which network and classes it holds; export it with export_tflite.py, which writes that."
+        f"{path} does not say which network and classes it holds; export it with liteseg export, which writes that."
     )

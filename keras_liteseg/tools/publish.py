@@ -1,7 +1,4 @@
-"""Publish a trained network in `pretrained/`, with a card that holds the accuracy of what was published.
-
-python -m keras_liteseg.tools.publish --model runs/lps/best.keras --config runs/lps/config.yaml --data_dir DIR
-"""
+"""Publish a trained network in `pretrained/`, with a card that holds the accuracy of what was published."""
 
 import dataclasses
 import json
@@ -10,12 +7,9 @@ import pathlib
 import keras
 import numpy as np
 import yaml
-from absl import flags
 from safetensors.numpy import save_file
 
-from keras_liteseg import cli
 from keras_liteseg.checkpoints.assign import assign_state_dict, wanted_entries
-from keras_liteseg.datasets import load_dataset
 from keras_liteseg.errors import UserError
 from keras_liteseg.evaluation import evaluate
 from keras_liteseg.files import atomic_path, write_json
@@ -97,22 +91,3 @@ def _trained_on(metadata, config, starts_from):
         for data, splits in read_card(metadata.model, starts_from).trained_on.items():
             found[data] = [*splits, *(split for split in found.get(data, []) if split not in splits)]
     return found
-
-
-def main():
-    options = flags.FLAGS
-    _, metadata = load_model(options.model)
-    datasets = [load_dataset(metadata.data, options.data_dir, split) for split in options.splits]
-    words = {name: getattr(options, name) for name in ("name", "starts_from", "data_licence")}
-    print(f"Wrote {publish(options.model, options.config, datasets, **words)} and its card")
-
-
-if __name__ == "__main__":
-    flags.DEFINE_string("model", None, "The .keras file of a training.")
-    flags.DEFINE_string("config", None, "The config.yaml of that training.")
-    flags.DEFINE_string("data_dir", None, "Folder of its data set.")
-    flags.DEFINE_string("name", None, "What the weights are called, such as camvid_720x960; the data set by default.")
-    flags.DEFINE_string("starts_from", None, "What the training started from (--init_from); random weights by default.")
-    flags.DEFINE_string("data_licence", None, "What is known of the terms of its data; needed for data of your own.")
-    flags.DEFINE_list("splits", ["val", "test"], "Splits that the published weights are measured on.")
-    cli.run(main, required=["model", "config"])

@@ -5,13 +5,13 @@ A file that repeats another but for a few keys says `base: other.yaml`, a path r
 
 import dataclasses
 import math
-import pathlib
 
 import yaml
 
 from keras_liteseg.datasets import parse_options
 from keras_liteseg.datasets.augment import Augmentation
 from keras_liteseg.errors import UserError, nearest
+from keras_liteseg.training.config_files import find_config
 from keras_liteseg.training.options import (
     KEPT_EPOCHS,
     PRECISIONS,
@@ -82,7 +82,8 @@ def load_config(path, overrides=(), kind=TrainingConfig):
         3
 
     Args:
-        path: YAML file with the fields of `kind`, and perhaps `base`.
+        path: YAML file with the fields of `kind`, and perhaps `base`; or the name of a config that comes with the
+            package, such as 'demo'.
         overrides: strings 'key=value', the value in YAML.
         kind: `TrainingConfig` or `keras_liteseg.quantization.config.QuantizationConfig`.
 
@@ -90,7 +91,7 @@ def load_config(path, overrides=(), kind=TrainingConfig):
         UserError: a file is missing or no YAML, it is its own base, a key is unknown (the nearest is shown) or has
             another name now, or a value has the wrong type.
     """
-    path = pathlib.Path(path)
+    path = find_config(path)
     changes = _checked(parse_options(overrides, "override", "epochs=20"), "override", kind)
     return kind(**_read(path, kind) | changes)
 

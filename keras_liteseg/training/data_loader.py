@@ -1,6 +1,6 @@
 """The batches of a training and of its validation, as the Keras backend takes them.
 
-TensorFlow gets `keras_liteseg.datasets.pipeline`, under a strategy of `tf.distribute` one per host; JAX and PyTorch get
+TensorFlow gets `keras_liteseg.training.pipeline`, under a strategy of `tf.distribute` one per host; JAX and PyTorch get
 a `keras.utils.PyDataset` of the same batches.
 """
 
@@ -22,7 +22,7 @@ def training_batches(dataset, augmentation, batch_size, mean, std, seed=0, first
 
     Args:
         heads: number of outputs of the model, which all get the same masks.
-        others: as of `keras_liteseg.datasets.pipeline.training_pipeline`.
+        others: as of `keras_liteseg.training.pipeline.training_pipeline`.
 
     Returns:
         Batches (images float32 (batch_size, height, width, 3), a tuple of `heads` times the masks int32 (batch_size,
@@ -34,7 +34,7 @@ def training_batches(dataset, augmentation, batch_size, mean, std, seed=0, first
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
-        from keras_liteseg.datasets.pipeline import training_pipeline
+        from keras_liteseg.training.pipeline import training_pipeline
 
         def part(context):
             options = dict(seed=seed, first_step=first_step, workers=workers, context=context)
@@ -58,7 +58,7 @@ def evaluation_batches(dataset, size, batch_size, mean, std, workers=WORKERS):
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
-        from keras_liteseg.datasets.pipeline import evaluation_pipeline
+        from keras_liteseg.training.pipeline import evaluation_pipeline
 
         return tf.distribute.get_strategy().distribute_datasets_from_function(
             lambda context: evaluation_pipeline(dataset, size, batch_size, mean, std, workers, context)

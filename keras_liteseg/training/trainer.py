@@ -16,6 +16,7 @@ from keras_liteseg.training.batch_norm_statistics import AverageStatistics, meas
 from keras_liteseg.training.build import build
 from keras_liteseg.training.callbacks import Journal, LastState, Validation, fit_verbosity, tensorboard
 from keras_liteseg.training.data_loader import evaluation_batches, training_batches
+from keras_liteseg.training.devices import log_devices
 from keras_liteseg.training.distribute import (
     choose_strategy,
     is_chief,
@@ -75,6 +76,7 @@ def train(config, train_data, val_data, output_dir, init_from=None, resume=False
     require_same_epoch(strategy, first_epoch)
     if resume and is_chief():
         trim_log(folder, first_epoch)
+    log_devices()
     _log.info(
         "Training %s (%s parameters) on %d images of %s, %d device(s), into %s%s",
         config.model,

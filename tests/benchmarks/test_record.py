@@ -17,7 +17,7 @@ from tests.training.noise import SIZES, Noise
 
 
 def evaluation(path, miou=0.5, **changes):
-    """A result of evaluate.py, as it writes it."""
+    """A result of liteseg evaluate, as it writes it."""
     header = {
         "command": "python evaluate.py --model a.keras",
         "date": "2026-12-01",
@@ -162,7 +162,7 @@ def test_tables_that_were_recorded_can_be_read(tmp_path, tiny_network):
 @pytest.mark.parametrize("text", ["", "[1]", '{"kind": "training"}'])
 def test_what_is_no_result_is_refused(tmp_path, text):
     (tmp_path / "a.json").write_text(text)
-    with pytest.raises(UserError, match="a.json is no result of evaluate.py; give a .json file"):
+    with pytest.raises(UserError, match="a.json is no result of liteseg evaluate; give a .json file"):
         record.record_accuracy(tmp_path, tmp_path / "a.json", "a", "float")
     with pytest.raises(UserError, match="a.json is no result of edge.benchmark"):
         record.record_latency(tmp_path, tmp_path / "a.json", "some")

@@ -24,7 +24,9 @@ def test_record_tells_what_the_log_does(tiny_network, tmp_path):
     assert "epoch_seconds" not in result
 
     (tmp_path / "run" / "log.csv").write_text("epoch,val_miou\n0,0.5\n1,0.25\n")
-    with pytest.raises(UserError, match="has 2 of 3 epochs; finish it with train.py --resume first, or .* --stopped"):
+    with pytest.raises(
+        UserError, match="has 2 of 3 epochs; finish it with liteseg train --resume first, or .* --stopped"
+    ):
         record(tmp_path / "run")
 
 

@@ -9,6 +9,7 @@ import pytest
 from benchmarks import runtimes
 from benchmarks.runtimes_files import before_last_upsampling, litert, random_network
 from benchmarks.runtimes_sessions import LiteRT
+from keras_liteseg.commands.running import run
 from keras_liteseg.errors import UserError
 from keras_liteseg.models import create_model
 from keras_liteseg.networks.ops import resize_bilinear
@@ -104,7 +105,7 @@ def test_runs_are_shared_out_evenly():
     assert runtimes.shares(23, 10) == [3, 3, 3, 2, 2, 2, 2, 2, 2, 2]
 
 
-@pytest.mark.parametrize("texts", [[], ["0"], ["1", "two"], ["-1"]])
-def test_bad_numbers_of_threads_are_refused(texts):
-    with pytest.raises(UserError, match="give whole numbers from 1 on"):
-        runtimes.thread_counts(texts)
+@pytest.mark.parametrize("text", ["", "0", "1,two", "-1"])
+def test_bad_numbers_of_threads_are_refused(text, tmp_path, capsys):
+    assert run(runtimes.main, ["--threads", text, "--output", str(tmp_path / "a.json")]) == 2
+    assert "write it like 1,2." in capsys.readouterr().err and list(tmp_path.iterdir()) == []

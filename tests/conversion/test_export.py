@@ -17,13 +17,13 @@ from keras_liteseg.models.archive import load_model, save_model
 from keras_liteseg.tflite.inspect import inspect
 from keras_liteseg.tflite.metadata_buffers import read_metadata
 
-SCRIPT = pathlib.Path(__file__).resolve().parents[2] / "export_tflite.py"
+SCRIPT = pathlib.Path(__file__).resolve().parents[2] / "export"
 
 
-def test_command_without_data_set(run_script, tmp_path):
+def test_command_without_data_set(liteseg, tmp_path):
     file = tmp_path / "new" / "a.tflite"
-    process = run_script(
-        "export_tflite.py", "--model", "lps_net_tiny", "--input_size", "64x128", "--quantization", "int8",
+    process = liteseg(
+        "export", "--model", "lps_net_tiny", "--input_size", "64x128", "--quantization", "int8",
         "--calibration_images", "2", "--output", file,
     )  # fmt: skip
     assert process.returncode == 0, process.stderr

@@ -102,7 +102,7 @@ def test_an_empty_data_set_is_a_problem():
 
 
 def command(root, splits):
-    arguments = ["-m", "keras_liteseg.datasets.check", "--data", "folder", "--data_dir", str(root), "--split", splits]
+    arguments = ["-m", "keras_liteseg", "check", "--data", "folder", "--data_dir", str(root), "--split", splits]
     return subprocess.run([sys.executable, *arguments], capture_output=True, text=True)
 
 

@@ -61,7 +61,7 @@ def test_nothing_to_count(masks):
 
 
 def run(*arguments):
-    command = [sys.executable, "-m", "keras_liteseg.datasets.class_statistics", *map(str, arguments)]
+    command = [sys.executable, "-m", "keras_liteseg", "statistics", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True)
 
 

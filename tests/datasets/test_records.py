@@ -16,9 +16,9 @@ from keras_liteseg.datasets import IGNORE_LABEL, load_dataset
 from keras_liteseg.datasets.augment import Augmentation
 from keras_liteseg.datasets.check import check_dataset
 from keras_liteseg.datasets.pictures import Problem
-from keras_liteseg.datasets.pipeline import training_pipeline
 from keras_liteseg.datasets.records import write_records
 from keras_liteseg.errors import UserError
+from keras_liteseg.training.pipeline import training_pipeline
 
 SAMPLES = 7
 
@@ -142,7 +142,7 @@ def test_a_killed_command_goes_on_and_keeps_finished_shards(source, tmp_path):
     output, blocked = tmp_path / "records", source / "images/train/4.png"
     moved = blocked.rename(tmp_path / "moved.png")
     os.mkfifo(blocked)  # the command waits here, in the second of three shards
-    command = [sys.executable, "-m", "keras_liteseg.datasets.records", "--data", "folder", "--data_dir", str(source)]
+    command = [sys.executable, "-m", "keras_liteseg", "records", "--data", "folder", "--data_dir", str(source)]
     command += ["--output_dir", str(output), "--shards", "3"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     # Should the command end early, this opens the other end, and the test goes on to fail below.

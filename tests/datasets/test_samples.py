@@ -7,7 +7,7 @@ import pytest
 from keras_liteseg.datasets.augment import Augmentation
 from keras_liteseg.datasets.samples import CachedDataset, evaluation_samples, normalization, training_samples
 from keras_liteseg.errors import UserError
-from tests.datasets.test_pipeline import PLAIN, Numbered
+from tests.training.test_pipeline import PLAIN, Numbered
 
 
 def test_a_number_gives_the_same_sample_in_whatever_order_it_is_asked_for():
@@ -74,7 +74,7 @@ def test_an_empty_data_set_is_refused():
 
 
 def test_a_mask_of_another_size_is_named():
-    with pytest.raises(UserError, match="image of sample0 is 4x6 and its mask 4x5; run python -m"):
+    with pytest.raises(UserError, match="image of sample0 is 4x6 and its mask 4x5; run liteseg check"):
         evaluation_samples(Numbered(2, mask_size=(4, 5)), (4, 6))(0)
 
 

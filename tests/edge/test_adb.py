@@ -160,7 +160,15 @@ def test_emulator_is_named(connected, classic, int8_file):
 @needs_adb
 def test_only_device_needs_no_serial_number(device, classic, int8_file, tmp_path):
     output = tmp_path / "result.json"
-    command = [sys.executable, "-m", "edge.benchmark", f"--model={int8_file}", "--target=adb:cpu", "--threads=1,2"]
+    command = [
+        sys.executable,
+        "-m",
+        "keras_liteseg",
+        "benchmark",
+        f"--model={int8_file}",
+        "--target=adb:cpu",
+        "--threads=1,2",
+    ]
     command += ["--runs=1", f"--benchmark_model={classic}", f"--output={output}"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

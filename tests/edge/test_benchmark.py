@@ -239,7 +239,7 @@ def test_packed_tensors_come_back():
 
 
 def run(*arguments):
-    command = [sys.executable, "-m", "edge.benchmark", *map(str, arguments)]
+    command = [sys.executable, "-m", "keras_liteseg", "benchmark", *map(str, arguments)]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
 
 
@@ -268,20 +268,7 @@ def test_output_that_is_no_result_file(good, tmp_path):
     assert "no result file; give a name that ends in .json or .jsonl" in done.stderr.splitlines()[-1]
 
 
-def test_importing_a_command_defines_no_flag():
-    """So that two commands can be used in one process."""
-    code = """
-import importlib
-from absl import flags
-import keras_liteseg.cli
-before = set(flags.FLAGS)
-for name in ("benchmark", "demo_page", "profile_family", "report.__main__"):
-    importlib.import_module(f"edge.{name}")
-assert set(flags.FLAGS) == before, set(flags.FLAGS) - before
-"""
-    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
-
-
-def test_threads_that_are_not_numbers():
-    with pytest.raises(UserError, match="threads is '1,two'"):
-        benchmark._numbers(["1", "two"])
+def test_threads_that_are_not_numbers(good, tmp_path):
+    done = run("--model", good, "--threads", "1,two", "--output", tmp_path / "a.json")
+    assert done.returncode == 2 and done.stdout == "" and list(tmp_path.iterdir()) == []
+    assert "'--threads': '1,two': 'two' is not a valid integer range; write it like 1,2." in done.stderr

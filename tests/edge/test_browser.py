@@ -478,7 +478,7 @@ def test_server_hands_out_nothing_else(litertjs, files):
 
 def start_demo(*arguments):
     return subprocess.Popen(
-        [sys.executable, "-m", "edge.demo_page", *map(str, arguments)],
+        [sys.executable, "-m", "keras_liteseg", "demo-page", *map(str, arguments)],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

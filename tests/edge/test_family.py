@@ -133,7 +133,7 @@ def test_grid_scales_widths_in_multiples_of_four():
 
 
 def profile_family(*arguments):
-    command = [sys.executable, "-m", "edge.profile_family", *map(str, arguments)]
+    command = [sys.executable, "-m", "keras_liteseg", "profile", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True)
 
 

@@ -276,7 +276,14 @@ def test_wheels_that_do_not_fit(server, int8_file, tmp_path):
 def test_command_measures_several_targets_and_goes_on_after_a_lost_one(ready, int8_file, tmp_path):
     output = tmp_path / "result.json"
     lost = ready.target.rsplit(":", 1)[0] + ":1"
-    command = [sys.executable, "-m", "edge.benchmark", f"--model={int8_file}", f"--target={lost},{ready.target}"]
+    command = [
+        sys.executable,
+        "-m",
+        "keras_liteseg",
+        "benchmark",
+        f"--model={int8_file}",
+        f"--target={lost},{ready.target}",
+    ]
     command += [f"--ssh_config={ready.config}", "--threads=1", "--runs=2", f"--output={output}"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 1 and "1 of 2 measurements failed" in done.stderr and "Traceback" not in done.stderr

@@ -130,7 +130,7 @@ def test_other_classes_are_refused(published):
 
 
 def test_command_needs_a_config(tmp_path, network_file):
-    command = [sys.executable, "-m", "keras_liteseg.tools.publish", f"--model={network_file}"]
+    command = [sys.executable, "-m", "keras_liteseg", "publish", f"--model={network_file}"]
     done = subprocess.run([*command, f"--config={tmp_path}/none.yaml"], capture_output=True, text=True)
     assert done.returncode == 1 and "error: Cannot read the config" in done.stderr
 

@@ -117,11 +117,11 @@ def test_committed_numbers():
 
 
 def test_command(tmp_path):
-    command = [sys.executable, "-m", "keras_liteseg.models.summary"]
+    command = [sys.executable, "-m", "keras_liteseg", "summary"]
     file = tmp_path / "found.json"
     done = subprocess.run([*command, "--models", "lps_net_tiny", "--output", file], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[1].split() == ["lps_net_tiny", "16,183", "0", "0.0156", "G", "16"]
     assert json.loads(file.read_text())["networks"]["lps_net_tiny"]["parameters"] == 16_183
     done = subprocess.run([*command, "--input_size", "512"], capture_output=True, text=True)
-    assert done.returncode == 1 and done.stderr.splitlines()[-1].startswith("error: '512' is not a size")
+    assert done.returncode == 2 and "'512' is not a size; write HEIGHTxWIDTH" in done.stderr.splitlines()[-1]

@@ -84,12 +84,12 @@ def data():
 
 
 @pytest.fixture(scope="module")
-def trained(run_script, small_file, tmp_path_factory):
+def trained(liteseg, small_file, tmp_path_factory):
     """(Folder of one epoch of quantization-aware training, what the command printed)."""
     folder = tmp_path_factory.mktemp("qat")
     (folder / "config.yaml").write_text(CONFIG + "model: lps_net_tiny\n")
-    run = ("train.py", "--config", folder / "config.yaml", "--output_dir", folder / "run", "--quantization_aware")
-    process = run_script(*run, "--init_from", small_file)
+    run = ("train", "--config", folder / "config.yaml", "--output_dir", folder / "run", "--quantization_aware")
+    process = liteseg(*run, "--init_from", small_file)
     assert process.returncode == 0, process.stderr
     return folder / "run", process.stdout
 
@@ -151,10 +151,10 @@ def test_network_of_another_kind_is_refused(network_file, data, tiny_network, tm
         train_quantization_aware(config, *data, tmp_path / "run", network_file)
 
 
-def test_command_needs_a_trained_network(run_script, tmp_path):
+def test_command_needs_a_trained_network(liteseg, tmp_path):
     (tmp_path / "config.yaml").write_text(CONFIG)
     arguments = ("--config", tmp_path / "config.yaml", "--output_dir", tmp_path / "run", "--quantization_aware")
-    process = run_script("train.py", *arguments)
+    process = liteseg("train", *arguments)
     assert process.returncode == 1
     assert "--init_from" in process.stderr and "Traceback" not in process.stderr
 

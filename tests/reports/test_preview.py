@@ -3,10 +3,10 @@ import pytest
 from PIL import Image
 
 from keras_liteseg.datasets.augment import Augmentation
-from keras_liteseg.datasets.pipeline import training_pipeline
 from keras_liteseg.drawing.overlay import overlay
 from keras_liteseg.errors import UserError
 from keras_liteseg.reports.preview import contact_sheet, write_preview
+from keras_liteseg.training.pipeline import training_pipeline
 
 AUGMENTATION = Augmentation(crop_size=(48, 64), scale_range=(0.5, 2), brightness=0.4, hue=0.1)
 MEAN, STD = (0.4, 0.5, 0.6), (0.2, 0.3, 0.4)

@@ -6,10 +6,10 @@ import keras
 import pytest
 import tensorflow as tf
 
+from keras_liteseg.commands import main
 from keras_liteseg.tflite import gpu as gpu_module
 from keras_liteseg.tflite.flatbuffer import read_model
 from keras_liteseg.tflite.gpu import gpu
-from keras_liteseg.tflite.inspect import main
 from tests.tflite.test_inspect import Function, network, to_tflite
 
 INT64 = "LiteRT: Tensor type(INT64) is not supported"
@@ -113,7 +113,7 @@ def test_crash_is_told_with_the_op_that_it_comes_from(run):
 def test_command_line(run, tmp_path, capsys):
     path = tmp_path / "a.tflite"
     path.write_bytes(to_tflite(network(lambda x: convolutions(7)(cut(x)))))
-    main(["--gpu", str(path)])
+    assert main(["inspect", "--gpu", str(path)]) == 0
     printed = capsys.readouterr().out
     assert "1 partition of 7 ops on " in printed and ", 6 left out" in printed
     assert f"2x CAST: {INT64}" in printed

@@ -3,8 +3,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from keras_liteseg.commands import main
 from keras_liteseg.errors import UserError
-from keras_liteseg.tflite.inspect import inspect, main, read_model
+from keras_liteseg.tflite.flatbuffer import read_model
+from keras_liteseg.tflite.inspect import inspect
 
 INT8 = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
 FLEX = [tf.lite.OpsSet.TFLITE_BUILTINS, tf.lite.OpsSet.SELECT_TF_OPS]
@@ -197,17 +199,17 @@ def test_truncated_file(files, tmp_path, share):
 
 
 def test_command_line(files, tmp_path, capsys):
-    main([str(files["island"]), str(files["argmax"])])
+    assert main(["inspect", str(files["island"]), str(files["argmax"])]) == 0
     printed = capsys.readouterr().out
     assert "3 float ops inside an int8 file" in printed
     assert "1 partition, outside: 1x ARG_MAX" in printed
     assert "1x ARG_MAX: XNNPACK does not have this op" in printed
     assert "GPU" not in printed and "tensors" not in printed
 
-    main(["--tensors", str(files["int8"])])
+    assert main(["inspect", "--tensors", str(files["int8"])]) == 0
     printed = capsys.readouterr().out
     assert "tensors    11 in the main graph" in printed
     assert "8 scales per channel from" in printed and "216 bytes, constant" in printed
 
-    with pytest.raises(SystemExit, match="error: Cannot read"):
-        main([str(tmp_path / "none.tflite")])
+    assert main(["inspect", str(tmp_path / "none.tflite")]) == 1
+    assert capsys.readouterr().err.startswith("error: Cannot read")

@@ -209,8 +209,9 @@ def test_what_only_tensorflow_can_is_refused_in_one_sentence(backend, run, tmp_p
 
 
 def test_without_tensorflow_another_backend_must_be_chosen(backend, run, config_file):
-    status, stdout, stderr = run("train.py", "--config", config_file, backend="tensorflow")
+    status, stdout, stderr = run("train.py", "--config", config_file, "--output_dir", "run", backend="tensorflow")
     assert (status, stdout) == (1, "")
     assert stderr == (
-        "error: TensorFlow is not installed; install it, or choose KERAS_BACKEND=jax or KERAS_BACKEND=torch.\n"
+        "error: This needs TensorFlow; install it with: pip install 'keras-liteseg[train]', or choose "
+        "KERAS_BACKEND=jax or KERAS_BACKEND=torch.\n"
     )

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from keras_liteseg.datasets.augment import Augmentation
-from keras_liteseg.datasets.pipeline import evaluation_pipeline, training_pipeline
 from keras_liteseg.errors import UserError
 from keras_liteseg.training.data_loader import evaluation_batches, training_batches
+from keras_liteseg.training.pipeline import evaluation_pipeline, training_pipeline
 from tests.training.noise import Noise
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)

@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_liteseg.datasets.pipeline import evaluation_pipeline
 from keras_liteseg.errors import UserError
 from keras_liteseg.training.config import TrainingConfig
 from keras_liteseg.training.distribute import hosts, is_chief, require_fitting
+from keras_liteseg.training.pipeline import evaluation_pipeline
 from keras_liteseg.training.run_folder import read_log
-from tests.datasets.test_pipeline import Numbered, indices, train
+from tests.training.test_pipeline import Numbered, indices, train
 from tests.training.test_train import ROOT, state
 
 CLUSTER = {"worker": ["a:1", "b:1"]}

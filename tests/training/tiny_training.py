@@ -4,19 +4,20 @@ python -m tests.training.tiny_training --output DIR --config '{"epochs": 2}' --d
 """
 
 import json
+import sys
 
-from absl import flags
+import click
 
-from keras_liteseg import cli
-
-FLAGS = flags.FLAGS
-flags.DEFINE_string("output", None, "Output folder.")
-flags.DEFINE_string("config", "{}", "Keys of the config, in JSON.")
-flags.DEFINE_integer("devices", 1, "Number of virtual CPUs that stand for GPUs.")
-flags.DEFINE_bool("resume", False, "Go on with the training in the output folder.")
+from keras_liteseg.commands.running import command, run, start_keras
 
 
-def main():
+@command("tiny_training", __doc__)
+@click.option("--output", required=True, help="Output folder.")
+@click.option("--config", default="{}", help="Keys of the config, in JSON.")
+@click.option("--devices", default=1, help="Number of virtual CPUs that stand for GPUs.")
+@click.option("--resume", is_flag=True, help="Go on with the training in the output folder.")
+def main(output, config, devices, resume):
+    start_keras()
     import tensorflow as tf
 
     from keras_liteseg.networks import registry
@@ -29,14 +30,14 @@ def main():
         "tiny", mean=(0.5,) * 3, std=(0.5,) * 3, output_stride=2, size_multiple=4, aux_size_multiple=8
     )
     register(tiny)
-    if FLAGS.devices > 1:
-        devices = [tf.config.LogicalDeviceConfiguration()] * FLAGS.devices
-        tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], devices)
-        strategy = tf.distribute.MirroredStrategy([f"CPU:{index}" for index in range(FLAGS.devices)])
+    if devices > 1:
+        virtual = [tf.config.LogicalDeviceConfiguration()] * devices
+        tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], virtual)
+        strategy = tf.distribute.MirroredStrategy([f"CPU:{index}" for index in range(devices)])
         trainer.choose_strategy = lambda: strategy
-    config = TrainingConfig(model="tiny", **{**SIZES, **json.loads(FLAGS.config)})
-    trainer.train(config, Noise(9), Noise(5), FLAGS.output, resume=FLAGS.resume)
+    config = TrainingConfig(model="tiny", **{**SIZES, **json.loads(config)})
+    trainer.train(config, Noise(9), Noise(5), output, resume=resume)
 
 
 if __name__ == "__main__":
-    cli.run(main, required=["output"])
+    sys.exit(run(main))

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from edge.report.__main__ import main
+from keras_liteseg.commands import main
 from tests.edge.report.results import ODD_NAME, ROOT, Page, write
 
 
@@ -19,7 +19,7 @@ def show(tmp_path, capsys):
     def show(*files, baseline=None):
         files = [write(tmp_path / "result.json", file) if isinstance(file, list) else file for file in files]
         more = [] if baseline is None else ["--baseline", str(baseline)]
-        main([*map(str, files), "--output", str(tmp_path / "report.html"), *more])
+        assert main(["report", *map(str, files), "--output", str(tmp_path / "report.html"), *more]) == 0
         return Page(tmp_path / "report.html"), capsys.readouterr().out
 
     return show
@@ -36,7 +36,7 @@ def real(int8_file, tmp_path_factory):
     card = {"sha256": hashlib.sha256(named.read_bytes()).hexdigest(), "accuracy": accuracy}
     named.with_suffix(".json").write_text(json.dumps(card))
     output = folder / "result.json"
-    command = [sys.executable, "-m", "edge.benchmark", "--model", f"{named},{plain}", "--threads", "1,2"]
+    command = [sys.executable, "-m", "keras_liteseg", "benchmark", "--model", f"{named},{plain}", "--threads", "1,2"]
     command += ["--runs", "8", "--warmup", "1", "--profile", "--output", str(output)]
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
     return output

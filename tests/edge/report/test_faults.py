@@ -7,12 +7,12 @@ import sys
 
 import pytest
 
-from edge.report.__main__ import main
+from keras_liteseg.commands import main
 from tests.edge.report.results import ROOT, made_up, write
 
 
 def report(*arguments):
-    command = [sys.executable, "-m", "edge.report", *map(str, arguments)]
+    command = [sys.executable, "-m", "keras_liteseg", "report", *map(str, arguments)]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
 
 
@@ -61,11 +61,11 @@ def test_bad_files(kind, message, as_baseline, good, tmp_path, capsys):
     path = broken(tmp_path, kind)
     before = sorted(tmp_path.iterdir())
     files = [good, "--baseline", path] if as_baseline else [path] if kind == "other" else [good, path]
-    with pytest.raises(SystemExit) as stopped:
-        main([*map(str, files), "--output", str(tmp_path / "report.html")])
-    assert stopped.value.code.startswith(message.format(path=path)) and "\n" not in stopped.value.code
+    assert main(["report", *map(str, files), "--output", str(tmp_path / "report.html")]) == 1
+    printed, error = capsys.readouterr()
+    assert error.startswith(message.format(path=path)) and error.count("\n") == 1
     assert sorted(tmp_path.iterdir()) == before
-    assert capsys.readouterr().out == ""
+    assert printed == ""
 
 
 def test_exit_status_and_one_sentence(tmp_path, good):

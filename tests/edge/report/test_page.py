@@ -16,7 +16,7 @@ from tests.edge.report.results import ODD_NAME, OLDER, ROOT, STATISTICS, Page, a
 @pytest.fixture(scope="module")
 def real_page(real, tmp_path_factory):
     output = tmp_path_factory.mktemp("report") / "report.html"
-    command = [sys.executable, "-m", "edge.report", str(real), "--output", str(output)]
+    command = [sys.executable, "-m", "keras_liteseg", "report", str(real), "--output", str(output)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
     return Page(output), done.stdout
@@ -119,7 +119,7 @@ def test_real_software_gpu_is_no_device(tmp_path, show):
 
     model, result = tmp_path / "model.tflite", tmp_path / "gpu.json"
     model.write_bytes(to_tflite(lambda x: tf.argmax(x, -1, output_type=tf.int32)))
-    command = [sys.executable, "-m", "edge.benchmark", "--model", model, "--target", "host:cpu,host:gpu"]
+    command = [sys.executable, "-m", "keras_liteseg", "benchmark", "--model", model, "--target", "host:cpu,host:gpu"]
     command += ["--threads", "1", "--runs", "4", "--warmup", "1", "--output", result]
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
     if results(result)[1]["stand_in"] is None:

@@ -18,9 +18,9 @@ def pictures(scenes, tmp_path_factory):
     return folder
 
 
-def test_labels_and_overlay_of_each_picture(run_script, pictures, int8_file, metadata, tmp_path):
+def test_labels_and_overlay_of_each_picture(liteseg, pictures, int8_file, metadata, tmp_path):
     arguments = ("--model", int8_file, "--input", pictures, "--output_dir", tmp_path, "--opacity", 0.5)
-    process = run_script("predict.py", *arguments)
+    process = liteseg("predict", *arguments)
     assert process.returncode == 0, process.stderr
     assert f"Wrote 2 overlay(s) to {tmp_path}; " in process.stdout
     assert re.search(r"[\d.]+ frames/s \([\d.]+ ms\) the network alone, [\d.]+ frames/s .* end to end", process.stdout)
@@ -36,12 +36,12 @@ def test_labels_and_overlay_of_each_picture(run_script, pictures, int8_file, met
         np.testing.assert_array_equal(drawn, overlay(image, labels, metadata.classes, 0.5))
 
 
-def test_video(run_script, scenes, small_file, tmp_path):
+def test_video(liteseg, scenes, small_file, tmp_path):
     with video_writer(tmp_path / "drive.mp4", 12.5, scenes.size) as write:
         for index in range(4):
             write(scenes.image(index))
     arguments = ("--model", small_file, "--input", tmp_path / "drive.mp4", "--output_dir")
-    process = run_script("predict.py", *arguments, tmp_path / "out")
+    process = liteseg("predict", *arguments, tmp_path / "out")
     assert process.returncode == 0, process.stderr
     assert "drive.mp4: 4 frames predicted, played at 12.5 frames/s; " in process.stdout
     drawn = open_video(tmp_path / "out" / "drive.mp4")
@@ -52,25 +52,25 @@ def test_video(run_script, scenes, small_file, tmp_path):
         # The codec blurs colours over the outlines.
         assert np.abs(found.astype(int) - expected).mean() < np.abs(image.astype(int) - expected).mean() / 2
 
-    process = run_script("predict.py", *arguments, tmp_path)
+    process = liteseg("predict", *arguments, tmp_path)
     assert process.returncode == 1 and "would replace the video itself" in process.stderr
 
 
-def test_missing_camera_is_one_sentence(run_script, int8_file, tmp_path):
-    process = run_script("predict.py", "--model", int8_file, "--input", "camera:99", "--output_dir", tmp_path / "out")
+def test_missing_camera_is_one_sentence(liteseg, int8_file, tmp_path):
+    process = liteseg("predict", "--model", int8_file, "--input", "camera:99", "--output_dir", tmp_path / "out")
     assert process.returncode == 1
     assert process.stderr.startswith("error: Camera 99 cannot be opened") and process.stderr.count("\n") == 1
     assert not (tmp_path / "out").exists()
 
 
-def test_mistake_is_one_sentence(run_script, int8_file, tmp_path):
+def test_mistake_is_one_sentence(liteseg, int8_file, tmp_path):
     arguments = ("--model", int8_file, "--input", tmp_path / "missing", "--output_dir", tmp_path / "out")
-    process = run_script("predict.py", *arguments)
+    process = liteseg("predict", *arguments)
     assert process.returncode == 1
     assert process.stderr.startswith("error: There is no picture or folder") and process.stderr.count("\n") == 1
     assert not (tmp_path / "out").exists()
 
 
-def test_output_of_an_earlier_version_is_refused(run_script, int8_file, tmp_path):
-    process = run_script("predict.py", "--model", int8_file, "--input", tmp_path, "--output", tmp_path / "out")
+def test_output_of_an_earlier_version_is_refused(liteseg, int8_file, tmp_path):
+    process = liteseg("predict", "--model", int8_file, "--input", tmp_path, "--output", tmp_path / "out")
     assert (process.returncode, process.stderr) == (1, "error: The flag --output is no more; use --output_dir.\n")

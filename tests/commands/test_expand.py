@@ -28,7 +28,18 @@ learning_rate: 0.05
 def expand(folder, *arguments):
     config = folder / "config.yaml"
     config.write_text(CONFIG)
-    command = [sys.executable, ROOT / "expand.py", "--budget_ms", "1000", "--config", config, "--candidate_epochs", "1"]
+    command = [
+        sys.executable,
+        "-m",
+        "keras_liteseg",
+        "expand",
+        "--budget_ms",
+        "1000",
+        "--config",
+        config,
+        "--candidate_epochs",
+        "1",
+    ]
     command += ["--precision", "float32", "--runs", "7", "--rounds", "1", "--output_dir", folder / "search", *arguments]
     return subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
@@ -87,10 +98,12 @@ def test_search_that_is_killed_goes_on_without_doing_anything_twice(tmp_path):
     assert config.model == winner and config.epochs == 3
     # The config trains, and what it trains can be exported.
     for command in (
-        ["train.py", "--config", search / CONFIG_FILE, "--output_dir", tmp_path / "run", "--override", "epochs=1"],
-        ["export_tflite.py", "--model", tmp_path / "run" / "best.keras", "--output", tmp_path / "winner.tflite"],
+        ["train", "--config", search / CONFIG_FILE, "--output_dir", tmp_path / "run", "--override", "epochs=1"],
+        ["export", "--model", tmp_path / "run" / "best.keras", "--output", tmp_path / "winner.tflite"],
     ):
-        done = subprocess.run([sys.executable, *map(str, command)], cwd=ROOT, capture_output=True, text=True)
+        done = subprocess.run(
+            [sys.executable, "-m", "keras_liteseg", *map(str, command)], cwd=ROOT, capture_output=True, text=True
+        )
         assert done.returncode == 0, done.stderr
 
     # More rounds, from where it ended.

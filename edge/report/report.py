@@ -1,13 +1,6 @@
-"""Show result files of `edge.benchmark` as a table and as one HTML page.
+"""Result files of `edge.benchmark` as a table and as one HTML page."""
 
-    python -m edge.report results/*.json [more.jsonl ...] [--output report.html] [--baseline old.json]
-
-edge/README.md says how to read them, docs/devices_reference.md what the numbers mean.
-"""
-
-import argparse
 import pathlib
-import sys
 
 from edge.report import rows
 from edge.report.comparison import compare
@@ -78,20 +71,3 @@ def _comparison_text(comparison, baseline):
         if those:
             lines.append(f"  {what}: {'; '.join(named(those))}")
     return "\n".join(lines) + "\n"
-
-
-def main(arguments=None):
-    parser = argparse.ArgumentParser("python -m edge.report", description="Show results of edge.benchmark.")
-    parser.add_argument("files", nargs="*", metavar="FILE", help="result files, .json or .jsonl")
-    parser.add_argument("--output", default="report.html", help="the HTML page (default: %(default)s)")
-    parser.add_argument("--baseline", help="result file of an earlier run to compare with")
-    values = parser.parse_args(arguments)
-    try:
-        print(report(values.files, values.output, values.baseline))
-        print(f"Wrote {values.output}")
-    except UserError as error:
-        sys.exit(f"error: {error}")
-
-
-if __name__ == "__main__":
-    main()

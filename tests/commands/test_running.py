@@ -1,28 +1,33 @@
+import os
 import pathlib
 import subprocess
 import sys
 
 import pytest
 
-from keras_liteseg.cli import parse_size
+from keras_liteseg.commands.options import parse_size
+from keras_liteseg.commands.running import help_text
 from keras_liteseg.errors import UserError, nearest
 
-ROOT = pathlib.Path(__file__).resolve().parents[1]
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+ENVIRONMENT = {"PYTHONPATH": str(ROOT), "PATH": os.environ["PATH"]}
 
 SCRIPT = """
+import sys
 import time
 
-from absl import flags
+import click
 
-from keras_liteseg import cli
+from keras_liteseg.commands.running import command, run
 from keras_liteseg.errors import UserError
 
-flags.DEFINE_string("what", None, "What happens.")
 
-
-def main():
+@command("script", "Something happens.")
+@click.option("--what", required=True, help="What happens.")
+@click.option("--flip/--no_flip", default=True)
+def main(what, flip):
     print("started")
-    match flags.FLAGS.what:
+    match what:
         case "mistake":
             raise UserError("The size is 3; give 4.")
         case "ctrl-c":
@@ -37,9 +42,17 @@ def main():
             time.sleep(60)
         case "bug":
             raise ValueError("a bug")
+        case "bad data":
+            return 1
+        case "a part is missing":
+            raise ModuleNotFoundError("No module named 'onnx'", name="onnx.helper")
+        case "a file of ours is missing":
+            raise ModuleNotFoundError("No module named 'keras_liteseg.x'", name="keras_liteseg.x")
+        case "much":
+            print("line\\n" * 100_000)
 
 
-cli.run(main, required=["what"], tensorflow=False)
+sys.exit(run(main, name="script"))
 """
 
 
@@ -51,7 +64,7 @@ def run(tmp_path):
 
     def run(*arguments):
         command = [sys.executable, path, *arguments]
-        done = subprocess.run(command, cwd=ROOT, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
+        done = subprocess.run(command, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True)
         return done.returncode, done.stdout, done.stderr
 
     return run
@@ -82,14 +95,56 @@ def test_bug_keeps_its_traceback(run):
 def test_argument_too_many(run):
     status, stdout, stderr = run("--what=fine", "surplus")
     assert (status, stdout) == (2, "")
-    assert stderr == "error: unexpected argument 'surplus'; see --help\n"
+    assert stderr == "error: Got unexpected extra argument (surplus). See script --help.\n"
 
 
 @pytest.mark.parametrize(("arguments", "named"), [((), "--what"), (("--wat=fine", "--what=fine"), "wat")])
 def test_missing_and_unknown_flags(run, arguments, named):
     status, stdout, stderr = run(*arguments)
-    assert status == 1 and stdout.count("started") == 0
-    assert named in stderr and "Traceback" not in stderr
+    assert status == 2 and stdout.count("started") == 0
+    assert stderr.startswith("error: ") and named in stderr and stderr.count("\n") == 1
+
+
+def test_status_that_a_command_returns(run):
+    assert run("--what=bad data") == (1, "started\n", "")
+
+
+def test_missing_part_is_told_with_the_line_that_installs_it(run):
+    hint = "error: This needs ONNX; install it with: pip install 'keras-liteseg[onnx]'\n"
+    assert run("--what=a part is missing") == (1, "started\n", hint)
+
+
+def test_missing_module_that_is_no_part_is_a_bug(run):
+    status, _, stderr = run("--what=a file of ours is missing")
+    assert status == 1 and "Traceback" in stderr
+
+
+def test_reader_that_leaves_early_is_no_bug(tmp_path):
+    path = tmp_path / "script.py"
+    path.write_text(SCRIPT)
+    line = f"{sys.executable} {path} --what much | head -n 1"
+    done = subprocess.run(line, shell=True, env=ENVIRONMENT, capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("started\n", "")
+
+
+@pytest.mark.parametrize("arguments", [["--no_flip"], ["--no-flip"], ["--flip"]])
+def test_names_may_be_written_with_dashes(run, arguments):
+    assert run("--what=fine", *arguments) == (0, "started\n", "")
+
+
+def test_switch_of_an_earlier_version_is_refused_with_the_new_one(run):
+    assert run("--what=fine", "--noflip") == (1, "", "error: The flag --noflip is no more; use --no_flip.\n")
+
+
+@pytest.mark.parametrize("flag", ["-h", "--help"])
+def test_help(run, flag):
+    status, stdout, stderr = run(flag)
+    assert (status, stderr) == (0, "") and "Usage: script [OPTIONS]" in stdout and "What happens.  [required]" in stdout
+
+
+def test_help_keeps_the_lines_of_examples():
+    text = help_text("Title of a\ncommand.\n\n  script --what fine\n  script --what bug\n")
+    assert text == "Title of a\ncommand.\n\n\b\n  script --what fine\n  script --what bug"
 
 
 @pytest.mark.parametrize(("text", "size"), [("512x1024", (512, 1024)), ("64X32", (64, 32)), (" 8 x 16 ", (8, 16))])
@@ -111,22 +166,27 @@ def test_nearest():
 
 LOGGING_SCRIPT = """
 import logging
+import sys
 
-from keras_liteseg import cli
+from keras_liteseg.commands.running import command, run, start_keras
+from keras_liteseg.logs import quiet_log
 
 
+@command("script", "Something is logged.", renamed={"repair": "--[no]bias_correction"})
 def main():
-    for name in ("keras_liteseg.conversion.export", "edge.benchmark", __name__):
+    if TENSORFLOW:
+        start_keras()
+    for name in ("keras_liteseg.conversion.export", "edge.benchmark", __name__, "someone.else"):
         logger = logging.getLogger(name)
         logger.debug("%s at level debug", name)
         logger.info("%s at level info", name)
         print("printed")
-    with cli.quiet_log():
+    with quiet_log():
         logging.getLogger("keras_liteseg.x").info("not to be seen")
         logging.getLogger("keras_liteseg.x").warning("a warning")
 
 
-cli.run(main, tensorflow=TENSORFLOW, renamed={"repair": "--[no]bias_correction"})
+sys.exit(run(main))
 """
 
 
@@ -134,9 +194,7 @@ cli.run(main, tensorflow=TENSORFLOW, renamed={"repair": "--[no]bias_correction"}
 def test_log_comes_in_order_once_and_as_plain_lines(tmp_path, tensorflow):
     path = tmp_path / "script.py"
     path.write_text(LOGGING_SCRIPT.replace("TENSORFLOW", str(tensorflow)))
-    done = subprocess.run(
-        [sys.executable, path], cwd=ROOT, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True
-    )
+    done = subprocess.run([sys.executable, path], cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True)
     shown = ["keras_liteseg.conversion.export", "edge.benchmark", "__main__"]
     lines = [line for name in shown for line in (f"{name} at level info", "printed")]
     assert done.stdout.splitlines() == [*lines, "a warning"]
@@ -148,7 +206,7 @@ def test_flag_of_an_earlier_version_is_refused_with_the_new_one(tmp_path, flag):
     path = tmp_path / "script.py"
     path.write_text(LOGGING_SCRIPT.replace("TENSORFLOW", "False"))
     command = [sys.executable, path, flag]
-    done = subprocess.run(command, cwd=ROOT, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
+    done = subprocess.run(command, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True)
     name = flag.lstrip("-").partition("=")[0]
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == f"error: The flag --{name} is no more; use --[no]bias_correction.\n"

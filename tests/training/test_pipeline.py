@@ -6,8 +6,8 @@ from PIL import Image
 
 from keras_liteseg.datasets import ClassList, SegmentationDataset, load_dataset
 from keras_liteseg.datasets.augment import Augmentation
-from keras_liteseg.datasets.pipeline import evaluation_pipeline, training_pipeline
 from keras_liteseg.errors import UserError
+from keras_liteseg.training.pipeline import evaluation_pipeline, training_pipeline
 
 MEAN, STD = (0.1, 0.2, 0.3), (0.5, 0.4, 0.3)
 PLAIN = Augmentation(crop_size=(4, 6), flip=0)
@@ -120,7 +120,7 @@ def test_an_empty_data_set_is_refused():
 
 
 def test_a_mask_of_another_size_is_named():
-    with pytest.raises(tf.errors.OpError, match="image of sample0 is 4x6 and its mask 4x5; run python -m"):
+    with pytest.raises(tf.errors.OpError, match="image of sample0 is 4x6 and its mask 4x5; run liteseg check"):
         next(iter(evaluation_pipeline(Numbered(2, mask_size=(4, 5)), (4, 6), 2, MEAN, STD)))
 
 

@@ -21,11 +21,9 @@ def folder(scenes, tmp_path_factory):
     return root
 
 
-def test_result_is_printed_and_written(
-    run_script, folder, network, metadata, network_file, int8_file, scenes, tmp_path
-):
-    process = run_script(
-        "evaluate.py", "--model", network_file, "--compare_with", int8_file, "--data", "folder", "--data_dir", folder,
+def test_result_is_printed_and_written(liteseg, folder, network, metadata, network_file, int8_file, scenes, tmp_path):
+    process = liteseg(
+        "evaluate", "--model", network_file, "--compare_with", int8_file, "--data", "folder", "--data_dir", folder,
         "--output", tmp_path / "new" / "a.json", "--report_dir", tmp_path / "report", "--worst", 2,
     )  # fmt: skip
     assert process.returncode == 0, process.stderr
@@ -45,7 +43,11 @@ def test_result_is_printed_and_written(
     assert (result["scales"], result["flip"]) == ([1.0], False)
     for key in ("miou_present", "mean_accuracy", "frequency_weighted_iou"):
         assert result[key] == pytest.approx(getattr(expected, key), abs=1e-4)
-    assert result["command"].startswith("python evaluate.py --model") and {"date", "device", "versions"} <= set(result)
+    assert result["command"].startswith("python -m keras_liteseg evaluate --model") and {
+        "date",
+        "device",
+        "versions",
+    } <= set(result)
 
     assert json.loads((tmp_path / "report" / "result.json").read_text()) == result
     files = sorted(path.name for path in (tmp_path / "report").iterdir())
@@ -53,9 +55,9 @@ def test_result_is_printed_and_written(
     assert len(list((tmp_path / "report" / "worst").iterdir())) == 2
 
 
-def test_scales_and_flip(run_script, folder, small_file, scenes, tmp_path):
-    process = run_script(
-        "evaluate.py", "--model", small_file, "--data", "folder", "--data_dir", folder, "--scales", "0.5,1",
+def test_scales_and_flip(liteseg, folder, small_file, scenes, tmp_path):
+    process = liteseg(
+        "evaluate", "--model", small_file, "--data", "folder", "--data_dir", folder, "--scales", "0.5,1",
         "--flip", "--output", tmp_path / "a.json",
     )  # fmt: skip
     assert process.returncode == 0, process.stderr
@@ -66,9 +68,9 @@ def test_scales_and_flip(run_script, folder, small_file, scenes, tmp_path):
     assert result["miou"] == pytest.approx(evaluate(predictor, scenes).miou, abs=1e-4)
 
 
-def test_file_of_one_size(run_script, folder, int8_file, scenes, tmp_path):
+def test_file_of_one_size(liteseg, folder, int8_file, scenes, tmp_path):
     arguments = ("--model", int8_file, "--data", "folder", "--data_dir", folder, "--report_dir", tmp_path / "a")
-    process = run_script("evaluate.py", *arguments, "--flip")
+    process = liteseg("evaluate", *arguments, "--flip")
     assert process.returncode == 0, process.stderr
     result = json.loads((tmp_path / "a" / "result.json").read_text())
     expected = evaluate(load_multi_scale(int8_file, flip=True), scenes)
@@ -77,15 +79,15 @@ def test_file_of_one_size(run_script, folder, int8_file, scenes, tmp_path):
     assert len(list((tmp_path / "a" / "worst").iterdir())) == len(scenes)
 
 
-def test_scales_that_are_no_numbers(run_script, folder, int8_file, tmp_path):
+def test_scales_that_are_no_numbers(liteseg, folder, int8_file, tmp_path):
     arguments = ("--model", int8_file, "--data", "folder", "--data_dir", folder, "--report_dir", tmp_path / "a")
-    process = run_script("evaluate.py", *arguments, "--scales", "1,x")
-    assert process.returncode == 1 and process.stderr.startswith("error: --scales 1,x is no list of numbers")
+    process = liteseg("evaluate", *arguments, "--scales", "1,x")
+    assert process.returncode == 2 and "'--scales': '1,x': 'x' is not a valid float; write it like" in process.stderr
     assert process.stderr.count("\n") == 1 and list(tmp_path.iterdir()) == []
 
 
-def test_mistake_is_one_sentence(run_script, tmp_path):
-    process = run_script("evaluate.py", "--model", "ndnet45", "--data", "strit_scenes", "--output", tmp_path / "a.json")
+def test_mistake_is_one_sentence(liteseg, tmp_path):
+    process = liteseg("evaluate", "--model", "ndnet45", "--data", "strit_scenes", "--output", tmp_path / "a.json")
     assert process.returncode == 1
     assert process.stderr.startswith("error: There is no data set 'strit_scenes'; did you mean street_scenes")
     assert process.stderr.count("\n") == 1 and list(tmp_path.iterdir()) == []

@@ -1,0 +1,121 @@
+"""Export a network to a TFLite or ONNX file and measure on that file what the conversion cost.
+
+  liteseg export --model runs/camvid/best.keras --quantization int8 --data camvid --data_dir DIR \\
+      --output a.tflite
+  liteseg export --model ndnet45 --checkpoint ndnet45_cityscapes.pth --input_size 1024x2048 \\
+      --quantization int8 --data cityscapes --data_dir DIR --output b.tflite
+  liteseg export --model ndnet45 --input_size 512x1024 --quantization float16 --output latency_only.tflite
+  liteseg export --model runs/camvid/best.keras --format onnx --data camvid --data_dir DIR --output a.onnx
+
+int8 uses the scales of a quantization-aware training where the model has had one, else it is calibrated on the training
+split of --data, or on the built-in street scenes. With --data, the written file runs over the validation split, in
+LiteRT or ONNX Runtime, and must keep the mIoU of the Keras model to --max_drop points; otherwise the command fails and
+no file is left. A registered name without --checkpoint is exported with seeded random weights, for latency work.
+"""
+
+import click
+
+from keras_liteseg.commands import options
+from keras_liteseg.commands.running import command, require_tensorflow, start_keras
+from keras_liteseg.conversion.options import ExportOptions, Format, InputType, Upsampling
+from keras_liteseg.metadata import OutputType, Quantization
+from keras_liteseg.quantization.options import CalibrationMethod, CalibrationOptions
+
+
+@command("export", __doc__, renamed={"repair": "--[no_]cross_layer_equalization and --[no_]bias_correction"})
+@options.model("Registered name, such as ndnet45, or a .keras file.")
+@options.choice("--format", Format, Format.TFLITE, "Kind of file")
+@options.choice("--quantization", Quantization, Quantization.NONE, "Number types of the file")
+@options.choice("--output_type", OutputType, OutputType.LOGITS, "What the file gives")
+@options.choice("--upsampling", Upsampling, Upsampling.FULL, "Size of the output")
+@options.choice("--input_type", InputType, InputType.AUTO, "Number type of the input")
+@options.whole("--batch_size", 1, "Images per inference.")
+@options.data(
+    required=False,
+    splits="Split on which the file is measured.",
+    name="Data set for calibration (its training split) and the accuracy gate (--split)",
+)
+@options.whole("--calibration_images", 32, "Number of training images that set the int8 scales.")
+@options.choice("--calibration_method", CalibrationMethod, CalibrationMethod.MSE, "Range of an activation")
+@click.option(
+    "--cross_layer_equalization/--no_cross_layer_equalization",
+    default=True,
+    help="Equalize channel ranges before calibration.",
+)
+@click.option(
+    "--bias_correction/--no_bias_correction",
+    default=True,
+    help="Let biases make up for the error of rounded kernels.",
+)
+@options.whole(
+    "--float_layers",
+    0,
+    "Layers of an int8 file that stay in float: those that cost most, measured first.",
+    least=0,
+)
+@options.real("--max_drop", 1.0, "Largest acceptable loss in points of mIoU against the Keras model.")
+@options.file("--reference", "Keras model to compare with instead of --model: the float one, after QAT.")
+@options.whole("--time_limit", 1800, "Seconds that the conversion may take.")
+@options.file("--output", "The .tflite or .onnx file to write.", required=True)
+def main(
+    model,
+    checkpoint,
+    input_size,
+    format,
+    quantization,
+    output_type,
+    upsampling,
+    input_type,
+    batch_size,
+    data,
+    data_dir,
+    split,
+    data_options,
+    calibration_images,
+    calibration_method,
+    cross_layer_equalization,
+    bias_correction,
+    float_layers,
+    max_drop,
+    reference,
+    time_limit,
+    output,
+):
+    from keras_liteseg.datasets import load_dataset
+
+    require_tensorflow("Export")
+    export_options = ExportOptions(
+        format=format,
+        quantization=quantization,
+        output_type=output_type,
+        upsampling=upsampling,
+        input_type=input_type,
+        batch_size=batch_size,
+        float_layers=float_layers,
+        max_drop=max_drop,
+        time_limit=time_limit,
+    )
+    training = validation = None
+    if data:
+        training = load_dataset(data, data_dir, "train", **data_options)
+        validation = load_dataset(data, data_dir, split, **data_options)
+    calibration = CalibrationOptions(
+        dataset=training,
+        images=calibration_images,
+        method=calibration_method,
+        cross_layer_equalization=cross_layer_equalization,
+        bias_correction=bias_correction,
+    )
+    start_keras()
+    from keras_liteseg.conversion.export import export
+
+    export(
+        model,
+        output,
+        export_options,
+        calibration,
+        checkpoint=checkpoint,
+        input_size=input_size,
+        validation=validation,
+        reference=reference,
+    )

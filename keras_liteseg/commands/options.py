@@ -1,0 +1,241 @@
+"""Options that several commands have, as decorators, and the types of their values."""
+
+import click
+
+from keras_liteseg.errors import UserError
+
+
+def parse_size(text):
+    """Return (height, width) from 'HEIGHTxWIDTH', such as '512x1024'.
+
+    Raises:
+        UserError: `text` has another form.
+    """
+    parts = text.lower().split("x")
+    if len(parts) != 2 or not all(part.strip().isdigit() and int(part) > 0 for part in parts):
+        raise UserError(f"'{text}' is not a size; write HEIGHTxWIDTH in pixels, for example 512x1024.")
+    return int(parts[0]), int(parts[1])
+
+
+class Size(click.ParamType):
+    """(height, width) from HEIGHTxWIDTH."""
+
+    name = "HEIGHTxWIDTH"
+
+    def get_metavar(self, param, ctx):
+        return self.name  # click's own would be in capitals
+
+    def convert(self, value, param, ctx):
+        if not isinstance(value, str):
+            return value
+        try:
+            return parse_size(value)
+        except UserError as error:
+            self.fail(str(error), param, ctx)
+
+
+class CommaList(click.ParamType):
+    """A list of values that are separated by commas.
+
+    Args:
+        kind: click's type of each value.
+        example: a right list, for help and error messages.
+        empty: whether the list may be empty.
+    """
+
+    def __init__(self, kind=click.STRING, example="a,b", empty=False):
+        self.name = example
+        self._kind, self._example, self._empty = kind, example, empty
+
+    def get_metavar(self, param, ctx):
+        return self.name
+
+    def convert(self, value, param, ctx):
+        if not isinstance(value, str):
+            return list(value)
+        try:
+            values = [self._kind.convert(part.strip(), param, ctx) for part in value.split(",") if part.strip()]
+        except click.BadParameter as error:
+            self.fail(f"'{value}': {error.message.rstrip('.')}; write it like {self._example}.", param, ctx)
+        if not values and not self._empty:
+            self.fail(f"it is empty; write it like {self._example}.", param, ctx)
+        return values
+
+
+FILE, FOLDER = click.Path(), click.Path(file_okay=False)  # neither is opened, but shells complete both
+
+
+def combined(*decorators):
+    """Return one decorator that applies several, so that the first of them comes first in the help."""
+
+    def decorate(function):
+        for decorator in reversed(decorators):
+            function = decorator(function)
+        return function
+
+    return decorate
+
+
+def file(name, help, **attributes):
+    """Return an option whose value is a path of a file."""
+    return click.option(name, type=FILE, metavar="FILE", help=help, **attributes)
+
+
+def folder(name, help, **attributes):
+    """Return an option whose value is a path of a folder."""
+    return click.option(name, type=FOLDER, metavar="FOLDER", help=help, **attributes)
+
+
+def whole(name, default, help, least=1, most=None, **attributes):
+    """Return an option whose value is a whole number."""
+    return click.option(name, type=click.IntRange(least, most), default=default, help=help, **attributes)
+
+
+def real(name, default, help, least=0, most=None, **attributes):
+    """Return an option whose value is a number."""
+    return click.option(name, type=click.FloatRange(least, most), default=default, help=help, **attributes)
+
+
+def switch(name, help):
+    """Return an option that is off, and on where it is given."""
+    return click.option(name, is_flag=True, help=help)
+
+
+def choice(name, kind, default, what):
+    """Return an option whose values are the words of a `keras_liteseg.choices.Choice`.
+
+    Args:
+        name: such as --quantization.
+        kind: the subclass of `Choice`.
+        default: its member that is the default.
+        what: what is chosen, for the help text, which also tells what each word means.
+    """
+    return click.option(
+        name,
+        type=click.Choice(kind.words()),
+        default=default.value,
+        callback=lambda ctx, param, value: kind(value),
+        help=f"{what}. {kind.help()}",
+    )
+
+
+def size(name="--input_size", help="Size that images are resized to; the file's own by default.", **attributes):
+    """Return an option whose value is (height, width)."""
+    return click.option(name, type=Size(), help=help, **attributes)
+
+
+def model(kinds="A .tflite file, a .keras file, or a registered name such as ndnet45."):
+    """Return --model, --checkpoint and --input_size: the network that a command works on."""
+    return combined(
+        click.option("--model", type=FILE, metavar="MODEL", required=True, help=kinds),
+        file("--checkpoint", "Weights for a registered name: an official file, or ours such as camvid."),
+        size(),
+    )
+
+
+def data(required=True, split="val", splits="Split of the data set.", name=None, many=False):
+    """Return --data, --data_dir, --split and --option: a data set, or a split of it.
+
+    Args:
+        required: whether --data must be given.
+        split: default of --split.
+        splits: help of --split.
+        name: help of --data; the names of the data sets are added.
+        many: whether --split takes several splits.
+    """
+    from keras_liteseg.datasets import list_datasets
+
+    return combined(
+        click.option(
+            "--data", metavar="NAME", required=required, help=f"{name or 'Data set'}: {', '.join(list_datasets())}."
+        ),
+        folder("--data_dir", "Folder of the data set; street_scenes needs none."),
+        click.option("--split", type=CommaList(example="train,val") if many else None, default=split, help=splits),
+        click.option(
+            "--option",
+            "data_options",
+            metavar="KEY=VALUE",
+            multiple=True,
+            callback=lambda ctx, param, value: _parsed(value),
+            help="An option of the data set, see docs/datasets.md; may be repeated.",
+        ),
+    )
+
+
+def _parsed(texts):
+    from keras_liteseg.datasets import parse_options
+
+    return parse_options(texts)
+
+
+def config(kind="Config file", required=True, name="--config", **attributes):
+    """Return an option that names a config."""
+    return click.option(
+        name,
+        metavar="CONFIG",
+        required=required,
+        help=f"{kind}: a file, or the name of one that comes with the package, see liteseg configs.",
+        shell_complete=_config_names,
+        **attributes,
+    )
+
+
+def _config_names(ctx, param, incomplete):
+    from keras_liteseg.training.config_files import list_configs
+
+    return [name for name in list_configs() if name.startswith(incomplete)]
+
+
+def training_data():
+    """Return --data and --data_dir in place of those of a config."""
+    return combined(
+        click.option("--data", metavar="NAME", help="Data set, see docs/datasets.md; the config's by default."),
+        folder("--data_dir", "Folder of the data set; street_scenes needs none."),
+    )
+
+
+def override(name="--override", help="Replace a key of the config; may be repeated."):
+    """Return an option that replaces keys of a config."""
+    return click.option(name, metavar="KEY=VALUE", multiple=True, help=help)
+
+
+def target(many=False):
+    """Return --target: where files are timed."""
+    if not many:
+        return click.option("--target", default="host:cpu", help="Where to measure, see edge/README.md.")
+    return click.option(
+        "--target",
+        type=CommaList(example="host:cpu,host:gpu"),
+        default="host:cpu",
+        help="Where to measure, separated by commas; see edge/README.md.",
+    )
+
+
+def precision(help):
+    """Return --precision: the number types of files that are exported to be timed."""
+    from edge.family import PRECISIONS
+
+    return click.option("--precision", type=click.Choice(PRECISIONS), default="int8", help=help)
+
+
+def threads(help="Number of threads.", default=1):
+    """Return --threads, one number."""
+    return whole("--threads", default, help)
+
+
+def devices():
+    """Return the options about reaching devices; `device_options` makes an `edge.targets.Options` of their values."""
+    return combined(
+        file("--ssh_config", "File in place of ~/.ssh/config."),
+        folder("--wheels", "Folder of wheels of LiteRT for devices without internet."),
+        file("--benchmark_model", "LiteRT's program of that name for an Android phone."),
+        switch("--clean", "Remove LiteRT from the devices afterwards."),
+        file("--chromium", "Chromium or Chrome for browser:wasm and browser:webgpu."),
+    )
+
+
+def device_options(ssh_config=None, wheels=None, benchmark_model=None, clean=False, chromium=None):
+    """Return the `edge.targets.Options` that the values of `devices` give."""
+    from edge.targets import Options
+
+    return Options(ssh_config, wheels, clean, benchmark_model, chromium)

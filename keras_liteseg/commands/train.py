@@ -1,0 +1,54 @@
+"""Train a network from a config, or fine-tune a trained one with quantization in the loop.
+
+  liteseg train --config demo --output_dir runs/street
+  liteseg train --config ndnet45_camvid_finetuned --data_dir DIR --output_dir runs/camvid \\
+      --init_from ndnet45_cityscapes.pth
+  liteseg train --config ndnet45_camvid_finetuned_qat --data_dir DIR --output_dir runs/qat \\
+      --quantization_aware --init_from runs/camvid/best.keras
+
+The output folder gets best.keras (best validation mIoU), the state to resume from, log.csv and TensorBoard logs.
+"""
+
+from keras_liteseg.commands import options
+from keras_liteseg.commands.running import command, require_tensorflow, start_keras
+from keras_liteseg.errors import UserError
+
+
+@command("train", __doc__, renamed={"preview": "liteseg preview --output"})
+@options.config()
+@options.training_data()
+@options.folder("--output_dir", "Folder for checkpoints and logs.", required=True)
+@options.override()
+@options.switch("--resume", "Go on with the training in --output_dir after an interruption.")
+@options.file("--init_from", "What to start from: an official file, a .keras file, or ours such as camvid.")
+@options.switch("--quantization_aware", "Fine-tune the network of --init_from with simulated int8 arithmetic.")
+def main(config, data, data_dir, output_dir, override, resume, init_from, quantization_aware):
+    config, train_data, val_data = read_training(config, data, data_dir, override, quantization_aware)
+    if quantization_aware and not init_from:
+        raise UserError("--quantization_aware fine-tunes a trained network; name it with --init_from.")
+    if quantization_aware:
+        require_tensorflow("Quantization-aware training")
+    start_keras()
+    if quantization_aware:
+        from keras_liteseg.quantization.quantization_aware_training import train_quantization_aware as train
+    else:
+        from keras_liteseg.training.trainer import train
+
+    train(config, train_data, val_data, output_dir, init_from, resume)
+
+
+def read_training(config, data, data_dir, override, quantization_aware):
+    """Return (config, training data, validation data) of the options; every file of --data_dir is checked."""
+    from keras_liteseg.datasets import load_dataset
+    from keras_liteseg.datasets.check import require_valid
+    from keras_liteseg.quantization.config import QuantizationConfig
+    from keras_liteseg.training.config import TrainingConfig, load_config
+
+    overrides = [*override, *([f"data={data}"] if data else [])]
+    config = load_config(config, overrides, QuantizationConfig if quantization_aware else TrainingConfig)
+    splits = []
+    for split in ("train", "val"):
+        splits.append(load_dataset(config.data, data_dir, **{"split": split, **config.data_options.get(split, {})}))
+        if data_dir:
+            require_valid(splits[-1])
+    return config, *splits
