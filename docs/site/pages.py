@@ -23,8 +23,10 @@ PATTERNS = (
     "benchmarks/README.md",
     "results/README.md",
     "configs/**/*.yaml",
+    "examples/*/*.*",
 )
 ITEM = re.compile(r"(?:-|\d+\.) ")
+CODE = re.compile(r"`[^`]+`")
 
 
 def on_files(files, config):
@@ -58,7 +60,7 @@ def on_page_markdown(markdown, page, **arguments):
     """Return a page as the site is to have it."""
     if page.file.src_uri == "docs/commands.md":
         markdown += "\n\n" + "\n\n".join(map(_help, SUMMARIES))
-    return _with_spaced_lists(markdown)
+    return _for_python_markdown(markdown)
 
 
 def _help(name):
@@ -68,11 +70,11 @@ def _help(name):
     return f"## liteseg {name}\n\n```text\n{command.get_help(context)}\n```"
 
 
-def _with_spaced_lists(markdown):
-    """Return a page with its lists written for Python-Markdown; the pages are written for GitHub's.
+def _for_python_markdown(markdown):
+    """Return a page, which is written for GitHub's Markdown, as Python-Markdown reads it.
 
-    Python-Markdown wants what belongs to an item indented by four spaces, whatever the width of the item's marker, and
-    an empty line before an item that follows a paragraph of another.
+    Python-Markdown wants what belongs to an item of a list indented by four spaces, whatever the width of the item's
+    marker, an empty line before an item that follows a paragraph of another, and bars in a table's code as they are.
     """
     lines, missing, paragraphs = [], 0, False
     for line in markdown.splitlines():
@@ -84,5 +86,7 @@ def _with_spaced_lists(markdown):
             missing, paragraphs = 0, False
         elif missing and not line:
             paragraphs = True
+        if line.startswith("|"):
+            line = CODE.sub(lambda code: code[0].replace("\\|", "|"), line)
         lines.append(" " * missing + line if line.startswith(" ") else line)
     return "\n".join(lines)
