@@ -25,7 +25,7 @@ ENVIRONMENTS = [
     (["requirements.txt", "requirements-runtimes.txt"], ["", "train", "test", "runtimes"]),
     (["requirements-mediapipe.txt"], ["mediapipe"]),
     (["requirements.txt", "requirements-lint.txt", "requirements-notebook.txt"], ["notebook"]),
-    (["requirements-docs.txt"], ["docs"]),
+    (["requirements-docs.txt"], ["", "docs"]),
 ]
 
 
