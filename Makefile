@@ -69,7 +69,7 @@ endef
 .venv-runtimes/installed: requirements.txt requirements-runtimes.txt
 	$(install)
 
-.venv/installed: requirements.txt requirements-lint.txt
+.venv/installed: requirements.txt requirements-lint.txt requirements-onnx.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "error: $(PYTHON) is older than Python 3.11; name a newer one: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || \

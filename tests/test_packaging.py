@@ -21,7 +21,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 # Files that are installed together, as in the Makefile, and the groups of pyproject.toml that they are for.
 ENVIRONMENTS = [
     (["requirements.txt"], ["", "test"]),
-    (["requirements.txt", "requirements-lint.txt"], ["", "test", "lint"]),
+    (["requirements.txt", "requirements-lint.txt", "requirements-onnx.txt"], ["", "test", "lint", "onnx"]),
     (["requirements.txt", "requirements-backends.txt"], ["", "test", "backends"]),
     (["requirements.txt", "requirements-onnx.txt"], ["", "test", "onnx"]),
     (["requirements.txt", "requirements-runtimes.txt"], ["", "test", "runtimes"]),
