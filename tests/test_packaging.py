@@ -19,7 +19,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 ENVIRONMENTS = [
     # What TensorFlow's CUDA libraries are is up to TensorFlow, which pins each of them.
     (["requirements.txt"], ["", "train", "cuda", "test"]),
-    (["requirements.txt", "requirements-lint.txt"], ["", "train", "test", "lint"]),
+    (["requirements.txt", "requirements-lint.txt", "requirements-onnx.txt"], ["", "train", "test", "lint", "onnx"]),
     (["requirements.txt", "requirements-backends.txt"], ["", "jax", "pytorch", "test"]),
     (["requirements.txt", "requirements-onnx.txt"], ["", "train", "test", "onnx"]),
     (["requirements.txt", "requirements-runtimes.txt"], ["", "train", "test", "runtimes"]),
