@@ -163,7 +163,7 @@ def load(paths):
         UserError: a file is missing or damaged, or none holds a result.
     """
     if not paths:
-        raise UserError("No file to report on; give at least one that edge.benchmark has written.")
+        raise UserError("No file to report on; give at least one that liteseg benchmark has written.")
     runs, passed_over = [], []
     for path in dict.fromkeys(map(pathlib.Path, paths)):
         try:

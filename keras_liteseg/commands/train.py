@@ -1,6 +1,7 @@
 """Train a network from a config, or fine-tune a trained one with quantization in the loop.
 
   liteseg train --config demo --output_dir runs/street
+  liteseg train --config folder --data_dir DIR --init_from camvid --output_dir runs/mine
   liteseg train --config ndnet45_camvid_finetuned --data_dir DIR --output_dir runs/camvid \\
       --init_from ndnet45_cityscapes.pth
   liteseg train --config ndnet45_camvid_finetuned_qat --data_dir DIR --output_dir runs/qat \\
@@ -48,7 +49,16 @@ def read_training(config, data, data_dir, override, quantization_aware):
     config = load_config(config, overrides, QuantizationConfig if quantization_aware else TrainingConfig)
     splits = []
     for split in ("train", "val"):
-        splits.append(load_dataset(config.data, data_dir, **{"split": split, **config.data_options.get(split, {})}))
+        options = config.data_options.get(split, {})
+        try:
+            splits.append(load_dataset(config.data, data_dir, **{"split": split, **options}))
+        except UserError as error:
+            if not (data and options):
+                raise
+            raise UserError(
+                f"{error} If the data_options of the config are meant for another data set, leave them out: "
+                "--override 'data_options={}'."
+            ) from None
         if data_dir:
             require_valid(splits[-1])
     return config, *splits

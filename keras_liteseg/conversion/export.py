@@ -128,8 +128,10 @@ def export(
         report = inspect(tflite)
         problems = report.problems(int8, 1 if gated and not onnx else None, prepared.floating)
         if problems:
+            hint = " Scales so far apart come from training for too few steps; train longer."
             raise UserError(
-                f"The converted network is not fit for a device, so {output} was not written: {' '.join(problems)}"
+                f"The converted network is not fit for a device, so {output} was not written: {' '.join(problems)}."
+                f"{hint if gated and 'scale' in problems[-1] else ''}"
             )
         if onnx:
             export_onnx(tflite, temporary, described, options.input_type, options.time_limit)

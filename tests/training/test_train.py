@@ -166,6 +166,13 @@ def test_train_py_refuses_bad_labels_before_it_trains(config_file, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+def test_train_py_names_the_options_of_another_data_set(config_file, tmp_path):
+    config = ("--config", config_file(), "--output_dir", tmp_path / "run")
+    status, _, stderr = run(*config, "--data", "folder", "--data_dir", folder_data_set(tmp_path / "data"))
+    assert status == 1 and stderr.count("\n") == 1
+    assert "The data set 'folder' has no option" in stderr and "--override 'data_options={}'" in stderr
+
+
 @pytest.mark.parametrize(
     ("config_text", "arguments", "message"),
     [

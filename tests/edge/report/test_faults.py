@@ -71,7 +71,7 @@ def test_bad_files(kind, message, as_baseline, good, tmp_path, capsys):
 def test_exit_status_and_one_sentence(tmp_path, good):
     done = report("--output", tmp_path / "report.html")
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == "error: No file to report on; give at least one that edge.benchmark has written.\n"
+    assert done.stderr == "error: No file to report on; give at least one that liteseg benchmark has written.\n"
     other = write(tmp_path / "other.json", [made_up("other.tflite")])
     done = report(good, "--baseline", other, "--output", tmp_path / "report.html")
     assert (done.returncode, done.stdout) == (1, "")
