@@ -176,7 +176,7 @@ def load(paths):
         runs += _runs(path, rows)
     if not runs:
         given = f"{paths[0]} and {len(paths) - 1} others are" if len(paths) > 1 else f"{paths[0]} is"
-        raise UserError(f"{given} no result of edge.benchmark; give a file that it has written.")
+        raise UserError(f"{given} no result of liteseg benchmark; give a file that it has written.")
     runs.sort(key=lambda run: run.date)  # stable: files of one day stay as they were given
     _place_failed_rows(runs)
     count = sum(len(run.rows) for run in runs)

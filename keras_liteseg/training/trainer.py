@@ -133,7 +133,7 @@ def _start(config, train_data, steps, last, init_from, resume):
     model, inference = build(config, train_data, steps, backbone)
     if init_from and not resume:
         fresh = initialize_from(model, init_from)
-        _log.info("Starting from %s%s", init_from, f"; random, because it has none: {', '.join(fresh)}" if fresh else "")
+        _log.info("Starting from %s%s", init_from, f"; random at first: {', '.join(fresh)}" if fresh else "")
     # Before `restore`, which fills the variables that this makes.
     model.optimizer.build(model.trainable_variables)
     return model, inference, last.restore(model) if resume else 0

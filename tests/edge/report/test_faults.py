@@ -48,11 +48,11 @@ def broken(tmp_path, kind):
     [
         ("missing", "error: Cannot read {path}: No such file"),
         ("folder", "error: Cannot read {path}: Is a directory"),
-        ("damaged", "error: {path} is no result of edge.benchmark ("),
-        ("truncated", "error: {path} is no result of edge.benchmark ("),
-        ("binary", "error: {path} is no result of edge.benchmark ("),
-        ("empty", "error: {path} is no result of edge.benchmark ("),
-        ("other", "error: {path} is no result of edge.benchmark; give a file that it has written."),
+        ("damaged", "error: {path} is no result of liteseg benchmark ("),
+        ("truncated", "error: {path} is no result of liteseg benchmark ("),
+        ("binary", "error: {path} is no result of liteseg benchmark ("),
+        ("empty", "error: {path} is no result of liteseg benchmark ("),
+        ("other", "error: {path} is no result of liteseg benchmark; give a file that it has written."),
         ("incomplete", "error: {path} is damaged: the row of net_int8.tflite on host:cpu"),
     ],
 )
