@@ -66,8 +66,9 @@ def test_commands_are_shown_as_they_are():
             context = command.make_context(name, arguments)
         except click.UsageError as error:
             pytest.fail(f"{path}: liteseg {shlex.join([name, *arguments])}: {error.format_message()}")
-        if isinstance(context.params.get("config"), str):
-            find_config(context.params["config"])
+        config = context.params.get("config")
+        if config and not config.endswith(".yaml"):
+            find_config(config)
         found += 1
     assert found > 100
 

@@ -19,13 +19,13 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 ENVIRONMENTS = [
     # What TensorFlow's CUDA libraries are is up to TensorFlow, which pins each of them.
     (["requirements.txt"], ["", "train", "cuda", "test"]),
-    (["requirements.txt", "requirements-lint.txt"], ["", "train", "test", "lint"]),
+    (["requirements.txt", "requirements-lint.txt", "requirements-onnx.txt"], ["", "train", "test", "lint", "onnx"]),
     (["requirements.txt", "requirements-backends.txt"], ["", "jax", "pytorch", "test"]),
     (["requirements.txt", "requirements-onnx.txt"], ["", "train", "test", "onnx"]),
     (["requirements.txt", "requirements-runtimes.txt"], ["", "train", "test", "runtimes"]),
     (["requirements-mediapipe.txt"], ["mediapipe"]),
     (["requirements.txt", "requirements-lint.txt", "requirements-notebook.txt"], ["notebook"]),
-    (["requirements-docs.txt"], ["docs"]),
+    (["requirements-docs.txt"], ["", "docs"]),
 ]
 
 

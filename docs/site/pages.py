@@ -3,9 +3,12 @@
 import pathlib
 import re
 
+import click
 import nbformat
 from mkdocs.structure.files import File, Files
 from nbconvert import MarkdownExporter
+
+from keras_liteseg.commands import SUMMARIES, liteseg
 
 ROOT = pathlib.Path(__file__).parents[2]
 # What the pages are made of, and what they link to.
@@ -21,8 +24,10 @@ PATTERNS = (
     "benchmarks/README.md",
     "results/README.md",
     "configs/**/*.yaml",
+    "examples/*/*.*",
 )
 ITEM = re.compile(r"(?:-|\d+\.) ")
+CODE = re.compile(r"`[^`]+`")
 
 
 def on_files(files, config):
@@ -52,11 +57,25 @@ def _notebook(path, config):
     ]
 
 
-def on_page_markdown(markdown, **arguments):
-    """Return a page with its lists written for Python-Markdown; the pages are written for GitHub's.
+def on_page_markdown(markdown, page, **arguments):
+    """Return a page as the site is to have it."""
+    if page.file.src_uri == "docs/commands.md":
+        markdown += "\n\n" + "\n\n".join(map(_help, SUMMARIES))
+    return _for_python_markdown(markdown)
 
-    Python-Markdown wants what belongs to an item indented by four spaces, whatever the width of the item's marker, and
-    an empty line before an item that follows a paragraph of another.
+
+def _help(name):
+    """Return the section of a command with its help text."""
+    command = liteseg.get_command(click.Context(liteseg), name)
+    context = click.Context(command, info_name=f"liteseg {name}", terminal_width=100, max_content_width=100)
+    return f"## liteseg {name}\n\n```text\n{command.get_help(context)}\n```"
+
+
+def _for_python_markdown(markdown):
+    """Return a page, which is written for GitHub's Markdown, as Python-Markdown reads it.
+
+    Python-Markdown wants what belongs to an item of a list indented by four spaces, whatever the width of the item's
+    marker, an empty line before an item that follows a paragraph of another, and bars in a table's code as they are.
     """
     lines, missing, paragraphs = [], 0, False
     for line in markdown.splitlines():
@@ -68,5 +87,7 @@ def on_page_markdown(markdown, **arguments):
             missing, paragraphs = 0, False
         elif missing and not line:
             paragraphs = True
+        if line.startswith("|"):
+            line = CODE.sub(lambda code: code[0].replace("\\|", "|"), line)
         lines.append(" " * missing + line if line.startswith(" ") else line)
     return "\n".join(lines)
