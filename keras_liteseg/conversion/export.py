@@ -54,7 +54,6 @@ def export(
 
         >>> from keras_liteseg import ExportOptions, export
         >>> export("lps_net_tiny", "tiny.tflite", ExportOptions(output_type="classes_uint8"), input_size=(64, 128))
-        >>> export("lps_net_tiny", "tiny.onnx", ExportOptions(format="onnx"), input_size=(64, 128))
 
     Args:
         model: registered name or `.keras` file.
