@@ -77,13 +77,15 @@ def measure(predictor, dataset, reference=None, progress=True):
         progress: whether to show a progress bar on a terminal.
 
     Raises:
-        UserError: the predictor or the data set is of another kind, or the data set is empty or has another number of
-            classes.
+        UserError: the predictor, the reference or the data set is of another kind, the data set is empty or has another
+            number of classes, or a list of label maps another length.
     """
     for name, each in (("predictor", predictor), ("reference", reference)):
         if not hasattr(each, "labels") and not (name == "reference" and isinstance(each, list | None)):
             raise UserError(f"The {name} is {each!r}; load one with keras_liteseg.load_predictor.")
     require_same_classes(predictor.metadata, dataset)
+    if isinstance(reference, list) and len(reference) != len(dataset):
+        raise UserError(f"The reference has {len(reference)} label maps for {len(dataset)} samples; give one for each.")
     for index in tqdm(range(len(dataset)), "evaluating", disable=None if progress else True, file=sys.stderr):
         image, truth = dataset.image(index), dataset.mask(index)
         labels = predictor.labels(image)

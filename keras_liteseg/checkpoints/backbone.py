@@ -7,6 +7,7 @@ import keras
 
 from keras_liteseg.checkpoints.assign import assign_backbone, canonical_entries, wanted_entries
 from keras_liteseg.checkpoints.files import read_weights
+from keras_liteseg.choices import require_path
 from keras_liteseg.errors import UserError
 from keras_liteseg.networks.layers import BN_EPSILON
 from keras_liteseg.networks.registry import IMAGENET_MEAN, IMAGENET_STD
@@ -38,6 +39,7 @@ def load_backbone(model, source):
     prefix = backbone_prefix(model)
     if prefix is None:
         raise UserError(f"'{model.name}' has no backbone that is trained alone; load weights of the whole network.")
+    require_path("file of backbone weights", source)
     if source == "imagenet" or str(source).endswith(".h5"):
         if prefix != "mobile_features_":
             raise UserError(

@@ -62,7 +62,17 @@ class CommaList(click.ParamType):
         return values
 
 
-FILE, FOLDER = click.Path(), click.Path(file_okay=False)  # neither is opened, but shells complete both
+class Path(click.Path):
+    """A path, which is not opened, but shells complete it. An empty one, such as of a shell variable that is not set,
+    would mean the folder that the command runs in."""
+
+    def convert(self, value, param, ctx):
+        if value == "":
+            self.fail("it is empty; give a path.", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+FILE, FOLDER = Path(), Path(file_okay=False)
 
 
 def combined(*decorators):

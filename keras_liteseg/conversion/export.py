@@ -9,6 +9,7 @@ import tempfile
 import keras
 import numpy as np
 
+from keras_liteseg.choices import require_path
 from keras_liteseg.conversion.card import Origin, write_card
 from keras_liteseg.conversion.converter_process import convert_apart
 from keras_liteseg.conversion.onnx_export import export_onnx, require_packages
@@ -79,6 +80,7 @@ def export(
         raise UserError(
             f"The reference {reference} is compared on a data set; give a validation data set too (--data)."
         )
+    require_path("output", output)
     output = pathlib.Path(output)
     if output.suffix != options.format.suffix:
         raise UserError(

@@ -5,6 +5,7 @@ import zipfile
 
 import keras
 
+import keras_liteseg.networks  # noqa: F401  Keras reads the files of layers that it knows: those of our networks
 from keras_liteseg.errors import UserError
 from keras_liteseg.files import AnyPath, atomic_path
 from keras_liteseg.metadata import Metadata
@@ -23,8 +24,11 @@ def save_model(model: keras.Model, path: AnyPath, metadata: Metadata) -> None:
         True
 
     Raises:
-        UserError: the file cannot be written, its name does not end in .keras, or `metadata` is no `Metadata`.
+        UserError: the file cannot be written, its name does not end in .keras, `model` is no Keras model, or `metadata`
+            is no `Metadata`.
     """
+    if not isinstance(model, keras.Model):
+        raise UserError(f"The model is {model!r}; give a Keras model, such as create_model makes.")
     if not str(path).endswith(".keras"):
         raise UserError(f"The model file {path} must end in .keras, which Keras goes by.")
     if not isinstance(metadata, Metadata):

@@ -17,10 +17,12 @@ from keras_liteseg.models.archive import save_model
 from keras_liteseg.models.network import load_network
 from keras_liteseg.networks.registry import check_input_shape
 from keras_liteseg.quantization.calibration import quantized_layers
+from keras_liteseg.quantization.config import QuantizationConfig
 from keras_liteseg.quantization.options import CalibrationOptions
 from keras_liteseg.quantization.post_training import quantize
 from keras_liteseg.quantization.quantization_aware_model import quantization_aware_twin
 from keras_liteseg.quantization.simulate import set_rounded_weights, simulate_int8
+from keras_liteseg.training.arguments import require_arguments
 from keras_liteseg.training.callbacks import fit_verbosity
 from keras_liteseg.training.devices import log_devices
 from keras_liteseg.training.distribute import choose_strategy, hosts
@@ -56,8 +58,9 @@ def train_quantization_aware(config, train_data, val_data, output_dir, init_from
         Path of `qat.keras`.
 
     Raises:
-        UserError: an option does not fit, or a file cannot be read or written.
+        UserError: an argument or an option does not fit, or a file cannot be read or written.
     """
+    require_arguments(QuantizationConfig, config, train_data, val_data, output_dir, resume)
     check_input_shape(config.model, (*config.crop_size, 3))
     folder = pathlib.Path(output_dir)
     if hosts() > 1:

@@ -12,9 +12,11 @@ from keras_liteseg.models.archive import save_model
 from keras_liteseg.models.weights import initialize_from
 from keras_liteseg.networks import model_spec
 from keras_liteseg.networks.registry import check_input_shape
+from keras_liteseg.training.arguments import require_arguments
 from keras_liteseg.training.batch_norm_statistics import AverageStatistics, measure_statistics
 from keras_liteseg.training.build import build
 from keras_liteseg.training.callbacks import Journal, LastState, Validation, fit_verbosity, tensorboard
+from keras_liteseg.training.config import TrainingConfig
 from keras_liteseg.training.data_loader import evaluation_batches, training_batches
 from keras_liteseg.training.devices import log_devices
 from keras_liteseg.training.distribute import (
@@ -58,8 +60,9 @@ def train(config, train_data, val_data, output_dir, init_from=None, resume=False
         Path of `best.keras`.
 
     Raises:
-        UserError: an option does not fit, a file cannot be read or written, or the loss became NaN.
+        UserError: an argument or an option does not fit, a file cannot be read or written, or the loss became NaN.
     """
+    require_arguments(TrainingConfig, config, train_data, val_data, output_dir, resume)
     # The training model takes any size, so a wrong one would show only in the middle of `fit`.
     check_input_shape(config.model, (*config.crop_size, 3), aux_heads=True)
     check_input_shape(config.model, (*config.eval_size, 3))

@@ -77,6 +77,16 @@ def test_every_option_has_a_help_text_with_a_full_stop(name):
 
 
 @pytest.mark.parametrize("name", SUMMARIES)
+def test_no_path_may_be_empty(name, capsys):
+    """As where a shell variable that is not set stands: the command would write into the folder that it runs in."""
+    for parameter in command(name).params:
+        if isinstance(parameter.type, click.Path):
+            given = [""] if isinstance(parameter, click.Argument) else [parameter.opts[0], ""]
+            assert main([name, *given]) == 2
+            assert "it is empty; give a path." in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", SUMMARIES)
 def test_unknown_option_is_wrong_usage(name, capsys):
     assert main([name, "--no_such_option"]) == 2
     printed, errors = capsys.readouterr()
