@@ -39,16 +39,34 @@ def main(config, data, data_dir, output_dir, override, resume, init_from, quanti
 
 def read_training(config, data, data_dir, override, quantization_aware):
     """Return (config, training data, validation data) of the options; every file of --data_dir is checked."""
-    from keras_liteseg.datasets import load_dataset
-    from keras_liteseg.datasets.check import require_valid
     from keras_liteseg.quantization.config import QuantizationConfig
     from keras_liteseg.training.config import TrainingConfig, load_config
 
     overrides = [*override, *([f"data={data}"] if data else [])]
     config = load_config(config, overrides, QuantizationConfig if quantization_aware else TrainingConfig)
-    splits = []
-    for split in ("train", "val"):
-        splits.append(load_dataset(config.data, data_dir, **{"split": split, **config.data_options.get(split, {})}))
-        if data_dir:
-            require_valid(splits[-1], training=split == "train")
-    return config, *splits
+    return config, *load_splits(config, data_dir)
+
+
+def load_splits(config, data_dir):
+    """Return (training data, validation data) of a config, which agree in their classes; every file is checked.
+
+    Args:
+        config: a `TrainingConfig` or a `QuantizationConfig`.
+        data_dir: folder of its data set; None for one that needs none, and no check.
+
+    Raises:
+        UserError: they cannot be read, do not agree, or have problems.
+    """
+    from keras_liteseg.datasets import load_dataset
+    from keras_liteseg.datasets.check import require_valid
+    from keras_liteseg.datasets.remap import require_agreement
+
+    train_data, val_data = (
+        load_dataset(config.data, data_dir, **{"split": split, **config.data_options.get(split, {})})
+        for split in ("train", "val")
+    )
+    require_agreement(train_data, val_data)
+    if data_dir:
+        require_valid(train_data, training=True)
+        require_valid(val_data, training=False)
+    return train_data, val_data
