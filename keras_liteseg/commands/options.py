@@ -161,14 +161,19 @@ def data(required=True, split="val", splits="Split of the data set.", name=None,
         ),
         folder("--data_dir", "Folder of the data set; street_scenes needs none."),
         click.option("--split", type=CommaList(example="train,val") if many else None, default=split, help=splits),
-        click.option(
-            "--option",
-            "data_options",
-            metavar="KEY=VALUE",
-            multiple=True,
-            callback=lambda ctx, param, value: _parsed(value),
-            help="An option of the data set, see docs/datasets.md; may be repeated.",
-        ),
+        data_options(),
+    )
+
+
+def data_options():
+    """Return --option, the options of a data set."""
+    return click.option(
+        "--option",
+        "data_options",
+        metavar="KEY=VALUE",
+        multiple=True,
+        callback=lambda ctx, param, value: _parsed(value),
+        help="An option of the data set, see docs/datasets.md; may be repeated.",
     )
 
 
