@@ -108,4 +108,5 @@ def report(title, written, unlabeled):
     absent = [name for number, name in enumerate(written.names) if not written.pixels.get("train", [1] * 256)[number]]
     if absent:
         lines.append(f"Warning: no picture of train has {', '.join(absent)}; a network cannot learn it.")
+        lines[-1] += f" --ignore {','.join(absent)} leaves it out."
     return "\n".join(line.rstrip() for line in lines)

@@ -28,9 +28,8 @@ def reader(name):
     return importlib.import_module(f"{__name__}.{name}")
 
 
-def recognise(root):
-    """Return the names of the formats that a folder looks like."""
-    source = Source(root)
+def recognise(source):
+    """Return the names of the formats that a `base.Source` looks like."""
     found = [name for name in FORMATS if name != "masks" and reader(name).recognised(source)]
     return found or [name for name in ("masks",) if reader(name).recognised(source)]
 
@@ -54,7 +53,7 @@ def read_export(root, name=None, images=None, classes=None, values=None):
             raise UserError(f"There is no folder {folder}; an archive must be unpacked first.")
     source = Source(root, images, classes, values)
     if name is None:
-        found = recognise(root)
+        found = recognise(source)
         if len(found) != 1:
             told = f"could be {' or '.join(found)}" if found else "looks like no format that is known here"
             raise UserError(f"{root} {told}; say which with --format: {', '.join(FORMATS)}.")

@@ -111,7 +111,7 @@ def _mask(shape, size):
         corners = [tuple(np.min(points, axis=0)), tuple(np.max(points, axis=0))]
         return shapes.pillow(size, lambda draw: draw.rectangle(corners, fill=1, outline=1))
     if kind in ("line", "linestrip"):
-        return shapes.pillow(size, lambda draw: draw.line(points, fill=1, width=10))
+        return shapes.pillow(size, lambda draw: draw.line(points, fill=1, width=10, joint="curve"))
     (x, y), radius = points[0], 5 if kind == "point" else math.dist(*points)
     return shapes.pillow(
         size, lambda draw: draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=1, outline=1)

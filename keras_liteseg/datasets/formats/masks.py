@@ -74,8 +74,9 @@ def _folders(source, path):
 def _key(source, path):
     """Return what picture and mask have in common: the path without folders of either kind and without suffix."""
     parts = source.relative(path).with_suffix("").parts
-    kept = [part for part in parts[:-1] if part.lower() not in _MASK_FOLDERS | _PICTURE_FOLDERS]
-    return "/".join([*(part.removesuffix("annot") for part in kept), parts[-1]])
+    folders = [part.removesuffix("annot") for part in parts[:-1]]  # SegNet's trainannot is the folder of train
+    kept = [part for part in folders if part.lower() not in _MASK_FOLDERS | _PICTURE_FOLDERS]
+    return "/".join([*kept, parts[-1]])
 
 
 def _cut(key, suffix):

@@ -5,6 +5,7 @@
 
 import csv
 import functools
+import re
 
 from keras_liteseg.datasets.base import IGNORE_LABEL
 from keras_liteseg.datasets.formats import rasters
@@ -35,7 +36,9 @@ def read(source):
         picture = source.find(f"{mask.stem}.jpg", (split, "images"))
         samples.append(Sample(f"{split}/{mask.stem}", picture, split_of(split), functools.partial(_draw, mask, table)))
     notes = ["Value 0 ('other') is ignored; 1 is the first class."]
-    return Export(named(row["Name"].strip() for row in rows), samples, notes, drawn=False)
+    names = [row["Name"].strip() for row in rows]
+    short = [re.split("[,;]", name)[0] for name in names]  # of "building, edifice"
+    return Export(named(short if len(set(short)) == len(short) else names), samples, notes, drawn=False)
 
 
 def _draw(path, table, size):

@@ -67,7 +67,7 @@ def runs(counts, size):
         ValueError: the runs do not add up to the size.
     """
     if sum(counts) != size[0] * size[1]:
-        raise ValueError(f"its runs add up to {sum(counts)} pixels and not to {size[0]} x {size[1]}")
+        raise ValueError(f"its runs add up to {sum(counts)} pixels and not to {size[0] * size[1]}")
     return np.repeat(np.arange(len(counts)) % 2 == 1, counts).reshape(size)
 
 
