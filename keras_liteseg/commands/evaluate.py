@@ -112,6 +112,9 @@ def load_multi_scale(model, checkpoint, size, classes, scales, flip):
 
 def show(result):
     """Print an `Evaluation` in percent."""
+    from keras_liteseg.evaluation import absent_note
+
+    note = absent_note(result.absent, len(result.iou))
     rows = dict(result.iou)
     rows["mIoU"] = result.miou
     if result.miou_present != result.miou:
@@ -123,4 +126,5 @@ def show(result):
         rows["equal labels"] = result.agreement
     width = max(map(len, rows))
     for name, value in rows.items():
-        print(f"{name:>{width}}  " + ("absent" if value is None else f"{100 * value:6.2f}"))
+        shown = "absent" if value is None else f"{100 * value:6.2f}"
+        print(f"{name:>{width}}  {shown}{note if name == 'mIoU' else ''}")

@@ -50,5 +50,5 @@ def read_training(config, data, data_dir, override, quantization_aware):
     for split in ("train", "val"):
         splits.append(load_dataset(config.data, data_dir, **{"split": split, **config.data_options.get(split, {})}))
         if data_dir:
-            require_valid(splits[-1])
+            require_valid(splits[-1], training=split == "train")
     return config, *splits

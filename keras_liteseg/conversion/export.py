@@ -16,11 +16,12 @@ from keras_liteseg.conversion.options import ExportOptions, Format, InputType, U
 from keras_liteseg.conversion.upsampling import with_upsampling
 from keras_liteseg.conversion.verify import require_agreement, verify
 from keras_liteseg.errors import UserError
-from keras_liteseg.evaluation import require_dataset, require_same_classes
+from keras_liteseg.evaluation import require_comparable, require_dataset, require_same_classes
 from keras_liteseg.files import atomic_path, require_writable
 from keras_liteseg.graph import fold_batch_norm, native_dilation, paired_pixels, restructure, restructure_at_size
 from keras_liteseg.inference.predictor import calibration_images as _normalized
 from keras_liteseg.metadata import Metadata, Quantization
+from keras_liteseg.models.archive import read_metadata
 from keras_liteseg.models.network import load_network
 from keras_liteseg.quantization.calibration import all_ranges
 from keras_liteseg.quantization.options import CalibrationOptions
@@ -98,6 +99,8 @@ def export(
     for dataset in (validation, calibration.dataset):
         if dataset is not None:
             require_same_classes(metadata, dataset)
+    if str(reference).endswith(".keras"):
+        require_comparable(metadata, read_metadata(reference), f"reference {reference}")
     trained = bool(checkpoint or metadata.data)
     if not trained:
         _log.info(f"{model} has no checkpoint: exporting seeded random weights, good for latency only.")

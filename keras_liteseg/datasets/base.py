@@ -17,11 +17,15 @@ class SegmentationDataset(abc.ABC):
         name: registered name, such as 'cityscapes'.
         split: 'train', 'val' or 'test'.
         classes: a `ClassList`.
+        label_map: {new class: list of old classes} where `remap` made the classes, else None.
+        absent_classes: names of classes that no mask of the split need have, see `check.check_dataset`.
     """
 
     name: str
     split: str
     classes: ClassList
+    label_map: dict[str, list[str]] | None = None
+    absent_classes: tuple[str, ...] = ()
 
     @abc.abstractmethod
     def __len__(self) -> int:

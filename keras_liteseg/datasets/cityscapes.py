@@ -6,7 +6,8 @@ Fine and coarse annotations with the 19 classes of the official pixel-level benc
 import numpy as np
 
 from keras_liteseg.datasets.base import IGNORE_LABEL, ClassList
-from keras_liteseg.datasets.folder import UNKNOWN, FileDataset, require_folder
+from keras_liteseg.datasets.classes_file import UNKNOWN
+from keras_liteseg.datasets.folder import FileDataset, require_folder
 from keras_liteseg.errors import UserError
 
 # Label id, name, colour in the order of the official train ids.

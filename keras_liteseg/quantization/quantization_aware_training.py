@@ -8,6 +8,7 @@ import tensorflow as tf
 import tf_keras
 
 from keras_liteseg.datasets.base import IGNORE_LABEL
+from keras_liteseg.datasets.remap import require_agreement
 from keras_liteseg.datasets.samples import CachedDataset
 from keras_liteseg.errors import UserError
 from keras_liteseg.evaluation import evaluate, require_same_classes
@@ -21,6 +22,7 @@ from keras_liteseg.quantization.options import CalibrationOptions
 from keras_liteseg.quantization.post_training import quantize
 from keras_liteseg.quantization.quantization_aware_model import quantization_aware_twin
 from keras_liteseg.quantization.simulate import set_rounded_weights, simulate_int8
+from keras_liteseg.training import run_folder
 from keras_liteseg.training.callbacks import fit_verbosity
 from keras_liteseg.training.devices import log_devices
 from keras_liteseg.training.distribute import choose_strategy, hosts
@@ -62,6 +64,9 @@ def train_quantization_aware(config, train_data, val_data, output_dir, init_from
     folder = pathlib.Path(output_dir)
     if hosts() > 1:
         raise UserError("Quantization-aware training runs on the GPUs of one host; unset TF_CONFIG.")
+    require_agreement(train_data, val_data)
+    if resume:
+        run_folder.require_same_classes(folder / QAT_FILE, train_data.classes)
     prepare(folder, config, resume, folder / BACKUP_FOLDER)
     keras.utils.set_random_seed(config.seed)
     with choose_strategy().scope():

@@ -5,7 +5,9 @@ import pathlib
 
 import keras
 
+from keras_liteseg.datasets.remap import require_agreement
 from keras_liteseg.datasets.samples import CachedDataset
+from keras_liteseg.evaluation import absent_note
 from keras_liteseg.graph.size import at_size
 from keras_liteseg.metadata import Metadata
 from keras_liteseg.models.archive import save_model
@@ -24,7 +26,16 @@ from keras_liteseg.training.distribute import (
     require_fitting,
     require_same_epoch,
 )
-from keras_liteseg.training.run_folder import BEST_FILE, JOURNAL_FILE, LAST_FILE, LOG_FILE, prepare, trim_log
+from keras_liteseg.training.metrics import absent_classes
+from keras_liteseg.training.run_folder import (
+    BEST_FILE,
+    JOURNAL_FILE,
+    LAST_FILE,
+    LOG_FILE,
+    prepare,
+    require_same_classes,
+    trim_log,
+)
 from keras_liteseg.training.stopping import stop_clearly
 
 _log = logging.getLogger(__name__)
@@ -58,12 +69,16 @@ def train(config, train_data, val_data, output_dir, init_from=None, resume=False
         Path of `best.keras`.
 
     Raises:
-        UserError: an option does not fit, a file cannot be read or written, or the loss became NaN.
+        UserError: an option does not fit, the classes of the data sets or of a training to resume differ, a file cannot
+            be read or written, or the loss became NaN.
     """
     # The training model takes any size, so a wrong one would show only in the middle of `fit`.
     check_input_shape(config.model, (*config.crop_size, 3), aux_heads=True)
     check_input_shape(config.model, (*config.eval_size, 3))
+    require_agreement(train_data, val_data)
     folder = pathlib.Path(output_dir)
+    if resume:
+        require_same_classes(folder / BEST_FILE, train_data.classes)
     prepare(folder, config, resume, folder / LAST_FILE)
     keras.utils.set_random_seed(config.seed)
     steps = config.steps_in_epoch(train_data)
@@ -121,7 +136,8 @@ def train(config, train_data, val_data, output_dir, init_from=None, resume=False
             callbacks=callbacks,
         )
     if is_chief():
-        _log.info("Best validation mIoU %.4f; wrote %s", last.best, folder / BEST_FILE)
+        note = absent_note(absent_classes(inference, val_data.classes), len(val_data.classes))
+        _log.info("Best validation mIoU %.4f%s; wrote %s", last.best, note, folder / BEST_FILE)
     else:
         _log.info("Finished; the chief wrote %s", folder / BEST_FILE)
     return folder / BEST_FILE

@@ -142,6 +142,19 @@ def test_data_set_of_other_classes_is_refused(tmp_path, tiny_file):
         refused("knows 9 classes .* street_scenes has 4", tmp_path, model=tiny_file, **arguments)
 
 
+def test_data_set_and_reference_of_the_same_classes_in_another_order_are_refused(tmp_path, tiny_file, scenes):
+    dataset = load_dataset("street_scenes", split="val", length=1, size=(64, 128))
+    first, second, *names = dataset.classes.names
+    dataset.classes = ClassList((second, first, *names), dataset.classes.colors)
+    message = f"the same classes in another order: class 0 is '{first}' in the first and '{second}' in the second"
+    for arguments in ({"validation": dataset}, {"calibration": CalibrationOptions(dataset)}):
+        refused(f"knows 9 classes .*{message}.*label_map='{{{first}: {first}, ", tmp_path, model=tiny_file, **arguments)
+    network, metadata = load_model(tiny_file)
+    save_model(network, tmp_path / "other.keras", metadata.replace(classes=dataset.classes))
+    other = {"validation": scenes, "reference": tmp_path / "other.keras"}
+    refused(f"knows 9 classes .* and the reference .*other.keras 9 .*{message}", tmp_path, model=tiny_file, **other)
+
+
 def test_output_that_cannot_be_written_is_refused(tmp_path):
     (tmp_path / "file").touch()
     refused("Cannot write", tmp_path, output=tmp_path / "file" / "a.tflite")
