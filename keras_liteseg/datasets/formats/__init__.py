@@ -34,6 +34,19 @@ def recognise(source):
     return found or [name for name in ("masks",) if reader(name).recognised(source)]
 
 
+def hint(root):
+    """Return a sentence that names the format of an export that is no data set yet, or None where it is not known."""
+    try:
+        found = [name for name in recognise(Source(root)) if name != "masks"]
+    except UserError:
+        return None
+    if not found:
+        return None
+    return (
+        f"{root} looks like {reader(found[0]).TITLE}; turn it into a data set: liteseg import {root} --output_dir DIR"
+    )
+
+
 def read_export(root, name=None, images=None, classes=None, values=None):
     """Return (name of the format, `base.Export`).
 

@@ -3,6 +3,7 @@
 import collections
 import csv
 import dataclasses
+import fnmatch
 import functools
 import json
 import pathlib
@@ -81,8 +82,14 @@ class Source:
 
     def files(self, *patterns):
         """Return the sorted files of the export that match one of the patterns, in any folder of it."""
-        found = {path for pattern in patterns for path in self.root.rglob(pattern)}
-        return sorted(path for path in found if path.is_file() and not path.name.startswith("."))
+        wanted = re.compile("|".join(map(fnmatch.translate, patterns)))
+        return [path for path in self._all if wanted.match(path.name)]
+
+    @functools.cached_property
+    def _all(self):
+        """All files, sorted; walked through once, because there may be very many."""
+        found = (path for path in self.root.rglob("*") if not path.name.startswith("."))
+        return sorted(path for path in found if path.is_file())
 
     @functools.cached_property
     def pictures(self):
@@ -161,7 +168,7 @@ def read_json(path):
     """
     try:
         return json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise Problem(path, f"cannot be read as JSON ({error})", "export it again") from error
 
 

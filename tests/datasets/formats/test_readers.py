@@ -10,6 +10,7 @@ import pytest
 import yaml
 from PIL import Image
 
+from keras_liteseg.datasets import load_dataset
 from keras_liteseg.datasets.base import IGNORE_LABEL
 from keras_liteseg.datasets.formats import FORMATS, read_export, recognise
 from keras_liteseg.datasets.formats.base import UNLABELED, Source, named
@@ -311,7 +312,7 @@ def test_mapillary(export):
 def test_sceneparse_counts_from_one(export):
     root = export(
         {
-            "objectInfo150.txt": "Idx\tRatio\tTrain\tVal\tStuff\tName\n1\t0\t1\t1\t1\twall\n2\t0\t1\t1\t1\tsky, heaven\n",
+            "objectInfo150.txt": "Idx\tRatio\tName\n1\t0\twall\n2\t0\tsky, heaven\n",
             "images/validation/a.jpg": picture(),
             "annotations/validation/a.png": mask([0, 1, 2]),
         }
@@ -505,3 +506,13 @@ def test_what_is_nothing_or_needs_unpacking_is_refused(tmp_path):
     with pytest.raises(UserError, match="did you mean coco"):
         read_export(tmp_path, "cocco")
     assert recognise(Source(tmp_path)) == [] and len(set(FORMATS)) == len(FORMATS)
+
+
+def test_a_folder_that_is_an_export_is_told_by_every_data_set(export):
+    root = export({"annotations/instances_train.json": coco([]), "images/a.jpg": picture()})
+    for name in ("folder", "cityscapes", "camvid", "records"):
+        with pytest.raises(UserError, match="looks like COCO JSON .*; turn it into a data set: liteseg import"):
+            load_dataset(name, root)
+    with pytest.raises(UserError) as error:
+        load_dataset("folder", export({"annotations/instances_train.json": "[]"}))
+    assert str(error.value).endswith("for example with 'classes: [road, car]'.")
