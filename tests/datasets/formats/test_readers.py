@@ -425,6 +425,26 @@ def test_layouts_of_masks(export, picture_at, mask_at):
         read_export(root)
 
 
+def test_parquet(export):
+    parquet = pytest.importorskip("pyarrow.parquet", reason="pip install -r requirements-parquet.txt")
+    import pyarrow
+
+    def stored(image, kind):
+        file = io.BytesIO()
+        image.save(file, kind)
+        return {"bytes": file.getvalue(), "path": None}
+
+    label = Image.fromarray(np.asarray(mask([0, 1, 255])).astype(np.int32))  # as `datasets` stores int64
+    table = pyarrow.table({"image": [stored(picture(), "JPEG")], "label": [stored(label, "TIFF")]})
+    root = export({"id2label.json": {"0": "wall", "1": "sky"}, "data/README.txt": ""})
+    parquet.write_table(table, root / "data" / "validation-00000-of-00001.parquet")
+    names, drawn, split = labels(root, "parquet")
+    assert (names, split) == (["wall", "sky"], "val") and drawn[0, :3].tolist() == [0, 1, IGNORE_LABEL]
+    (root / "id2label.json").unlink()
+    with pytest.raises(UserError, match="names the classes; give them with --classes"):
+        read_export(root)
+
+
 def png(values, bits):
     """Return a grey PNG of 1, 2 or 4 bits, which Pillow does not write."""
     values = np.asarray(values, np.uint8)
