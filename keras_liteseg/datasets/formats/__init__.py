@@ -14,6 +14,8 @@ FORMATS = """coco coco_panoptic voc cvat_xml labelme ultralytics mapillary scene
 roboflow parquet masks""".split()
 """Names of the readers. 'masks' is what is left where no other recognises an export."""
 
+_NAMELESS = ("voc", "labelme", "label_studio", "parquet", "masks")  # those that may need to be told their classes
+
 
 def reader(name):
     """Return the module that reads a format.
@@ -73,4 +75,6 @@ def read_export(root, name=None, images=None, classes=None, values=None):
         (name,) = found
     elif not reader(name).recognised(source):
         raise UserError(f"{root} is not {reader(name).TITLE}; leave out --format, and it is recognised.")
+    if classes and name not in _NAMELESS:
+        raise UserError(f"The classes of {reader(name).TITLE} are those of the export; leave out --classes.")
     return name, reader(name).read(source)

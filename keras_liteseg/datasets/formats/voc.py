@@ -48,6 +48,8 @@ def read(source):
     labelmap = next(iter(source.files("labelmap.txt")), None)
     notes = []
     if labelmap:
+        if source.classes:
+            raise UserError(f"The classes are those of {labelmap}; leave out --classes.")
         classes = read_class_list(labelmap)
         if not any(is_background(entry["name"]) for entry in classes):
             notes.append(f"{labelmap.name} lists no background; black pixels count as unlabelled.")

@@ -119,6 +119,8 @@ def test_coco_pictures_of_one_name_are_told_apart_by_split(export):
     root = export(files)
     samples = read_export(root)[1].samples
     assert [(sample.split, sample.image.parent.name) for sample in samples] == [("train", "train"), ("val", "val")]
+    with pytest.raises(UserError, match="are those of the export; leave out --classes"):
+        read_export(root, classes=named("ab"))
     (root / "other").mkdir()
     picture().save(root / "a.jpg")
     for split in ("train", "val"):
@@ -203,6 +205,8 @@ def test_cvat_masks_are_in_the_colors_of_labelmap_and_missing_ones_are_empty(exp
     assert (names, split) == (["Car", "background"], None) and drawn[0, [0, 10]].tolist() == [1, 0]
     assert (labels(root, index=1)[1] == UNLABELED).all()
     assert "1 listed pictures have no mask: nothing is labelled in them." in read_export(root)[1].notes
+    with pytest.raises(UserError, match="labelmap.txt; leave out --classes"):
+        read_export(root, classes=named("ab"))
     export({"labelmap.txt": "# label:color_rgb:parts:actions\nCar:61,61,0::\nbackground:0,0,0::\n"})
     with pytest.raises(Problem, match=r"colours that are of no class: \(61, 61, 245\) on 1600 pixels"):
         labels(root)
