@@ -25,8 +25,13 @@ def coco_polygon(points, size):
     rows = (np.minimum(y[steps], y[steps + 1]) + 0.5) / 5 - 0.5
     rows = np.ceil(np.clip(rows, 0, height))
     toggles = (columns * height + rows)[inside].astype(np.int64)
-    flat = np.bincount(toggles, minlength=height * width)[: height * width] & 1
-    return np.bitwise_xor.accumulate(flat.astype(np.uint8)).reshape(width, height).T.astype(bool)
+    flat = np.zeros(height * width, np.uint8)
+    if len(toggles):
+        first, last = toggles.min(), toggles.max() if len(toggles) % 2 == 0 else len(flat)
+        odd = np.bincount(toggles - first)[: last - first] & 1
+        flat[first : first + len(odd)] = np.bitwise_xor.accumulate(odd.astype(np.uint8))
+        flat[first + len(odd) : last] = 1  # after the last of an odd number of toggles
+    return flat.reshape(width, height).T.astype(bool)
 
 
 def _outline(corners):
