@@ -5,6 +5,7 @@ for the background and 255 for what is ignored. CVAT's are in the colours of lab
 annotation is listed and has no mask: it is all background.
 """
 
+import collections
 import functools
 import pathlib
 
@@ -57,15 +58,13 @@ def read(source):
         classes = with_background_first(_classes(source), notes)
         notes.append(f"Value 0 is the background, {IGNORE_LABEL} is ignored.")
     listed = _listed(folder.parent, notes)
+    by_stem = collections.defaultdict(list)
+    for path in source.pictures:
+        if not any(part.startswith("Segmentation") for part in source.relative(path).parts[:-1]):
+            by_stem[path.stem].append(path)
     samples = []
-    for name in sorted(listed.keys() | by_name.keys()) if listed is not None else sorted(by_name):
-        if listed is not None and name not in listed:
-            continue
-        picture = (
-            source.find(name, ("JPEGImages", "images"), stem=True)
-            if _FOLDER in name
-            else _picture(source, name, folder)
-        )
+    for name in sorted(by_name if listed is None else listed):
+        picture = _picture(by_stem, name, folder)
         draw = functools.partial(_draw, by_name.get(name), classes, bool(labelmap))
         samples.append(Sample(name, picture, listed[name] if listed is not None else split_of(name), draw))
     without = sum(sample.name not in by_name for sample in samples)
@@ -109,20 +108,11 @@ def _listed(root, notes):
     return listed
 
 
-def _picture(source, name, folder):
-    found = [
-        path for path in source.pictures if path.stem == pathlib.PurePosixPath(name).name and not _is_mask(path, folder)
-    ]
-    inside = [path for path in found if str(path.with_suffix("")).endswith(name)]
+def _picture(by_stem, name, folder):
+    """Return the picture of a name of the lists, which may have folders, as those of CVAT do."""
+    found = by_stem.get(pathlib.PurePosixPath(name).name, [])
+    inside = [path for path in found if path.with_suffix("").as_posix().endswith(f"/{name}")]
     return (inside or found or [folder.parent / "JPEGImages" / f"{name}.jpg"])[0]
-
-
-def _is_mask(path, folder):
-    return (
-        any(part.startswith("Segmentation") for part in path.relative_to(folder.parent).parts[:-1])
-        if (path.is_relative_to(folder.parent))
-        else False
-    )
 
 
 def _draw(path, classes, in_colors, size):
