@@ -81,9 +81,9 @@ def measure(predictor, dataset, reference=None, progress=True):
         progress: whether to show a progress bar on a terminal.
 
     Raises:
-        UserError: the predictor, the reference or the data set is of another kind, the data set is empty, the classes of
-            data set, predictor and reference are not the same in the same order, or a list of label maps has another
-            length.
+        UserError: the predictor, the reference or the data set is of another kind, the data set is empty, the classes
+            of data set, predictor and reference are not the same in the same order, or a list of label maps has
+            another length.
     """
     for name, each in (("predictor", predictor), ("reference", reference)):
         if not hasattr(each, "labels") and not (name == "reference" and isinstance(each, list | None)):

@@ -35,6 +35,7 @@ COMMANDS = {
         "demo-page": "Serve a page that runs a .tflite file in the browser, live.",
     },
     "Data": {
+        "import": "Turn what an annotation tool has exported into a data set to train on.",
         "check": "Check every file of a data set before hours of training depend on it.",
         "statistics": "Count how often each class of a data set occurs, and derive class weights.",
         "records": "Write a data set as sharded TFRecords.",

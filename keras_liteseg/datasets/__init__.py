@@ -70,7 +70,7 @@ def load_dataset(name, data_dir=None, split="train", label_map=None, absent_clas
         _refuse_unknown(options, name, _FROM_FILES[name])
         if data_dir is None:
             raise UserError(f"The data set '{name}' is read from files; say in which folder they are (data_dir).")
-        dataset = _FROM_FILES[name](data_dir, split, **options)
+        dataset = _from_files(name, data_dir, split, options)
     if label_map is not None:
         dataset = remap(dataset, label_map)
     if absent_classes:
@@ -88,6 +88,19 @@ def _known_classes(dataset, names):
                 f"{nearest(str(name), dataset.classes.names)}?"
             )
     return tuple(names)
+
+
+def _from_files(name, data_dir, split, options):
+    """Return a data set; where its files are not there, say whether the folder is an export of an annotation tool."""
+    try:
+        return _FROM_FILES[name](data_dir, split, **options)
+    except UserError as error:
+        from keras_liteseg.datasets.formats import hint
+
+        told = hint(data_dir) if os.path.isdir(data_dir) else None
+        if told is None:
+            raise
+        raise UserError(f"{error} {told}.") from error
 
 
 def parse_options(texts, what="option", example="annotations=coarse"):

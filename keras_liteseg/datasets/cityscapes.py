@@ -69,7 +69,7 @@ class Cityscapes(FileDataset):
                 f"No image matches {image_root}/*/*{_IMAGE_END}.{{png,jpg}}; give the folder that holds leftImg8bit "
                 f"and {kind}, and a split that is there."
             )
-        kinds = ((f"_{kind}_labelIds.png", _table()), (f"_{kind}_labelTrainIds.png", train_id_table()))
+        kinds = ((f"_{kind}_labelIds.png", label_id_table()), (f"_{kind}_labelTrainIds.png", train_id_table()))
         for mask_end, table in kinds:  # noqa: B007  both are used after the loop
             masks = {(path.parent.name, path.name.removesuffix(mask_end)) for path in mask_root.glob(f"*/*{mask_end}")}
             if masks:
@@ -92,7 +92,7 @@ class Cityscapes(FileDataset):
         return super().sample_id(index).removesuffix(_IMAGE_END)
 
 
-def _table():
+def label_id_table():
     table = np.full(256, UNKNOWN)
     table[:_LABEL_IDS] = IGNORE_LABEL
     table[255] = IGNORE_LABEL  # the official label id -1 (license plate) stored in 8 bits
