@@ -5,6 +5,7 @@ import zipfile
 
 import keras
 
+import keras_liteseg.networks  # noqa: F401  Keras reads the files of layers that it knows: those of our networks
 from keras_liteseg.errors import UserError
 from keras_liteseg.files import AnyPath, atomic_path
 from keras_liteseg.metadata import Metadata

@@ -1,6 +1,8 @@
 """Files that version 0.1.0 wrote, before its modules moved, load and compute what they did."""
 
 import pathlib
+import subprocess
+import sys
 
 import keras
 import numpy as np
@@ -9,6 +11,7 @@ import pytest
 from keras_liteseg.models.archive import load_model
 
 FOLDER = pathlib.Path(__file__).parent / "saved"
+ROOT = FOLDER.parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -33,3 +36,17 @@ def test_every_layer_of_version_0_1_0_loads(expected):
     model = keras.saving.load_model(FOLDER / "every_layer.keras", compile=False)
     outputs = model.predict_on_batch(expected["every_layer_inputs"].astype("float32"))
     np.testing.assert_allclose(outputs, expected["every_layer"], rtol=0, atol=1e-4 * np.abs(outputs).max())
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "print(keras_liteseg.load_model(path)[0].name)",
+        "keras_liteseg.load_model, print(keras.saving.load_model(path, compile=False).name)",
+    ],
+)
+def test_load_model_is_the_first_name_that_a_program_asks_for(program):
+    program = f"import sys, keras, keras_liteseg; path = sys.argv[1]; {program}"
+    command = [sys.executable, "-c", program, FOLDER / "lps_net_tiny.keras"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout == "lps_net_tiny\n", done.stderr
