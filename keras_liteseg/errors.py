@@ -3,6 +3,9 @@
 import difflib
 from collections.abc import Iterable
 
+# Keras lists every object that it could not load.
+_LONGEST_REASON = 1500
+
 
 class UserError(Exception):
     """A mistake in what the user asked for or handed over.
@@ -24,3 +27,9 @@ def nearest(word: str, known: Iterable[str], count: int = 3) -> str:
     """Return `known` words most like `word`, best first, as 'a, b, c' for an error message."""
     matches = difflib.get_close_matches(word, list(known), n=count, cutoff=0.3)
     return ", ".join(matches) or ", ".join(sorted(known))
+
+
+def reason(error: BaseException) -> str:
+    """Return what an exception of a library says, all its lines as one: Keras names layers and shapes in later ones."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= _LONGEST_REASON else text[:_LONGEST_REASON] + " ..."

@@ -8,6 +8,7 @@ from keras_liteseg.checkpoints.array_file import read_npz, read_safetensors, sta
 from keras_liteseg.checkpoints.darknet_file import read_darknet
 from keras_liteseg.checkpoints.paddle_file import read_paddle, read_paddle_tar
 from keras_liteseg.checkpoints.refusal import DAMAGED, Refused
+from keras_liteseg.checkpoints.state_dicts import StateDict, choose
 from keras_liteseg.checkpoints.torch_file import (
     is_torch_pickle,
     read_torch_legacy,
@@ -25,7 +26,7 @@ _READABLE = (
 )
 
 
-def read_weights(path):
+def read_weights(path, averaged=False):
     """Return the named arrays in a weight file.
 
     Nothing in the file is executed. Memory and time stay within a multiple of the file size; compressed files unpack to
@@ -37,16 +38,18 @@ def read_weights(path):
             Paddle: written by `paddle.save` (`.pdparams`), or a `.tar.gz` with one such file;
             NumPy's `.npz`; safetensors; Darknet's `.weights` or `.conv.23` of Darknet19.
             For PyTorch and Paddle it holds a state dict, or a dictionary with the state dict under 'state_dict',
-            'model', 'model_state_dict' or the like.
+            'model', 'model_state_dict' or the like; if there are several, the one with the most tensors is taken.
+        averaged: take the moving average of the weights (EMA), such as that under 'state_dict_ema'. Without it, that is
+            taken only where the file holds no other weights; the log says which were.
 
     Returns:
         A dictionary name -> array, in the order of the file. The arrays have the shape and dtype of the file's, with
         float32 for bfloat16; they may be read-only and share memory. Entries that are no tensors, such as an epoch
-        number, are left out.
+        number or the arguments of a program, are left out.
 
     Raises:
-        UserError: the file cannot be read, is of no known kind, is damaged, holds no named tensors, or asks for
-            anything but tensors and dictionaries; the message names what.
+        UserError: the file cannot be read, is of no known kind, is damaged, holds no named tensors or no averages, or
+            asks for anything but tensors and what training programs save beside them; the message names what.
     """
     path = pathlib.Path(path)
     try:
@@ -56,7 +59,9 @@ def read_weights(path):
     except OSError as error:
         raise UserError(f"Cannot read {path}: {error.strerror or error}. Check its permissions.") from error
     try:
-        arrays = reader(data)
+        found = reader(data)
+        # The other kinds hold named arrays and nothing else.
+        arrays = choose([StateDict("", False, found)] if isinstance(found, dict) else found, averaged)
     except Refused as error:
         raise UserError(f"{path} {error}") from error
     except DAMAGED as error:
@@ -116,7 +121,7 @@ def _read_zip(data):
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         names = archive.namelist()
         if any(map(is_torch_pickle, names)):
-            return read_torch_zip(archive, len(data))
+            return read_torch_zip(archive, data)
         if "model.weights.h5" in names:
             raise Refused("is a model that Keras saved. Give it a name that ends in .keras.")
         if any(name.endswith(".npy") for name in names):

@@ -3,7 +3,7 @@
 A `.pdparams` file is one pickle of a dictionary of NumPy arrays. NumPy's own way of pickling an array is a call of
 `_reconstruct` that makes an empty array and a state that fills it (protocols 2 to 4), or a call of `_frombuffer`
 (protocol 5). Protocol 2 has no bytes, so text is encoded. Paddle writes tensors in nested dictionaries as
-`tuple((name, array))`.
+`tuple((name, array))`, and bfloat16, which NumPy lacks, as uint16; it has no uint16 of its own.
 """
 
 import dataclasses
@@ -13,9 +13,10 @@ import zlib
 
 import numpy as np
 
-from keras_liteseg.checkpoints.element_types import NUMERIC, ElementType
-from keras_liteseg.checkpoints.pickles import checked, checked_sizes, interpret, named_entries
+from keras_liteseg.checkpoints.element_types import BFLOAT16, NUMERIC, ElementType
+from keras_liteseg.checkpoints.pickles import checked, checked_sizes, interpret
 from keras_liteseg.checkpoints.refusal import Refused, needless, quoted
+from keras_liteseg.checkpoints.state_dicts import find
 
 # Bound what a small hostile archive can cost; the official ones unpack to some 50 MB and hold a few files.
 _MAX_UNPACKED = 2 * 2**30
@@ -36,13 +37,16 @@ _NAMES = {
     "__builtin__.tuple": _TUPLE,
 }
 
+_TYPES = NUMERIC | {"u2": BFLOAT16}
+
 # Under this key, protocols 2 and 3 tell into which pieces they cut arrays of more than 1 GiB.
 _CUT_ARRAYS = "UnpackBigParamInfor@@"
 
 
 @dataclasses.dataclass(eq=False)
 class _Dtype:
-    type: ElementType
+    code: str
+    type: ElementType | None
     order: str = "<"
 
 
@@ -52,7 +56,7 @@ class _Array:
 
 
 def read_paddle(data):
-    """Return the named arrays in a `.pdparams` file; see `files.read_weights`."""
+    """Return the `StateDict`s in a `.pdparams` file; see `files.read_weights`."""
     # Calls may repeat, so a small file could ask for many copies of large arrays. Protocol 2 needs two of each array:
     # the encoded text, and the numbers in native byte order.
     budget = 2 * len(data)
@@ -64,10 +68,12 @@ def read_paddle(data):
             raise ValueError("the arrays are larger than the file")
 
     def array(raw, dtype, shape, order):
+        dtype = checked(dtype, _Dtype)
+        if dtype.type is None:
+            raise needless(f"arrays of type {quoted(dtype.code)}")
         if not isinstance(raw, bytes | bytearray):
             raise TypeError("the numbers of an array are no bytes")
         spend(len(raw))
-        dtype = checked(dtype, _Dtype)
         return dtype.type.decode(raw, dtype.order).reshape(checked_sizes(shape), order=order)
 
     def call(callee, arguments):
@@ -80,9 +86,8 @@ def read_paddle(data):
             return _Array(array(raw, dtype, shape, order={"C": "C", "F": "F"}[checked(order, str)]))
         if callee is _DTYPE:
             code, _align, _copy = arguments
-            if checked(code, str) not in NUMERIC:
-                raise needless(f"arrays of type {quoted(code)}")
-            return _Dtype(NUMERIC[code])
+            # Other types are those of numbers beside the weights, which are skipped.
+            return _Dtype(code, _TYPES.get(checked(code, str)))
         if callee is _ENCODE:
             text, encoding = arguments
             if checked(encoding, str) != "latin1":
@@ -98,27 +103,34 @@ def read_paddle(data):
         if isinstance(value, _Array):
             _version, shape, dtype, fortran_order, raw = checked(state, tuple)
             value.values = array(raw, dtype, shape, order="F" if fortran_order else "C")
-        elif isinstance(value, _Dtype):
+        elif isinstance(value, _Dtype) and value.type:
             _version, order, base, names, fields, *_sizes = checked(state, tuple)
             if not (base is names is fields is None):
                 raise needless("arrays of structures")
             value.order = {"<": "<", ">": ">", "|": "<"}[checked(order, str)]
 
-    arrays = {}
-    for name, value in named_entries(interpret(io.BytesIO(data), _NAMES, call, build)):
-        if name == _CUT_ARRAYS:
+    found = []
+    for state, entries in find(interpret(io.BytesIO(data), _NAMES, call, build), _is_array):
+        if any(name == _CUT_ARRAYS for name, _ in entries):
             raise Refused("holds arrays that are cut into pieces. Save it with paddle.save(..., protocol=4).")
-        if isinstance(value, tuple) and len(value) == 2:
-            value = value[1]
-        if isinstance(value, _Array):
-            if value.values is None:
-                raise ValueError("an array without numbers")
-            arrays[name] = value.values
-    return arrays
+        arrays = {name: _unpacked(value).values for name, value in entries if _is_array(value)}
+        if any(values is None for values in arrays.values()):
+            raise ValueError("an array without numbers")
+        found.append(dataclasses.replace(state, entries=arrays))
+    return found
+
+
+def _is_array(value):
+    return isinstance(_unpacked(value), _Array)
+
+
+def _unpacked(value):
+    """Return the array of a pair (name, array), and other values as they are."""
+    return value[1] if isinstance(value, tuple) and len(value) == 2 else value
 
 
 def read_paddle_tar(data):
-    """Return the named arrays in the only `.pdparams` file of a tar archive, which may be gzipped."""
+    """Return the `StateDict`s in the only `.pdparams` file of a tar archive, which may be gzipped."""
     if data.startswith(b"\x1f\x8b"):
         data = _gunzipped(data)
     found = {name: content for name, content in _tar_files(data) if name.endswith(".pdparams")}

@@ -18,8 +18,38 @@ _MAX_DIMENSIONS = 32
 
 _ORDERED_DICT = object()
 
-# Where training programs put the state dict when they save it beside epoch numbers and optimizers.
-_STATE_DICT_NAMES = ("state_dict", "model_state_dict", "model_state", "model", "network", "net", "weights")
+# What a value that no weights need stands for on the stack: it is carried along and never looked at.
+_SKIPPED = object()
+
+# Names of such values, which training programs save beside the weights: settings, results, places, times.
+_SKIPPED_NAMES = {
+    "_codecs.encode",
+    "argparse.Namespace",
+    "types.SimpleNamespace",
+    *(f"collections.{name}" for name in ("Counter", "defaultdict", "deque")),
+    *(f"datetime.{name}" for name in ("date", "datetime", "time", "timedelta", "timezone")),
+    *(
+        f"{module}.{name}"
+        for module in ("builtins", "__builtin__")  # protocol 2 has Python 2's names
+        for name in ("bool", "complex", "dict", "float", "frozenset", "int", "list", "set", "str", "tuple")
+    ),
+    *(
+        f"{module}.{name}"
+        for module in ("pathlib", "pathlib._local")
+        for name in ("Path", "PosixPath", "WindowsPath", "PurePath", "PurePosixPath", "PureWindowsPath")
+    ),
+    *(f"numpy.{core}.multiarray.{name}" for core in ("core", "_core") for name in ("_reconstruct", "scalar")),
+    *(f"numpy.{core}.numeric._frombuffer" for core in ("core", "_core")),
+    *("numpy.dtype", "numpy.ndarray"),
+    *("torch.Size", "torch.device", "torch.torch_version.TorchVersion"),
+    *(
+        f"torch.{name}"
+        for name in ("float64", "float32", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool")
+    ),
+    "lightning.fabric.utilities.data.AttributeDict",
+    "lightning_fabric.utilities.data.AttributeDict",
+    "pytorch_lightning.utilities.parsing.AttributeDict",
+}
 
 
 @dataclasses.dataclass(eq=False)
@@ -36,7 +66,8 @@ def interpret(stream, names, call, build=None, refer=None):
 
     Args:
         stream: binary stream in memory, at the pickle.
-        names: what each global that the file may ask for, as 'module.name', stands for on the stack.
+        names: what each global that the file may ask for, as 'module.name', stands for on the stack; besides them it
+            may ask for those that training programs save beside weights, which are skipped.
         call: function (callee, arguments) that returns what the call of an entry of `names` stands for; `callee` may
             be any value, `arguments` is a tuple.
         build: function (value, state) for an instruction that sets the state of a value; without it, such instructions
@@ -44,13 +75,14 @@ def interpret(stream, names, call, build=None, refer=None):
         refer: function (identity) that returns what a persistent id stands for; without it, they are refused.
 
     Returns:
-        None, a number, a string, bytes, what `call` and `refer` return, or a tuple, list or `Dictionary` of these.
+        None, a number, a string, bytes, what `call` and `refer` return, an object of its own for what is skipped, or a
+        tuple, list or `Dictionary` of these.
 
     Raises:
         Refused: for any other instruction, or a name that is not in `names`.
         ValueError, LookupError, TypeError: the pickle makes no sense.
     """
-    names = names | {"collections.OrderedDict": _ORDERED_DICT}
+    names = dict.fromkeys(_SKIPPED_NAMES, _SKIPPED) | names | {"collections.OrderedDict": _ORDERED_DICT}
     stack, marks, memo = [], [], {}
 
     def pop_to_mark():
@@ -58,6 +90,12 @@ def interpret(stream, names, call, build=None, refer=None):
         values = stack[start:]
         del stack[start:]
         return values
+
+    def into(kind):
+        """Return the list of the object on top to put values into; for one that is skipped, a list for nothing."""
+        if stack[-1] is _SKIPPED:
+            return []
+        return stack[-1] if kind is list else checked(stack[-1], kind).items
 
     def find(name):
         if name not in names:
@@ -101,20 +139,30 @@ def interpret(stream, names, call, build=None, refer=None):
                 stack.append([])
             case "APPEND":
                 value = stack.pop()
-                checked(stack[-1], list).append(value)
+                checked(into(list), list).append(value)
             case "APPENDS":
                 values = pop_to_mark()
-                checked(stack[-1], list).extend(values)
+                checked(into(list), list).extend(values)
 
             case "EMPTY_DICT":
                 stack.append(Dictionary([]))
             case "SETITEM":
                 value, key = stack.pop(), stack.pop()
-                checked(stack[-1], Dictionary).items.append((key, value))
+                into(Dictionary).append((key, value))
             case "SETITEMS":
                 values = pop_to_mark()
                 pairs = zip(values[::2], values[1::2], strict=True)
-                checked(stack[-1], Dictionary).items.extend(pairs)
+                into(Dictionary).extend(pairs)
+
+            case "EMPTY_SET":
+                stack.append(_SKIPPED)
+            case "ADDITEMS":
+                pop_to_mark()
+                if stack[-1] is not _SKIPPED:
+                    raise ValueError("elements of a set for something else")
+            case "FROZENSET":
+                pop_to_mark()
+                stack.append(_SKIPPED)
 
             case "BINPUT" | "LONG_BINPUT":
                 memo[argument] = stack[-1]
@@ -130,11 +178,19 @@ def interpret(stream, names, call, build=None, refer=None):
                 stack.append(find(f"{checked(module, str)}.{checked(name, str)}"))
             case "REDUCE":
                 arguments, callee = checked(stack.pop(), tuple), stack.pop()
-                empty = callee is _ORDERED_DICT and not arguments
-                stack.append(Dictionary([]) if empty else call(callee, arguments))
+                if callee is _SKIPPED:
+                    stack.append(_SKIPPED)
+                elif callee is _ORDERED_DICT and not arguments:
+                    stack.append(Dictionary([]))
+                else:
+                    stack.append(call(callee, arguments))
+            case "NEWOBJ":
+                checked(stack.pop(), tuple)
+                if stack[-1] is not _SKIPPED:
+                    raise needless("an object of a class")
             case "BUILD":
                 state = stack.pop()
-                if build:
+                if build and stack[-1] is not _SKIPPED:
                     build(stack[-1], state)
             case "BINPERSID" if refer:
                 stack.append(refer(stack.pop()))
@@ -143,17 +199,6 @@ def interpret(stream, names, call, build=None, refer=None):
                 raise needless(quoted(argument.replace(" ", ".", 1)))
             case other:
                 raise needless(f"the pickle instruction '{other}'")
-
-
-def named_entries(saved):
-    """Return the pairs (name, value) of the state dict that is the saved object or lies in it under a usual name."""
-    if not isinstance(saved, Dictionary):
-        return []
-    for name, value in saved.items:
-        if isinstance(name, str) and name in _STATE_DICT_NAMES and isinstance(value, Dictionary):
-            saved = value
-            break
-    return [(name, value) for name, value in saved.items if isinstance(name, str)]
 
 
 def checked(value, kind):

@@ -27,8 +27,9 @@ import zipfile
 import numpy as np
 
 from keras_liteseg.checkpoints.element_types import BFLOAT16, NUMERIC, ElementType
-from keras_liteseg.checkpoints.pickles import checked, checked_sizes, interpret, named_entries
+from keras_liteseg.checkpoints.pickles import checked, checked_sizes, interpret
 from keras_liteseg.checkpoints.refusal import Refused, needless
+from keras_liteseg.checkpoints.state_dicts import find
 
 _MAGIC_NUMBER = 0x1950A86A20F9469CFC6C
 _MAGIC_BYTES = _MAGIC_NUMBER.to_bytes(10, "little")
@@ -80,7 +81,7 @@ def starts_as_torch_legacy(head):
 
 
 def read_torch_legacy(data):
-    """Return the named tensors in a file of PyTorch before 1.6; see `files.read_weights`."""
+    """Return the `StateDict`s in a file of PyTorch before 1.6; see `files.read_weights`."""
     stream, storages = io.BytesIO(data), {}
     magic_number, version, _machine, saved, keys = (_interpret(stream, storages) for _ in range(5))
     if magic_number != _MAGIC_NUMBER or version != _PROTOCOL_VERSION:
@@ -94,8 +95,13 @@ def read_torch_legacy(data):
     return _arrays(saved)
 
 
-def read_torch_zip(archive, file_size):
-    """Return the named tensors in an open zip archive of PyTorch 1.6 or later; see `files.read_weights`."""
+def read_torch_zip(archive, data):
+    """Return the `StateDict`s in a zip archive of PyTorch 1.6 or later; see `files.read_weights`.
+
+    Args:
+        archive: the open archive.
+        data: the bytes that it is open on.
+    """
     members = {info.filename: info for info in archive.infolist()}
     (folder,) = {name.removesuffix("data.pkl") for name in members if name.count("/") == 1 and is_torch_pickle(name)}
     if f"{folder}constants.pkl" in members or any(name.startswith(f"{folder}code/") for name in members):
@@ -104,7 +110,9 @@ def read_torch_zip(archive, file_size):
             "Load it with torch.jit.load and save its state_dict() with torch.save."
         )
     # Members may overlap, so a small archive could hold many large ones.
-    budget = file_size
+    budget = len(data)
+    # PyTorch leaves the checksums out where it is told to (`torch.serialization.set_crc32_options`).
+    checksums = any(info.CRC for info in members.values())
 
     def read(name):
         nonlocal budget
@@ -114,7 +122,7 @@ def read_torch_zip(archive, file_size):
         budget -= info.file_size
         if budget < 0:
             raise ValueError("the members are larger than the archive")
-        return archive.read(info)
+        return archive.read(info) if checksums else _stored(data, info)
 
     order = {b"little": "<", b"big": ">"}[read("byteorder") if f"{folder}byteorder" in members else b"little"]
     storages = {}
@@ -122,6 +130,16 @@ def read_torch_zip(archive, file_size):
     for key, storage in storages.items():
         storage.fill(read(f"data/{key}"), order)
     return _arrays(saved)
+
+
+def _stored(data, info):
+    """Return the bytes of a member that is not compressed, which `zipfile` reads only with the right checksum."""
+    name, extra = struct.unpack_from("<HH", data, info.header_offset + 26)
+    start = info.header_offset + 30 + name + extra
+    content = data[start : start + info.file_size]
+    if len(content) != info.file_size:
+        raise EOFError("a member ends too early")
+    return content
 
 
 def is_torch_pickle(name):
@@ -163,7 +181,14 @@ def _call(callee, arguments):
 
 
 def _arrays(saved):
-    return {name: _array(value) for name, value in named_entries(saved) if isinstance(value, _Tensor)}
+    return [
+        dataclasses.replace(state, entries={name: _array(value) for name, value in entries if _is_tensor(value)})
+        for state, entries in find(saved, _is_tensor)
+    ]
+
+
+def _is_tensor(value):
+    return isinstance(value, _Tensor)
 
 
 def _array(tensor):

@@ -19,7 +19,15 @@ from keras_liteseg.conversion.verify import require_agreement, verify
 from keras_liteseg.errors import UserError
 from keras_liteseg.evaluation import require_comparable, require_dataset, require_same_classes
 from keras_liteseg.files import atomic_path, require_writable
-from keras_liteseg.graph import fold_batch_norm, native_dilation, paired_pixels, restructure, restructure_at_size
+from keras_liteseg.graph import (
+    fold_batch_norm,
+    listed,
+    native_dilation,
+    not_finite,
+    paired_pixels,
+    restructure,
+    restructure_at_size,
+)
 from keras_liteseg.inference.predictor import calibration_images as _normalized
 from keras_liteseg.metadata import Metadata, Quantization
 from keras_liteseg.models.archive import read_metadata
@@ -112,6 +120,7 @@ def export(
     if options.upsampling != Upsampling.FULL:
         metadata = metadata.replace(align_corners=network.get_layer(network.output_names[0]).align_corners)
     prepared = _prepare(target, metadata, calibration, options.float_layers)
+    _require_finite(prepared.model, model)
     described = prepared.metadata.replace(ranges={})
     # The conversion to ONNX turns a float32 file into one of 16 bits, and an int8 file into one that takes floats.
     half = onnx and options.quantization == Quantization.FLOAT16
@@ -159,6 +168,16 @@ def _of_kind(kind, name, value):
     if value is not None and not isinstance(value, kind):
         raise UserError(f"{name} is {value!r}; give a keras_liteseg.{kind.__name__}, or None for its defaults.")
     return kind() if value is None else value
+
+
+def _require_finite(prepared, model):
+    """Refuse what folding makes of finite weights, such as a negative variance: NaN, which a file would hold on."""
+    broken = not_finite(prepared.weights)
+    if broken:
+        raise UserError(
+            f"{model} cannot be exported: for a device its weights would be NaN or infinite in {listed(broken)}. Look "
+            "at the batch normalization there: a variance below 0, or numbers near the limit of float32."
+        )
 
 
 def _settle(network, metadata, calibration):

@@ -6,12 +6,14 @@ is.
 - The same network, copied: `copy_model`; for another image size: `at_size`.
 - For inference: `fold_batch_norm`, which `norms_after_convolutions` tells the pairs of; for LiteRT: `restructure` and
   its parts `restructure_any_size` and `restructure_at_size`, `paired_pixels` for int8, `native_dilation`.
+- What no network computes with: `not_finite` names the variables that hold NaN or infinity, `listed` some of many.
 
 `keras_private` holds all that relies on private attributes of Keras. The room stands on `keras_liteseg.networks` alone.
 """
 
 from keras_liteseg.graph.copies import copy_model
 from keras_liteseg.graph.dilation import native_dilation
+from keras_liteseg.graph.finite import listed, not_finite
 from keras_liteseg.graph.fold import fold_batch_norm, norms_after_convolutions
 from keras_liteseg.graph.restructuring import paired_pixels, restructure, restructure_any_size, restructure_at_size
 from keras_liteseg.graph.size import at_size
@@ -26,8 +28,10 @@ __all__ = [
     "fold_batch_norm",
     "input_tensors",
     "layers_of",
+    "listed",
     "native_dilation",
     "norms_after_convolutions",
+    "not_finite",
     "paired_pixels",
     "restructure",
     "restructure_any_size",

@@ -6,8 +6,9 @@ import zipfile
 import keras
 
 import keras_liteseg.networks  # noqa: F401  Keras reads the files of layers that it knows: those of our networks
-from keras_liteseg.errors import UserError
+from keras_liteseg.errors import UserError, reason
 from keras_liteseg.files import AnyPath, atomic_path
+from keras_liteseg.graph import listed, not_finite
 from keras_liteseg.metadata import Metadata
 
 _MEMBER = "keras_liteseg.json"
@@ -24,8 +25,8 @@ def save_model(model: keras.Model, path: AnyPath, metadata: Metadata) -> None:
         True
 
     Raises:
-        UserError: the file cannot be written, its name does not end in .keras, `model` is no Keras model, or `metadata`
-            is no `Metadata`.
+        UserError: the file cannot be written, its name does not end in .keras, `model` is no Keras model, `metadata` is no
+            `Metadata`, or weights are NaN or infinite.
     """
     if not isinstance(model, keras.Model):
         raise UserError(f"The model is {model!r}; give a Keras model, such as create_model makes.")
@@ -33,6 +34,9 @@ def save_model(model: keras.Model, path: AnyPath, metadata: Metadata) -> None:
         raise UserError(f"The model file {path} must end in .keras, which Keras goes by.")
     if not isinstance(metadata, Metadata):
         raise UserError(f"metadata is {metadata!r}; give a keras_liteseg.Metadata.")
+    broken = not_finite(model.weights)
+    if broken:
+        raise UserError(f"{path} was not written: the model holds NaN or infinity in {listed(broken)}. Train it anew.")
     with atomic_path(path) as temporary:
         model.save(temporary)
         with zipfile.ZipFile(temporary, "a") as archive:
@@ -48,13 +52,21 @@ def load_model(path: AnyPath) -> tuple[keras.Model, Metadata]:
         keras_liteseg.errors.UserError: There is no model file missing.keras. Check the path.
 
     Raises:
-        UserError: there is no such file, it is damaged, or it was not written by this library.
+        UserError: there is no such file, it is damaged, it was not written by this library, or weights in it are NaN
+            or infinite.
     """
     metadata = read_metadata(path)
     try:
-        return keras.saving.load_model(path, compile=False), metadata
+        model = keras.saving.load_model(path, compile=False)
     except Exception as error:  # Keras raises errors of many types for a damaged archive.
-        raise UserError(f"{path} is damaged ({_first_line(error)}); save or copy it again.") from error
+        raise UserError(f"{path} is damaged ({reason(error)}); save or copy it again.") from error
+    broken = not_finite(model.weights)
+    if broken:
+        raise UserError(
+            f"{path} holds NaN or infinity in {listed(broken)}, as a training that diverged leaves it; take weights "
+            "from before that."
+        )
+    return model, metadata
 
 
 def read_metadata(path: AnyPath) -> Metadata:
@@ -77,7 +89,3 @@ def read_metadata(path: AnyPath) -> Metadata:
         ) from error
     except (zipfile.BadZipFile, ValueError, OSError, TypeError) as error:
         raise UserError(f"{path} is no Keras model file or is damaged; save or copy it again.") from error
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

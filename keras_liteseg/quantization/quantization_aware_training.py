@@ -25,7 +25,7 @@ from keras_liteseg.quantization.quantization_aware_model import quantization_awa
 from keras_liteseg.quantization.simulate import set_rounded_weights, simulate_int8
 from keras_liteseg.training import run_folder
 from keras_liteseg.training.arguments import require_arguments
-from keras_liteseg.training.callbacks import fit_verbosity
+from keras_liteseg.training.callbacks import fit_verbosity, require_finite
 from keras_liteseg.training.devices import log_devices
 from keras_liteseg.training.distribute import choose_strategy, hosts
 from keras_liteseg.training.pipeline import training_pipeline
@@ -174,6 +174,8 @@ class _Validation(tf_keras.callbacks.Callback):
         self.reference = [reference.labels(val_data.image(index)) for index in range(len(val_data))]
 
     def on_epoch_end(self, epoch, logs):
+        # The losses in the logs are from before the last step.
+        require_finite(epoch, logs, [*self.model.variables, *self.model.optimizer.variables], "Lower learning_rate")
         for name, variables in self.variables.items():
             self.network.get_layer(name).set_weights([variable.numpy() for variable in variables])
         set_rounded_weights(self.simulated, self.network)

@@ -11,10 +11,34 @@ import keras
 
 from keras_liteseg.errors import UserError
 from keras_liteseg.files import atomic_path, write_json
+from keras_liteseg.graph import listed, not_finite
 from keras_liteseg.provenance import provenance
 from keras_liteseg.training.batch_norm_statistics import statistics
 from keras_liteseg.training.distribute import on_tensorflow
 from keras_liteseg.training.run_folder import TENSORBOARD_FOLDER
+
+_CURE = "Lower learning_rate or lengthen warmup_epochs"
+
+
+def require_finite(epoch, logs, variables, cure):
+    """Stop a training that has diverged, before anything of this epoch is written.
+
+    Args:
+        epoch: number of the epoch, from 0.
+        logs: {name: number} of losses and metrics.
+        variables: weights, and what the optimizer knows, of Keras or tf_keras.
+        cure: what the message advises.
+
+    Raises:
+        UserError: a number or a variable is NaN or infinite; the message names it.
+    """
+    kept = f"in epoch {epoch + 1}. {cure}; the best and the last state before this epoch are kept."
+    for name, value in sorted(logs.items(), key=lambda item: item[0] != "loss"):  # the sum first
+        if not math.isfinite(value):
+            raise UserError(f"The {name} became {value} {kept}")
+    broken = not_finite(variables)
+    if broken:
+        raise UserError(f"The weights became NaN or infinite {kept} They are {listed(broken)}.")
 
 
 @contextlib.contextmanager
@@ -70,17 +94,16 @@ class Validation(keras.callbacks.Callback):
         self.save = save
 
     def on_epoch_end(self, epoch, logs):
-        if not math.isfinite(logs["loss"]):
-            raise UserError(
-                f"The loss became {logs['loss']} in epoch {epoch + 1}. Lower learning_rate or lengthen warmup_epochs; "
-                "the best and the last state before this epoch are kept."
-            )
+        # The loss of an epoch knows nothing of what its last step did to the weights.
+        require_finite(epoch, logs, [*self.model.variables, *self.model.optimizer.variables], _CURE)
         with averaged_weights(self.model, self.measure_statistics):
             values = self.inference.evaluate(self.batches, return_dict=True, verbose=0)
+            validated = {f"val_{name}": value for name, value in values.items()}
+            require_finite(epoch, validated, self.inference.weights, _CURE)
             if values["miou"] > self.state.best or self.keep_epoch == "last":
                 self.save()
             self.state.best = max(self.state.best, values["miou"])
-        logs.update({f"val_{name}": value for name, value in values.items()})
+        logs.update(validated)
         logs["learning_rate"] = float(self.model.optimizer.learning_rate)
 
 
@@ -107,7 +130,7 @@ class LastState(keras.callbacks.Callback):
         """Load the file into a compiled `model` with a built optimizer and return the number of finished epochs.
 
         Raises:
-            UserError: the file is damaged or belongs to another network.
+            UserError: the file is damaged, belongs to another network or holds NaN.
         """
         try:
             with h5py.File(self.path) as file:
@@ -118,6 +141,12 @@ class LastState(keras.callbacks.Callback):
                 f"Cannot resume from {self.path}: it is damaged or was saved by another config. Start into another "
                 "--output_dir."
             ) from error
+        broken = not_finite([*model.variables, *model.optimizer.variables])
+        if broken:
+            raise UserError(
+                f"Cannot resume from {self.path}: a training that diverged left NaN or infinity in {listed(broken)}. "
+                "Start into another --output_dir with a lower learning_rate."
+            )
         return epochs
 
 

@@ -1,7 +1,11 @@
+import argparse
 import gzip
+import importlib.util
 import io
 import pathlib
 import pickle
+import subprocess
+import sys
 import tarfile
 
 import numpy as np
@@ -13,6 +17,7 @@ from keras_liteseg.errors import UserError
 from tests.checkpoints.pickle_code import Built, Call, Global, Raw, instructions, peak_memory, pickled
 
 FILES = pathlib.Path(__file__).parent / "files"
+ROOT = FILES.parents[2]
 
 
 def weights():
@@ -59,6 +64,43 @@ def test_file_written_by_paddle(name):
     }
 
     assert_same(read_weights(FILES / name), expected)
+
+
+@pytest.fixture(scope="module", params=["committed", "written"])
+def folder(request, tmp_path_factory):
+    """The files of `write_paddle_files`: those in the repository, or written anew by Paddle where it is installed."""
+    if request.param == "committed":
+        return FILES
+    if importlib.util.find_spec("paddle") is None:
+        pytest.skip("Paddle is not installed")
+    path = tmp_path_factory.mktemp("paddle")
+    subprocess.run([sys.executable, "-m", "tests.checkpoints.write_paddle_files", path], cwd=ROOT, check=True)
+    return path
+
+
+@pytest.mark.parametrize("name", ["paddle_bfloat16.pdparams", "paddle_bfloat16_nested.pdparams"])
+def test_bfloat16_of_paddle(folder, name):
+    """Paddle pickles it as uint16."""
+    expected = {
+        "weight": np.arange(6, dtype="float32").reshape(3, 2) / 8 - 0.25,
+        "bias": np.array([1, -1], "float32"),
+    }
+
+    assert_same(read_weights(folder / name), expected)
+
+
+@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
+def test_what_programs_save_beside_the_weights_is_skipped(written, protocol):
+    saved = {
+        "best": np.float64(0.5),
+        "name": np.str_("x"),
+        "args": argparse.Namespace(lr=0.1),
+        "path": pathlib.PurePosixPath("a"),
+        "set": {1, 2},
+        "state_dict": weights(),
+    }
+
+    assert_same(read_weights(written(pickle.dumps(saved, protocol))), weights())
 
 
 @pytest.mark.parametrize("spelling", [b"numpy.core", b"numpy._core"])

@@ -1,5 +1,7 @@
+import argparse
 import copyreg
 import io
+import pathlib
 import pickle
 import struct
 
@@ -7,7 +9,7 @@ import numpy as np
 import pytest
 
 from keras_liteseg.checkpoints.files import read_weights
-from keras_liteseg.checkpoints.pickles import Dictionary, interpret, named_entries
+from keras_liteseg.checkpoints.pickles import Dictionary, interpret
 from keras_liteseg.checkpoints.refusal import Refused
 from keras_liteseg.errors import UserError
 from tests.checkpoints.pickle_code import (
@@ -88,13 +90,29 @@ def test_persistent_ids_are_refused_without_a_reader_for_them():
         interpret(io.BytesIO(b"\x80\x02K\x01Q."), {}, refuse)
 
 
-def test_named_entries():
-    inner = Dictionary([("a", 1), (5, 2)])
+def test_what_lies_beside_weights_is_skipped_without_being_made():
+    code = pickle.dumps([1, argparse.Namespace(lr=0.1), pathlib.PurePosixPath("a"), {1, 2}, np.float64(0.5), 2], 4)
 
-    assert named_entries(inner) == [("a", 1)]
-    assert named_entries(Dictionary([("epoch", 3), ("state_dict", inner)])) == [("a", 1)]
-    assert named_entries(Dictionary([("optimizer", inner)])) == [("optimizer", inner)]
-    assert named_entries([inner]) == []
+    first, *skipped, last = interpret(io.BytesIO(code), {}, refuse)
+
+    assert (first, last) == (1, 2)
+    assert len(skipped) == 4 and all(type(value) is object for value in skipped)
+
+
+@pytest.mark.parametrize("name", ["getattr", "eval", "exec", "open", "__import__", "compile", "type", "map", "super"])
+def test_functions_are_not_among_what_is_skipped(name):
+    code = b"\x80\x02" + instructions(Global("builtins", name)) + b"."
+
+    with pytest.raises(Refused, match=f"'builtins.{name}'"):
+        interpret(io.BytesIO(code), {}, refuse)
+
+
+@pytest.mark.parametrize("made", [Global("collections", "OrderedDict"), "text", 5])
+def test_objects_of_other_classes_are_refused(made):
+    code = b"\x80\x02" + instructions(made) + b")\x81."
+
+    with pytest.raises(Refused, match="asks for an object of a class"):
+        interpret(io.BytesIO(code), {}, refuse)
 
 
 # Hostile files.
@@ -200,7 +218,7 @@ def test_number_of_instructions_is_limited():
 def test_hostile_keys_do_no_harm(key):
     code = b"\x80\x02}" + instructions(key) + b"NsX\x01\x00\x00\x00aK\x01s."
 
-    assert named_entries(interpret(io.BytesIO(code), {}, refuse)) == [("a", 1)]
+    assert interpret(io.BytesIO(code), {}, refuse).items[1:] == [("a", 1)]
 
 
 def test_nested_values_do_no_harm(written, file_with):

@@ -1,6 +1,9 @@
+import importlib.util
 import json
 import pathlib
 import pickle
+import subprocess
+import sys
 import zipfile
 import zlib
 
@@ -24,6 +27,7 @@ from tests.checkpoints.pickle_code import (
 
 BASE = np.arange(5, dtype="int64")
 FILES = pathlib.Path(__file__).parent / "files"
+ROOT = FILES.parents[2]
 
 
 @pytest.fixture(params=[encoded, zipped])
@@ -79,6 +83,50 @@ def test_file_written_by_pytorch(kind):
     for name, array in expected.items():
         np.testing.assert_array_equal(tensors[name], array, strict=True)
     assert np.shares_memory(tensors["transposed"], tensors["part"])
+
+
+@pytest.fixture(scope="module", params=["committed", "written"])
+def folder(request, tmp_path_factory):
+    """The files of `write_torch_files`: those in the repository, or written anew by PyTorch where it is installed."""
+    if request.param == "committed":
+        return FILES
+    if importlib.util.find_spec("torch") is None:
+        pytest.skip("PyTorch is not installed")
+    path = tmp_path_factory.mktemp("torch")
+    subprocess.run([sys.executable, "-m", "tests.checkpoints.write_torch_files", path], cwd=ROOT, check=True)
+    return path
+
+
+STATE = {"weight": np.arange(6, dtype="float32").reshape(2, 3) / 8, "bias": np.array([1, -1], "float32")}
+
+
+@pytest.mark.parametrize("kind", ["beside", "beside_legacy", "beside_protocol_4", "averages", "without_crc"])
+def test_what_programs_save_beside_the_weights_is_skipped(folder, kind):
+    tensors = read_weights(folder / f"torch_{kind}.pth")
+
+    assert list(tensors) == list(STATE)
+    for name, array in STATE.items():
+        np.testing.assert_array_equal(tensors[name], array, strict=True)
+
+
+def test_averages(folder):
+    tensors = read_weights(folder / "torch_averages.pth", averaged=True)
+
+    np.testing.assert_array_equal(tensors["weight"], STATE["weight"] + 1)
+
+
+def test_damage_within_a_file_without_checksums(written):
+    data = (FILES / "torch_without_crc.pth").read_bytes()
+    for length in range(0, len(data), 7):
+        with pytest.raises(UserError):
+            read_weights(written(data[:length]))
+
+
+def test_wrong_checksum_is_damage(written):
+    data = (FILES / "torch_beside.pth").read_bytes()
+    start = data.index(STATE["weight"].tobytes())
+    with pytest.raises(UserError, match="damaged"):
+        read_weights(written(data[: start + 4] + b"\x01" + data[start + 5 :]))
 
 
 @pytest.mark.parametrize("dtype", STORAGE_TYPES)

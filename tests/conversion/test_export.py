@@ -200,3 +200,15 @@ def test_interrupted_command_leaves_no_file(kind, tmp_path):
         assert list(tmp_path.iterdir()) == []
     else:
         assert process.returncode == -signal.SIGKILL
+
+
+@pytest.mark.parametrize("quantization", ["none", "int8"])
+def test_weights_that_folding_would_spoil_are_refused_by_name(tiny_file, tmp_path, quantization):
+    network, metadata = load_model(tiny_file)
+    norm = network.get_layer("features_conv1_bn")
+    norm.moving_variance.assign([-1.0] * 4)
+    save_model(network, tiny_file, metadata)
+    calibration = CalibrationOptions(load_dataset("street_scenes", length=2, size=(64, 128)), images=2)
+    with pytest.raises(UserError, match="cannot be exported: .* NaN or infinite in features_conv1_conv/kernel"):
+        export(tiny_file, tmp_path / "a.tflite", ExportOptions(quantization=quantization), calibration)
+    assert not list(tmp_path.iterdir())

@@ -1,3 +1,7 @@
+import io
+import zipfile
+
+import h5py
 import keras
 import numpy as np
 import pytest
@@ -5,6 +9,7 @@ import pytest
 from keras_liteseg.datasets import ClassList
 from keras_liteseg.errors import UserError
 from keras_liteseg.metadata import Metadata
+from keras_liteseg.models import archive
 from keras_liteseg.models.archive import load_model, read_metadata, save_model
 from tests.tiny import tiny
 
@@ -68,3 +73,34 @@ def test_file_that_cannot_be_written(model, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match="Cannot write"):
         save_model(model, tmp_path / "file" / "a.keras", METADATA)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_weights_that_are_not_finite_are_neither_written_nor_loaded(model, path, value, monkeypatch):
+    before = path.read_bytes()
+    variable = model.get_layer("seg_score").kernel
+    variable.assign(np.where(np.arange(3) == 1, value, variable))
+    with pytest.raises(UserError, match="was not written: the model holds NaN or infinity in seg_score/kernel"):
+        save_model(model, path, METADATA)
+    assert path.read_bytes() == before
+
+    with monkeypatch.context() as patch:  # as earlier versions did
+        patch.setattr(archive, "not_finite", lambda variables: [])
+        save_model(model, path, METADATA)
+    with pytest.raises(UserError, match="holds NaN or infinity in seg_score/kernel"):
+        load_model(path)
+
+
+def test_refusal_tells_all_of_the_reason(path):
+    """Keras names the layer and what it lacks in later lines than the first."""
+    with zipfile.ZipFile(path) as file:
+        members = {name: file.read(name) for name in file.namelist()}
+    with h5py.File(io.BytesIO(members["model.weights.h5"]), "r+") as weights:
+        del weights["layers/conv2d_1/vars/1"]
+        weights.flush()
+        members["model.weights.h5"] = weights.id.get_file_image()
+    with zipfile.ZipFile(path, "w") as file:
+        for name, content in members.items():
+            file.writestr(name, content)
+    with pytest.raises(UserError, match="seg_score.*expected 2 variables, but received 1"):
+        load_model(path)

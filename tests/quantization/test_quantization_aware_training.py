@@ -5,6 +5,7 @@ import shutil
 import numpy as np
 import pytest
 import tensorflow as tf
+import tf_keras
 
 from keras_liteseg.conversion.export import export
 from keras_liteseg.conversion.options import ExportOptions
@@ -183,6 +184,34 @@ def test_command_needs_a_trained_network(liteseg, tmp_path):
 def logged(folder):
     with open(folder / "log.csv", newline="") as file:
         return list(csv.DictReader(file))
+
+
+class Spoil(tf_keras.callbacks.Callback):
+    """Puts NaN into a variable after the last step of the second epoch."""
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch = epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        if (self.epoch, batch) == (1, 1):
+            variable = self.model.trainable_variables[0]
+            variable.assign(tf.fill(variable.shape, float("nan")))
+
+
+def test_divergence_in_the_last_step_of_an_epoch_leaves_what_was_good(trained, small_file, data, tmp_path, monkeypatch):
+    fit = tf_keras.Model.fit
+
+    def spoilt(self, *args, callbacks, **options):
+        return fit(self, *args, callbacks=[Spoil(), *callbacks], **options)
+
+    folder = shutil.copytree(trained[0], tmp_path / "run")
+    files = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file() and "events" not in path.name}
+    monkeypatch.setattr(tf_keras.Model, "fit", spoilt)
+    config = load_config(folder / "config.yaml", ["epochs=2"], QuantizationConfig)
+    with pytest.raises(UserError, match="The weights became NaN or infinite in epoch 2. Lower learning_rate"):
+        train_quantization_aware(config, *data, folder, small_file, resume=True)
+    del files[folder / "config.yaml"]
+    assert all(path.read_bytes() == content for path, content in files.items())
 
 
 @pytest.mark.slow

@@ -10,6 +10,7 @@ import sys
 import time
 
 import h5py
+import keras
 import numpy as np
 import pytest
 import yaml
@@ -21,9 +22,11 @@ from keras_liteseg.errors import UserError
 from keras_liteseg.evaluation import evaluate
 from keras_liteseg.inference.load import load_predictor
 from keras_liteseg.metrics import ConfusionMatrix
+from keras_liteseg.training import trainer
 from keras_liteseg.training.config import TrainingConfig, load_config
 from keras_liteseg.training.run_folder import LOG_FILE, read_log
 from keras_liteseg.training.trainer import train
+from tests.tiny import tiny
 from tests.training.noise import SIZES, Noise
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -285,6 +288,79 @@ def test_diverged_training_stops_and_keeps_what_was_good(config, tmp_path):
     assert all(np.isfinite(value).all() for value in model.get_weights())
 
 
+class Spoil(keras.callbacks.Callback):
+    """Puts NaN into a variable after the last step of the second epoch, as a step that diverges does: the loss of that
+    step is of the weights before it."""
+
+    def __init__(self, find):
+        super().__init__()
+        self.find = find
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch = epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        if (self.epoch, batch) == (1, 3):
+            variable = self.find(self.model)
+            variable.assign(np.full(variable.shape, np.nan))
+
+
+def variance(model):
+    return model.get_layer("features_conv1_bn").moving_variance
+
+
+SPOILT = {
+    "kernel": lambda model: model.get_layer("seg_score").kernel,
+    "variance": variance,
+    "auxiliary": lambda model: model.get_layer("aux_seg_score").kernel,
+    "momentum": lambda model: model.optimizer.variables[-1],
+}
+
+
+@pytest.mark.parametrize("keep_epoch", ["best", "last"])
+@pytest.mark.parametrize("what", SPOILT)
+def test_divergence_in_the_last_step_of_an_epoch_leaves_what_was_good(config, tmp_path, monkeypatch, what, keep_epoch):
+    fit = keras.Model.fit
+
+    def spoilt(self, *args, callbacks, **options):
+        return fit(self, *args, callbacks=[Spoil(SPOILT[what]), *callbacks], **options)
+
+    monkeypatch.setattr(keras.Model, "fit", spoilt)
+    with pytest.raises(UserError, match="The weights became NaN or infinite in epoch 2. Lower learning_rate") as error:
+        train(dataclasses.replace(config, keep_epoch=keep_epoch), Noise(), Noise(3), tmp_path)
+    assert what == "momentum" or SPOILT[what](tiny(aux_heads=True)).path in str(error.value)
+    assert len(read_log(tmp_path)) == 1
+    saved = state(tmp_path / "last.weights.h5")
+    assert saved["epochs"] == 1
+    assert all(np.isfinite(value).all() for value in saved.values())
+    model, _ = keras_liteseg.load_model(tmp_path / "best.keras")
+    assert all(np.isfinite(value).all() for value in model.get_weights())
+
+
+def test_validation_loss_that_is_not_finite_stops_before_anything_is_written(config, tmp_path, monkeypatch):
+    evaluate = keras.Model.evaluate
+    monkeypatch.setattr(keras.Model, "evaluate", lambda *args, **o: {**evaluate(*args, **o), "loss": float("inf")})
+    with pytest.raises(UserError, match="The val_loss became inf in epoch 1"):
+        train(config, Noise(), Noise(3), tmp_path)
+    assert not (tmp_path / "best.keras").exists() and not (tmp_path / "last.weights.h5").exists()
+
+
+def test_averaged_weights_that_are_not_finite_are_not_written(config, tmp_path, monkeypatch):
+    """The statistics are measured anew for the averages, after the weights of the training were found sound."""
+    monkeypatch.setattr(trainer, "measure_statistics", lambda model, _: variance(model).assign([np.inf] * 4))
+    with pytest.raises(UserError, match="NaN or infinite in epoch 1.*features_conv1_bn/moving_variance"):
+        train(dataclasses.replace(config, ema_momentum=0.9), Noise(), Noise(3), tmp_path)
+    assert not (tmp_path / "best.keras").exists()
+
+
+def test_state_with_nan_is_not_resumed_from(config, tmp_path):
+    train(dataclasses.replace(config, epochs=1), Noise(), Noise(3), tmp_path)
+    with h5py.File(tmp_path / "last.weights.h5", "a") as file:
+        file["optimizer/vars/2"][...] = np.nan
+    with pytest.raises(UserError, match="Cannot resume from .*NaN or infinity in .*momentum"):
+        train(config, Noise(), Noise(3), tmp_path, resume=True)
+
+
 def test_training_starts_from_a_checkpoint(config, tmp_path, caplog):
     caplog.set_level(logging.INFO)
     best = train(TrainingConfig(**{**vars(config), "epochs": 1}), Noise(), Noise(3), tmp_path / "first")
@@ -309,6 +385,7 @@ strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 from keras_liteseg.networks import registry
 from keras_liteseg.training import trainer
 from keras_liteseg.training.config import TrainingConfig
+from tests.tiny import tiny
 from tests.tiny import tiny
 from tests.training.noise import Noise
 
