@@ -71,8 +71,8 @@ def train(config, train_data, val_data, output_dir, init_from=None, resume=False
         Path of `best.keras`.
 
     Raises:
-        UserError: an argument or an option does not fit, the classes of the data sets or of a training to resume differ,
-            a file cannot be read or written, or the loss became NaN.
+        UserError: an argument or an option does not fit, the classes of the data sets or of a training to resume
+            differ, a file cannot be read or written, or the loss became NaN.
     """
     require_arguments(TrainingConfig, config, train_data, val_data, output_dir, resume)
     # The training model takes any size, so a wrong one would show only in the middle of `fit`.
