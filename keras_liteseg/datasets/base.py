@@ -6,6 +6,7 @@ import pathlib
 import numpy as np
 
 from keras_liteseg.classes import IGNORE_LABEL, ClassList
+from keras_liteseg.errors import UserError
 
 __all__ = ["IGNORE_LABEL", "ClassList", "SegmentationDataset"]
 
@@ -46,3 +47,7 @@ class SegmentationDataset(abc.ABC):
     def files(self, index: int) -> tuple[pathlib.Path, pathlib.Path] | None:
         """Return (image path, mask path) of a sample that is stored as two files of its own, else None."""
         return None
+
+    def left_out(self) -> list[UserError]:
+        """Return the `Problem`s of pictures that lie with the others and are no samples."""
+        return []

@@ -17,9 +17,10 @@ def check_dataset(dataset):
     """Load every sample and return what is wrong as a list of `Problem`, in the order of the samples.
 
     It finds an empty data set, missing and unreadable files, masks whose size differs from that of their image, masks
-    of another kind than the data set has, label values or colours that are neither a class nor ignored, and damaged
-    records. Where it finds none, it looks for what would teach or measure nothing: a split without labelled pixels, in
-    a training split a class without any, in another split no class but one. `dataset.absent_classes` may be absent.
+    of another kind than the data set has, label values or colours that are neither a class nor ignored, damaged
+    records, and pictures beside the others that would not be read. Where it finds none, it looks for what would teach
+    or measure nothing: a split without labelled pixels, in a training split a class without any, in another split no
+    class but one. `dataset.absent_classes` may be absent.
     """
     return examine(dataset)[0]
 
@@ -48,7 +49,7 @@ def examine(dataset, training=None):
     """
     if not len(dataset):
         return [Problem(dataset.name, f"has no samples in its split '{dataset.split}'", "add files to it")], None
-    problems, counts = [], np.zeros(256, np.int64)
+    problems, counts = dataset.left_out(), np.zeros(256, np.int64)
     with concurrent.futures.ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         results = pool.map(lambda index: _examine_sample(dataset, index), range(len(dataset)))
         for found, pixels in tqdm.tqdm(results, f"check {dataset.name} {dataset.split}", len(dataset), disable=None):

@@ -22,11 +22,13 @@ class Labelling:
         classes: a `ClassList`.
         table: int16 (256,): raw mask value to train id, `IGNORE_LABEL` or `UNKNOWN`.
         undeclared: a raw value that is ignored though the file does not say so, or None.
+        colors: colours that the file gives, None for a class without.
     """
 
     classes: ClassList
     table: np.ndarray
     undeclared: int | None
+    colors: tuple
 
 
 def read_classes(path):
@@ -71,7 +73,8 @@ def read_classes(path):
     undeclared = IGNORE_LABEL if declared is None and table[IGNORE_LABEL] == UNKNOWN else None
     if undeclared is not None:
         table[undeclared] = IGNORE_LABEL
-    return Labelling(ClassList(tuple(names), _colors(path, entries)), table, undeclared)
+    given = tuple(entry.get("color") for entry in entries)
+    return Labelling(ClassList(tuple(names), _colors(path, entries)), table, undeclared, given)
 
 
 def _values(path, content, names):

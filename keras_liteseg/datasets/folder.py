@@ -10,6 +10,8 @@ from keras_liteseg.datasets.masks import read_mask, solid, to_labels
 from keras_liteseg.datasets.pictures import IMAGE_SUFFIXES, Problem, open_picture
 from keras_liteseg.errors import UserError
 
+_PICTURE_SUFFIXES = (*IMAGE_SUFFIXES, ".gif", ".jp2", ".pgm", ".ppm", ".tif", ".tiff")
+
 
 class FileDataset(SegmentationDataset):
     """Base of the data sets from files. A bad file is reported when its sample is loaded, not at construction.
@@ -19,12 +21,14 @@ class FileDataset(SegmentationDataset):
         pairs: list of (image path, mask path). A file that is missing keeps the path it should have.
         table: int array (256,): raw mask value to train id, `IGNORE_LABEL` or `UNKNOWN`.
         undeclared: raw value that is ignored, but for borders only, because nobody said so; None for none.
+        colors: colours of the classes that the palettes of masks are compared with; None for a class without.
     """
 
-    def __init__(self, name, split, classes, pairs, table, undeclared=None):
+    def __init__(self, name, split, classes, pairs, table, undeclared=None, colors=()):
         self.name, self.split, self.classes = name, split, classes
         self._pairs = [(pathlib.Path(image), pathlib.Path(mask)) for image, mask in pairs]
         self._table, self._undeclared = np.asarray(table, np.int16), undeclared
+        self._colors = colors
 
     def __len__(self):
         return len(self._pairs)
@@ -56,8 +60,8 @@ class FileDataset(SegmentationDataset):
                 object in the value that counts as ignored though nobody said so.
         """
         image_path, path = self._pairs[index]
-        raw, bits = read_mask(path, f"add it or remove {image_path}")
-        labels = to_labels(path, raw, bits, self._table)
+        mask = read_mask(path, f"add it or remove {image_path}")
+        labels, raw = to_labels(path, mask, self._table, self.classes.names, self._colors), mask.raw
         if self._undeclared is not None and solid(raw == self._undeclared):
             first, last = self.classes.names[0], self.classes.names[-1]
             raise Problem(
@@ -90,8 +94,13 @@ class Folder(FileDataset):
     def __init__(self, data_dir, split="train"):
         root = require_folder(data_dir)
         labelling = read_classes(root / "classes.yaml")
-        pairs = pair_by_stem(root / "images" / split, root / "masks" / split)
-        super().__init__("folder", split, labelling.classes, pairs, labelling.table, labelling.undeclared)
+        self._folders = root / "images" / split, root / "masks" / split
+        pairs = pair_by_stem(*self._folders)
+        found = labelling.table, labelling.undeclared, labelling.colors
+        super().__init__("folder", split, labelling.classes, pairs, *found)
+
+    def left_out(self):
+        return unread_pictures(*self._folders)
 
 
 def require_folder(data_dir):
@@ -118,11 +127,31 @@ def pair_by_stem(image_dir, mask_dir):
     images, masks = _by_stem(image_dir, IMAGE_SUFFIXES), _by_stem(mask_dir, (".png",))
     if not images:
         pattern = f"{image_dir}/*{{{','.join(IMAGE_SUFFIXES)}}}"
-        raise UserError(f"No image matches {pattern}; put the images of the split there or choose another split.")
+        there = "".join(f" {problem}" for problem in unread_pictures(image_dir, mask_dir)[:3])
+        raise UserError(
+            f"No image matches {pattern}; put the images of the split there or choose another split.{there}"
+        )
     return [
         (images.get(stem, image_dir / f"{stem}.png"), masks.get(stem, mask_dir / f"{stem}.png"))
         for stem in sorted(images.keys() | masks.keys())
     ]
+
+
+def unread_pictures(image_dir, mask_dir):
+    """Return a list of `Problem`: which pictures below two folders `pair_by_stem` leaves out, and why."""
+    groups = {}
+    for folder, suffixes in ((image_dir, IMAGE_SUFFIXES), (mask_dir, (".png",))):
+        for path in sorted(folder.rglob("*")):
+            suffix = path.suffix.lower()
+            below, hidden = path.parent != folder, any(part.startswith(".") for part in path.relative_to(folder).parts)
+            if suffix in _PICTURE_SUFFIXES and not hidden and (below or suffix not in suffixes) and path.is_file():
+                groups.setdefault((path.parent, suffix, folder, below, suffixes), []).append(path)
+    problems = []
+    for (parent, suffix, folder, below, suffixes), paths in groups.items():
+        cure = f"move them into {folder} itself" if below else f"save them as {', '.join(suffixes)}"
+        count = f"{len(paths)} picture{'s' if len(paths) > 1 else ''} ({suffix})"
+        problems.append(Problem(parent, f"has {count} that would not be read, such as {paths[0].name}", cure))
+    return problems
 
 
 def _by_stem(folder, suffixes):

@@ -98,6 +98,9 @@ class Remapped(SegmentationDataset):
     def files(self, index):
         return self._dataset.files(index)
 
+    def left_out(self):
+        return self._dataset.left_out()
+
     def sample_id(self, index):
         return self._dataset.sample_id(index)
 

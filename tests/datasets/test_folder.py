@@ -248,7 +248,10 @@ def test_what_an_optimiser_made_of_255_is_read_as_255(root, bits):
 def test_a_file_of_one_bit_with_two_readings_is_refused(root):
     (root / "classes.yaml").write_text("values: {0: background, 1: knife, 255: polyp}")
     write_png(root / "masks/train/a.png", [[0, 1], [1, 0]], 1)
-    with pytest.raises(Problem, match="has 1 bits for each pixel, so that 1 may mean 1 or, made from 8 bits, 255"):
+    with pytest.raises(
+        Problem,
+        match="pixels that are 'knife' by their value 1 and 'polyp' by their grey 255; some program has numbered",
+    ):
         Folder(root).mask(0)
     add(root, "a", [[0, 1], [255, 0]])
     np.testing.assert_array_equal(Folder(root).mask(0), [[0, 1], [2, 0]])
@@ -294,3 +297,47 @@ def test_a_declared_255_and_borders_of_it_are_ignored(root):
     (root / "classes.yaml").write_text(CLASSES + "ignore_label: 255")
     add(root, "a", labels)
     np.testing.assert_array_equal(Folder(root).mask(0), labels)
+
+
+@pytest.mark.parametrize("kind, options", [("JPEG", {"quality": 95}), ("WEBP", {"quality": 80})])
+def test_a_mask_that_is_compressed_as_a_photo_is_refused_whatever_its_name(root, kind, options):
+    Image.fromarray(np.eye(16, dtype=np.uint8)).save(root / "masks/train/a.png", kind, **options)
+    with pytest.raises(Problem, match=r"a\.png is compressed as a photo, which makes classes along the borders"):
+        Folder(root).mask(0)
+
+
+def save_palette(root, labels, colors):
+    add(root, "a", labels)
+    mask = Image.fromarray(np.array(labels, np.uint8), "P")
+    mask.putpalette([channel for color in colors for channel in color])
+    mask.save(root / "masks/train/a.png")
+
+
+COLORS = "classes: [{name: road, color: [9, 0, 0]}, {name: car, color: [0, 9, 0]}, {name: sky, color: [0, 0, 9]}]"
+
+
+def test_a_palette_with_the_colours_of_other_classes_is_refused(root):
+    (root / "classes.yaml").write_text(COLORS)
+    save_palette(root, [[0, 1]], [(9, 0, 0), (0, 0, 9)])
+    message = r"'car' by their value 1 and 'sky' by their colour \(0, 0, 9\) in the palette"
+    with pytest.raises(Problem, match=message):
+        Folder(root).mask(0)
+
+
+@pytest.mark.parametrize("colors", [[(9, 0, 0), (0, 9, 0)], [(0, 0, 9), (5, 5, 6)], [(128, 0, 0), (0, 128, 0)]])
+def test_other_palettes_are_no_more_than_a_look(root, colors):
+    (root / "classes.yaml").write_text(COLORS)
+    save_palette(root, [[0, 1]], colors)
+    np.testing.assert_array_equal(Folder(root).mask(0), [[0, 1]])
+
+
+def test_greys_that_an_optimiser_put_into_a_palette(root):
+    (root / "classes.yaml").write_text("classes: [a, b, c, d]")
+    save_palette(root, [[0, 1]], [(0, 0, 0), (3, 3, 3)])
+    with pytest.raises(Problem, match="'b' by their value 1 and 'd' by their grey 3"):
+        Folder(root).mask(0)
+    save_palette(root, [[0, 1]], [(0, 0, 0), (255, 255, 255)])  # for the eye
+    np.testing.assert_array_equal(Folder(root).mask(0), [[0, 1]])
+    (root / "classes.yaml").write_text("values: {10: a, 255: b}")
+    save_palette(root, [[0, 1]], [(10, 10, 10), (255, 255, 255)])
+    np.testing.assert_array_equal(Folder(root).mask(0), [[0, 1]])
