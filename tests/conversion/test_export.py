@@ -17,7 +17,7 @@ from keras_liteseg.models.archive import load_model, save_model
 from keras_liteseg.tflite.inspect import inspect
 from keras_liteseg.tflite.metadata_buffers import read_metadata
 
-SCRIPT = pathlib.Path(__file__).resolve().parents[2] / "export"
+SCRIPT = pathlib.Path(__file__).resolve().parents[2] / "export_tflite.py"
 
 
 def test_command_without_data_set(liteseg, tmp_path):
