@@ -96,7 +96,8 @@ endef
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || \
 		{ echo "error: Python's venv module is missing; on Debian: apt-get install python3-venv"; exit 1; }
 	$(install)
-	$(@D)/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@# setuptools warns of every editable installation.
+	PYTHONWARNINGS=ignore $(@D)/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
 clean:

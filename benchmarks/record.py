@@ -90,7 +90,7 @@ def record_latency(folder, path, run):
         path: what `liteseg benchmark --output` wrote, a `.json` file.
         run: name of the run.
     """
-    document = _load(path, "results", "edge.benchmark")
+    document = _load(path, "results", "liteseg benchmark")
     found = rows.latency_rows(document, run)
     rows.replace(folder / "latency.csv", found, ["run"])
     rows.replace(folder / "latency_runs.csv", [rows.latency_run_row(document, run)], ["run"])

@@ -58,7 +58,11 @@ def read(path):
         if not rows or not all({"model", "target", "threads", "status"} <= row.keys() for row in rows):
             raise ValueError("it has no rows of the benchmark")
     except OSError as error:
-        raise UserError(f"Cannot read {path}: {error.strerror}. Give a file that edge.benchmark has written.") from None
+        raise UserError(
+            f"Cannot read {path}: {error.strerror}. Give a file that liteseg benchmark has written."
+        ) from None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"{path} is no result of edge.benchmark ({error}); give a file that it has written.") from None
+        raise UserError(
+            f"{path} is no result of liteseg benchmark ({error}); give a file that it has written."
+        ) from None
     return rows

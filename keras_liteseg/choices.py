@@ -1,8 +1,10 @@
 """Options that are refused when they cannot be meant: one of a few words, a whole number, a size."""
 
+import dataclasses
 import enum
 import math
 import numbers
+import os
 import re
 from typing import Any, NoReturn, Self
 
@@ -51,14 +53,13 @@ class Choice(enum.StrEnum):
 
 def require_whole(name: str, value: Any, least: int) -> None:
     """Raise a `UserError` unless the option `name` is a whole number of `least` or more."""
-    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < least:
+    if not _is_whole(value) or value < least:
         raise UserError(f"{name} is {value!r}; it must be a whole number, {least} or more.")
 
 
 def require_number(name: str, value: Any, least: float) -> None:
     """Raise a `UserError` unless the option `name` is a finite number of `least` or more."""
-    real = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    if not real or not math.isfinite(value) or value < least:
+    if not is_finite(value) or value < least:
         raise UserError(f"{name} is {value!r}; it must be a number, {least} or more.")
 
 
@@ -71,5 +72,54 @@ def require_bool(name: str, value: Any) -> None:
 def require_size(name: str, value: Any) -> None:
     """Raise a `UserError` unless the option `name` is (height, width), two positive whole numbers."""
     pair = isinstance(value, tuple | list) and len(value) == 2
-    if not pair or not all(isinstance(each, numbers.Integral) and int(each) > 0 for each in value):
+    if not pair or not all(_is_whole(each) and each > 0 for each in value):
         raise UserError(f"{name} is {value!r}; it must be (height, width) in pixels, for example (512, 1024).")
+
+
+def require_path(name: str, value: Any) -> None:
+    """Raise a `UserError` unless `value`, which is called `name`, is a path that is not empty."""
+    if not isinstance(value, str | os.PathLike) or not os.fspath(value):
+        raise UserError(f"The {name} is {value!r}; give a path.")
+
+
+def require_types(options: Any) -> None:
+    """Raise a `UserError` unless every field of a dataclass has a value of the kind of its default."""
+    for field in dataclasses.fields(options):
+        value = getattr(options, field.name)
+        wanted = wanted_instead(field, value)
+        if wanted:
+            raise UserError(f"{field.name} is {value!r}; it must be {wanted}.")
+
+
+def wanted_instead(field: dataclasses.Field, value: Any) -> str | None:
+    """Return what a field of a dataclass wants in place of `value`, or None where it is of the kind of its default.
+
+    The kinds are bool, whole number (where None is the default: or None), finite number, text, list of numbers, dict.
+    """
+    default = default_of(field)
+    if isinstance(default, bool):
+        return None if isinstance(value, bool) else "true or false"
+    if default is None or isinstance(default, int):
+        return None if _is_whole(value) or value is default is None else "a whole number"
+    if isinstance(default, float):
+        return None if is_finite(value) else "a number"
+    if isinstance(default, tuple):
+        fits = isinstance(value, tuple | list) and all(map(is_finite, value))
+        return None if fits else "a list of numbers" + (f", such as {default}" if default else "")
+    return None if isinstance(value, type(default)) else "text" if isinstance(default, str) else "a table"
+
+
+def default_of(field: dataclasses.Field) -> Any:
+    """Return the default of a field of a dataclass, which has one."""
+    if field.default_factory is not dataclasses.MISSING:
+        return field.default_factory()
+    return field.default
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
+
+
+def is_finite(value: Any) -> bool:
+    """Return whether `value` is a finite number."""
+    return isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value)

@@ -6,7 +6,9 @@ import sys
 import numpy as np
 from tqdm import tqdm
 
+from keras_liteseg.classes import difference, listed
 from keras_liteseg.datasets.base import SegmentationDataset
+from keras_liteseg.datasets.remap import map_to
 from keras_liteseg.errors import UserError
 from keras_liteseg.metrics import ConfusionMatrix
 
@@ -22,6 +24,7 @@ class Evaluation:
         pixel_accuracy, mean_accuracy, frequency_weighted_iou: further accuracies.
         iou: {class name: IoU, None where the class occurs in neither truth nor prediction}.
         agreement: share of pixels, void included, with the same label as the reference predictor's, or None.
+        absent: names of the classes that the truth does not have, of which no number here says anything good.
     """
 
     images: int
@@ -32,6 +35,7 @@ class Evaluation:
     frequency_weighted_iou: float
     iou: dict
     agreement: float | None = None
+    absent: list = dataclasses.field(default_factory=list)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,13 +81,18 @@ def measure(predictor, dataset, reference=None, progress=True):
         progress: whether to show a progress bar on a terminal.
 
     Raises:
-        UserError: the predictor or the data set is of another kind, or the data set is empty or has another number of
-            classes.
+        UserError: the predictor, the reference or the data set is of another kind, the data set is empty, the classes
+            of data set, predictor and reference are not the same in the same order, or a list of label maps has
+            another length.
     """
     for name, each in (("predictor", predictor), ("reference", reference)):
         if not hasattr(each, "labels") and not (name == "reference" and isinstance(each, list | None)):
             raise UserError(f"The {name} is {each!r}; load one with keras_liteseg.load_predictor.")
     require_same_classes(predictor.metadata, dataset)
+    if isinstance(reference, list) and len(reference) != len(dataset):
+        raise UserError(f"The reference has {len(reference)} label maps for {len(dataset)} samples; give one for each.")
+    if hasattr(reference, "metadata"):
+        require_comparable(predictor.metadata, reference.metadata)
     for index in tqdm(range(len(dataset)), "evaluating", disable=None if progress else True, file=sys.stderr):
         image, truth = dataset.image(index), dataset.mask(index)
         labels = predictor.labels(image)
@@ -131,7 +140,21 @@ def summarize(results, classes):
             for name, value in zip(classes.names, confusion.iou())
         },
         agreement=round(sum(result.equal for result in compared) / pixels, 6) if pixels else None,
+        absent=[name for name, pixels in zip(classes.names, confusion.matrix.sum(axis=1)) if not pixels],
     )
+
+
+def absent_note(absent, num_classes):
+    """Return a clause for behind an mIoU: '' where the truth has every class, else which of them it lacks.
+
+    Args:
+        absent: names of classes that no pixel of the truth has.
+        num_classes: number of all classes.
+    """
+    if not absent:
+        return ""
+    names = ", ".join(absent[:4]) + (", ..." if len(absent) > 4 else "")
+    return f" (of {num_classes - len(absent)} of {num_classes} classes; absent from the ground truth: {names})"
 
 
 def worst_images(results, count):
@@ -152,13 +175,26 @@ def require_dataset(dataset):
 
 
 def require_same_classes(metadata, dataset):
-    """Raise a UserError when a network's classes cannot be those of the data set, or the data set is empty or none."""
+    """Raise a UserError when a network's classes, in their order, are not those of the data set, or the data set is
+    empty or none."""
     require_dataset(dataset)
     if not len(dataset):
         raise UserError(f"The data set {dataset.name} has no samples in its split '{dataset.split}'; add some.")
-    if len(metadata.classes) != len(dataset.classes):
+    unlike = difference(metadata.classes, dataset.classes)
+    if unlike:
+        label_map = map_to(dataset, metadata.classes)
+        cure = f", or, if it fits, give the data set the option label_map={label_map!r}" if label_map else ""
         raise UserError(
-            f"The network knows {len(metadata.classes)} classes ({', '.join(metadata.classes.names[:4])}, ...) and "
-            f"{dataset.name} has {len(dataset.classes)} ({', '.join(dataset.classes.names[:4])}, ...); use a network "
-            "that was trained on these classes."
+            f"The network knows {listed(metadata.classes)} and {dataset.name} has {listed(dataset.classes)}; {unlike}. "
+            f"Use a network that was trained on these classes{cure}."
+        )
+
+
+def require_comparable(metadata, reference, name="reference"):
+    """Raise a UserError when another network's `Metadata` has other classes than `metadata`, or another order."""
+    unlike = difference(metadata.classes, reference.classes)
+    if unlike:
+        raise UserError(
+            f"The network knows {listed(metadata.classes)} and the {name} {listed(reference.classes)}, so that their "
+            f"labels cannot be compared; {unlike}. Compare networks of the same classes."
         )

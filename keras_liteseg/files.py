@@ -78,3 +78,10 @@ def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
+
+
+def card_path(output: AnyPath) -> pathlib.Path:
+    """Return the path of an exported file's card: `NAME.json` of `NAME.tflite`, and `NAME.onnx.json` of `NAME.onnx`, so
+    that one network may lie in a folder in both formats."""
+    output = pathlib.Path(output)
+    return output.with_suffix(".onnx.json" if output.suffix == ".onnx" else ".json")

@@ -4,7 +4,7 @@ import dataclasses
 import json
 from typing import Any, Self
 
-from keras_liteseg.choices import Choice
+from keras_liteseg.choices import Choice, is_finite
 from keras_liteseg.classes import ClassList
 from keras_liteseg.errors import UserError
 
@@ -70,11 +70,16 @@ class Metadata:
     def __post_init__(self) -> None:
         if not isinstance(self.classes, ClassList):
             raise UserError(f"classes is {self.classes!r}; give a ClassList, such as the `classes` of a data set.")
+        wanted: dict[str, type] = {"model": str, "data": str, "ranges": dict, "align_corners": bool}
+        for name, of_type in wanted.items():
+            if not isinstance(getattr(self, name), of_type):
+                raise UserError(f"{name} is {getattr(self, name)!r}; it must be of type {of_type.__name__}.")
         for name in ("mean", "std"):
-            if not isinstance(getattr(self, name), tuple | list) or len(getattr(self, name)) != 3:
-                raise UserError(
-                    f"{name} is {getattr(self, name)!r}; it must be three numbers, for red, green and blue."
-                )
+            value: Any = getattr(self, name)
+            if not isinstance(value, tuple | list) or len(value) != 3 or not all(map(is_finite, value)):
+                raise UserError(f"{name} is {value!r}; it must be three numbers, for red, green and blue.")
+        if min(self.std) <= 0:
+            raise UserError(f"std is {self.std!r}; images are divided by it, so every number must be above 0.")
         for kind, word in ((Quantization, self.quantization), (OutputType, self.output_type)):
             if word != "":
                 kind(word)

@@ -11,6 +11,7 @@ PARTS = {
         "h5py": "h5py",
     },
     "onnx": {"onnx": "ONNX", "onnxruntime": "ONNX Runtime", "tf2onnx": "tf2onnx"},
+    "parquet": {"pyarrow": "pyarrow"},
     "jax": {"jax": "JAX"},
     "pytorch": {"torch": "PyTorch"},
 }

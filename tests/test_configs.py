@@ -34,8 +34,8 @@ def opening(path):
 
 @pytest.fixture(scope="module")
 def data_dirs(tmp_path_factory):
-    """Folders of Cityscapes and CamVid with one small frame per split; street scenes need none."""
-    cityscapes, camvid = tmp_path_factory.mktemp("cityscapes"), tmp_path_factory.mktemp("camvid")
+    """Folders of Cityscapes, CamVid and pictures of one's own, one small frame per split; street scenes need none."""
+    cityscapes, camvid, folder = (tmp_path_factory.mktemp(name) for name in ("cityscapes", "camvid", "folder"))
     for split, kinds in {"train": ["Fine", "Coarse"], "val": ["Fine"], "train_extra": ["Coarse"]}.items():
         draw(cityscapes / f"leftImg8bit/{split}/city/city_0_0_leftImg8bit.png", (8, 16, 3))
         for kind in kinds:
@@ -44,7 +44,10 @@ def data_dirs(tmp_path_factory):
         draw(camvid / split / "0.png", (8, 16, 3))
         draw(camvid / f"{split}annot" / "0.png", (8, 16))
         (camvid / f"{split}.txt").write_text(f"{split}/0.png {split}annot/0.png\n")
-    return {"cityscapes": cityscapes, "camvid": camvid, "street_scenes": None}
+        draw(folder / "images" / split / "0.png", (8, 16, 3))
+        draw(folder / "masks" / split / "0.png", (8, 16))
+    (folder / "classes.yaml").write_text("classes: [road, car]\n")
+    return {"cityscapes": cityscapes, "camvid": camvid, "folder": folder, "street_scenes": None}
 
 
 def draw(path, shape):

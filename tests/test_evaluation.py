@@ -1,3 +1,4 @@
+import re
 import types
 
 import numpy as np
@@ -5,7 +6,7 @@ import pytest
 
 from keras_liteseg.datasets import IGNORE_LABEL, ClassList, SegmentationDataset
 from keras_liteseg.errors import UserError
-from keras_liteseg.evaluation import evaluate, measure, total_confusion, worst_images
+from keras_liteseg.evaluation import absent_note, evaluate, measure, total_confusion, worst_images
 
 CLASSES = ClassList(("road", "car", "sky"), ((0, 0, 0), (1, 1, 1), (2, 2, 2)))
 TRUTH = [[[0, 0, 0, 1]], [[0, 1, 1, IGNORE_LABEL]]]
@@ -42,6 +43,9 @@ def test_perfect_labels():
     assert (result.images, result.miou, result.pixel_accuracy, result.agreement) == (2, 1.0, 1.0, None)
     # The one pixel of sky lies in the void.
     assert result.iou == {"road": 1.0, "car": 1.0, "sky": None}
+    assert result.absent == ["sky"]
+    assert absent_note(result.absent, 3) == " (of 2 of 3 classes; absent from the ground truth: sky)"
+    assert absent_note([], 3) == ""
 
 
 def test_known_mistakes():
@@ -49,7 +53,7 @@ def test_known_mistakes():
     # road: 2 of 4 found, nothing besides; car: 3 of 3, and 1 of road; sky: predicted but in no truth.
     assert result.iou == {"road": 0.5, "car": 0.75, "sky": 0.0}
     assert result.miou == pytest.approx((0.5 + 0.75 + 0) / 3, abs=1e-6)
-    assert result.miou_present == 0.625
+    assert result.miou_present == 0.625 and result.absent == ["sky"]
     assert result.pixel_accuracy == pytest.approx(5 / 7, abs=1e-6)
     assert result.mean_accuracy == 0.75
     assert result.frequency_weighted_iou == pytest.approx((4 * 0.5 + 3 * 0.75) / 7, abs=1e-6)
@@ -96,5 +100,25 @@ def test_empty_data_set_is_refused():
 
 def test_other_classes_are_refused():
     classes = ClassList(("a", "b"), ((0, 0, 0), (1, 1, 1)))
-    with pytest.raises(UserError, match=r"knows 2 classes \(a, b, ...\) and hand_made has 3 \(road, car, sky"):
+    with pytest.raises(
+        UserError, match=r"knows 2 classes \(a, b\) and hand_made has 3 classes \(road, car, sky\); class"
+    ):
         evaluate(predictor(TRUTH, classes), Data(TRUTH))
+
+
+def test_the_same_classes_in_another_order_are_refused_with_the_map():
+    swapped = ClassList(("car", "road", "sky"), CLASSES.colors)
+    message = (
+        "the same classes in another order: class 0 is 'car' in the first and 'road' in the second, class 1 is 'road' "
+        "in the first and 'car' in the second. Use a network that was trained on these classes, or, if it fits, give "
+        "the data set the option label_map='{car: car, road: road, sky: sky}'."
+    )
+    with pytest.raises(UserError, match=re.escape(message)):
+        evaluate(predictor(TRUTH, swapped), Data(TRUTH))
+
+
+@pytest.mark.parametrize("names", [("car", "road", "sky"), ("road", "car", "tree"), ("road", "car")])
+def test_a_reference_of_other_classes_is_refused(names):
+    reference = predictor(TRUTH, ClassList(names, CLASSES.colors[: len(names)]))
+    with pytest.raises(UserError, match=rf"and the reference {len(names)} classes .*so that their labels cannot be"):
+        evaluate(predictor(TRUTH), Data(TRUTH), reference)

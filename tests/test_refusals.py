@@ -1,7 +1,9 @@
 """Every public function refuses what it does not know: one sentence that names what came, and no file."""
 
+import dataclasses
 import math
 
+import numpy as np
 import pytest
 
 import keras_liteseg
@@ -10,6 +12,8 @@ from keras_liteseg import (
     CalibrationOptions,
     ExportOptions,
     Metadata,
+    QuantizationConfig,
+    TrainingConfig,
     UserError,
     create_model,
     evaluate,
@@ -23,6 +27,7 @@ from keras_liteseg import (
     lps_net,
     model_spec,
     save_model,
+    train,
 )
 from keras_liteseg.choices import Choice
 from keras_liteseg.conversion.convert import convert
@@ -37,6 +42,7 @@ from keras_liteseg.metadata import OutputType, Quantization
 from keras_liteseg.quantization.calibration import calibrate
 from keras_liteseg.quantization.options import CalibrationMethod
 from keras_liteseg.quantization.post_training import post_training
+from keras_liteseg.quantization.quantization_aware_training import train_quantization_aware
 from tests.tiny import tiny
 
 NAN, INFINITE = math.nan, math.inf
@@ -122,6 +128,8 @@ def test_calibration_options(name, value, said):
         ({"model": "ndnet"}, "There is no model 'ndnet'"),
         ({"model": None}, "There is no model 'None'"),
         ({"output": "a.onnx"}, "must end in .tflite"),
+        ({"output": ""}, "The output is ''; give a path"),
+        ({"output": None}, "The output is None; give a path"),
         ({"checkpoint": "missing.pth"}, "There is no checkpoint file missing.pth"),
     ],
 )
@@ -199,7 +207,7 @@ def test_threads(threads):
     assert refused(load_predictor, "a.tflite", threads=threads).startswith(f"threads is {threads!r}")
 
 
-@pytest.mark.parametrize("scales", [1.0, "1", ["1"], [None], [0], [-1.0], [], None])
+@pytest.mark.parametrize("scales", [1.0, "1", ["1"], [None], [0], [-1.0], [], None, [1.0, NAN]])
 def test_scales_and_flip(scales):
     assert "give positive factors" in refused(load_multi_scale, "lps_net_tiny", input_size=(64, 128), scales=scales)
     assert refused(load_multi_scale, "lps_net_tiny", flip="yes").startswith("flip is 'yes'")
@@ -239,12 +247,14 @@ def test_load_dataset(arguments, said):
         ((None, "scenes"), "The predictor is None"),
         (("predictor", "street_scenes"), "The data set is 'street_scenes'; load one with keras_liteseg.load_dataset"),
         (("predictor", "scenes", "a.tflite"), "The reference is 'a.tflite'"),
+        (("predictor", "scenes", []), "The reference has 0 label maps for"),
     ],
 )
 def test_evaluate(function, arguments, said, scenes):
     predictor = load_predictor("lps_net_tiny", input_size=(64, 128), classes=scenes.classes)
     given = {"predictor": predictor, "scenes": scenes}
-    assert refused(function, *(given.get(each, each) for each in arguments)).startswith(said)
+    given = [given.get(each, each) if isinstance(each, str) else each for each in arguments]
+    assert refused(function, *given).startswith(said)
 
 
 @pytest.mark.parametrize(
@@ -263,6 +273,9 @@ def test_evaluate(function, arguments, said, scenes):
         ({"weights": "imagenet"}, "no published weights 'imagenet'"),
         ({"backbone_weights": "imagenet"}, "has no backbone"),
         ({"name": "ndnet45", "backbone_weights": "missing.pth"}, "missing.pth"),
+        ({"name": "ndnet45", "backbone_weights": 3}, "backbone weights is 3; give a path"),
+        ({"weights": ["camvid"]}, "no published weights '['camvid']'"),
+        ({"name": ["ndnet45"]}, "There is no model '['ndnet45']'"),
         ({"name": "pp_liteseg_t", "fusion": "UAFM_Sp"}, "UAFM_Sp"),
         ({"dropout": 0.1}, "has no option 'dropout'"),
     ],
@@ -313,6 +326,13 @@ def test_files_of_models(tmp_path, metadata):
         ({"classes": ("road", "car")}, "classes is ('road', 'car')"),
         ({"mean": 0.5}, "mean is 0.5"),
         ({"std": (1, 2)}, "std is (1, 2)"),
+        ({"std": (1, 0, 1)}, "std is (1, 0, 1)"),
+        ({"mean": (NAN, 0, 0)}, "mean is (nan, 0, 0)"),
+        ({"mean": ("0", 0, 0)}, "mean is ('0', 0, 0)"),
+        ({"model": None}, "model is None"),
+        ({"data": 3}, "data is 3"),
+        ({"ranges": [1]}, "ranges is [1]"),
+        ({"align_corners": "yes"}, "align_corners is 'yes'"),
     ],
 )
 def test_metadata(changes, said):
@@ -321,10 +341,57 @@ def test_metadata(changes, said):
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("flip", 2), ("hue", 0.7), ("scale_range", (2, 1)), ("scales", (0,)), ("crop_size", (0, 8))]
-)
+    ("name", "value"),
+    [
+        ("flip", 2), ("hue", 0.7), ("scale_range", (2, 1)), ("scales", (0,)), ("crop_size", (0, 8)),
+        ("flip", "often"), ("flip", None), ("flip", NAN), ("flip", True), ("scales", 1.0), ("scales", ("1",)),
+        ("scale_range", None), ("pad_value", 1.5), ("crop_size", "64x128"), ("crop_size", (True, 8)),
+    ],
+)  # fmt: skip
 def test_augmentation(name, value):
     assert refused(Augmentation, **{"crop_size": (8, 8), name: value}).startswith(f"{name} is")
+
+
+WRONG_VALUES = {
+    "text": [None, 3, True, ["best"], b"best"],
+    "number": [None, "", "0.1", True, NAN, INFINITE, [0.1], {}],
+    "whole": ["", "1", 1.5, True, NAN, [1], {}],
+    "bool": [None, "", 0, 1, "true"],
+    "list": [None, "", 1, ["1"], [NAN], [None], {"a": 1}],
+    "table": [None, "", 1, [1], "a"],
+}
+
+
+def kind_of(default):
+    kinds = {str: "text", bool: "bool", int: "whole", type(None): "whole", float: "number", dict: "table"}
+    return kinds.get(type(default), "list")
+
+
+@pytest.mark.parametrize("kind", [TrainingConfig, QuantizationConfig, Augmentation])
+def test_every_key_of_a_config_has_its_type_in_python_too(kind):
+    good = kind()
+    for field in dataclasses.fields(kind):
+        for value in WRONG_VALUES[kind_of(getattr(good, field.name))]:
+            message = refused(kind, **{field.name: value})
+            assert message.startswith((f"{field.name} is ", "calibration_method is ")), message
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("learning_rate", -1), ("weight_decay", -1), ("momentum", 1), ("momentum", -0.1), ("poly_power", -1),
+        ("label_smoothing", 2), ("ohem_threshold", 1.5), ("ohem_min_kept", -1), ("dice_weight", -1),
+        ("lovasz_weight", -1), ("boundary_weight", -1), ("temperature", 0), ("aux_weights", (0.4, -1)), ("seed", -1),
+        ("step_epochs", (-1,)), ("step_rates", (-1,)),
+    ],
+)  # fmt: skip
+def test_ranges_of_a_config(name, value):
+    assert refused(TrainingConfig, **{name: value}).startswith(f"{name} is ")
+
+
+@pytest.mark.parametrize("value", ["", None, 3, b"demo", []])
+def test_load_config_from_no_path(value):
+    assert refused(load_config, value).startswith(f"The config is {value!r}; give a path")
 
 
 def test_load_config(tmp_path):
@@ -333,9 +400,53 @@ def test_load_config(tmp_path):
     assert "learning_rate" in refused(load_config, tmp_path / "a.yaml")
 
 
-def test_train(scenes, tmp_path):
-    config = keras_liteseg.TrainingConfig(model="ndnet")
-    assert "There is no model 'ndnet'" in refused(keras_liteseg.train, config, scenes, scenes, tmp_path / "run")
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"config": TrainingConfig(model="ndnet")}, "There is no model 'ndnet'"),
+        ({"config": "demo"}, "The config is 'demo'; give a keras_liteseg.TrainingConfig"),
+        ({"config": QuantizationConfig()}, "give a keras_liteseg.TrainingConfig"),
+        ({"config": None}, "The config is None"),
+        ({"train_data": "camvid"}, "The data set is 'camvid'; load one with keras_liteseg.load_dataset"),
+        ({"val_data": None}, "The data set is None"),
+        ({"val_data": "one class"}, "give two splits of the same classes"),
+        ({"output_dir": ""}, "The output folder is ''; give a path"),
+        ({"output_dir": None}, "The output folder is None; give a path"),
+        ({"resume": "yes"}, "resume is 'yes'; it must be True or False"),
+    ],
+)
+def test_train(arguments, said, scenes, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    config = TrainingConfig(model="lps_net_tiny", crop_size=(64, 128), eval_size=(64, 128))
+    good = {"config": config, "train_data": scenes, "val_data": scenes, "output_dir": "run"}
+    arguments = {**good, **arguments}
+    if arguments["val_data"] == "one class":
+        arguments["val_data"] = load_dataset("street_scenes", length=2, label_map={"road": "road", "person": "person"})
+    assert said in refused(train, **arguments)
+    if not isinstance(arguments["config"], TrainingConfig) or "ndnet" not in said:
+        arguments["config"] = {TrainingConfig: QuantizationConfig}.get(type(arguments["config"]), dict)()
+        refused(train_quantization_aware, **arguments, init_from=tmp_path / "missing.keras")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        None, "a.png", [[1]], np.zeros((8, 8), np.uint8), np.zeros((8, 8, 4), np.uint8), np.zeros((0, 8, 3), np.uint8),
+        np.zeros((8, 8, 3), np.float32), np.zeros((1, 8, 8, 3), np.uint8),
+    ],
+)  # fmt: skip
+def test_images(image):
+    predictor = load_predictor("lps_net_tiny", input_size=(64, 128))
+    for function in (predictor.labels, predictor.logits):
+        assert refused(function, image).startswith("The image is ")
+
+
+@pytest.mark.parametrize("value", [None, "tiny", 3])
+def test_what_is_no_model(value, tmp_path, metadata):
+    assert refused(keras_liteseg.fold_batch_norm, value).startswith(f"The model is {value!r}")
+    assert refused(save_model, value, tmp_path / "a.keras", metadata).startswith(f"The model is {value!r}")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_names_that_the_package_lacks():

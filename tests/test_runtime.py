@@ -70,7 +70,7 @@ def data(scenes, tmp_path_factory):
         for kind, array in (("images", scenes.image(index)), ("masks", scenes.mask(index))):
             (folder / kind / "val").mkdir(parents=True, exist_ok=True)
             Image.fromarray(array).save(folder / kind / "val" / f"{index}.png")
-    (folder / "classes.yaml").write_text(json.dumps({"classes": list(scenes.classes.names)}))
+    (folder / "classes.yaml").write_text(json.dumps({"classes": list(scenes.classes.names), "ignore_label": 255}))
     return folder
 
 

@@ -20,11 +20,10 @@ PATTERNS = (
     "docs/images/*",
     "docs/site/*.css",
     "edge/README.md",
-    "examples/**/*",
     "benchmarks/README.md",
     "results/README.md",
     "configs/**/*.yaml",
-    "examples/*/*.*",
+    "examples/*/*",
 )
 ITEM = re.compile(r"(?:-|\d+\.) ")
 CODE = re.compile(r"`[^`]+`")
@@ -33,7 +32,8 @@ CODE = re.compile(r"`[^`]+`")
 def on_files(files, config):
     """Return the files of the repository in place of those of `docs_dir`, and what theme and plugins added."""
     added = [file for file in files if file.src_dir != config.docs_dir]
-    names = [path.relative_to(ROOT).as_posix() for pattern in PATTERNS for path in sorted(ROOT.glob(pattern))]
+    paths = [path for pattern in PATTERNS for path in sorted(ROOT.glob(pattern)) if path.is_file()]
+    names = [path.relative_to(ROOT).as_posix() for path in paths]
     pages = [File(name, str(ROOT), config.site_dir, config.use_directory_urls) for name in names]
     notebooks = [each for path in sorted(ROOT.glob("docs/*.ipynb")) for each in _notebook(path, config)]
     return Files([*added, *pages, *notebooks])

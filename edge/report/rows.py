@@ -163,7 +163,7 @@ def load(paths):
         UserError: a file is missing or damaged, or none holds a result.
     """
     if not paths:
-        raise UserError("No file to report on; give at least one that edge.benchmark has written.")
+        raise UserError("No file to report on; give at least one that liteseg benchmark has written.")
     runs, passed_over = [], []
     for path in dict.fromkeys(map(pathlib.Path, paths)):
         try:
@@ -176,7 +176,7 @@ def load(paths):
         runs += _runs(path, rows)
     if not runs:
         given = f"{paths[0]} and {len(paths) - 1} others are" if len(paths) > 1 else f"{paths[0]} is"
-        raise UserError(f"{given} no result of edge.benchmark; give a file that it has written.")
+        raise UserError(f"{given} no result of liteseg benchmark; give a file that it has written.")
     runs.sort(key=lambda run: run.date)  # stable: files of one day stay as they were given
     _place_failed_rows(runs)
     count = sum(len(run.rows) for run in runs)

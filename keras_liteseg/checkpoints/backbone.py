@@ -8,6 +8,7 @@ from keras_liteseg.checkpoints.assign import assign_backbone, wanted_entries
 from keras_liteseg.checkpoints.files import read_weights
 from keras_liteseg.checkpoints.keras_file import assign_layers, is_keras_file, read_layers
 from keras_liteseg.checkpoints.names import canonical_entries, of_the_network, plain_names
+from keras_liteseg.choices import require_path
 from keras_liteseg.errors import UserError, reason
 from keras_liteseg.graph import listed, not_finite
 from keras_liteseg.networks.layers import BN_EPSILON
@@ -34,6 +35,7 @@ def load_backbone(model, source):
     prefix = backbone_prefix(model)
     if prefix is None:
         raise UserError(f"'{model.name}' has no backbone that is trained alone; load weights of the whole network.")
+    require_path("file of backbone weights", source)
     layers = read_layers(source) if is_keras_file(source) else {}
     if any(name.startswith(prefix) for name in layers) or str(source).endswith(".keras"):
         assign_layers(model, layers, source, prefix)

@@ -27,7 +27,7 @@ COMMANDS = {
         "demo": "Run the whole chain on the built-in data.",
     },
     "Files and devices": {
-        "export": "Export a network to a TFLite file and measure on that file what the conversion cost.",
+        "export": "Export a network to a TFLite or ONNX file and measure on that file what the conversion cost.",
         "inspect": "Tell what is inside a TFLite file.",
         "benchmark": "Measure latency, memory, delegation and correctness of .tflite files on devices.",
         "report": "Show results of liteseg benchmark as a table and as one HTML page.",
@@ -35,6 +35,7 @@ COMMANDS = {
         "demo-page": "Serve a page that runs a .tflite file in the browser, live.",
     },
     "Data": {
+        "import": "Turn what an annotation tool has exported into a data set to train on.",
         "check": "Check every file of a data set before hours of training depend on it.",
         "statistics": "Count how often each class of a data set occurs, and derive class weights.",
         "records": "Write a data set as sharded TFRecords.",

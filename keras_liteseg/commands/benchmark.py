@@ -1,7 +1,7 @@
 """Measure latency, memory, delegation and correctness of .tflite files on devices.
 
   liteseg benchmark --model a.tflite,b.tflite --target host:cpu --threads 1,2 --runs 100 --output result.json
-  liteseg benchmark --model a.tflite --target ssh:pi:cpu --threads 4 --profile --output history.jsonl
+  liteseg benchmark --model a.tflite --target ssh://pi@raspberrypi.local --threads 4 --profile --output history.jsonl
 
 edge/README.md says how the numbers are taken, docs/devices_reference.md what each of them means.
 """

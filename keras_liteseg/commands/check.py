@@ -3,7 +3,9 @@
   liteseg check --data cityscapes --data_dir DIR --split train,val
   liteseg check --data cityscapes --data_dir DIR --option annotations=coarse
 
-It prints one line per bad file and ends with exit status 1, or prints how the pixels are spread over the classes.
+It prints one line per bad file and ends with exit status 1, or prints how the pixels are spread over the classes. A
+training split without a single pixel of one of the classes is refused too, unless --option absent_classes=[NAME] says
+that it is meant so.
 """
 
 from keras_liteseg.commands import options
@@ -35,6 +37,7 @@ def shares(dataset, counts):
     labelled = counts.sum() - counts[IGNORE_LABEL]
     lines = [f"{dataset.name} {dataset.split}: {len(dataset)} samples, no problems."]
     for train_id, name in enumerate(dataset.classes.names):
-        lines.append(f"  {name:<20}{counts[train_id] / max(labelled, 1):>8.2%}")
+        share = f"{counts[train_id] / max(labelled, 1):.2%}" if counts[train_id] else "absent"
+        lines.append(f"  {name:<20}{share:>8}")
     lines.append(f"  (ignored: {counts[IGNORE_LABEL] / counts.sum():.2%} of all pixels)")
     return "\n".join(lines)

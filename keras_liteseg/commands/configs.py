@@ -10,6 +10,7 @@ or published by others.
 import click
 
 from keras_liteseg.commands.running import command
+from keras_liteseg.errors import UserError
 
 
 def _names(ctx, param, incomplete):
@@ -24,7 +25,11 @@ def main(name):
     from keras_liteseg.training.config_files import find_config, list_configs, outcome, settings
 
     if name:
-        print(find_config(name).read_text(), end="")
+        path = find_config(name)
+        try:
+            print(path.read_text(), end="")
+        except (OSError, UnicodeDecodeError) as error:
+            raise UserError(f"Cannot read the config {path}: {error}.") from error
         return
     found = {each: settings(each) for each in list_configs()}
     rows = [(each, values["model"], values["data"], outcome(each)) for each, values in found.items()]

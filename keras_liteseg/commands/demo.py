@@ -19,8 +19,8 @@ from keras_liteseg.commands.running import command, start_keras
 REPORT_FILE = "report.html"
 SCENES = 6
 NEXT_STEPS = {
-    "Train on your own pictures": "liteseg train --config demo --data folder --data_dir DIR "
-    "--output_dir runs/mine --override data_options={}",
+    "Train on your own pictures": "liteseg train --config folder --data_dir DIR --init_from camvid "
+    "--output_dir runs/mine",
     "Look at predictions": "liteseg predict --model demo_output/int8_qat.tflite --input FOLDER "
     "--output_dir predictions",
     "Time a file again": "liteseg benchmark --model demo_output/int8_qat.tflite --output latency.json",

@@ -11,6 +11,9 @@ It prints mIoU, IoU per class and pixel accuracy. mIoU is the number of the City
 classes that the ground truth or the prediction has. Where the ground truth lacks some of them, as on few images, the
 mean over the classes of the ground truth is shown too.
 
+The data set has the options that the network was trained with, such as label_map, as far as config.yaml beside a .keras
+file or the card of an exported one has them; --option replaces them.
+
 --report_dir gets result.json (as --output), confusion.png and .csv, images.csv (every image, the worst first) and
 worst/*.jpg: the images of the lowest mIoU over the classes of their own ground truth, beside ground truth, prediction
 and errors.
@@ -54,6 +57,7 @@ def main(
     report_dir,
     worst,
 ):
+    from keras_liteseg.commands.data_options import complete_options
     from keras_liteseg.datasets import load_dataset
     from keras_liteseg.evaluation import measure, summarize
     from keras_liteseg.files import require_writable, write_json
@@ -64,6 +68,7 @@ def main(
     outputs = [pathlib.Path(output)] if output else []
     if report_dir:
         outputs.append(pathlib.Path(report_dir) / "result.json")
+    data_options = complete_options(model, data, split, data_options)
     dataset = load_dataset(data, data_dir, split, **data_options)
     start_keras(model, *([compare_with] if compare_with else []))
     if scales == [1.0] and not flip:
@@ -87,6 +92,7 @@ def main(
                 "quantization": predictor.metadata.quantization or "keras",
                 "data": dataset.name,
                 "split": split,
+                "data_options": data_options,
                 "input_size": list(predictor.size),
                 "scales": scales,
                 "flip": flip,
@@ -112,6 +118,9 @@ def load_multi_scale(model, checkpoint, size, classes, scales, flip):
 
 def show(result):
     """Print an `Evaluation` in percent."""
+    from keras_liteseg.evaluation import absent_note
+
+    note = absent_note(result.absent, len(result.iou))
     rows = dict(result.iou)
     rows["mIoU"] = result.miou
     if result.miou_present != result.miou:
@@ -123,4 +132,5 @@ def show(result):
         rows["equal labels"] = result.agreement
     width = max(map(len, rows))
     for name, value in rows.items():
-        print(f"{name:>{width}}  " + ("absent" if value is None else f"{100 * value:6.2f}"))
+        shown = "absent" if value is None else f"{100 * value:6.2f}"
+        print(f"{name:>{width}}  {shown}{note if name == 'mIoU' else ''}")

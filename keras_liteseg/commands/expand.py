@@ -52,16 +52,13 @@ def main(
     **devices,
 ):
     from edge import targets
-    from keras_liteseg.datasets import load_dataset
+    from keras_liteseg.commands.train import load_splits
     from keras_liteseg.training.config import load_config
 
     targets.check(target)
     name, config = config, load_config(config, override)
     short = load_config(name, [*override, *candidate_override])
-    train_data, val_data = (
-        load_dataset(config.data, data_dir, **{"split": split, **config.data_options.get(split, {})})
-        for split in ("train", "val")
-    )
+    train_data, val_data = load_splits(config, data_dir)
     # What a search must not change when it goes on.
     decisions = {
         "budget_ms": budget_ms,

@@ -10,7 +10,9 @@
 int8 uses the scales of a quantization-aware training where the model has had one, else it is calibrated on the training
 split of --data, or on the built-in street scenes. With --data, the written file runs over the validation split, in
 LiteRT or ONNX Runtime, and must keep the mIoU of the Keras model to --max_drop points; otherwise the command fails and
-no file is left. A registered name without --checkpoint is exported with seeded random weights, for latency work.
+no file is left. The data set has the options that the network was trained with, such as label_map, as far as
+config.yaml beside the .keras file has them; --option replaces them. A registered name without --checkpoint is exported
+with seeded random weights, for latency work.
 """
 
 import click
@@ -81,6 +83,7 @@ def main(
     time_limit,
     output,
 ):
+    from keras_liteseg.commands.data_options import complete_options
     from keras_liteseg.datasets import load_dataset
 
     require_tensorflow("Export")
@@ -97,8 +100,10 @@ def main(
     )
     training = validation = None
     if data:
-        training = load_dataset(data, data_dir, "train", **data_options)
-        validation = load_dataset(data, data_dir, split, **data_options)
+        training, validation = (
+            load_dataset(data, data_dir, each, **complete_options(model, data, each, data_options))
+            for each in ("train", split)
+        )
     calibration = CalibrationOptions(
         dataset=training,
         images=calibration_images,

@@ -62,7 +62,17 @@ class CommaList(click.ParamType):
         return values
 
 
-FILE, FOLDER = click.Path(), click.Path(file_okay=False)  # neither is opened, but shells complete both
+class Path(click.Path):
+    """A path, which is not opened, but shells complete it. An empty one, such as of a shell variable that is not set,
+    would mean the folder that the command runs in."""
+
+    def convert(self, value, param, ctx):
+        if value == "":
+            self.fail("it is empty; give a path.", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+FILE, FOLDER = Path(), Path(file_okay=False)
 
 
 def combined(*decorators):
@@ -151,14 +161,19 @@ def data(required=True, split="val", splits="Split of the data set.", name=None,
         ),
         folder("--data_dir", "Folder of the data set; street_scenes needs none."),
         click.option("--split", type=CommaList(example="train,val") if many else None, default=split, help=splits),
-        click.option(
-            "--option",
-            "data_options",
-            metavar="KEY=VALUE",
-            multiple=True,
-            callback=lambda ctx, param, value: _parsed(value),
-            help="An option of the data set, see docs/datasets.md; may be repeated.",
-        ),
+        data_options(),
+    )
+
+
+def data_options():
+    """Return --option, the options of a data set."""
+    return click.option(
+        "--option",
+        "data_options",
+        metavar="KEY=VALUE",
+        multiple=True,
+        callback=lambda ctx, param, value: _parsed(value),
+        help="An option of the data set, see docs/datasets.md; may be repeated.",
     )
 
 

@@ -1,6 +1,7 @@
 """Train a network from a config, or fine-tune a trained one with quantization in the loop.
 
   liteseg train --config demo --output_dir runs/street
+  liteseg train --config folder --data_dir DIR --init_from camvid --output_dir runs/mine
   liteseg train --config ndnet45_camvid_finetuned --data_dir DIR --output_dir runs/camvid \\
       --init_from ndnet45_cityscapes.pth
   liteseg train --config ndnet45_camvid_finetuned_qat --data_dir DIR --output_dir runs/qat \\
@@ -39,16 +40,44 @@ def main(config, data, data_dir, output_dir, override, resume, init_from, quanti
 
 def read_training(config, data, data_dir, override, quantization_aware):
     """Return (config, training data, validation data) of the options; every file of --data_dir is checked."""
-    from keras_liteseg.datasets import load_dataset
-    from keras_liteseg.datasets.check import require_valid
     from keras_liteseg.quantization.config import QuantizationConfig
     from keras_liteseg.training.config import TrainingConfig, load_config
 
     overrides = [*override, *([f"data={data}"] if data else [])]
     config = load_config(config, overrides, QuantizationConfig if quantization_aware else TrainingConfig)
+    return config, *load_splits(config, data_dir, renamed=bool(data))
+
+
+def load_splits(config, data_dir, renamed=False):
+    """Return (training data, validation data) of a config, which agree in their classes; every file is checked.
+
+    Args:
+        config: a `TrainingConfig` or a `QuantizationConfig`.
+        data_dir: folder of its data set; None for one that needs none, and no check.
+        renamed: whether the data set is another one than the config was written for.
+
+    Raises:
+        UserError: they cannot be read, do not agree, or have problems.
+    """
+    from keras_liteseg.datasets import load_dataset
+    from keras_liteseg.datasets.check import require_valid
+    from keras_liteseg.datasets.remap import require_agreement
+
     splits = []
     for split in ("train", "val"):
-        splits.append(load_dataset(config.data, data_dir, **{"split": split, **config.data_options.get(split, {})}))
-        if data_dir:
-            require_valid(splits[-1])
-    return config, *splits
+        options = config.data_options.get(split, {})
+        try:
+            splits.append(load_dataset(config.data, data_dir, **{"split": split, **options}))
+        except UserError as error:
+            if not (renamed and options):
+                raise
+            raise UserError(
+                f"{error} If the data_options of the config are meant for another data set, leave them out: "
+                "--override 'data_options={}'."
+            ) from None
+    train_data, val_data = splits
+    require_agreement(train_data, val_data)
+    if data_dir:
+        require_valid(train_data, training=True)
+        require_valid(val_data, training=False)
+    return train_data, val_data

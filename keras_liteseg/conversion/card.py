@@ -10,7 +10,7 @@ from keras_liteseg.conversion.onnx_export import versions
 from keras_liteseg.conversion.onnx_file import inspect_onnx
 from keras_liteseg.conversion.options import Format
 from keras_liteseg.errors import UserError
-from keras_liteseg.files import write_json
+from keras_liteseg.files import card_path, write_json
 from keras_liteseg.metadata import Quantization
 from keras_liteseg.models.pretrained import is_pretrained, read_card
 from keras_liteseg.provenance import provenance
@@ -92,13 +92,6 @@ def write_card(path, output, origin, validation=None, verification=None):
     if verification is None:
         card["accuracy_missing"] = _NOT_MEASURED
     write_json(card_path(output), {**card, **header})
-
-
-def card_path(output):
-    """Return the path of a file's card: `NAME.json` of `NAME.tflite`, and `NAME.onnx.json` of `NAME.onnx`, so that one
-    network may lie in a folder in both formats."""
-    output = pathlib.Path(output)
-    return output.with_suffix(".onnx.json" if output.suffix == Format.ONNX.suffix else ".json")
 
 
 def _source(model, checkpoint):

@@ -9,6 +9,7 @@ import tempfile
 import keras
 import numpy as np
 
+from keras_liteseg.choices import require_path
 from keras_liteseg.conversion.card import Origin, write_card
 from keras_liteseg.conversion.converter_process import convert_apart
 from keras_liteseg.conversion.onnx_export import export_onnx, require_packages
@@ -16,7 +17,7 @@ from keras_liteseg.conversion.options import ExportOptions, Format, InputType, U
 from keras_liteseg.conversion.upsampling import with_upsampling
 from keras_liteseg.conversion.verify import require_agreement, verify
 from keras_liteseg.errors import UserError
-from keras_liteseg.evaluation import require_dataset, require_same_classes
+from keras_liteseg.evaluation import require_comparable, require_dataset, require_same_classes
 from keras_liteseg.files import atomic_path, require_writable
 from keras_liteseg.graph import (
     fold_batch_norm,
@@ -29,6 +30,7 @@ from keras_liteseg.graph import (
 )
 from keras_liteseg.inference.predictor import calibration_images as _normalized
 from keras_liteseg.metadata import Metadata, Quantization
+from keras_liteseg.models.archive import read_metadata
 from keras_liteseg.models.network import load_network
 from keras_liteseg.quantization.calibration import all_ranges
 from keras_liteseg.quantization.options import CalibrationOptions
@@ -62,7 +64,6 @@ def export(
 
         >>> from keras_liteseg import ExportOptions, export
         >>> export("lps_net_tiny", "tiny.tflite", ExportOptions(output_type="classes_uint8"), input_size=(64, 128))
-        >>> export("lps_net_tiny", "tiny.onnx", ExportOptions(format="onnx"), input_size=(64, 128))
 
     Args:
         model: registered name or `.keras` file.
@@ -88,6 +89,7 @@ def export(
         raise UserError(
             f"The reference {reference} is compared on a data set; give a validation data set too (--data)."
         )
+    require_path("output", output)
     output = pathlib.Path(output)
     if output.suffix != options.format.suffix:
         raise UserError(
@@ -106,6 +108,8 @@ def export(
     for dataset in (validation, calibration.dataset):
         if dataset is not None:
             require_same_classes(metadata, dataset)
+    if str(reference).endswith(".keras"):
+        require_comparable(metadata, read_metadata(reference), f"reference {reference}")
     trained = bool(checkpoint or metadata.data)
     if not trained:
         _log.info(f"{model} has no checkpoint: exporting seeded random weights, good for latency only.")
@@ -137,8 +141,10 @@ def export(
         report = inspect(tflite)
         problems = report.problems(int8, 1 if gated and not onnx else None, prepared.floating)
         if problems:
+            hint = " Scales so far apart come from training for too few steps; train longer."
             raise UserError(
-                f"The converted network is not fit for a device, so {output} was not written: {' '.join(problems)}"
+                f"The converted network is not fit for a device, so {output} was not written: {' '.join(problems)}."
+                f"{hint if gated and 'scale' in problems[-1] else ''}"
             )
         if onnx:
             export_onnx(tflite, temporary, described, options.input_type, options.time_limit)

@@ -6,7 +6,7 @@ import logging
 import numpy as np
 
 from keras_liteseg.errors import UserError
-from keras_liteseg.evaluation import Evaluation, evaluate
+from keras_liteseg.evaluation import Evaluation, absent_note, evaluate
 from keras_liteseg.graph import Graph, before_last_resize
 from keras_liteseg.inference.keras_predictor import keras_predictor
 from keras_liteseg.inference.load import load_predictor
@@ -104,7 +104,8 @@ def verify(path, network, metadata, dataset, max_drop):
     result = Verification(before, after)
     _log.info(
         f"On {after.images} images of {dataset.name} ({dataset.split}): mIoU {before.miou_present:.4f} in Keras, "
-        f"{after.miou_present:.4f} in the file ({result.drop:+.2f} points lost); pixel accuracy "
+        f"{after.miou_present:.4f} in the file ({result.drop:+.2f} points lost)"
+        f"{absent_note(after.absent, len(after.iou))}; pixel accuracy "
         f"{before.pixel_accuracy:.4f} and {after.pixel_accuracy:.4f}; {100 * after.agreement:.2f} % of the labels "
         "equal."
     )

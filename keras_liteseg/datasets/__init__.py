@@ -29,7 +29,7 @@ def list_datasets():
     return sorted([*_FROM_FILES, "street_scenes"])
 
 
-def load_dataset(name, data_dir=None, split="train", label_map=None, **options):
+def load_dataset(name, data_dir=None, split="train", label_map=None, absent_classes=(), **options):
     """Return the data set `name` as a `SegmentationDataset`.
 
         >>> from keras_liteseg import load_dataset
@@ -42,11 +42,13 @@ def load_dataset(name, data_dir=None, split="train", label_map=None, **options):
         data_dir: root folder of a data set that is read from files; the layout is in the class's docstring.
         split: 'train', 'val' or 'test'; of some data sets also others, see there.
         label_map: {new class: its old classes}, see `remap`; None leaves the classes as they are.
+        absent_classes: names of classes that no mask of the split need have; `check_dataset` takes every other class
+            that a training split does not have for a mistake.
         **options: further arguments of the class, such as `size` of `StreetScenes`.
 
     Raises:
         UserError: an unknown name or option; `data_dir` is missing, superfluous or not laid out as expected; the
-            split has no images; `label_map` is wrong.
+            split has no images; `label_map` or `absent_classes` is wrong.
     """
     if name not in list_datasets():
         raise UserError(
@@ -68,8 +70,37 @@ def load_dataset(name, data_dir=None, split="train", label_map=None, **options):
         _refuse_unknown(options, name, _FROM_FILES[name])
         if data_dir is None:
             raise UserError(f"The data set '{name}' is read from files; say in which folder they are (data_dir).")
-        dataset = _FROM_FILES[name](data_dir, split, **options)
-    return dataset if label_map is None else remap(dataset, label_map)
+        dataset = _from_files(name, data_dir, split, options)
+    if label_map is not None:
+        dataset = remap(dataset, label_map)
+    if absent_classes:
+        dataset.absent_classes = _known_classes(dataset, absent_classes)
+    return dataset
+
+
+def _known_classes(dataset, names):
+    if not isinstance(names, list | tuple):
+        raise UserError(f"absent_classes is {names!r}; write a list of classes, for example [car, bus].")
+    for name in names:
+        if name not in dataset.classes.names:
+            raise UserError(
+                f"absent_classes names '{name}', which is no class of {dataset.name}; did you mean "
+                f"{nearest(str(name), dataset.classes.names)}?"
+            )
+    return tuple(names)
+
+
+def _from_files(name, data_dir, split, options):
+    """Return a data set; where its files are not there, say whether the folder is an export of an annotation tool."""
+    try:
+        return _FROM_FILES[name](data_dir, split, **options)
+    except UserError as error:
+        from keras_liteseg.datasets.formats import hint
+
+        told = hint(data_dir) if os.path.isdir(data_dir) else None
+        if told is None:
+            raise
+        raise UserError(f"{error} {told}.") from error
 
 
 def parse_options(texts, what="option", example="annotations=coarse"):
@@ -96,7 +127,7 @@ def parse_options(texts, what="option", example="annotations=coarse"):
 
 
 def _refuse_unknown(options, name, dataset_class):
-    known = {*inspect.signature(dataset_class).parameters, "label_map"} - {"data_dir", "split"}
+    known = {*inspect.signature(dataset_class).parameters, "label_map", "absent_classes"} - {"data_dir", "split"}
     for option in options:
         if option not in known:
             raise UserError(

@@ -9,7 +9,7 @@ import dataclasses
 import cv2
 import numpy as np
 
-from keras_liteseg.choices import require_size
+from keras_liteseg.choices import require_size, require_types
 from keras_liteseg.datasets.base import IGNORE_LABEL
 from keras_liteseg.errors import UserError
 
@@ -35,7 +35,7 @@ class Augmentation:
         pad_value: value (0 to 255) of the image where the scaled frame is smaller than the crop, and in turned corners.
 
     Raises:
-        UserError: a value outside its range.
+        UserError: a value of another kind than its default, or outside its range.
     """
 
     crop_size: tuple = (256, 512)
@@ -53,6 +53,7 @@ class Augmentation:
 
     def __post_init__(self):
         require_size("crop_size", self.crop_size)
+        require_types(self)
         if len(self.scale_range) != 2 or not 0 < self.scale_range[0] <= self.scale_range[1]:
             raise UserError(f"scale_range is {self.scale_range}; it must be (smallest, largest), both above 0.")
         if any(scale <= 0 for scale in self.scales):

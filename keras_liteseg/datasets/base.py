@@ -6,6 +6,7 @@ import pathlib
 import numpy as np
 
 from keras_liteseg.classes import IGNORE_LABEL, ClassList
+from keras_liteseg.errors import UserError
 
 __all__ = ["IGNORE_LABEL", "ClassList", "SegmentationDataset"]
 
@@ -17,11 +18,15 @@ class SegmentationDataset(abc.ABC):
         name: registered name, such as 'cityscapes'.
         split: 'train', 'val' or 'test'.
         classes: a `ClassList`.
+        label_map: {new class: list of old classes} where `remap` made the classes, else None.
+        absent_classes: names of classes that no mask of the split need have, see `check.check_dataset`.
     """
 
     name: str
     split: str
     classes: ClassList
+    label_map: dict[str, list[str]] | None = None
+    absent_classes: tuple[str, ...] = ()
 
     @abc.abstractmethod
     def __len__(self) -> int:
@@ -42,3 +47,7 @@ class SegmentationDataset(abc.ABC):
     def files(self, index: int) -> tuple[pathlib.Path, pathlib.Path] | None:
         """Return (image path, mask path) of a sample that is stored as two files of its own, else None."""
         return None
+
+    def left_out(self) -> list[UserError]:
+        """Return the `Problem`s of pictures that lie with the others and are no samples."""
+        return []

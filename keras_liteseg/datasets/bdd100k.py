@@ -4,7 +4,7 @@ The semantic segmentation of its 10k images, which has the 19 classes of Citysca
 """
 
 from keras_liteseg.datasets.cityscapes import CLASSES, train_id_table
-from keras_liteseg.datasets.folder import FileDataset, pair_by_stem, require_folder
+from keras_liteseg.datasets.folder import FileDataset, pair_by_stem, require_folder, unread_pictures
 
 
 class BDD100K(FileDataset):
@@ -18,5 +18,8 @@ class BDD100K(FileDataset):
 
     def __init__(self, data_dir, split="train"):
         root = require_folder(data_dir)
-        pairs = pair_by_stem(root / "images/10k" / split, root / "labels/sem_seg/masks" / split)
-        super().__init__("bdd100k", split, CLASSES, pairs, train_id_table())
+        self._folders = root / "images/10k" / split, root / "labels/sem_seg/masks" / split
+        super().__init__("bdd100k", split, CLASSES, pair_by_stem(*self._folders), train_id_table())
+
+    def left_out(self):
+        return unread_pictures(*self._folders)

@@ -9,7 +9,8 @@ import pathlib
 import numpy as np
 
 from keras_liteseg.datasets.base import IGNORE_LABEL, ClassList
-from keras_liteseg.datasets.folder import UNKNOWN, FileDataset, require_folder
+from keras_liteseg.datasets.classes_file import UNKNOWN
+from keras_liteseg.datasets.folder import FileDataset, require_folder
 from keras_liteseg.datasets.pictures import Problem, open_picture
 from keras_liteseg.errors import UserError
 

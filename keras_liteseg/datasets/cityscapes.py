@@ -6,7 +6,8 @@ Fine and coarse annotations with the 19 classes of the official pixel-level benc
 import numpy as np
 
 from keras_liteseg.datasets.base import IGNORE_LABEL, ClassList
-from keras_liteseg.datasets.folder import UNKNOWN, FileDataset, require_folder
+from keras_liteseg.datasets.classes_file import UNKNOWN
+from keras_liteseg.datasets.folder import FileDataset, require_folder
 from keras_liteseg.errors import UserError
 
 # Label id, name, colour in the order of the official train ids.
@@ -68,7 +69,7 @@ class Cityscapes(FileDataset):
                 f"No image matches {image_root}/*/*{_IMAGE_END}.{{png,jpg}}; give the folder that holds leftImg8bit "
                 f"and {kind}, and a split that is there."
             )
-        kinds = ((f"_{kind}_labelIds.png", _table()), (f"_{kind}_labelTrainIds.png", train_id_table()))
+        kinds = ((f"_{kind}_labelIds.png", label_id_table()), (f"_{kind}_labelTrainIds.png", train_id_table()))
         for mask_end, table in kinds:  # noqa: B007  both are used after the loop
             masks = {(path.parent.name, path.name.removesuffix(mask_end)) for path in mask_root.glob(f"*/*{mask_end}")}
             if masks:
@@ -91,7 +92,7 @@ class Cityscapes(FileDataset):
         return super().sample_id(index).removesuffix(_IMAGE_END)
 
 
-def _table():
+def label_id_table():
     table = np.full(256, UNKNOWN)
     table[:_LABEL_IDS] = IGNORE_LABEL
     table[255] = IGNORE_LABEL  # the official label id -1 (license plate) stored in 8 bits

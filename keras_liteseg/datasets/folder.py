@@ -3,14 +3,14 @@
 import pathlib
 
 import numpy as np
-import yaml
 
-from keras_liteseg.datasets.base import IGNORE_LABEL, ClassList, SegmentationDataset
+from keras_liteseg.datasets.base import SegmentationDataset
+from keras_liteseg.datasets.classes_file import read_classes
+from keras_liteseg.datasets.masks import read_mask, solid, to_labels
 from keras_liteseg.datasets.pictures import IMAGE_SUFFIXES, Problem, open_picture
-from keras_liteseg.errors import UserError, nearest
+from keras_liteseg.errors import UserError
 
-UNKNOWN = -1
-"""Entry of a raw-value table for values that no mask may contain."""
+_PICTURE_SUFFIXES = (*IMAGE_SUFFIXES, ".gif", ".jp2", ".pgm", ".ppm", ".tif", ".tiff")
 
 
 class FileDataset(SegmentationDataset):
@@ -20,12 +20,15 @@ class FileDataset(SegmentationDataset):
         name, split, classes: see `SegmentationDataset`.
         pairs: list of (image path, mask path). A file that is missing keeps the path it should have.
         table: int array (256,): raw mask value to train id, `IGNORE_LABEL` or `UNKNOWN`.
+        undeclared: raw value that is ignored, but for borders only, because nobody said so; None for none.
+        colors: colours of the classes that the palettes of masks are compared with; None for a class without.
     """
 
-    def __init__(self, name, split, classes, pairs, table):
+    def __init__(self, name, split, classes, pairs, table, undeclared=None, colors=()):
         self.name, self.split, self.classes = name, split, classes
         self._pairs = [(pathlib.Path(image), pathlib.Path(mask)) for image, mask in pairs]
-        self._table = np.asarray(table, np.int16)
+        self._table, self._undeclared = np.asarray(table, np.int16), undeclared
+        self._colors = colors
 
     def __len__(self):
         return len(self._pairs)
@@ -53,29 +56,22 @@ class FileDataset(SegmentationDataset):
         """Return the label map, uint8 (height, width), train ids and `IGNORE_LABEL`.
 
         Raises:
-            Problem: the file is missing, unreadable, not a single-channel 8-bit image, or holds an unknown value.
+            Problem: the file is missing, unreadable, not a single-channel 8-bit image, or holds an unknown value, or an
+                object in the value that counts as ignored though nobody said so.
         """
         image_path, path = self._pairs[index]
-        mask = open_picture(path, f"add it or remove {image_path}")
-        if mask.mode not in ("L", "P", "1"):
+        mask = read_mask(path, f"add it or remove {image_path}")
+        labels, raw = to_labels(path, mask, self._table, self.classes.names, self._colors), mask.raw
+        if self._undeclared is not None and solid(raw == self._undeclared):
+            first, last = self.classes.names[0], self.classes.names[-1]
             raise Problem(
                 path,
-                f"has colour channels (mode {mask.mode}) where a mask has class numbers",
-                "convert it to an 8-bit single-channel or palette PNG whose pixel values are the class numbers",
+                f"has whole areas of the value {self._undeclared} ({np.mean(raw == self._undeclared):.1%} of its "
+                f"pixels), which counts as ignored, and classes.yaml does not say what it is",
+                f"give it a class there, for example 'values: {{0: {first}, {self._undeclared}: {last}}}', or, if "
+                f"these pixels are to be ignored, say 'ignore_label: {self._undeclared}'",
             )
-        raw = np.asarray(mask, np.uint8)
-        labels = self._table[raw]
-        if (labels == UNKNOWN).any():
-            raise Problem(path, *self._describe_unknown(raw))
-        return labels.astype(np.uint8)
-
-    def _describe_unknown(self, raw):
-        counts = np.bincount(raw.ravel(), minlength=256)
-        unknown = [value for value in np.flatnonzero(counts) if self._table[value] == UNKNOWN]
-        listed = ", ".join(f"{value} ({counts[value]} pixels)" for value in unknown[:8])
-        more = f" and {len(unknown) - 8} more" if len(unknown) > 8 else ""
-        known = ", ".join(_ranges(np.flatnonzero(self._table != UNKNOWN)))
-        return f"holds label values outside {known}: {listed}{more}", "relabel these pixels or mark them as ignored"
+        return labels
 
 
 class Folder(FileDataset):
@@ -86,9 +82,10 @@ class Folder(FileDataset):
         classes:
           - {name: road, color: [128, 64, 128]}
           - {name: car}              # or just: car; a colour is then chosen
-        ignore_label: 255            # optional; pixels of this value count nowhere
+        values: {0: road, 7: car}    # optional; without, masks number the classes from 0
+        ignore_label: 255            # optional, one value or a list; pixels of these values count nowhere
 
-    Masks are 8-bit single-channel or palette PNG whose values (palette indices) number the classes from 0.
+    Masks are single-channel PNG of up to 8 bits, or palette PNG, whose indices count.
 
     Raises:
         UserError: a folder or `classes.yaml` is missing or wrong, or the split has no images.
@@ -96,12 +93,14 @@ class Folder(FileDataset):
 
     def __init__(self, data_dir, split="train"):
         root = require_folder(data_dir)
-        classes, ignore_label = _read_classes(root / "classes.yaml")
-        table = np.full(256, UNKNOWN)
-        table[: len(classes)] = np.arange(len(classes))
-        table[ignore_label] = IGNORE_LABEL
-        pairs = pair_by_stem(root / "images" / split, root / "masks" / split)
-        super().__init__("folder", split, classes, pairs, table)
+        labelling = read_classes(root / "classes.yaml")
+        self._folders = root / "images" / split, root / "masks" / split
+        pairs = pair_by_stem(*self._folders)
+        found = labelling.table, labelling.undeclared, labelling.colors
+        super().__init__("folder", split, labelling.classes, pairs, *found)
+
+    def left_out(self):
+        return unread_pictures(*self._folders)
 
 
 def require_folder(data_dir):
@@ -128,11 +127,31 @@ def pair_by_stem(image_dir, mask_dir):
     images, masks = _by_stem(image_dir, IMAGE_SUFFIXES), _by_stem(mask_dir, (".png",))
     if not images:
         pattern = f"{image_dir}/*{{{','.join(IMAGE_SUFFIXES)}}}"
-        raise UserError(f"No image matches {pattern}; put the images of the split there or choose another split.")
+        there = "".join(f" {problem}" for problem in unread_pictures(image_dir, mask_dir)[:3])
+        raise UserError(
+            f"No image matches {pattern}; put the images of the split there or choose another split.{there}"
+        )
     return [
         (images.get(stem, image_dir / f"{stem}.png"), masks.get(stem, mask_dir / f"{stem}.png"))
         for stem in sorted(images.keys() | masks.keys())
     ]
+
+
+def unread_pictures(image_dir, mask_dir):
+    """Return a list of `Problem`: which pictures below two folders `pair_by_stem` leaves out, and why."""
+    groups = {}
+    for folder, suffixes in ((image_dir, IMAGE_SUFFIXES), (mask_dir, (".png",))):
+        for path in sorted(folder.rglob("*")):
+            suffix = path.suffix.lower()
+            below, hidden = path.parent != folder, any(part.startswith(".") for part in path.relative_to(folder).parts)
+            if suffix in _PICTURE_SUFFIXES and not hidden and (below or suffix not in suffixes) and path.is_file():
+                groups.setdefault((path.parent, suffix, folder, below, suffixes), []).append(path)
+    problems = []
+    for (parent, suffix, folder, below, suffixes), paths in groups.items():
+        cure = f"move them into {folder} itself" if below else f"save them as {', '.join(suffixes)}"
+        count = f"{len(paths)} picture{'s' if len(paths) > 1 else ''} ({suffix})"
+        problems.append(Problem(parent, f"has {count} that would not be read, such as {paths[0].name}", cure))
+    return problems
 
 
 def _by_stem(folder, suffixes):
@@ -143,74 +162,3 @@ def _by_stem(folder, suffixes):
                 raise UserError(f"{found[path.stem]} and {path} have the same stem; rename or remove one of them.")
             found[path.stem] = path
     return found
-
-
-def _read_classes(path):
-    """Return (`ClassList`, ignore label) from `classes.yaml`."""
-    try:
-        content = yaml.safe_load(path.read_text())
-    except FileNotFoundError:
-        raise UserError(f"{path} does not exist; write it, for example with 'classes: [road, car]'.") from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise UserError(f"{path} cannot be read as YAML ({' '.join(str(error).split())}); correct it.") from error
-    if not isinstance(content, dict) or not isinstance(content.get("classes"), list) or not content["classes"]:
-        raise UserError(f"{path} has no list of classes; write for example 'classes: [road, car]'.")
-    _refuse_unknown_keys(path, content, ("classes", "ignore_label"))
-    entries = [entry if isinstance(entry, dict) else {"name": entry} for entry in content["classes"]]
-    names = [_class_name(path, entry) for entry in entries]
-    for name in names:
-        if names.count(name) > 1:
-            raise UserError(f"{path} names the class '{name}' {names.count(name)} times; give each class its own name.")
-    if len(names) > IGNORE_LABEL:
-        raise UserError(f"{path} has {len(names)} classes; 8-bit masks can number at most {IGNORE_LABEL}.")
-    ignore_label = content.get("ignore_label", IGNORE_LABEL)
-    if type(ignore_label) is not int or not len(names) <= ignore_label <= 255:
-        raise UserError(
-            f"{path} has the ignore_label {ignore_label!r}; it must be a whole number from {len(names)} (the first "
-            f"that is no class) to 255."
-        )
-    return ClassList(tuple(names), _colors(path, entries)), ignore_label
-
-
-def _class_name(path, entry):
-    _refuse_unknown_keys(path, entry, ("name", "color"))
-    name = entry.get("name")
-    if not isinstance(name, str) or not name.strip():
-        raise UserError(f"{path} has the class {name!r}; a class needs a text as name (put quotes round yes, no, 1).")
-    return name
-
-
-def _colors(path, entries):
-    given = [entry.get("color") for entry in entries]
-    for entry, color in zip(entries, given, strict=True):
-        if color is not None and not _is_color(color):
-            raise UserError(
-                f"{path} gives '{entry['name']}' the color {color!r}; write [red, green, blue], each from 0 to 255."
-            )
-    used = {tuple(color) for color in given if color is not None}
-    free = (color for color in map(_palette_color, range(1, 1 << 24)) if color not in used)
-    return tuple(tuple(color) if color is not None else next(free) for color in given)
-
-
-def _is_color(color):
-    return isinstance(color, list) and len(color) == 3 and all(type(c) is int and 0 <= c <= 255 for c in color)
-
-
-def _palette_color(index):
-    """Return a colour of the PASCAL VOC colour map, which deals the bits of the index out to red, green and blue."""
-    channels = [0, 0, 0]
-    for bit in range(24):
-        channels[bit % 3] |= (index >> bit & 1) << (7 - bit // 3)
-    return tuple(channels)
-
-
-def _refuse_unknown_keys(path, mapping, known):
-    for key in mapping:
-        if key not in known:
-            raise UserError(f"{path} has the unknown key '{key}'; did you mean {nearest(str(key), known)}?")
-
-
-def _ranges(values):
-    """Return sorted whole numbers as texts of runs: [0, 1, 2, 255] gives ['0-2', '255']."""
-    runs = np.split(values, np.flatnonzero(np.diff(values) > 1) + 1)
-    return [str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs]

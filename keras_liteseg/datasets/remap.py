@@ -1,7 +1,9 @@
 """Other classes for a data set: merged, renamed, reordered or left out."""
 
 import numpy as np
+import yaml
 
+from keras_liteseg.classes import difference, listed
 from keras_liteseg.datasets.base import IGNORE_LABEL, ClassList, SegmentationDataset
 from keras_liteseg.errors import UserError, nearest
 
@@ -37,7 +39,43 @@ def remap(dataset, label_map):
             taken[old] = name
             table[known.index(old)] = train_id
         colors.append(dataset.classes.colors[known.index(group[0])])
-    return Remapped(dataset, ClassList(tuple(label_map), tuple(colors)), table)
+    remapped = Remapped(dataset, ClassList(tuple(label_map), tuple(colors)), table)
+    remapped.label_map = {name: [group] if isinstance(group, str) else list(group) for name, group in label_map.items()}
+    return remapped
+
+
+def map_to(dataset, classes):
+    """Return the text of a `label_map` that gives `dataset` the classes of another list, or None where there is none.
+
+    Classes are found by name; where the lists are equally long, those that are left are paired in their order, for a
+    person to look at.
+    """
+    groups = dataset.label_map or {name: [name] for name in dataset.classes.names}
+    left = [name for name in dataset.classes.names if name not in classes.names]
+    missing = [name for name in classes.names if name not in groups]
+    if missing and len(missing) != len(left):
+        return None
+    found = {name: name for name in classes.names if name in groups} | dict(zip(missing, left))
+    label_map = {name: groups[found[name]] for name in classes.names}
+    label_map = {name: group[0] if len(group) == 1 else group for name, group in label_map.items()}
+    return yaml.safe_dump(label_map, default_flow_style=True, sort_keys=False, width=10**6, allow_unicode=True).strip()
+
+
+def require_agreement(train_data, val_data):
+    """Raise a UserError when what a network learns from and what it is measured on have other classes."""
+    unlike = difference(train_data.classes, val_data.classes)
+    for name in () if unlike else train_data.classes.names:
+        ours, theirs = ((data.label_map or {}).get(name, [name]) for data in (train_data, val_data))
+        if sorted(ours) != sorted(theirs):
+            unlike = (
+                f"class '{name}' is made of {', '.join(ours)} in the first and of {', '.join(theirs)} in the second"
+            )
+    if unlike:
+        raise UserError(
+            f"The training data has {listed(train_data.classes)}, the validation data {listed(val_data.classes)}, so "
+            f"that no number would tell how good a network is; {unlike}. Give both the same options, such as "
+            "label_map, in a config under train and val of data_options."
+        )
 
 
 class Remapped(SegmentationDataset):
@@ -59,6 +97,9 @@ class Remapped(SegmentationDataset):
 
     def files(self, index):
         return self._dataset.files(index)
+
+    def left_out(self):
+        return self._dataset.left_out()
 
     def sample_id(self, index):
         return self._dataset.sample_id(index)

@@ -107,6 +107,7 @@ class CachedDataset(SegmentationDataset):
 
     def __init__(self, dataset, max_bytes=CACHE_BYTES):
         self.name, self.split, self.classes = dataset.name, dataset.split, dataset.classes
+        self.label_map, self.absent_classes = dataset.label_map, dataset.absent_classes
         self._dataset, self._free = dataset, max_bytes
         self._kept, self._lock = {}, threading.Lock()
 

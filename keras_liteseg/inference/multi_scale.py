@@ -72,7 +72,7 @@ def load_multi_scale(model, checkpoint=None, input_size=None, classes=None, scal
     """
     require_bool("flip", flip)
     numeric = isinstance(scales, tuple | list) and all(isinstance(scale, numbers.Real) for scale in scales)
-    if not numeric or not scales or not 0 < min(scales) <= max(scales) < float("inf"):
+    if not numeric or not scales or not all(0 < scale < float("inf") for scale in scales):
         raise UserError(f"The scales are {scales!r}; give positive factors of the input size, such as 0.75,1,1.25.")
     if is_exported(model):
         if tuple(scales) != (1.0,):

@@ -25,16 +25,35 @@ class Predictor:
 
     def logits(self, image):
         """Return what the network gives for an image resized to its input: logits, or probabilities or classes
-        where it gives these."""
+        where it gives these.
+
+        Raises:
+            UserError: `image` is no RGB image, uint8 (height, width, 3).
+        """
+        require_image(image)
         return self.aligned(self.run(prepare(image, self.size, self.metadata)))
 
     def labels(self, image):
-        """Return the label map of an RGB image, both uint8: (height, width, 3) to (height, width)."""
+        """Return the label map of an RGB image, both uint8: (height, width, 3) to (height, width).
+
+        Raises:
+            UserError: `image` is something else.
+        """
+        require_image(image)
         return labels_at(self.logits(image), image.shape[:2])
 
     def aligned(self, output):
         """Return what `run` gave, at the input's size where only this keeps its corners in place; see `Metadata`."""
         return align_corners(output, self.size) if self.metadata.align_corners else output
+
+
+def require_image(image):
+    """Raise a `UserError` unless `image` is an RGB image, uint8 (height, width, 3); floats from 0 to 1 would give wrong
+    labels."""
+    if not isinstance(image, np.ndarray):
+        raise UserError(f"The image is {image!r}; give an array, uint8 (height, width, 3), RGB.")
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[-1] != 3 or not image.size:
+        raise UserError(f"The image is {image.dtype} {image.shape}; give uint8 (height, width, 3), RGB, from 0 to 255.")
 
 
 def labels_at(output, size):

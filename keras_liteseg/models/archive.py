@@ -25,9 +25,11 @@ def save_model(model: keras.Model, path: AnyPath, metadata: Metadata) -> None:
         True
 
     Raises:
-        UserError: the file cannot be written, its name does not end in .keras, `metadata` is no `Metadata`, or weights
-            are NaN or infinite.
+        UserError: the file cannot be written, its name does not end in .keras, `model` is no Keras model, `metadata` is
+            no `Metadata`, or weights are NaN or infinite.
     """
+    if not isinstance(model, keras.Model):
+        raise UserError(f"The model is {model!r}; give a Keras model, such as create_model makes.")
     if not str(path).endswith(".keras"):
         raise UserError(f"The model file {path} must end in .keras, which Keras goes by.")
     if not isinstance(metadata, Metadata):

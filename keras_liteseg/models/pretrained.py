@@ -100,7 +100,7 @@ def list_pretrained() -> list[Card]:
 
 def is_pretrained(model: str, name: str) -> bool:
     """Return whether there are published weights of that name for a network."""
-    return (model, name) in _paths()
+    return (model, str(name)) in _paths()
 
 
 def read_card(model: str, name: str) -> Card:
@@ -109,7 +109,7 @@ def read_card(model: str, name: str) -> Card:
     Raises:
         UserError: there are none of that name, or their card cannot be read.
     """
-    paths = _paths()
+    paths, name = _paths(), str(name)
     if (model, name) not in paths:
         known = sorted(data for other, data in paths if other == model)
         others = sorted({other for other, data in paths if data == name})

@@ -124,10 +124,10 @@ def resolved_name(name: str, head: str | None = None) -> str:
     Raises:
         UserError: there is no such network; the message shows the nearest names.
     """
-    name = name if head is None else f"{name}_{head}"
+    name = str(name) if head is None else f"{name}_{head}"
     resolved = _ALIASES.get(name, name)
     if resolved not in _SPECS and not _family_spec(resolved):
-        raise UserError(f"There is no model '{name}'. The nearest names: {nearest(str(name), _SPECS)}.")
+        raise UserError(f"There is no model '{name}'. The nearest names: {nearest(name, _SPECS)}.")
     return resolved
 
 

@@ -39,5 +39,5 @@ class QuantizationConfig(Augmentation, RunOptions):
         RunOptions.__post_init__(self)
         Augmentation.__post_init__(self)
         CalibrationMethod(self.calibration_method)  # a config keeps the word, which YAML can write
-        require_at_least(self, 0, "label_weight")
+        require_at_least(self, 0, "learning_rate", "label_weight")
         require_at_least(self, 1, "calibration_images")

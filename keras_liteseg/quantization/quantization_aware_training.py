@@ -8,6 +8,7 @@ import tensorflow as tf
 import tf_keras
 
 from keras_liteseg.datasets.base import IGNORE_LABEL
+from keras_liteseg.datasets.remap import require_agreement
 from keras_liteseg.datasets.samples import CachedDataset
 from keras_liteseg.errors import UserError
 from keras_liteseg.evaluation import evaluate, require_same_classes
@@ -17,10 +18,13 @@ from keras_liteseg.models.archive import save_model
 from keras_liteseg.models.network import load_network
 from keras_liteseg.networks.registry import check_input_shape
 from keras_liteseg.quantization.calibration import quantized_layers
+from keras_liteseg.quantization.config import QuantizationConfig
 from keras_liteseg.quantization.options import CalibrationOptions
 from keras_liteseg.quantization.post_training import quantize
 from keras_liteseg.quantization.quantization_aware_model import quantization_aware_twin
 from keras_liteseg.quantization.simulate import set_rounded_weights, simulate_int8
+from keras_liteseg.training import run_folder
+from keras_liteseg.training.arguments import require_arguments
 from keras_liteseg.training.callbacks import fit_verbosity, require_finite
 from keras_liteseg.training.devices import log_devices
 from keras_liteseg.training.distribute import choose_strategy, hosts
@@ -56,12 +60,16 @@ def train_quantization_aware(config, train_data, val_data, output_dir, init_from
         Path of `qat.keras`.
 
     Raises:
-        UserError: an option does not fit, or a file cannot be read or written.
+        UserError: an argument or an option does not fit, or a file cannot be read or written.
     """
+    require_arguments(QuantizationConfig, config, train_data, val_data, output_dir, resume)
     check_input_shape(config.model, (*config.crop_size, 3))
     folder = pathlib.Path(output_dir)
     if hosts() > 1:
         raise UserError("Quantization-aware training runs on the GPUs of one host; unset TF_CONFIG.")
+    require_agreement(train_data, val_data)
+    if resume:
+        run_folder.require_same_classes(folder / QAT_FILE, train_data.classes)
     prepare(folder, config, resume, folder / BACKUP_FOLDER)
     keras.utils.set_random_seed(config.seed)
     with choose_strategy().scope():

@@ -3,6 +3,7 @@
 import numpy as np
 from PIL import Image, ImageDraw
 
+from keras_liteseg.datasets import load_dataset
 from keras_liteseg.datasets.augment import resize_image
 from keras_liteseg.datasets.samples import training_samples
 from keras_liteseg.drawing.overlay import overlay, save_image
@@ -53,6 +54,38 @@ def contact_sheet(dataset, augmentation, count=8, seed=0):
     ]
     grid = _grid(tiles, columns=2 if count == 1 else 4)
     return np.concatenate([grid, _legend(dataset.classes, np.stack(masks), grid.shape[1])])
+
+
+def write_understood(path, data_dir, shown):
+    """Write samples of a data set of the kind 'folder' beside the same under the colours of their masks.
+
+    Args:
+        path: the PNG or JPEG to write.
+        data_dir: folder of the data set.
+        shown: {split: indices of samples}.
+
+    Raises:
+        UserError: the data set cannot be read, or the file cannot be written.
+    """
+    tiles, masks, size = [], [], None
+    for split, indices in shown.items():
+        dataset = load_dataset("folder", data_dir, split)
+        for index in indices:
+            image, mask = dataset.image(index), dataset.mask(index)
+            size = size or _tile_size(image.shape[:2])
+            tiles += [_fitted(picture, size) for picture in (image, overlay(image, mask, dataset.classes))]
+            masks.append(mask.ravel())
+    grid = _grid(tiles, columns=4)
+    save_image(path, np.concatenate([grid, _legend(dataset.classes, np.concatenate(masks), grid.shape[1])]))
+
+
+def _fitted(picture, size):
+    """Return a picture made to fit into a size, as it is, on paper."""
+    scale = min(size[0] / picture.shape[0], size[1] / picture.shape[1])
+    small = resize_image(picture, tuple(max(1, round(length * scale)) for length in picture.shape[:2]))
+    tile = np.full((*size, 3), _PAPER, np.uint8)
+    tile[: small.shape[0], : small.shape[1]] = small
+    return tile
 
 
 def _tile_size(size):

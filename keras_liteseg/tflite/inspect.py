@@ -129,10 +129,8 @@ class TFLiteReport:
         if self.refusal and not self.custom_ops:
             found.append(f"LiteRT refuses the model: {self.refusal}")
         if max_partitions is not None and self.delegation and self.delegation["partitions"] > max_partitions:
-            found.append(
-                f"{self.delegation['partitions']} XNNPACK partitions, at most {max_partitions} wanted; outside: "
-                f"{_outside(self.delegation)}"
-            )
+            number = _count(self.delegation["partitions"], "XNNPACK partition")
+            found.append(f"{number}, at most {max_partitions} wanted; outside: {'; '.join(_reasons(self.left_out))}")
         return found
 
     def _float_ops_besides(self, layers):

@@ -4,10 +4,10 @@ A file that repeats another but for a few keys says `base: other.yaml`, a path r
 """
 
 import dataclasses
-import math
 
 import yaml
 
+from keras_liteseg.choices import default_of, wanted_instead
 from keras_liteseg.datasets import parse_options
 from keras_liteseg.datasets.augment import Augmentation
 from keras_liteseg.errors import UserError, nearest
@@ -143,31 +143,23 @@ def _checked(values, source, kind):
 
 
 def _typed(source, key, value, field):
-    default = field.default_factory() if field.default is dataclasses.MISSING else field.default
-    if value is None and (default is None or isinstance(default, str)):
-        return None if default is None else ""  # 'class_weights:' is no class weights
-    if isinstance(default, bool):
-        fits, wanted = isinstance(value, bool), "true or false"
+    default = default_of(field)
+    given = value
+    if value is None and isinstance(default, str):
+        value = ""  # 'class_weights:' is no class weights
     elif isinstance(default, float):
-        fits, wanted = _float(value) is not None, "a number"
-        value = _float(value) if fits else value
-    elif default is None or isinstance(default, int):
-        fits, wanted = isinstance(value, int) and not isinstance(value, bool), "a whole number"
-    elif isinstance(default, tuple):
-        fits = isinstance(value, list) and all(_float(entry) is not None for entry in value)
-        wanted = "a list of numbers"
-        value = [_float(entry) if isinstance(entry, str) else entry for entry in value] if fits else value
-    else:
-        fits, wanted = isinstance(value, type(default)), {"str": "text", "dict": "a table"}[type(default).__name__]
-    if not fits:
-        raise UserError(f"{source}: {key} is {value!r}; wanted {wanted}.")
-    return value
+        value = _number(value)
+    elif isinstance(default, tuple) and isinstance(value, list):
+        value = [_number(entry) for entry in value]
+    wanted = wanted_instead(field, value)
+    if wanted:
+        raise UserError(f"{source}: {key} is {given!r}; wanted {wanted}.")
+    return float(value) if isinstance(default, float) else value
 
 
-def _float(value):
-    """Return a finite number or None. YAML reads 1e-4 as a string; people write it."""
+def _number(value):
+    """Return the number that a text holds, anything else as it is. YAML reads 1e-4 as a text; people write it."""
     try:
-        number = math.nan if isinstance(value, bool) else float(value)
-    except (TypeError, ValueError):
-        return None
-    return number if math.isfinite(number) else None
+        return float(value) if isinstance(value, str) else value
+    except ValueError:
+        return value

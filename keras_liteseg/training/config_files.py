@@ -5,6 +5,7 @@ import re
 
 import yaml
 
+from keras_liteseg.choices import require_path
 from keras_liteseg.errors import UserError, nearest
 from keras_liteseg.files import AnyPath
 
@@ -23,6 +24,7 @@ def find_config(config: AnyPath) -> pathlib.Path:
     Raises:
         UserError: it is neither; the message shows the nearest names.
     """
+    require_path("config", config)
     path = pathlib.Path(config)
     if path.is_file():
         return path

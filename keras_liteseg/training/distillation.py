@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from keras_liteseg.classes import difference, listed
 from keras_liteseg.errors import UserError
 from keras_liteseg.graph.size import at_size
 from keras_liteseg.models.archive import load_model
@@ -42,11 +43,11 @@ class Teacher:
 
     def __init__(self, config, train_data):
         network, metadata = load_model(config.teacher)
-        if tuple(metadata.classes.names) != tuple(train_data.classes.names):
+        unlike = difference(metadata.classes, train_data.classes)
+        if unlike:
             raise UserError(
-                f"The teacher {config.teacher} knows {len(metadata.classes)} classes ({metadata.classes.names[0]}, "
-                f"...), not the {len(train_data.classes)} of {train_data.name}; take a teacher that was trained on "
-                "these classes."
+                f"The teacher {config.teacher} knows {listed(metadata.classes)}, not the {listed(train_data.classes)} "
+                f"of {train_data.name}; {unlike}. Take a teacher that was trained on these classes."
             )
         check_input_shape(metadata.model, (*config.crop_size, 3))
         student = model_spec(config.model)

@@ -37,3 +37,17 @@ class MeanIoU(keras.metrics.Metric):
 
     def get_config(self):
         return {**super().get_config(), "num_classes": self.num_classes}
+
+
+def absent_classes(model, classes):
+    """Return the names of the classes that no label had in the last evaluation of a model compiled with `MeanIoU`; none
+    where there was no evaluation.
+
+    Args:
+        model: the compiled model.
+        classes: its `ClassList`.
+    """
+    compiled = [metric for group in model.metrics for metric in getattr(group, "metrics", [group])]
+    (miou,) = [metric for metric in compiled if isinstance(metric, MeanIoU)]
+    pixels = ops.convert_to_numpy(ops.sum(miou.matrix, axis=1))
+    return [name for name, count in zip(classes.names, pixels) if not count and pixels.any()]

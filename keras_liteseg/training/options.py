@@ -5,7 +5,7 @@
 
 import dataclasses
 
-from keras_liteseg.choices import require_size
+from keras_liteseg.choices import require_size, require_types
 from keras_liteseg.datasets.class_statistics import CLASS_WEIGHTS
 from keras_liteseg.errors import UserError
 
@@ -48,10 +48,12 @@ class RunOptions:
 
     def __post_init__(self):
         require_size("eval_size", self.eval_size)
+        require_types(self)
         for split, options in self.data_options.items():
             if split not in ("train", "val") or not isinstance(options, dict):
                 raise UserError(f"data_options has '{split}: {options}'; wanted tables of options under train and val.")
         require_at_least(self, 1, "batch_size", "epochs")
+        require_at_least(self, 0, "seed")
         if self.steps_per_epoch is not None:
             require_at_least(self, 1, "steps_per_epoch")
 
@@ -95,7 +97,15 @@ class LossOptions:
         require_choice(self, "loss", LOSSES)
         require_choice(self, "class_weights", ("", *CLASS_WEIGHTS))
         require_at_least(self, 1, "boundary_width")
+        require_at_least(self, 0, "ohem_min_kept", "dice_weight", "lovasz_weight", "boundary_weight")
         require_at_least(self, 0, "distillation_weight")
+        for key in ("ohem_threshold", "label_smoothing"):
+            if not 0 <= getattr(self, key) <= 1:
+                raise UserError(f"{key} is {getattr(self, key)}; it must be from 0 to 1.")
+        if not self.temperature > 0:
+            raise UserError(f"temperature is {self.temperature}; it must be above 0.")
+        if any(weight < 0 for weight in self.aux_weights):
+            raise UserError(f"aux_weights is {list(self.aux_weights)}; no weight may be below 0.")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -129,9 +139,10 @@ class OptimizerOptions:
         require_choice(self, "optimizer", OPTIMIZERS)
         require_choice(self, "weight_decay_on", DECAYED_WEIGHTS)
         require_at_least(self, 1, "gradient_accumulation_steps")
-        require_at_least(self, 0, "clip_norm")
-        if not 0 <= self.ema_momentum < 1:
-            raise UserError(f"ema_momentum is {self.ema_momentum}; it must be 0 or more and below 1, such as 0.999.")
+        require_at_least(self, 0, "clip_norm", "weight_decay")
+        for key, example in (("ema_momentum", 0.999), ("momentum", 0.9)):
+            if not 0 <= getattr(self, key) < 1:
+                raise UserError(f"{key} is {getattr(self, key)}; it must be 0 or more and below 1, such as {example}.")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -159,7 +170,10 @@ class ScheduleOptions:
 
     def __post_init__(self):
         require_choice(self, "schedule", SCHEDULES)
-        require_at_least(self, 0, "warmup_epochs", "warmup_rate")
+        require_at_least(self, 0, "learning_rate", "poly_power", "warmup_epochs", "warmup_rate")
+        for key in ("step_epochs", "step_rates"):
+            if any(value < 0 for value in getattr(self, key)):
+                raise UserError(f"{key} is {list(getattr(self, key))}; no value may be below 0.")
         if self.schedule == "step" and len(self.step_epochs) != len(self.step_rates):
             raise UserError(
                 f"step_epochs has {len(self.step_epochs)} entries and step_rates {len(self.step_rates)}; give one rate "

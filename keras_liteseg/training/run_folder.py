@@ -3,8 +3,10 @@
 import csv
 import pathlib
 
+from keras_liteseg.classes import difference, listed
 from keras_liteseg.errors import UserError
 from keras_liteseg.files import atomic_path
+from keras_liteseg.models.archive import read_metadata
 from keras_liteseg.training.config import config_to_yaml
 from keras_liteseg.training.distribute import is_chief
 
@@ -38,6 +40,22 @@ def prepare(folder, config, resume, state):
         unfinished.unlink()  # of a training that was killed while it wrote a file
     with atomic_path(folder / CONFIG_FILE) as temporary:
         temporary.write_text(config_to_yaml(config))
+
+
+def require_same_classes(path, classes):
+    """Raise a UserError when the network that a training has written has other classes than it would go on with.
+
+    Args:
+        path: the network's `.keras` file; one that is not there says nothing.
+        classes: the `ClassList` of the data.
+    """
+    unlike = difference(read_metadata(path).classes, classes) if path.exists() else ""
+    if unlike:
+        raise UserError(
+            f"The training in {path.parent} had {listed(read_metadata(path).classes)} and would go on with "
+            f"{listed(classes)}; {unlike}. Resume it with the data and the label_map that it began with, which "
+            f"{CONFIG_FILE} there has, or begin another in a folder of its own."
+        )
 
 
 def read_log(folder):

@@ -5,16 +5,20 @@ import pathlib
 
 import keras
 
+from keras_liteseg.datasets.remap import require_agreement
 from keras_liteseg.datasets.samples import CachedDataset
+from keras_liteseg.evaluation import absent_note
 from keras_liteseg.graph.size import at_size
 from keras_liteseg.metadata import Metadata
 from keras_liteseg.models.archive import save_model
 from keras_liteseg.models.weights import initialize_from
 from keras_liteseg.networks import model_spec
 from keras_liteseg.networks.registry import check_input_shape
+from keras_liteseg.training.arguments import require_arguments
 from keras_liteseg.training.batch_norm_statistics import AverageStatistics, measure_statistics
 from keras_liteseg.training.build import build
 from keras_liteseg.training.callbacks import Journal, LastState, Validation, fit_verbosity, tensorboard
+from keras_liteseg.training.config import TrainingConfig
 from keras_liteseg.training.data_loader import evaluation_batches, training_batches
 from keras_liteseg.training.devices import log_devices
 from keras_liteseg.training.distribute import (
@@ -24,7 +28,16 @@ from keras_liteseg.training.distribute import (
     require_fitting,
     require_same_epoch,
 )
-from keras_liteseg.training.run_folder import BEST_FILE, JOURNAL_FILE, LAST_FILE, LOG_FILE, prepare, trim_log
+from keras_liteseg.training.metrics import absent_classes
+from keras_liteseg.training.run_folder import (
+    BEST_FILE,
+    JOURNAL_FILE,
+    LAST_FILE,
+    LOG_FILE,
+    prepare,
+    require_same_classes,
+    trim_log,
+)
 from keras_liteseg.training.stopping import stop_clearly
 
 _log = logging.getLogger(__name__)
@@ -58,12 +71,17 @@ def train(config, train_data, val_data, output_dir, init_from=None, resume=False
         Path of `best.keras`.
 
     Raises:
-        UserError: an option does not fit, a file cannot be read or written, or the loss became NaN.
+        UserError: an argument or an option does not fit, the classes of the data sets or of a training to resume
+            differ, a file cannot be read or written, or the loss became NaN.
     """
+    require_arguments(TrainingConfig, config, train_data, val_data, output_dir, resume)
     # The training model takes any size, so a wrong one would show only in the middle of `fit`.
     check_input_shape(config.model, (*config.crop_size, 3), aux_heads=True)
     check_input_shape(config.model, (*config.eval_size, 3))
+    require_agreement(train_data, val_data)
     folder = pathlib.Path(output_dir)
+    if resume:
+        require_same_classes(folder / BEST_FILE, train_data.classes)
     prepare(folder, config, resume, folder / LAST_FILE)
     keras.utils.set_random_seed(config.seed)
     steps = config.steps_in_epoch(train_data)
@@ -121,7 +139,8 @@ def train(config, train_data, val_data, output_dir, init_from=None, resume=False
             callbacks=callbacks,
         )
     if is_chief():
-        _log.info("Best validation mIoU %.4f; wrote %s", last.best, folder / BEST_FILE)
+        note = absent_note(absent_classes(inference, val_data.classes), len(val_data.classes))
+        _log.info("Best validation mIoU %.4f%s; wrote %s", last.best, note, folder / BEST_FILE)
     else:
         _log.info("Finished; the chief wrote %s", folder / BEST_FILE)
     return folder / BEST_FILE
@@ -133,7 +152,7 @@ def _start(config, train_data, steps, last, init_from, resume):
     model, inference = build(config, train_data, steps, backbone)
     if init_from and not resume:
         fresh = initialize_from(model, init_from)
-        _log.info("Starting from %s%s", init_from, f"; new: {', '.join(fresh)}" if fresh else "")
+        _log.info("Starting from %s%s", init_from, f"; random at first: {', '.join(fresh)}" if fresh else "")
     # Before `restore`, which fills the variables that this makes.
     model.optimizer.build(model.trainable_variables)
     return model, inference, last.restore(model) if resume else 0

@@ -164,7 +164,7 @@ def test_what_is_no_result_is_refused(tmp_path, text):
     (tmp_path / "a.json").write_text(text)
     with pytest.raises(UserError, match="a.json is no result of liteseg evaluate; give a .json file"):
         record.record_accuracy(tmp_path, tmp_path / "a.json", "a", "float")
-    with pytest.raises(UserError, match="a.json is no result of edge.benchmark"):
+    with pytest.raises(UserError, match="a.json is no result of liteseg benchmark"):
         record.record_latency(tmp_path, tmp_path / "a.json", "some")
 
 

@@ -42,7 +42,7 @@ def command(name):
 
 def test_every_module_is_a_command():
     folder = ROOT / "keras_liteseg" / "commands"
-    modules = {path.stem for path in folder.glob("*.py")} - {"__init__", "options", "running"}
+    modules = {path.stem for path in folder.glob("*.py")} - {"__init__", "data_options", "options", "running"}
     assert modules == {name.replace("-", "_") for name in SUMMARIES}
 
 
@@ -74,6 +74,16 @@ def test_every_option_has_a_help_text_with_a_full_stop(name):
         if isinstance(parameter, click.Option):
             assert parameter.help and parameter.help.endswith("."), parameter.name
             assert all("-" not in option.lstrip("-") for option in parameter.opts + parameter.secondary_opts)
+
+
+@pytest.mark.parametrize("name", SUMMARIES)
+def test_no_path_may_be_empty(name, capsys):
+    """As where a shell variable that is not set stands: the command would write into the folder that it runs in."""
+    for parameter in command(name).params:
+        if isinstance(parameter.type, click.Path):
+            given = [""] if isinstance(parameter, click.Argument) else [parameter.opts[0], ""]
+            assert main([name, *given]) == 2
+            assert "it is empty; give a path." in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", SUMMARIES)

@@ -17,7 +17,7 @@ def folder(scenes, tmp_path_factory):
         (root / kind / "val").mkdir(parents=True)
         for index in range(len(scenes)):
             Image.fromarray(read(index)).save(root / kind / "val" / f"{scenes.sample_id(index)}.png")
-    (root / "classes.yaml").write_text(yaml.safe_dump({"classes": list(scenes.classes.names)}))
+    (root / "classes.yaml").write_text(yaml.safe_dump({"classes": list(scenes.classes.names), "ignore_label": 255}))
     return root
 
 

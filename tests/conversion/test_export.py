@@ -17,7 +17,7 @@ from keras_liteseg.models.archive import load_model, save_model
 from keras_liteseg.tflite.inspect import inspect
 from keras_liteseg.tflite.metadata_buffers import read_metadata
 
-SCRIPT = pathlib.Path(__file__).resolve().parents[2] / "export"
+SCRIPT = pathlib.Path(__file__).resolve().parents[2] / "export_tflite.py"
 
 
 def test_command_without_data_set(liteseg, tmp_path):
@@ -48,6 +48,17 @@ def test_random_weights_with_maps_of_one_pixel(tmp_path):
     options, calibration = ExportOptions(quantization="int8"), CalibrationOptions(images=2)
     export("pp_liteseg_t", file, options, calibration, input_size=(64, 128))
     assert inspect(file).delegation["other_ops"] == []
+
+
+def test_hardly_trained_network(scenes, metadata, tmp_path):
+    # Raw random weights stand for a training of a few steps: scales lie so far apart that XNNPACK leaves out an op.
+    keras.utils.set_random_seed(0)
+    network = create_model("ndnet45", (*scenes.size, 3), len(scenes.classes))
+    save_model(network, tmp_path / "best.keras", metadata)
+    options, calibration = ExportOptions(quantization="int8"), CalibrationOptions(scenes)
+    with pytest.raises(UserError, match=r"ADD: an input's scale is .* times the output's.*; train longer\.$"):
+        export(tmp_path / "best.keras", tmp_path / "a.tflite", options, calibration)
+    assert not (tmp_path / "a.tflite").exists()
 
 
 @pytest.fixture
@@ -140,6 +151,19 @@ def test_data_set_of_other_classes_is_refused(tmp_path, tiny_file):
     dataset.classes = ClassList(dataset.classes.names[:4], dataset.classes.colors[:4])
     for arguments in ({"validation": dataset}, {"calibration": CalibrationOptions(dataset)}):
         refused("knows 9 classes .* street_scenes has 4", tmp_path, model=tiny_file, **arguments)
+
+
+def test_data_set_and_reference_of_the_same_classes_in_another_order_are_refused(tmp_path, tiny_file, scenes):
+    dataset = load_dataset("street_scenes", split="val", length=1, size=(64, 128))
+    first, second, *names = dataset.classes.names
+    dataset.classes = ClassList((second, first, *names), dataset.classes.colors)
+    message = f"the same classes in another order: class 0 is '{first}' in the first and '{second}' in the second"
+    for arguments in ({"validation": dataset}, {"calibration": CalibrationOptions(dataset)}):
+        refused(f"knows 9 classes .*{message}.*label_map='{{{first}: {first}, ", tmp_path, model=tiny_file, **arguments)
+    network, metadata = load_model(tiny_file)
+    save_model(network, tmp_path / "other.keras", metadata.replace(classes=dataset.classes))
+    other = {"validation": scenes, "reference": tmp_path / "other.keras"}
+    refused(f"knows 9 classes .* and the reference .*other.keras 9 .*{message}", tmp_path, model=tiny_file, **other)
 
 
 def test_output_that_cannot_be_written_is_refused(tmp_path):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
-from keras_liteseg import CalibrationOptions, ExportOptions, create_model, load_dataset, load_model, load_predictor
+from keras_liteseg import CalibrationOptions, ExportOptions, load_dataset, load_model, load_predictor
 from keras_liteseg.conversion import onnx_export
 from keras_liteseg.conversion.convert import convert
 from keras_liteseg.conversion.export import export
@@ -19,17 +19,15 @@ from keras_liteseg.conversion.options import InputType
 from keras_liteseg.errors import UserError
 from keras_liteseg.graph import fold_batch_norm, native_dilation, restructure
 from keras_liteseg.inference.keras_predictor import keras_predictor
-from keras_liteseg.inference.predictor import calibration_images
 from keras_liteseg.inference.tflite_predictor import from_tensor, to_tensor
 from keras_liteseg.metadata import Metadata
-from keras_liteseg.networks import model_spec
+from keras_liteseg.models.network import load_network
 from keras_liteseg.networks.layers import BilinearResize
 from keras_liteseg.networks.ops import resize_bilinear
 from keras_liteseg.quantization.post_training import quantize
 from keras_liteseg.quantization.simulate import simulate_int8
 from keras_liteseg.tflite.flatbuffer import describe, read_model
 from keras_liteseg.tflite.inspect import inspect
-from keras_liteseg.training.batch_norm_statistics import measure_statistics
 
 MISSING = [name for name in (*onnx_export.PACKAGES, "sympy") if importlib.util.find_spec(name) is None]
 pytestmark = pytest.mark.skipif(
@@ -81,12 +79,8 @@ def test_resize_of_odd_lengths(align_corners, metadata, tmp_path):
 
 @pytest.mark.parametrize("name", ["ndnet45", "lps_net_s", "pp_liteseg_t", "liteseg_mobilenetv2"])
 def test_float_file_of_every_family_gives_the_labels_of_keras(name, scenes, tmp_path):
-    spec = model_spec(name)
-    metadata = Metadata(name, "", scenes.classes, spec.mean, spec.std, quantization="none", output_type="logits")
-    keras.utils.set_random_seed(0)
-    network = create_model(name, (*scenes.size, 3), len(scenes.classes))
-    pictures = np.concatenate(calibration_images(scenes, len(scenes), scenes.size, metadata))
-    measure_statistics(network, [(pictures, None)])  # else values vanish, and all pixels have one label
+    network, metadata = load_network(name, "camvid", scenes.size)
+    metadata = metadata.replace(quantization="none", output_type="logits")
     tflite, onnx = tmp_path / "a.tflite", tmp_path / "a.onnx"
     tflite.write_bytes(convert(native_dilation(restructure(fold_batch_norm(network))), metadata))
     export_onnx(tflite, onnx, metadata, InputType.AUTO, 300)

@@ -1,3 +1,4 @@
+import shutil
 import subprocess
 import sys
 
@@ -6,7 +7,7 @@ import pytest
 from PIL import Image
 
 from keras_liteseg.datasets import ClassList, SegmentationDataset, load_dataset
-from keras_liteseg.datasets.check import check_dataset, require_valid
+from keras_liteseg.datasets.check import check_dataset, examine, require_valid
 from keras_liteseg.datasets.folder import Folder
 from keras_liteseg.errors import UserError
 
@@ -127,3 +128,85 @@ def test_the_command_names_problems_and_exits_1(root):
 def test_real_frames(shared):
     assert check_dataset(load_dataset("cityscapes", shared / "data/cityscapes", "val")) == []
     assert check_dataset(load_dataset("camvid", shared / "data/camvid", "val")) == []
+
+
+def thin(value):
+    """Vessels that no square fits into."""
+    return [[0, value, 0, value]]
+
+
+@pytest.mark.parametrize("training", [True, None])
+def test_a_class_without_a_pixel_in_the_training_split_is_a_problem(root, training):
+    for stem in "abc":
+        add(root, "train", stem, thin(255))
+    (problem,) = examine(Folder(root), training)[0]
+    assert str(problem).startswith(
+        "folder has no pixel of 'car' in the masks of its split 'train', so that it teaches nothing about that; 50% of "
+        "its pixels are ignored; correct which values of the masks are which class"
+    )
+    assert str(problem).endswith("say so with the option absent_classes=[car].")
+    with pytest.raises(UserError, match="no pixel of 'car'"):
+        require_valid(Folder(root))
+    assert check_dataset(load_dataset("folder", root, absent_classes=["car"])) == []
+    (root / "classes.yaml").write_text("values: {0: road, 255: car}")
+    assert check_dataset(Folder(root)) == []
+
+
+def test_a_split_that_measures_nothing_is_a_problem(root):
+    for stem in "abc":
+        add(root, "val", stem, thin(255))
+    (problem,) = check_dataset(Folder(root, "val"))
+    assert "has no class but 'road' in the masks of its split 'val', so that it measures nothing" in str(problem)
+    (root / "classes.yaml").write_text("classes: [road, car, sky]")
+    add(root, "val", "a", thin(1))
+    assert check_dataset(Folder(root, "val")) == []
+    assert [str(problem)[:28] for problem in examine(Folder(root, "val"), True)[0]] == ["folder has no pixel of 'sky'"]
+
+
+@pytest.mark.parametrize("split", ["train", "val"])
+def test_a_split_without_labels_is_a_problem(root, split):
+    (root / "classes.yaml").write_text("classes: [road, car]\nignore_label: 255")
+    for stem in "abc":
+        add(root, split, stem, [[255] * 4])
+    (problem,) = check_dataset(Folder(root, split))
+    assert f"has no labelled pixel in the masks of its split '{split}'; 100% of its pixels are ignored" in str(problem)
+
+
+def test_absent_classes_must_be_classes(root):
+    for names, message in (("car", "absent_classes is 'car'"), (["caar"], "names 'caar', which is no .*mean car")):
+        with pytest.raises(UserError, match=message):
+            load_dataset("folder", root, absent_classes=names)
+
+
+def test_pictures_that_nobody_would_read_are_counted_and_named(root):
+    for name in ("images/train/day/x.jpg", "images/train/day/y.jpg", "images/train/z.tif", "masks/train/c.jpg"):
+        (root / name).parent.mkdir(exist_ok=True)
+        Image.new("L", (4, 1)).save(root / name)
+    (root / "images/train/.hidden.tif").write_bytes(b"")
+    (root / "images/train/notes.txt").write_bytes(b"")
+    for dataset in (Folder(root), load_dataset("folder", root, label_map={"road": "road"})):
+        assert [str(problem) for problem in check_dataset(dataset)] == [
+            f"{root}/images/train/day has 2 pictures (.jpg) that would not be read, such as x.jpg; move them into "
+            f"{root}/images/train itself.",
+            f"{root}/images/train has 1 picture (.tif) that would not be read, such as z.tif; save them as .png, .jpg, "
+            ".jpeg, .bmp, .webp.",
+            f"{root}/masks/train has 1 picture (.jpg) that would not be read, such as c.jpg; save them as .png.",
+        ]
+    shutil.rmtree(root / "images/val")
+    (root / "images/train").rename(root / "images/val")
+    for path in (root / "images/val").glob("*.png"):
+        path.unlink()
+    with pytest.raises(UserError, match=r"No image matches .*val/day has 2 pictures \(.jpg\) that would not be read"):
+        Folder(root, "val")
+
+
+@pytest.mark.parametrize("command", ["check", "train"])
+def test_commands_refuse_an_object_in_255(root, liteseg, tmp_path, command):
+    for split in ("train", "val"):
+        add(root, split, "b", [[0, 0, 0, 0], [0, 255, 255, 255], [0, 255, 255, 255], [0, 255, 255, 255]])
+    more = ["--config", "demo", "--override", "data_options={}", "--output_dir", tmp_path / "run"]
+    done = liteseg(command, "--data", "folder", "--data_dir", root, *(more if command == "train" else []))
+    said = done.stdout + done.stderr
+    assert done.returncode == 1 and "b.png has whole areas of the value 255" in said, said
+    assert "'values: {0: road, 255: car}'" in said and "Traceback" not in said
+    assert not (tmp_path / "run").exists()

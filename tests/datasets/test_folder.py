@@ -1,3 +1,6 @@
+import struct
+import zlib
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -144,7 +147,17 @@ def test_an_empty_split_tells_the_pattern(root):
         ("classes: [a, b, a]", "names the class 'a' 2 times"),
         ("classes: [{name: a, color: [1, 2]}]", r"the color \[1, 2\]"),
         ("classes: [{name: a, color: [1, 2, 256]}]", r"the color \[1, 2, 256\]"),
-        ("classes: [a, b]\nignore_label: 1", "has the ignore_label 1; it must be a whole number from 2"),
+        ("classes: [a, b]\nignore_label: 1", "has the ignore_label 1, which is the value of the class 'b'; take"),
+        ("classes: [a, b]\nignore_label: 0", r"values the classes have, for example values: \{1: a, 2: b\}"),
+        ("classes: [a, b]\nignore_label: [255, 256]", "has the ignore_label 256; it must be a whole number from 0"),
+        ("classes: [a, b]\nignore_label: true", "has the ignore_label True"),
+        ("classes: [a, b]\nvalues: [0, 255]", r"has the values \[0, 255\]; write for example"),
+        ("classes: [a, b]\nvalues: {}", r"has the values \{\}; write for example"),
+        ("classes: [a, b]\nvalues: {0: a, 256: b}", "gives 'b' the value 256; values are whole numbers from 0 to 255"),
+        ("classes: [a, b]\nvalues: {a: 0, b: 255}", "gives '0' the value 'a'; values are whole numbers"),
+        ("classes: [a, b]\nvalues: {0: a, 1: c}", "gives the value 1 to 'c', which is not among its classes"),
+        ("classes: [a, b]\nvalues: {0: a, 1: a}", "has no value for the class 'b'"),
+        ("classes: [a, b]\nvalues: {0: a, 9: b}\nignore_label: 9", "ignore_label 9, which is the value of the class"),
         ("classes: [a, b]\nignore_label: 256", "has the ignore_label 256"),
         ("classes: [a, b]\nignore_label: void", "has the ignore_label 'void'"),
         ("classes: [" + ", ".join(f"c{n}" for n in range(256)) + "]", "has 256 classes"),
@@ -176,7 +189,7 @@ def test_load_dataset_explains_what_is_wrong(root):
         load_dataset("folder", root / "nowhere")
     with pytest.raises(UserError, match=r"classes\.yaml is a file, not a folder"):
         load_dataset("folder", root / "classes.yaml")
-    with pytest.raises(UserError, match="'folder' has no option 'size'; did you mean one of label_map"):
+    with pytest.raises(UserError, match="'folder' has no option 'size'; did you mean one of absent_classes"):
         load_dataset("folder", root, size=(2, 2))
 
 
@@ -202,3 +215,129 @@ def test_options_are_read_from_texts():
 def test_wrong_options_are_explained(text, message):
     with pytest.raises(UserError, match=message):
         parse_options([text])
+
+
+def write_png(path, labels, bits):
+    """Write a grey PNG with that many bits for each pixel, which Pillow does not write."""
+
+    def chunk(kind, content):
+        checksum = struct.pack(">I", zlib.crc32(kind + content))
+        return struct.pack(">I", len(content)) + kind + content + checksum
+
+    lines = ["".join(f"{value:0{bits}b}" for value in row) for row in labels]
+    lines = [line + "0" * (-len(line) % 8) for line in lines]
+    pixels = b"".join(b"\0" + int(line, 2).to_bytes(len(line) // 8) for line in lines)
+    header = struct.pack(">IIBBBBB", len(labels[0]), len(labels), bits, 0, 0, 0, 0)
+    parts = (b"IHDR", header), (b"IDAT", zlib.compress(pixels)), (b"IEND", b"")
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in parts))
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4, 8])
+def test_grey_files_of_fewer_bits_hold_the_same_numbers(root, bits):
+    write_png(root / "masks/train/a.png", [[0, 1], [1, 0]], bits)
+    np.testing.assert_array_equal(Folder(root).mask(0), [[0, 1], [1, 0]])
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4, 8])
+def test_what_an_optimiser_made_of_255_is_read_as_255(root, bits):
+    (root / "classes.yaml").write_text("classes: [background, polyp]\nvalues: {0: background, 255: polyp}")
+    write_png(root / "masks/train/a.png", [[0, 2**bits - 1], [2**bits - 1, 0]], bits)
+    np.testing.assert_array_equal(Folder(root).mask(0), [[0, 1], [1, 0]])
+
+
+def test_a_file_of_one_bit_with_two_readings_is_refused(root):
+    (root / "classes.yaml").write_text("values: {0: background, 1: knife, 255: polyp}")
+    write_png(root / "masks/train/a.png", [[0, 1], [1, 0]], 1)
+    with pytest.raises(
+        Problem,
+        match="pixels that are 'knife' by their value 1 and 'polyp' by their grey 255; some program has numbered",
+    ):
+        Folder(root).mask(0)
+    add(root, "a", [[0, 1], [255, 0]])
+    np.testing.assert_array_equal(Folder(root).mask(0), [[0, 1], [2, 0]])
+
+
+def test_values_are_given_to_classes_and_ignored_as_the_file_says(root):
+    (root / "classes.yaml").write_text(
+        "classes: [road, car]\nvalues: {3: car, 1: road, 2: road, 255: car}\nignore_label: [0, 7]"
+    )
+    add(root, "a", [[0, 1, 2, 3], [7, 255, 1, 3]])
+    np.testing.assert_array_equal(Folder(root).mask(0), [[255, 0, 0, 1], [255, 1, 0, 1]])
+    add(root, "a", [[9, 1]])
+    with pytest.raises(Problem, match=r"outside 0-3, 7, 255: 9 \(1 pixels\)"):
+        Folder(root).mask(0)
+
+
+def test_values_alone_are_a_list_of_classes(root):
+    (root / "classes.yaml").write_text("values: {0: background, 255: polyp}")
+    add(root, "a", [[0, 255]])
+    dataset = Folder(root)
+    assert dataset.classes.names == ("background", "polyp")
+    np.testing.assert_array_equal(dataset.mask(0), [[0, 1]])
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (3, 3), (16, 16), (40, 60), (400, 300)])
+def test_an_object_in_255_that_nobody_declared_is_refused(root, shape):
+    labels = np.zeros(shape, np.uint8)
+    labels[shape[0] // 3 :, shape[1] // 3 :] = 255
+    add(root, "a", labels)
+    cure = r"classes\.yaml does not say .*'values: \{0: road, 255: car\}', or.*'ignore_label: 255'"
+    with pytest.raises(Problem, match=rf"has whole areas of the value 255 .*{cure}"):
+        Folder(root).mask(0)
+
+
+def test_a_declared_255_and_borders_of_it_are_ignored(root):
+    labels = np.zeros((300, 400), np.uint8)
+    labels[100:200, 100:200] = 255
+    labels[105:195, 105:195] = 1
+    labels[300 - 7 :] = 255
+    add(root, "a", labels)
+    np.testing.assert_array_equal(Folder(root).mask(0), labels)
+    labels[labels == 1] = 255
+    (root / "classes.yaml").write_text(CLASSES + "ignore_label: 255")
+    add(root, "a", labels)
+    np.testing.assert_array_equal(Folder(root).mask(0), labels)
+
+
+@pytest.mark.parametrize("kind, options", [("JPEG", {"quality": 95}), ("WEBP", {"quality": 80})])
+def test_a_mask_that_is_compressed_as_a_photo_is_refused_whatever_its_name(root, kind, options):
+    Image.fromarray(np.eye(16, dtype=np.uint8)).save(root / "masks/train/a.png", kind, **options)
+    with pytest.raises(Problem, match=r"a\.png is compressed as a photo, which makes classes along the borders"):
+        Folder(root).mask(0)
+
+
+def save_palette(root, labels, colors):
+    add(root, "a", labels)
+    mask = Image.fromarray(np.array(labels, np.uint8), "P")
+    mask.putpalette([channel for color in colors for channel in color])
+    mask.save(root / "masks/train/a.png")
+
+
+COLORS = "classes: [{name: road, color: [9, 0, 0]}, {name: car, color: [0, 9, 0]}, {name: sky, color: [0, 0, 9]}]"
+
+
+def test_a_palette_with_the_colours_of_other_classes_is_refused(root):
+    (root / "classes.yaml").write_text(COLORS)
+    save_palette(root, [[0, 1]], [(9, 0, 0), (0, 0, 9)])
+    message = r"'car' by their value 1 and 'sky' by their colour \(0, 0, 9\) in the palette"
+    with pytest.raises(Problem, match=message):
+        Folder(root).mask(0)
+
+
+@pytest.mark.parametrize("colors", [[(9, 0, 0), (0, 9, 0)], [(0, 0, 9), (5, 5, 6)], [(128, 0, 0), (0, 128, 0)]])
+def test_other_palettes_are_no_more_than_a_look(root, colors):
+    (root / "classes.yaml").write_text(COLORS)
+    save_palette(root, [[0, 1]], colors)
+    np.testing.assert_array_equal(Folder(root).mask(0), [[0, 1]])
+
+
+def test_greys_that_an_optimiser_put_into_a_palette(root):
+    (root / "classes.yaml").write_text("classes: [a, b, c, d]")
+    save_palette(root, [[0, 1]], [(0, 0, 0), (3, 3, 3)])
+    with pytest.raises(Problem, match="'b' by their value 1 and 'd' by their grey 3"):
+        Folder(root).mask(0)
+    save_palette(root, [[0, 1]], [(0, 0, 0), (255, 255, 255)])  # for the eye
+    np.testing.assert_array_equal(Folder(root).mask(0), [[0, 1]])
+    (root / "classes.yaml").write_text("values: {10: a, 255: b}")
+    save_palette(root, [[0, 1]], [(10, 10, 10), (255, 255, 255)])
+    np.testing.assert_array_equal(Folder(root).mask(0), [[0, 1]])

@@ -2,8 +2,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from keras_liteseg.datasets import IGNORE_LABEL, load_dataset
+from keras_liteseg.datasets import IGNORE_LABEL, ClassList, load_dataset, parse_options
 from keras_liteseg.datasets.check import check_dataset
+from keras_liteseg.datasets.remap import map_to, require_agreement
+from keras_liteseg.datasets.samples import CachedDataset
 from keras_liteseg.errors import UserError
 
 CLASSES = "classes: [{name: road, color: [1, 1, 1]}, {name: lane, color: [2, 2, 2]}, {name: car, color: [3, 3, 3]}]"
@@ -72,3 +74,60 @@ def test_the_check_names_the_files_of_a_remapped_data_set(root):
 def test_a_wrong_map_is_explained(root, label_map, message):
     with pytest.raises(UserError, match=message):
         load_dataset("folder", root, label_map=label_map)
+
+
+def classes(*names):
+    return ClassList(names, ((0, 0, 0),) * len(names))
+
+
+@pytest.mark.parametrize(
+    "wanted, label_map",
+    [
+        (("car", "road", "lane"), "{car: car, road: road, lane: lane}"),
+        (("car", "road"), "{car: car, road: road}"),
+        (("street", "lane", "vehicle"), "{street: road, lane: lane, vehicle: car}"),
+        (("a", "b"), None),
+        (("road", "lane", "car", "sky"), None),
+    ],
+)
+def test_a_map_to_other_classes_is_found_where_there_is_one(root, wanted, label_map):
+    dataset = load_dataset("folder", root)
+    assert map_to(dataset, classes(*wanted)) == label_map
+    if label_map:
+        (option,) = parse_options([f"label_map={label_map}"]).values()
+        assert load_dataset("folder", root, label_map=option).classes.names == wanted
+
+
+def test_a_map_to_other_classes_begins_with_the_files_own(root):
+    dataset = load_dataset("folder", root, label_map={"ground": ["road", "lane"], "vehicle": "car"})
+    assert map_to(dataset, classes("vehicle", "ground")) == "{vehicle: car, ground: [road, lane]}"
+
+
+MAP = {"ground": ["road", "lane"], "car": "car"}
+
+
+@pytest.mark.parametrize(
+    "train, val, message",
+    [
+        (MAP, None, "training data has 2 classes .*validation data 3 .*; class 0 is 'ground' in the first and 'road'"),
+        (MAP, {"car": "car", "ground": ["road", "lane"]}, "; the same classes in another order: class 0 is 'ground'"),
+        (
+            MAP,
+            {"ground": ["road"], "car": ["car"]},
+            "; class 'ground' is made of road, lane in the first and of road in",
+        ),
+    ],
+)
+def test_data_sets_that_do_not_agree_are_refused(root, train, val, message):
+    first, second = (load_dataset("folder", root, label_map=label_map) for label_map in (train, val))
+    for data in ((first, second), (CachedDataset(first), second)):
+        with pytest.raises(UserError, match=message):
+            require_agreement(*data)
+    require_agreement(first, CachedDataset(first))
+
+
+def test_the_same_map_in_other_words_agrees(root):
+    other = {"ground": ["lane", "road"], "car": ["car"]}
+    require_agreement(*(load_dataset("folder", root, label_map=label_map) for label_map in (MAP, other)))
+    plain = {"road": "road", "lane": "lane", "car": "car"}
+    require_agreement(*(load_dataset("folder", root, label_map=label_map) for label_map in (None, plain)))

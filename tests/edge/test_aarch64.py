@@ -12,6 +12,7 @@ import pytest
 
 from edge import benchmark
 from edge.correctness import Reference
+from edge.table import table
 from edge.targets import Options, connect
 from edge.targets.runner_session import DEVICE_FOLDER, MODULE, RunnerSession
 from tests.edge import aarch64, sshd
@@ -102,7 +103,7 @@ def test_whole_benchmark_over_ssh(tmp_path, int8_file):
     assert row["status"] == "ok", row
     assert row["device"]["cpu"] == "ARM Cortex-A76" and row["accelerator"] == "xnnpack"
     assert row["correctness"] == {"frames": 2, "max_difference": 0.0, "equal_labels": 1.0}
-    assert row["stand_in"] in ("emulator", "loopback") and "no device's speed" in benchmark.table([row])
+    assert row["stand_in"] in ("emulator", "loopback") and "no device's speed" in table([row])
     assert {op["delegate"] for op in row["profile"]["ops"]} == {"xnnpack"}
 
 

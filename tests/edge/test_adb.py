@@ -15,6 +15,7 @@ import time
 import pytest
 
 from edge import benchmark, targets
+from edge.table import table
 from edge.targets import MeasurementFailed, Options, adb
 from keras_liteseg.errors import UserError
 from keras_liteseg.tflite.gpu import SWIFTSHADER, swiftshader_variables
@@ -84,7 +85,7 @@ def test_row_of_the_classic_program(device, classic, int8_file):
     assert 0 < run["min"] <= run["p50"] <= run["max"] and there["latency_ms"]["end_to_end"] is None
     assert len(there["round_p50_ms"]) == 2 and there["init_ms"] > 0 and there["first_run_ms"] > 0
     assert 0 < there["peak_memory_mb"]["model"] < there["peak_memory_mb"]["process"]
-    assert there["stand_in"] == "loopback" and "no device's speed" in benchmark.table([there])
+    assert there["stand_in"] == "loopback" and "no device's speed" in table([there])
     assert leftovers(device) == ["benchmark_model", "ready"]
     assert not list(device.root.rglob("oops")) and not pathlib.Path("oops").exists()
 
@@ -95,7 +96,7 @@ def test_row_of_the_program_of_litert_2(device, programs, int8_file):
     assert row["status"] == "ok", row
     assert row["runtime"]["name"] == "benchmark_model (LiteRT 2)"
     assert "has no flag --input_layer_value_files" in row["correctness"]["unsupported"]
-    assert "outputs not compared" in benchmark.table([row])
+    assert "outputs not compared" in table([row])
     assert 0 < row["latency_ms"]["run"]["min"] <= row["latency_ms"]["run"]["p50"]
 
 

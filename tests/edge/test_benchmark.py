@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from edge import benchmark, targets
 from edge.device.tensors import pack, random_input, unpack
+from edge.table import table
 from edge.targets import MeasurementFailed, host
 from keras_liteseg.errors import UserError
 
@@ -92,9 +93,9 @@ def test_rows(good):
 
     for row in rows:
         row["load_average"] = 0.0
-    assert len(benchmark.table(rows).splitlines()) == 3
+    assert len(table(rows).splitlines()) == 3
     rows[1]["load_average"] = 64.0 * rows[1]["device"]["cores"]
-    assert benchmark.table(rows).splitlines()[-1].startswith("The machine was busy before the measuring")
+    assert table(rows).splitlines()[-1].startswith("The machine was busy before the measuring")
 
 
 def test_memory_is_that_of_the_model_and_not_of_this_process(good):
@@ -126,7 +127,7 @@ def test_gpu(good):
     assert set(row["adapter"]) == {"name", "backend", "type"}
     assert row["correctness"]["equal_labels"] >= 0.995
     assert 0 < row["latency_ms"]["run"]["p50"] <= row["latency_ms"]["end_to_end"]["p50"]
-    assert bool(row["stand_in"]) == ("no device's speed" in benchmark.table([row]))
+    assert bool(row["stand_in"]) == ("no device's speed" in table([row]))
     if "SwiftShader" in row["adapter"]["name"]:
         assert row["stand_in"] == "software GPU"
 

@@ -21,6 +21,7 @@ import pytest
 import tensorflow as tf
 
 from edge import benchmark, demo_page, targets, web_server
+from edge.table import table
 from edge.targets import MeasurementFailed, Options, browser, chromium
 from keras_liteseg.errors import UserError
 from keras_liteseg.inference.load import load_predictor
@@ -122,7 +123,7 @@ def test_wasm(litertjs, files, tmp_path):
     assert [(entry["op"], "not which" in entry["reason"]) for entry in rows[2]["delegation"]["other_ops"]] == [
         ("ARG_MAX", True)
     ]
-    assert len(benchmark.table(rows).splitlines()) >= 9 and not pathlib.Path("oops").exists()
+    assert len(table(rows).splitlines()) >= 9 and not pathlib.Path("oops").exists()
 
 
 @pytest.mark.slow
@@ -136,7 +137,7 @@ def test_webgpu(litertjs, files, tmp_path):
     assert (ok["accelerator"], ok["delegation"]["other_ops"], ok["peak_memory_mb"]) == ("webgpu", [], {})
     assert set(ok["adapter"]) == {"name", "backend", "type"}
     assert 0 < ok["latency_ms"]["run"]["p50"] < ok["latency_ms"]["end_to_end"]["p50"]
-    assert bool(ok["stand_in"]) == ("no device's speed" in benchmark.table([ok]))
+    assert bool(ok["stand_in"]) == ("no device's speed" in table([ok]))
     if "SwiftShader" in ok["adapter"]["name"]:
         assert ok["stand_in"] == "software GPU"
     assert refused["status"] == "failed"

@@ -170,7 +170,6 @@ def test_table_and_file_of_a_grid(tmp_path):
         (["--widths", "0"], "'0' in --widths is no factor"),
         (["--resolutions", "6-0"], "'6-0' in --resolutions is no list of paths"),
         (["--resolutions", "1-1-1-1"], "'1-1-1-1' in --resolutions is no list of paths"),
-        (["--input_size", "64"], "'64' is not a size"),
         (["--input_size", "2x2", "--resolutions", "1"], "2x2"),
         (["--target", "phone"], "phone"),
     ],
@@ -180,3 +179,8 @@ def test_wrong_arguments_are_told_at_once(arguments, message, tmp_path):
     assert done.returncode == 1
     assert done.stderr.startswith("error: ") and message in done.stderr and done.stderr.count("\n") == 1
     assert not list(tmp_path.rglob("*.tflite"))
+
+
+def test_size_that_cannot_be_read(tmp_path):
+    done = profile_family("--input_size", "64", "--output_dir", tmp_path)
+    assert done.returncode == 2 and "'64' is not a size" in done.stderr and list(tmp_path.iterdir()) == []

@@ -18,6 +18,7 @@ import pytest
 from edge import benchmark
 from edge.correctness import Reference
 from edge.device import trtexec
+from edge.table import table
 from edge.targets import MeasurementFailed, Options, ssh, to_onnx
 from edge.targets.runner_session import DEVICE_FOLDER, MODULE, RunnerSession
 from keras_liteseg.conversion import onnx_export
@@ -415,7 +416,7 @@ def test_whole_way(server, float_file, int8_file, tmp_path, version):
     assert 0 < row["latency_ms"]["run"]["p50"] <= row["latency_ms"]["end_to_end"]["p50"]
     assert row["compile_ms"] > 0 and row["profile"]["ops"] and row["first_run_ms"] is None
     assert failed["status"] == "failed" and "give the float32 or float16 file" in failed["reason"]
-    lines = benchmark.table([row, failed]).splitlines()
+    lines = table([row, failed]).splitlines()
     assert "tensorrt fp16: stand-in (loopback: no device's speed)" in lines[1] and "failed: " in lines[2]
     assert server.leftovers() == [] and not list(tmp_path.rglob("oops")) and not pathlib.Path("oops").exists()
 

@@ -9,7 +9,7 @@ import tf_keras
 
 from keras_liteseg.conversion.export import export
 from keras_liteseg.conversion.options import ExportOptions
-from keras_liteseg.datasets import load_dataset
+from keras_liteseg.datasets import ClassList, load_dataset
 from keras_liteseg.datasets.base import IGNORE_LABEL
 from keras_liteseg.errors import UserError
 from keras_liteseg.evaluation import evaluate
@@ -128,6 +128,27 @@ def test_reference_keeps_its_own_normalization(trained, small_file, scenes, tmp_
         reference=small_file,
     )
     assert result.keras == evaluate(keras_predictor(model, metadata), scenes)
+
+
+def test_other_classes_are_refused(trained, small_file, data, tmp_path):
+    swapped = [load_dataset("street_scenes", split=each.split, length=1, size=(64, 128)) for each in data]
+    names = swapped[0].classes.names
+    for each in swapped:
+        each.classes = ClassList((names[1], names[0], *names[2:]), each.classes.colors)
+    config = QuantizationConfig(model="lps_net_tiny", crop_size=(64, 128), eval_size=(64, 128))
+    with pytest.raises(
+        UserError, match="training data has 9 .*another order: class 0 is 'road' in the first and 'pave"
+    ):
+        train_quantization_aware(config, data[0], swapped[1], tmp_path / "run", small_file)
+    with pytest.raises(
+        UserError, match="network knows 9 .*another order: class 0 is 'road' in the first and 'pavement'"
+    ):
+        train_quantization_aware(config, *swapped, tmp_path / "run", small_file)
+    folder = shutil.copytree(trained[0], tmp_path / "resumed")
+    written = (folder / "config.yaml").read_text()
+    with pytest.raises(UserError, match="had 9 classes .*would go on with 9 .*another order: class 0 is 'road'"):
+        train_quantization_aware(config, *swapped, folder, small_file, resume=True)
+    assert (folder / "config.yaml").read_text() == written
 
 
 def test_second_training_on_top_is_refused(trained, data, tmp_path):

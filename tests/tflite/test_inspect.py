@@ -134,7 +134,7 @@ def test_op_outside_xnnpack(files):
         "other_ops": [{"op": "ARG_MAX", "count": 1}],
     }
     assert report.problems(expect_int8=False, max_partitions=0) == [
-        "1 XNNPACK partitions, at most 0 wanted; outside: 1x ARG_MAX"
+        "1 XNNPACK partition, at most 0 wanted; outside: 1x ARG_MAX: XNNPACK does not have this op"
     ]
 
 

@@ -59,3 +59,9 @@ def test_command(capsys):
     assert capsys.readouterr().out == (ROOT / "configs" / "demo.yaml").read_text()
     assert main(["configs", "demmo"]) == 1
     assert capsys.readouterr().err.startswith("error: There is no config 'demmo'; the nearest: demo, demo_qat.")
+
+
+def test_command_with_a_file_that_is_no_text(tmp_path, capsys):
+    (tmp_path / "a.yaml").write_bytes(b"\xff\xfe")
+    assert main(["configs", str(tmp_path / "a.yaml")]) == 1
+    assert capsys.readouterr().err.startswith(f"error: Cannot read the config {tmp_path}/a.yaml: 'utf-8'")

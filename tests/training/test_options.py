@@ -205,7 +205,9 @@ def test_teacher_is_no_part_of_the_checkpoint(config, teacher):
 
 
 def test_teacher_of_other_classes_is_refused(config, network_file):
-    with pytest.raises(UserError, match="The teacher .* knows 9 classes .*, not the 3 of noise"):
+    with pytest.raises(
+        UserError, match=r"The teacher .* knows 9 classes .*, not the 3 classes \(a, b, c\) of noise; class 0 is"
+    ):
         built(config, teacher=str(network_file))
 
 

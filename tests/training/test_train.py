@@ -17,6 +17,7 @@ import yaml
 from PIL import Image
 
 import keras_liteseg
+from keras_liteseg.datasets import ClassList
 from keras_liteseg.errors import UserError
 from keras_liteseg.evaluation import evaluate
 from keras_liteseg.inference.load import load_predictor
@@ -97,6 +98,32 @@ def test_keep_says_which_network_is_saved(tiny_network, tmp_path):
     assert log[-1]["val_miou"] < max(row["val_miou"] for row in log)
 
 
+def test_a_class_that_the_validation_lacks_is_named_beside_the_miou(tiny_network, tmp_path, caplog):
+    val = Noise(3)
+    val.masks = np.minimum(val.masks, 0)
+    config = TrainingConfig(model=tiny_network, epochs=1, **SIZES)
+    with caplog.at_level(logging.INFO, "keras_liteseg"):
+        train(config, Noise(9), val, tmp_path / "run")
+    (said,) = [line for line in caplog.messages if line.startswith("Best validation mIoU")]
+    assert " (of 1 of 3 classes; absent from the ground truth: b, c); wrote " in said
+
+
+def test_data_sets_and_resumed_trainings_of_other_classes_are_refused(tiny_network, tmp_path):
+    config = TrainingConfig(model=tiny_network, epochs=1, **SIZES)
+    swapped = Noise(3)
+    swapped.classes = ClassList(("b", "a", "c"), swapped.classes.colors)
+    with pytest.raises(UserError, match="training data has 3 classes .*the same classes in another order: class 0"):
+        train(config, Noise(9), swapped, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+    train(config, Noise(9), Noise(3), tmp_path / "run")
+    written = (tmp_path / "run" / "config.yaml").read_text()
+    with pytest.raises(
+        UserError, match="had 3 classes .*would go on with 3 .*another order: class 0 is 'a' in the first"
+    ):
+        train(dataclasses.replace(config, epochs=2), swapped, swapped, tmp_path / "run", resume=True)
+    assert (tmp_path / "run" / "config.yaml").read_text() == written
+
+
 # The command.
 
 
@@ -167,6 +194,13 @@ def test_train_py_refuses_bad_labels_before_it_trains(config_file, tmp_path):
     assert str(data / "masks" / "train" / "2.png") in stderr and "7 (1 pixels)" in stderr
     assert "Traceback" not in stderr
     assert not (tmp_path / "run").exists()
+
+
+def test_train_py_names_the_options_of_another_data_set(config_file, tmp_path):
+    config = ("--config", config_file(), "--output_dir", tmp_path / "run")
+    status, _, stderr = run(*config, "--data", "folder", "--data_dir", folder_data_set(tmp_path / "data"))
+    assert status == 1 and stderr.count("\n") == 1
+    assert "The data set 'folder' has no option" in stderr and "--override 'data_options={}'" in stderr
 
 
 @pytest.mark.parametrize(

@@ -48,11 +48,11 @@ def broken(tmp_path, kind):
     [
         ("missing", "error: Cannot read {path}: No such file"),
         ("folder", "error: Cannot read {path}: Is a directory"),
-        ("damaged", "error: {path} is no result of edge.benchmark ("),
-        ("truncated", "error: {path} is no result of edge.benchmark ("),
-        ("binary", "error: {path} is no result of edge.benchmark ("),
-        ("empty", "error: {path} is no result of edge.benchmark ("),
-        ("other", "error: {path} is no result of edge.benchmark; give a file that it has written."),
+        ("damaged", "error: {path} is no result of liteseg benchmark ("),
+        ("truncated", "error: {path} is no result of liteseg benchmark ("),
+        ("binary", "error: {path} is no result of liteseg benchmark ("),
+        ("empty", "error: {path} is no result of liteseg benchmark ("),
+        ("other", "error: {path} is no result of liteseg benchmark; give a file that it has written."),
         ("incomplete", "error: {path} is damaged: the row of net_int8.tflite on host:cpu"),
     ],
 )
@@ -71,7 +71,7 @@ def test_bad_files(kind, message, as_baseline, good, tmp_path, capsys):
 def test_exit_status_and_one_sentence(tmp_path, good):
     done = report("--output", tmp_path / "report.html")
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == "error: No file to report on; give at least one that edge.benchmark has written.\n"
+    assert done.stderr == "error: No file to report on; give at least one that liteseg benchmark has written.\n"
     other = write(tmp_path / "other.json", [made_up("other.tflite")])
     done = report(good, "--baseline", other, "--output", tmp_path / "report.html")
     assert (done.returncode, done.stdout) == (1, "")

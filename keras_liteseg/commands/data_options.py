@@ -1,0 +1,80 @@
+"""The options of a data set that a network was trained with, for the commands that run it on the same data."""
+
+import json
+import pathlib
+
+import yaml
+
+from keras_liteseg.errors import UserError
+from keras_liteseg.files import card_path
+
+CONFIG_FILE = "config.yaml"  # a training writes it beside its .keras files
+
+
+def complete_options(model, data, split, given):
+    """Return the options for a split of a data set: those of the network's training, and those given in their place.
+
+    A line on stdout says what was found. An option that is given as None is left out.
+
+    Args:
+        model: the network's file; its config is `config.yaml` beside a `.keras` file, and on the card of another one.
+        data: name of the data set.
+        split: its split.
+        given: {option: value} of --option.
+
+    Raises:
+        UserError: there is a config or a card that cannot be read.
+    """
+    path = _config_path(model)
+    config = _read(path) if path and path.is_file() else {}
+    found = {key: value for key, value in options_of(config, data, split).items() if key not in given}
+    if found:
+        words = ", ".join(f"{key}={_flow(value)}" for key, value in found.items())
+        print(f"Options of {data} {split} as in {path}: {words} (--option KEY=VALUE replaces one, KEY=null drops it)")
+    return {key: value for key, value in (found | given).items() if value is not None}
+
+
+def options_of(config, data, split):
+    """Return the options that the training of a config, {key: value}, had for a split of the data set `data`, or for
+    its validation where it did not read that split; none for other data."""
+    options = config.get("data_options")
+    if config.get("data") != data or not isinstance(options, dict):
+        return {}
+    parts = {part: options[part] if isinstance(options.get(part), dict) else {} for part in ("train", "val")}
+    read = [values for part, values in parts.items() if values.get("split", part) == split]
+    return {key: value for key, value in (read or [parts["val"]])[0].items() if key != "split"}
+
+
+def read_config(path):
+    """Return {key: value} of the config that a training wrote.
+
+    Raises:
+        UserError: it cannot be read.
+    """
+    try:
+        return yaml.safe_load(pathlib.Path(path).read_text()) or {}
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise UserError(f"Cannot read the config {path}: {error}. A training writes {CONFIG_FILE}.") from error
+
+
+def _config_path(model):
+    path = pathlib.Path(model)
+    if path.suffix == ".keras":
+        return path.parent / CONFIG_FILE
+    return card_path(path) if path.suffix in (".tflite", ".onnx") else None
+
+
+def _read(path):
+    if path.name == CONFIG_FILE:
+        found = read_config(path)
+    else:
+        try:
+            card = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise UserError(f"Cannot read the card {path}: {error}. Repair it or move it away.") from error
+        found = card.get("config") if isinstance(card, dict) else None
+    return found if isinstance(found, dict) else {}
+
+
+def _flow(value):
+    return yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=10**6).removesuffix("...\n").strip()

@@ -1,0 +1,149 @@
+"""`classes.yaml`: the classes of a folder of masks, and which values of the masks they have."""
+
+import dataclasses
+
+import numpy as np
+import yaml
+
+from keras_liteseg.classes import IGNORE_LABEL, ClassList
+from keras_liteseg.errors import UserError, nearest
+
+UNKNOWN = -1
+"""Entry of a raw-value table for values that no mask may contain."""
+
+_KEYS = ("classes", "values", "ignore_label")
+
+
+@dataclasses.dataclass(frozen=True)
+class Labelling:
+    """What a `classes.yaml` says.
+
+    Attributes:
+        classes: a `ClassList`.
+        table: int16 (256,): raw mask value to train id, `IGNORE_LABEL` or `UNKNOWN`.
+        undeclared: a raw value that is ignored though the file does not say so, or None.
+        colors: colours that the file gives, None for a class without.
+    """
+
+    classes: ClassList
+    table: np.ndarray
+    undeclared: int | None
+    colors: tuple
+
+
+def read_classes(path):
+    """Return the `Labelling` of a `classes.yaml`.
+
+        classes:
+          - {name: background, color: [0, 0, 0]}
+          - polyp                              # a colour is then chosen
+        values: {0: background, 255: polyp}    # optional; without, the classes are numbered from 0
+        ignore_label: [7, 8]                   # optional; one value or several, 255 by default
+
+    Without `classes`, the classes are those of `values` in their order there.
+
+    Raises:
+        UserError: the file is missing or wrong.
+    """
+    try:
+        content = yaml.safe_load(path.read_text())
+    except FileNotFoundError:
+        raise UserError(f"{path} does not exist; write it, for example with 'classes: [road, car]'.") from None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise UserError(f"{path} cannot be read as YAML ({' '.join(str(error).split())}); correct it.") from error
+    if isinstance(content, dict) and "classes" not in content and isinstance(content.get("values"), dict):
+        content = {"classes": list(dict.fromkeys(content["values"].values())), **content}
+    if not isinstance(content, dict) or not isinstance(content.get("classes"), list) or not content["classes"]:
+        raise UserError(f"{path} has no list of classes; write for example 'classes: [road, car]'.")
+    _refuse_unknown_keys(path, content, _KEYS)
+    entries = [entry if isinstance(entry, dict) else {"name": entry} for entry in content["classes"]]
+    names = [_class_name(path, entry) for entry in entries]
+    for name in names:
+        if names.count(name) > 1:
+            raise UserError(f"{path} names the class '{name}' {names.count(name)} times; give each class its own name.")
+    if len(names) > IGNORE_LABEL:
+        raise UserError(f"{path} has {len(names)} classes; 8-bit masks can number at most {IGNORE_LABEL}.")
+    table = np.full(256, UNKNOWN, np.int16)
+    for value, name in _values(path, content, names).items():
+        table[value] = names.index(name)
+    declared = content.get("ignore_label")
+    for value in declared if isinstance(declared, list) else [] if declared is None else [declared]:
+        _require_free(path, value, table, names)
+        table[value] = IGNORE_LABEL
+    undeclared = IGNORE_LABEL if declared is None and table[IGNORE_LABEL] == UNKNOWN else None
+    if undeclared is not None:
+        table[undeclared] = IGNORE_LABEL
+    given = tuple(entry.get("color") for entry in entries)
+    return Labelling(ClassList(tuple(names), _colors(path, entries)), table, undeclared, given)
+
+
+def _values(path, content, names):
+    """Return {raw mask value: class name}."""
+    values = content.get("values")
+    if values is None:
+        return dict(enumerate(names))
+    if not isinstance(values, dict) or not values:
+        raise UserError(f"{path} has the values {values!r}; write for example 'values: {{0: {names[0]}}}'.")
+    for value, name in values.items():
+        if type(value) is not int or not 0 <= value <= 255:
+            raise UserError(f"{path} gives '{name}' the value {value!r}; values are whole numbers from 0 to 255.")
+        if name not in names:
+            raise UserError(
+                f"{path} gives the value {value} to '{name}', which is not among its classes; did you mean "
+                f"{nearest(str(name), names)}?"
+            )
+    for name in names:
+        if name not in values.values():
+            raise UserError(f"{path} has no value for the class '{name}'; name one under values.")
+    return values
+
+
+def _require_free(path, value, table, names):
+    if type(value) is not int or not 0 <= value <= 255:
+        raise UserError(
+            f"{path} has the ignore_label {value!r}; it must be a whole number from 0 to 255, or a list of these."
+        )
+    if table[value] not in (UNKNOWN, IGNORE_LABEL):
+        example = ", ".join(f"{number}: {name}" for number, name in enumerate(names[:3], value + 1))
+        raise UserError(
+            f"{path} has the ignore_label {value}, which is the value of the class '{names[table[value]]}'; take "
+            f"another, or say which values the classes have, for example values: {{{example}}}."
+        )
+
+
+def _class_name(path, entry):
+    _refuse_unknown_keys(path, entry, ("name", "color"))
+    name = entry.get("name")
+    if not isinstance(name, str) or not name.strip():
+        raise UserError(f"{path} has the class {name!r}; a class needs a text as name (put quotes round yes, no, 1).")
+    return name
+
+
+def _colors(path, entries):
+    given = [entry.get("color") for entry in entries]
+    for entry, color in zip(entries, given, strict=True):
+        if color is not None and not _is_color(color):
+            raise UserError(
+                f"{path} gives '{entry['name']}' the color {color!r}; write [red, green, blue], each from 0 to 255."
+            )
+    used = {tuple(color) for color in given if color is not None}
+    free = (color for color in map(_palette_color, range(1, 1 << 24)) if color not in used)
+    return tuple(tuple(color) if color is not None else next(free) for color in given)
+
+
+def _is_color(color):
+    return isinstance(color, list) and len(color) == 3 and all(type(c) is int and 0 <= c <= 255 for c in color)
+
+
+def _palette_color(index):
+    """Return a colour of the PASCAL VOC colour map, which deals the bits of the index out to red, green and blue."""
+    channels = [0, 0, 0]
+    for bit in range(24):
+        channels[bit % 3] |= (index >> bit & 1) << (7 - bit // 3)
+    return tuple(channels)
+
+
+def _refuse_unknown_keys(path, mapping, known):
+    for key in mapping:
+        if key not in known:
+            raise UserError(f"{path} has the unknown key '{key}'; did you mean {nearest(str(key), known)}?")

@@ -1,0 +1,33 @@
+"""What both kinds of training refuse before they begin."""
+
+from keras_liteseg.choices import require_bool, require_path
+from keras_liteseg.errors import UserError
+from keras_liteseg.evaluation import require_dataset
+
+
+def require_arguments(kind, config, train_data, val_data, output_dir, resume):
+    """Raise a `UserError` unless a training can begin with these.
+
+    Args:
+        kind: the class that `config` must be of.
+        train_data, val_data: must be `SegmentationDataset`s with samples and the same classes.
+        output_dir: must be a path.
+        resume: must be a bool.
+    """
+    if not isinstance(config, kind):
+        raise UserError(f"The config is {config!r}; give a keras_liteseg.{kind.__name__}, or load_config reads one.")
+    for data in (train_data, val_data):
+        require_dataset(data)
+        if not len(data):
+            raise UserError(f"The data set {data.name} has no samples in its split '{data.split}'; add some.")
+    if train_data.classes != val_data.classes:
+        raise UserError(
+            f"{train_data.name} has the classes {_listed(train_data)} to train on and {val_data.name} "
+            f"{_listed(val_data)} to validate on; give two splits of the same classes."
+        )
+    require_path("output folder", output_dir)
+    require_bool("resume", resume)
+
+
+def _listed(data):
+    return f"{', '.join(data.classes.names[:4])}{', ...' if len(data.classes) > 4 else ''} ({len(data.classes)})"

@@ -1,0 +1,542 @@
+"""Each reader on a tiny export as its tool writes it: classes, pixels, splits, what it leaves out and refuses."""
+
+import base64
+import io
+import json
+import zlib
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+
+from keras_liteseg.datasets import load_dataset
+from keras_liteseg.datasets.base import IGNORE_LABEL
+from keras_liteseg.datasets.formats import FORMATS, read_export, recognise
+from keras_liteseg.datasets.formats.base import UNLABELED, Source, named
+from keras_liteseg.datasets.pictures import Problem
+from keras_liteseg.errors import UserError
+
+SIZE = (40, 50)
+SQUARE = [[10, 10], [20, 10], [20, 20], [10, 20]]
+INNER = [[12, 12], [16, 12], [16, 16], [12, 16]]
+
+
+@pytest.fixture
+def export(tmp_path):
+    """Function that writes {path: picture, text or JSON} into a folder and returns that folder."""
+
+    def write(files):
+        for name, content in files.items():
+            path = tmp_path / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if isinstance(content, str):
+                path.write_text(content)
+            elif isinstance(content, bytes):
+                path.write_bytes(content)
+            elif isinstance(content, Image.Image):
+                content.save(path)
+            else:
+                path.write_text(json.dumps(content))
+        return tmp_path
+
+    return write
+
+
+def picture(size=SIZE):
+    return Image.new("RGB", size[::-1], (10, 20, 30))
+
+
+def mask(values, mode=None, palette=None):
+    values = np.asarray(values)
+    if values.ndim == 1:
+        values = np.tile(values, (SIZE[0], 1))[:, np.arange(SIZE[1]) % len(values)]
+    image = Image.fromarray(values.astype(np.uint16 if mode == "I;16" else np.uint8))
+    if palette:
+        image.putpalette(palette + [0] * (768 - len(palette)))
+    return image
+
+
+def labels(root, name=None, index=0, **options):
+    """Return (names of the classes, label map of a sample, its split) of an export."""
+    found, read = read_export(root, **options)
+    assert name is None or found == name
+    sample = read.samples[index]
+    return [entry["name"] for entry in read.classes], sample.labels(SIZE), sample.split
+
+
+def coco(annotations, categories=((3, "car"), (18, "dog"), (90, "cup")), **image):
+    images = [{"id": 7, "file_name": "a.jpg", "height": SIZE[0], "width": SIZE[1], **image}]
+    return {
+        "images": images,
+        "categories": [{"id": identity, "name": name} for identity, name in categories],
+        "annotations": [{"id": n, "image_id": 7, **entry} for n, entry in enumerate(annotations)],
+    }
+
+
+def outline(corners):
+    return [sum(corners, [])]
+
+
+def test_coco_gaps_overlaps_holes_and_crowds(export):
+    ring = {"size": SIZE, "counts": [40 * 30, 400, 400]}  # columns 30 to 39
+    content = coco(
+        [
+            {"category_id": 90, "segmentation": outline(SQUARE), "iscrowd": 0},
+            {"category_id": 3, "segmentation": outline(INNER), "iscrowd": 0},
+            {"category_id": 18, "segmentation": ring, "iscrowd": 1},
+            {"category_id": 18, "segmentation": [], "bbox": [0, 0, 5, 5]},
+        ]
+    )
+    root = export({"annotations/instances_train2017.json": content, "images/a.jpg": picture()})
+    names, drawn, split = labels(root, "coco")
+    assert (names, split) == (["car", "dog", "cup"], "train")
+    expected = np.full(SIZE, UNLABELED)
+    expected[10:20, 10:20] = 2
+    expected[12:16, 12:16] = 0
+    expected[:, 30:40] = 1
+    np.testing.assert_array_equal(drawn, expected)
+    assert any("Left out 1 annotations without an outline" in note for note in read_export(root)[1].notes)
+
+
+def test_coco_id_zero_is_a_class(export):
+    content = coco([{"category_id": 0, "segmentation": outline(SQUARE)}], categories=((0, "car"), (1, "dog")))
+    names, drawn, split = labels(export({"instances_default.json": content, "a.jpg": picture()}))
+    assert names == ["car", "dog"] and (drawn == 0).sum() == 100 and split is None
+
+
+def test_roboflow_coco_group_is_no_class(export):
+    content = coco([{"category_id": 1, "segmentation": outline(SQUARE)}], categories=((0, "things"), (1, "car")))
+    names, drawn, split = labels(export({"valid/_annotations.coco.json": content, "valid/a.jpg": picture()}))
+    assert names == ["car"] and (drawn == 0).sum() == 100 and split == "val"
+
+
+def test_coco_pictures_of_one_name_are_told_apart_by_split(export):
+    files = {}
+    for split, corners in (("train", SQUARE), ("val", INNER)):
+        files[f"annotations/instances_{split}.json"] = coco([{"category_id": 3, "segmentation": outline(corners)}])
+        files[f"{split}/a.jpg"] = picture()
+    root = export(files)
+    samples = read_export(root)[1].samples
+    assert [(sample.split, sample.image.parent.name) for sample in samples] == [("train", "train"), ("val", "val")]
+    with pytest.raises(UserError, match="are those of the export; leave out --classes"):
+        read_export(root, classes=named("ab"))
+    (root / "other").mkdir()
+    picture().save(root / "a.jpg")
+    for split in ("train", "val"):
+        (root / split / "a.jpg").rename(root / "other" / "a.jpg")
+    with pytest.raises(Problem, match="both fit the name 'a.jpg'"):
+        read_export(root)
+
+
+def test_coco_refusals(export):
+    root = export({"a.json": coco([{"category_id": 3, "segmentation": [], "bbox": [1, 1, 2, 2]}]), "a.jpg": picture()})
+    with pytest.raises(UserError, match="boxes only"):
+        read_export(root)
+    export({"a.json": coco([{"category_id": 4, "segmentation": outline(SQUARE)}])})
+    with pytest.raises(Problem, match="category 4, which it does not list"):
+        read_export(root)
+    export({"a.json": coco([{"category_id": 3, "segmentation": {"size": [4, 4], "counts": [16]}}])})
+    with pytest.raises(Problem, match="annotation 0, which cannot be drawn"):
+        labels(root)
+
+
+def test_coco_panoptic(export):
+    identities = np.zeros((*SIZE, 3), np.uint8)
+    identities[:, 10:20] = (1, 2, 0)
+    identities[:, 20:] = (0, 0, 1)
+    segments = [{"id": 513, "category_id": 200}, {"id": 65536, "category_id": 4}]
+    content = {
+        "images": [{"id": 1, "file_name": "a.jpg"}],
+        "annotations": [{"image_id": 1, "file_name": "a.png", "segments_info": segments}],
+        "categories": [{"id": 200, "name": "sky", "color": [1, 2, 3]}, {"id": 4, "name": "car"}],
+    }
+    root = export(
+        {
+            "annotations/panoptic_val2017.json": content,
+            "annotations/panoptic_val2017/a.png": Image.fromarray(identities),
+            "val2017/a.jpg": picture(),
+        }
+    )
+    names, drawn, split = labels(root, "coco_panoptic")
+    assert (names, split) == (["car", "sky"], "val")
+    assert drawn[0, [0, 10, 20]].tolist() == [IGNORE_LABEL, 1, 0]
+    segments.pop()
+    export({"annotations/panoptic_val2017.json": content})
+    with pytest.raises(Problem, match="segment 65536, which its JSON file does not list"):
+        labels(root)
+
+
+def voc(masks, lists=None, **files):
+    return (
+        {f"SegmentationClass/{name}.png": image for name, image in masks.items()}
+        | {f"JPEGImages/{name}.jpg": picture() for name in masks}
+        | {f"ImageSets/Segmentation/{name}.txt": text for name, text in (lists or {}).items()}
+        | files
+    )
+
+
+def test_voc_numbers_with_borders(export):
+    palette = [0, 0, 0, 128, 0, 0, 0, 128, 0]
+    root = export(voc({"a": mask([0, 1, 2, 255], palette=palette)}, {"train": "a\n", "trainval": "a\n"}))
+    with pytest.raises(UserError, match="does not tell the names of its classes"):
+        read_export(root)
+    names, drawn, split = labels(root, "voc", classes=named(["background", "cat", "dog"]))
+    assert split == "train" and names[0] == "background" and drawn[0, :4].tolist() == [0, 1, 2, IGNORE_LABEL]
+    names, drawn, _ = labels(root, classes=named(["cat", "dog"]))  # without it, all would be one off
+    assert names == ["background", "cat", "dog"] and drawn[0, 1] == 1
+    with pytest.raises(Problem, match="no class: 2"):
+        labels(root, classes=named(["background", "cat"]))
+
+
+def test_labelme2voc_tells_its_classes(export):
+    files = voc({"a": mask([0, 1, 255])}) | {"class_names.txt": "_background_\ncat\n"}
+    names, drawn, _ = labels(export(files), "voc")
+    assert names == ["_background_", "cat"] and drawn[0, :3].tolist() == [0, 1, IGNORE_LABEL]
+
+
+def test_cvat_masks_are_in_the_colors_of_labelmap_and_missing_ones_are_empty(export):
+    rgb = np.zeros((*SIZE, 3), np.uint8)
+    rgb[:, 10:] = (61, 61, 245)
+    files = voc({"a": Image.fromarray(rgb)}, {"default": "a\nb\n"})
+    files["labelmap.txt"] = "# label:color_rgb:parts:actions\nCar:61,61,245::\nbackground:0,0,0::\n"
+    root = export(files | {"JPEGImages/b.jpg": picture()})
+    names, drawn, split = labels(root, "voc")
+    assert (names, split) == (["Car", "background"], None) and drawn[0, [0, 10]].tolist() == [1, 0]
+    assert (labels(root, index=1)[1] == UNLABELED).all()
+    assert "1 listed pictures have no mask: nothing is labelled in them." in read_export(root)[1].notes
+    with pytest.raises(UserError, match="labelmap.txt; leave out --classes"):
+        read_export(root, classes=named("ab"))
+    export({"labelmap.txt": "# label:color_rgb:parts:actions\nCar:61,61,0::\nbackground:0,0,0::\n"})
+    with pytest.raises(Problem, match=r"colours that are of no class: \(61, 61, 245\) on 1600 pixels"):
+        labels(root)
+
+
+def test_cvat_xml_order_masks_and_ellipses(export):
+    text = """<?xml version="1.0" encoding="utf-8"?>
+<annotations><version>1.1</version><meta><task><labels>
+<label><name>road</name><color>#0a0b0c</color></label><label><name>car</name><color>#ff0000</color></label>
+<label><name>wheel</name><type>points</type><parent>car</parent></label>
+</labels></task></meta>
+<image id="0" name="a.jpg" width="50" height="40" subset="Validation">
+<polygon label="car" points="12,12;16,12;16,16;12,16" z_order="1"></polygon>
+<polygon label="road" points="10,10;20,10;20,20;10,20" z_order="0"></polygon>
+<box label="car" xtl="30" ytl="0" xbr="34" ybr="5" z_order="0"></box>
+<ellipse label="road" cx="40" cy="30" rx="4" ry="3" z_order="0"></ellipse>
+<mask label="car" rle="1, 2, 3" left="0" top="38" width="3" height="2" z_order="0"></mask>
+<polyline label="car" points="0,0;1,1" z_order="0"></polyline>
+</image></annotations>"""
+    root = export({"annotations.xml": text, "images/a.jpg": picture()})
+    names, drawn, split = labels(root, "cvat_xml")
+    assert (names, split) == (["road", "car"], "val")
+    assert (drawn[10:20, 10:20] == 0).sum() == 84 and (drawn[12:16, 12:16] == 1).all()
+    assert (drawn[0:5, 30:34] == 1).all() and (drawn == 1).sum() == 16 + 20 + 2
+    assert (drawn[25:, 30:] == 0).sum() == 49
+    assert drawn[38, :3].tolist() == [UNLABELED, 1, 1]
+    assert "Left out 1 shapes of the kind polyline." in read_export(root)[1].notes
+    export({"annotations.xml": text.replace("<image ", "<track id='0'></track><image ")})
+    with pytest.raises(UserError, match="'CVAT for video'"):
+        read_export(root)
+
+
+def test_labelme_order_mask_and_ignored(export):
+    file = io.BytesIO()
+    Image.fromarray(np.ones((11, 21), np.uint8)).save(file, "PNG")
+    shapes = [
+        {"label": "cat", "points": SQUARE, "shape_type": "polygon"},
+        {"label": "__ignore__", "points": INNER, "shape_type": "polygon"},
+        {"label": "ant", "points": [[15, 25], [35, 35]], "shape_type": "mask", "mask": encoded(file.getvalue())},
+        {"label": "ant", "points": [[1, 1], [2, 2]], "shape_type": "points"},
+    ]
+    content = {"shapes": shapes, "imagePath": "a.jpg", "imageHeight": SIZE[0], "imageWidth": SIZE[1], "imageData": None}
+    root = export({"train/a.json": content, "train/a.jpg": picture()})
+    names, drawn, split = labels(root, "labelme")
+    assert (names, split) == (["ant", "cat"], "train")
+    assert (drawn == 0).sum() == 21 * 11 and (drawn[25:36, 15:36] == 0).all()
+    assert (drawn == IGNORE_LABEL).sum() == 25 and (drawn == 1).sum() == 121 - 25
+    assert labels(export({"labels.txt": "__ignore__\n_background_\ncat\nant\n"}))[0] == ["_background_", "cat", "ant"]
+
+
+def encoded(data):
+    return base64.b64encode(data).decode()
+
+
+def test_labelme_picture_inside_of_the_file(export):
+    file = io.BytesIO()
+    picture().save(file, "PNG")
+    content = {"shapes": [], "imagePath": "gone.jpg", "imageData": encoded(file.getvalue())}
+    assert read_export(export({"a.json": content}), "labelme")[1].samples[0].image == file.getvalue()
+
+
+def test_ultralytics_polygons_smaller_on_top(export):
+    config = {"path": "../datasets/mine", "train": "images/train", "names": {0: "cat", 1: "dog"}}
+
+    def line(number, corners):
+        return " ".join([str(number), *(f"{x / SIZE[1]:.6f} {y / SIZE[0]:.6f}" for x, y in corners)])
+
+    files = {"labels/train/a.txt": f"{line(1, INNER)}\n{line(0, SQUARE)}\n", "images/train/a.jpg": picture()}
+    root = export(files | {"data.yaml": yaml.safe_dump(config), "images/train/empty.jpg": picture()})
+    names, drawn, split = labels(root, "ultralytics")
+    assert (names, split) == (["cat", "dog"], "train")
+    assert (drawn == 0).sum() == 121 - 25 and (drawn[12:17, 12:17] == 1).all()
+    assert (labels(root, index=1)[1] == UNLABELED).all()
+    export({"labels/train/a.txt": "0 0.5 0.5 0.1 0.1\n"})
+    with pytest.raises(UserError, match="boxes only"):
+        read_export(root)
+    export({"labels/train/a.txt": "5 0.1 0.1 0.2 0.1 0.2 0.2\n"})
+    with pytest.raises(Problem, match="class 5 of 2 from 0"):
+        read_export(root)
+
+
+def test_ultralytics_masks(export):
+    config = yaml.safe_dump({"train": "images/train", "masks_dir": "masks", "names": ["cat", "dog"]})
+    root = export({"data.yaml": config, "images/train/a.jpg": picture(), "masks/train/a.png": mask([0, 1, 255])})
+    assert labels(root, "ultralytics")[1][0, :3].tolist() == [0, 1, IGNORE_LABEL]
+    assert not read_export(root)[1].drawn
+
+
+def test_mapillary(export):
+    entries = [
+        {"name": f"x--{name}", "readable": name, "evaluate": name != "Unlabeled", "color": [number, 9, 9]}
+        for number, name in enumerate(("Sky", "Unlabeled", "Road"))
+    ]
+    palette = sum((entry["color"] for entry in entries), [])
+    root = export(
+        {
+            "config_v1.2.json": {"labels": entries},
+            "training/images/a.jpg": picture(),
+            "training/v1.2/labels/a.png": mask([0, 1, 2], palette=palette),
+            "training/v1.2/instances/a.png": mask([0, 256, 512], "I;16"),
+        }
+    )
+    names, drawn, split = labels(root, "mapillary")
+    assert (names, split) == (["Sky", "Road"], "train") and drawn[0, :3].tolist() == [0, IGNORE_LABEL, 1]
+
+
+def test_sceneparse_counts_from_one(export):
+    root = export(
+        {
+            "objectInfo150.txt": "Idx\tRatio\tName\n1\t0\twall\n2\t0\tsky, heaven\n",
+            "images/validation/a.jpg": picture(),
+            "annotations/validation/a.png": mask([0, 1, 2]),
+        }
+    )
+    names, drawn, split = labels(root, "sceneparse")
+    assert (names, split) == (["wall", "sky"], "val") and drawn[0, :3].tolist() == [IGNORE_LABEL, 0, 1]
+
+
+def test_kitti_step_and_semantics(export):
+    rgb = np.zeros((*SIZE, 3), np.uint8)
+    rgb[:, 1:] = (13, 0, 4)
+    rgb[:, 2:] = (255, 0, 0)
+    files = {}
+    for split, sequence in (("train", "0000"), ("val", "0001")):
+        files[f"training/image_02/{sequence}/000000.png"] = picture()
+        files[f"panoptic_maps/{split}/{sequence}/000000.png"] = Image.fromarray(rgb)
+    root = export(files)
+    names, drawn, split = labels(root, "kitti", index=1)
+    assert (names[0], split) == ("road", "val") and drawn[0, :3].tolist() == [0, 13, IGNORE_LABEL]
+    assert [sample.name for sample in read_export(root)[1].samples] == ["0000_000000", "0001_000000"]
+
+
+def test_kitti_semantics_has_label_ids(export):
+    root = export({"training/image_2/a.png": picture(), "training/semantic/a.png": mask([7, 26, 0])})
+    assert labels(root, "kitti")[1][0, :3].tolist() == [0, 13, IGNORE_LABEL]
+
+
+def test_roboflow_masks(export):
+    files = {"valid/a.jpg": picture(), "valid/a_mask.png": mask([0, 1, 2])}
+    root = export(files | {"valid/_classes.csv": "Pixel Value, Class\n0, background\n1, cat\n2, dog\n"})
+    names, drawn, split = labels(root, "roboflow")
+    assert (names, split) == (["background", "cat", "dog"], "val") and drawn[0, :3].tolist() == [0, 1, 2]
+    export({"valid/_classes.csv": "filename, cat, dog\na.jpg, 0, 1\n"})
+    with pytest.raises(UserError, match="multi-label classification"):
+        read_export(root)
+
+
+def test_label_studio(export):
+    def region(kind, value, **more):
+        return {"type": kind, "original_height": SIZE[0], "original_width": SIZE[1], "image_rotation": 0, **more} | {
+            "value": value
+        }
+
+    corners = [[x / SIZE[1] * 100, y / SIZE[0] * 100] for x, y in SQUARE]
+    result = [
+        region("polygonlabels", {"points": corners, "polygonlabels": ["dog"]}),
+        region("rectanglelabels", {"x": 50, "y": 50, "width": 10, "height": 5, "rectanglelabels": ["cat"]}),
+        region("keypointlabels", {"keypointlabels": ["cat"]}),
+    ]
+    done = {"was_cancelled": False, "result": result}
+    task = {"id": 1, "data": {"image": "/data/upload/1/0a1b2c3d-a.jpg"}, "annotations": [done]}
+    root = export({"project.json": [task, {**task, "id": 2, "annotations": []}], "a.jpg": picture()})
+    names, drawn, _ = labels(root, "label_studio")
+    assert names == ["cat", "dog"] and (drawn == 1).sum() == 100 and (drawn == 0).sum() == 10
+    found = read_export(root)[1]
+    assert found.samples[0].image == root / "a.jpg" and len(found.samples) == 1
+    assert "Left out 1 results of the kind keypointlabels." in found.notes
+    result[0]["image_rotation"] = 90
+    export({"project.json": [task]})
+    with pytest.raises(Problem, match="turned in Label Studio"):
+        labels(root)
+
+
+def test_supervisely(export):
+    file = io.BytesIO()
+    bitmap = Image.fromarray(np.array([[0, 1, 1], [0, 0, 1]], np.uint8))
+    bitmap.putpalette([0, 0, 0, 255, 255, 255])
+    bitmap.save(file, "PNG")
+    hole = [[13, 13], [16, 13], [16, 16], [13, 16]]
+    objects = [
+        {"classTitle": "cat", "geometryType": "polygon", "points": {"exterior": SQUARE, "interior": [hole]}},
+        {
+            "classTitle": "dog",
+            "geometryType": "bitmap",
+            "bitmap": {"data": encoded(zlib.compress(file.getvalue())), "origin": [40, 30]},
+        },
+        {"classTitle": "dog", "geometryType": "point", "points": {"exterior": [[1, 1]]}},
+    ]
+    root = export(
+        {
+            "meta.json": {"classes": [{"title": "cat", "color": "#010203"}, {"title": "dog"}]},
+            "train/img/a.jpg": picture(),
+            "train/ann/a.jpg.json": {"size": {"height": SIZE[0], "width": SIZE[1]}, "objects": objects},
+        }
+    )
+    names, drawn, split = labels(root, "supervisely")
+    assert (names, split) == (["cat", "dog"], "train") and (drawn == 0).sum() == 105
+    assert drawn[30, 40:43].tolist() == [UNLABELED, 1, 1] and (drawn == 1).sum() == 3
+
+
+@pytest.mark.parametrize(
+    ("picture_at", "mask_at"),
+    [
+        ("images/train/a.jpg", "masks/train/a.png"),
+        ("train/images/a.jpg", "train/labels/a.png"),
+        ("img_dir/train/a.jpg", "ann_dir/train/a.png"),
+        ("images/train/a.jpg", "labels/train/a_label.png"),
+        ("train/a.jpg", "train/a_mask.png"),
+        ("train/a.png", "train/a-seg.png"),
+        ("train/a.jpg", "trainannot/a.png"),
+    ],
+)
+def test_layouts_of_masks(export, picture_at, mask_at):
+    root = export({picture_at: picture(), mask_at: mask([0, 1, 2, 255])})
+    names, drawn, split = labels(root, "masks", classes=named("abc"))
+    assert split == "train" and drawn[0, :4].tolist() == [0, 1, 2, IGNORE_LABEL]
+    sample = read_export(root, classes=named("abc"))[1].samples[0]
+    assert sample.image == root / picture_at
+    with pytest.raises(UserError, match=r"values 0, 1, 2, 255, and nothing says what they are"):
+        read_export(root)
+
+
+def test_parquet(export):
+    parquet = pytest.importorskip("pyarrow.parquet", reason="pip install -r requirements-parquet.txt")
+    import pyarrow
+
+    def stored(image, kind):
+        file = io.BytesIO()
+        image.save(file, kind)
+        return {"bytes": file.getvalue(), "path": None}
+
+    label = Image.fromarray(np.asarray(mask([0, 1, 255])).astype(np.int32))  # as `datasets` stores int64
+    table = pyarrow.table({"image": [stored(picture(), "JPEG")], "label": [stored(label, "TIFF")]})
+    root = export({"id2label.json": {"0": "wall", "1": "sky"}, "data/README.txt": ""})
+    parquet.write_table(table, root / "data" / "validation-00000-of-00001.parquet")
+    names, drawn, split = labels(root, "parquet")
+    assert (names, split) == (["wall", "sky"], "val") and drawn[0, :3].tolist() == [0, 1, IGNORE_LABEL]
+    (root / "id2label.json").unlink()
+    with pytest.raises(UserError, match="names the classes; give them with --classes"):
+        read_export(root)
+
+
+def png(values, bits):
+    """Return a grey PNG of 1, 2 or 4 bits, which Pillow does not write."""
+    values = np.asarray(values, np.uint8)
+    packed = [np.packbits(np.unpackbits(row[:, None], axis=1)[:, -bits:].ravel()).tobytes() for row in values]
+
+    def chunk(kind, data):
+        return len(data).to_bytes(4, "big") + kind + data + zlib.crc32(kind + data).to_bytes(4, "big")
+
+    head = values.shape[1].to_bytes(4, "big") + values.shape[0].to_bytes(4, "big") + bytes([bits, 0, 0, 0, 0])
+    body = zlib.compress(b"".join(b"\0" + row for row in packed))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", body) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4])
+def test_png_of_few_bits(export, bits):
+    values = np.arange(40 * 50).reshape(SIZE) % 2**bits
+    root = export({"images/a.jpg": picture(), "masks/a.png": png(values, bits)})
+    np.testing.assert_array_equal(labels(root, classes=named("abcdefghijklmnop"[: max(2, 2**bits)]))[1], values)
+
+
+def test_png_of_16_bits_and_values_by_name(export):
+    root = export({"images/a.jpg": picture(), "masks/a.png": mask([300, 1000, 65535], "I;16")})
+    values = {300: 0, 1000: 1, 65535: IGNORE_LABEL}
+    assert labels(root, classes=named("ab"), values=values)[1][0, :3].tolist() == [0, 1, IGNORE_LABEL]
+
+
+@pytest.mark.parametrize("image", [mask([0, 255]), mask([0, 255]).convert("1"), png(np.tile([0, 3], (40, 25)), 2)])
+def test_two_values_are_background_and_object(export, image):
+    root = export({"images/a.jpg": picture(), "masks/a.png": image})
+    names, drawn, _ = labels(root, "masks")
+    assert names == ["background", "foreground"] and drawn[0, :2].tolist() == [0, 1]
+    assert labels(root, classes=named(["background", "polyp"]))[0] == ["background", "polyp"]
+
+
+def test_masks_that_a_png_optimiser_renumbered(export):
+    """Grey 0, 2, 1 became a palette that is sorted by how often each occurs."""
+    image = mask([0, 1, 2], palette=[0, 0, 0, 2, 2, 2, 1, 1, 1])
+    root = export({"images/a.jpg": picture(), "masks/a.png": image})
+    assert labels(root, classes=named("abc"))[1][0, :3].tolist() == [0, 2, 1]
+    classes = [{"name": name, "color": color} for name, color in zip("ab", ([9, 0, 0], [0, 9, 0]))]
+    export({"masks/a.png": mask([0, 1], palette=[0, 9, 0, 9, 0, 0])})
+    assert labels(root, classes=classes)[1][0, :2].tolist() == [1, 0]
+    export({"masks/a.png": mask([0, 1], palette=[9, 0, 0, 0, 9, 0])})
+    assert labels(root, classes=classes)[1][0, :2].tolist() == [0, 1]
+
+
+def test_colors_of_classes(export):
+    rgb = np.zeros((*SIZE, 3), np.uint8)
+    rgb[:, 1:] = (128, 64, 128)
+    root = export({"images/a.jpg": picture(), "masks/a.png": Image.fromarray(rgb)})
+    with pytest.raises(UserError, match="hold colours"):
+        read_export(root)
+    text = "classes: [{name: car, color: [0, 0, 142]}, {name: road, color: [128, 64, 128]}]"
+    assert labels(export({"classes.yaml": text}), "masks")[1][0, :2].tolist() == [UNLABELED, 1]
+    assert read_export(root)[1].drawn
+    (root / "classes.yaml").unlink()
+    assert labels(export({"label_colors.txt": "128 64 128 road\n0 0 0 void\n"}))[1][0, :2].tolist() == [1, 0]
+
+
+def test_masks_through_jpeg_are_refused(export):
+    root = export({"images/a.jpg": picture(), "masks/a.jpg": mask([0, 1])})
+    with pytest.raises(Problem, match="stored as JPEG"):
+        labels(root, classes=named("ab"))
+
+
+def test_masks_without_a_picture_are_named(export):
+    root = export({"images/a.jpg": picture(), "masks/a.png": mask([0, 1]), "masks/b.png": mask([0, 1])})
+    with pytest.raises(Problem, match="b.png and 0 more masks have no picture"):
+        read_export(root, classes=named("ab"))
+
+
+def test_what_is_nothing_or_needs_unpacking_is_refused(tmp_path):
+    with pytest.raises(UserError, match="looks like no format"):
+        read_export(tmp_path)
+    with pytest.raises(UserError, match="There is no folder .*archive must be unpacked"):
+        read_export(tmp_path / "a.zip")
+    with pytest.raises(UserError, match="is not COCO JSON"):
+        read_export(tmp_path, "coco")
+    with pytest.raises(UserError, match="did you mean coco"):
+        read_export(tmp_path, "cocco")
+    assert recognise(Source(tmp_path)) == [] and len(set(FORMATS)) == len(FORMATS)
+
+
+def test_a_folder_that_is_an_export_is_told_by_every_data_set(export):
+    root = export({"annotations/instances_train.json": coco([]), "images/a.jpg": picture()})
+    for name in ("folder", "cityscapes", "camvid", "records"):
+        with pytest.raises(UserError, match="looks like COCO JSON .*; turn it into a data set: liteseg import"):
+            load_dataset(name, root)
+    with pytest.raises(UserError) as error:
+        load_dataset("folder", export({"annotations/instances_train.json": "[]"}))
+    assert str(error.value).endswith("for example with 'classes: [road, car]'.")
