@@ -1,22 +1,15 @@
 """Assigning a state dict with the reference implementation's names to a model."""
 
-import re
-
 import numpy as np
 from keras import layers
 
+from keras_liteseg.checkpoints.names import canonical_entries, of_the_network, plain_names, unwrapped
 from keras_liteseg.errors import UserError
 from keras_liteseg.graph import Graph, norms_after_convolutions
-from keras_liteseg.networks.lps_net import PATH_NAMES
 
 # Entries that a model may lack: heads that only training uses (NDNet, PP-LiteSeg), and the ImageNet classifiers that
 # official LiteSeg files carry along.
 _OPTIONAL_PREFIXES = ("aux_", "seg_heads.1.", "seg_heads.2.", "mobile_features.classifier.", "shuffle_features.fc.")
-# Bookkeeping of PyTorch's batch normalization that inference and training here do without.
-_IGNORED_SUFFIXES = (".num_batches_tracked",)
-
-_PADDLE_TENSORS = {"_mean": "running_mean", "_variance": "running_var"}
-_PADDLE_LPS_NET = re.compile(r"nets\.(\d)\.(\d+\.\d+)\._(conv|batch_norm)\.")
 
 
 def assign_state_dict(model, state, source="the state dict", new_classes=False):
@@ -25,8 +18,10 @@ def assign_state_dict(model, state, source="the state dict", new_classes=False):
     Args:
         model: a model of `create_model`, or that model without batch normalization (`fold_batch_norm`).
         state: dict from the reference's entry name to an array in the reference's layout: convolution kernels (out,
-            in / groups, height, width). Names may be those of PyTorch or Paddle. `num_batches_tracked` entries are
-            ignored, and those of auxiliary heads and unused classifiers that the model lacks. Where convolutions come
+            in / groups, height, width). Names may be those of PyTorch or Paddle, within the 'model' or 'net' of a
+            training program, of data-parallel training and of `torch.compile`. Bookkeeping such as
+            `num_batches_tracked` is ignored, and entries of auxiliary heads and unused classifiers that the model
+            lacks. Where convolutions come
             with a bias instead of a batch normalization (the deploy form of LPS-Net), the model's batch normalization
             adds that bias and does nothing else.
         source: what to call the weights in an error message.
@@ -37,10 +32,10 @@ def assign_state_dict(model, state, source="the state dict", new_classes=False):
         Names of the layers that kept their weights; empty unless `new_classes`.
 
     Raises:
-        UserError: entries are missing, unexpected, or of another shape; the message names them.
+        UserError: entries are missing, unexpected, of another shape, integers, NaN or infinite; the message names them.
     """
     wanted = wanted_entries(model)
-    given = canonical_entries(state, source)
+    given = canonical_entries(of_the_network(state, wanted), source)
     unfolded = _unfolded(model, given)
     used = {name for name, _ in unfolded.values()}
     unexpected = [
@@ -57,35 +52,18 @@ def assign_backbone(model, state, prefix, source="the state dict"):
 
     Args:
         model: a model of `create_model`.
-        state: as for `assign_state_dict`, with or without the backbone's own prefix.
+        state: as for `assign_state_dict`, with or without the backbone's own prefix. MobileNetV2 may have the names of
+            torchvision or timm.
         prefix: prefix of the names of the backbone's layers.
         source: what to call the weights in an error message.
 
     Raises:
-        UserError: entries are missing or of another shape; the message names them.
+        UserError: entries are missing, of another shape, integers, NaN or infinite; the message names them.
     """
     wanted = {entry: target for entry, target in wanted_entries(model).items() if entry.startswith(prefix)}
-    given = canonical_entries(state, source)
+    given = canonical_entries(plain_names(of_the_network(state, wanted, prefix)), source)
     given = {prefix + entry: value for entry, value in given.items()} | given
     _assign(model, wanted, given, [], source, new_classes=False)
-
-
-def canonical_entries(state, source="the state dict"):
-    """Return {entry: (name in `state`, array)}, with the entry named as in `wanted_entries`.
-
-    Raises:
-        UserError: two names stand for the same entry.
-    """
-    entries = {}
-    for name, value in state.items():
-        if name.endswith(_IGNORED_SUFFIXES):
-            continue
-        module, _, tensor = _torch_name(name, state).rpartition(".")
-        entry = f"{module.replace('.', '_')}.{_PADDLE_TENSORS.get(tensor, tensor)}"
-        if entry in entries:
-            raise UserError(f"{source} holds both {entries[entry][0]} and {name}, which name the same weights.")
-        entries[entry] = name, np.asarray(value)
-    return entries
 
 
 def wanted_entries(model):
@@ -129,19 +107,8 @@ def aux_layers(model):
     return {layer.name for layer in model.layers} - main
 
 
-def _torch_name(name, state):
-    """Return a name with Paddle's LPS-Net modules renamed as PyTorch's, and without the 'module' of a data-parallel
-    wrapper."""
-    found = _PADDLE_LPS_NET.match(name)
-    if found:
-        path, block, part = found.groups()
-        paths = PATH_NAMES[len({other.split(".")[1] for other in state if _PADDLE_LPS_NET.match(other)})]
-        name = f"{paths[int(path)]}.stages.{block}.{'0' if part == 'conv' else '1'}.{name[found.end() :]}"
-    return ".".join(part for part in name.split(".") if part != "module")
-
-
 def _is_optional(name):
-    return ".".join(part for part in name.split(".") if part != "module").startswith(_OPTIONAL_PREFIXES)
+    return unwrapped(name).startswith(_OPTIONAL_PREFIXES)
 
 
 def _unfolded(model, given):
@@ -164,7 +131,7 @@ def _unfolded(model, given):
 
 def _assign(model, wanted, given, unexpected, source, new_classes):
     missing = [entry for entry in wanted if entry not in given]
-    misshapen, values = {}, []
+    misshapen, values, unsound = {}, [], []
     for entry, (variable, permutation) in wanted.items():
         if entry not in given:
             continue
@@ -173,6 +140,8 @@ def _assign(model, wanted, given, unexpected, source, new_classes):
             expected = _official_shape(variable.shape, permutation)
             misshapen[entry] = f"{name} (is {tuple(value.shape)}, wanted {expected})"
         else:
+            fault = _fault(entry, value)
+            unsound += [f"{name} ({fault})"] if fault else []
             values.append((variable, value.transpose(permutation)))
 
     classes, kept = class_layers(model), []
@@ -188,20 +157,37 @@ def _assign(model, wanted, given, unexpected, source, new_classes):
         ("missing", missing),
         ("unexpected", unexpected),
         ("of the wrong shape", list(misshapen.values())),
+        ("no weights", unsound),
     ):
         if names:
             more = f" and {len(names) - 5} more" if len(names) > 5 else ""
             problems.append(f"{len(names)} {what}: {', '.join(names[:5])}{more}")
     if problems:
         only_classes = not missing and not unexpected and all(_layer(entry) in classes for entry in misshapen)
-        advice = "number of classes of the weights" if only_classes else "name that these weights were made for"
-        raise UserError(
-            f"{source} does not fit the model '{model.name}'. Entries {'; '.join(problems)}. "
-            f"Build the model with the {advice}."
-        )
+        name = "number of classes of the weights" if only_classes else "name that these weights were made for"
+        advice = f"Build the model with the {name}."
+        if unsound and not missing and not unexpected and not misshapen:
+            advice = "Save the weights of a training that went well, as floating-point numbers."
+        raise UserError(f"{source} does not fit the model '{model.name}'. Entries {'; '.join(problems)}. {advice}")
     for variable, value in values:
         variable.assign(value)
     return list(dict.fromkeys(_layer(entry) for entry in kept))
+
+
+def _fault(entry, value):
+    """Return what makes an array useless as weights, None if nothing does.
+
+    Integers are something else, such as quantized weights or the bits of a type that NumPy lacks.
+    """
+    if value.dtype.kind != "f":
+        return f"{value.dtype} numbers"
+    with np.errstate(over="ignore"):
+        value = value.astype(np.float32)
+    if not np.isfinite(value).all():
+        return "NaN or infinity in it"
+    if entry.endswith(".running_var") and (value < 0).any():
+        return "variances below 0"
+    return None
 
 
 def _official_shape(shape, permutation):

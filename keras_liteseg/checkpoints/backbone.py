@@ -1,25 +1,21 @@
 """Weights of a backbone alone, which is how networks pre-trained on ImageNet are published."""
 
 import pathlib
-import re
 
 import keras
 
-from keras_liteseg.checkpoints.assign import assign_backbone, canonical_entries, wanted_entries
+from keras_liteseg.checkpoints.assign import assign_backbone, wanted_entries
 from keras_liteseg.checkpoints.files import read_weights
+from keras_liteseg.checkpoints.keras_file import assign_layers, is_keras_file, read_layers
+from keras_liteseg.checkpoints.names import canonical_entries, of_the_network, plain_names
 from keras_liteseg.choices import require_path
-from keras_liteseg.errors import UserError
+from keras_liteseg.errors import UserError, reason
+from keras_liteseg.graph import listed, not_finite
 from keras_liteseg.networks.layers import BN_EPSILON
 from keras_liteseg.networks.registry import IMAGENET_MEAN, IMAGENET_STD
 
 # What the names of a backbone's layers begin with: LiteSeg's three, PP-LiteSeg's, NDNet's.
 _PREFIXES = ("mobile_features_", "shuffle_features_", "resnet_features_", "backbone_", "features_")
-
-# torchvision's MobileNetV2 nests convolution, normalization and activation one level deeper: the place of a layer in a
-# block there and here. The first block has no expansion.
-_TORCHVISION = {"0.0": "0", "0.1": "1", "1.0": "3", "1.1": "4", "2": "6", "3": "7"}
-_TORCHVISION_FIRST = {"0.0": "0", "0.1": "1", "1": "3", "2": "4"}
-_TORCHVISION_ENTRY = re.compile(r"features\.(\d+)\.conv\.(\d(?:\.\d)?)\.(\w+)$")
 
 
 def load_backbone(model, source):
@@ -28,10 +24,10 @@ def load_backbone(model, source):
     Args:
         model: a model of `create_model`; LPS-Net has no backbone of its own.
         source: a weight file of any kind that `load_checkpoint` reads, holding the backbone (MobileNetV2 of
-            ericsun99/MobileNet-V2-Pytorch or torchvision, ShuffleNet of ericsun99/ShuffleNet-1g8-Pytorch, Darknet's
-            `darknet19_448.weights`, PaddleSeg's `PP_STDCNet1` or `PP_STDCNet2`) or a whole network with it. For
-            `liteseg_mobilenetv2` also "imagenet", which downloads the MobileNetV2 of `keras.applications`, or that file
-            (`.h5`).
+            ericsun99/MobileNet-V2-Pytorch, torchvision or timm, ShuffleNet of ericsun99/ShuffleNet-1g8-Pytorch,
+            Darknet's `darknet19_448.weights`, PaddleSeg's `PP_STDCNet1` or `PP_STDCNet2`) or a whole network with it,
+            such as our own `best.keras`. For `liteseg_mobilenetv2` also "imagenet", which downloads the MobileNetV2 of
+            `keras.applications`, or that file (`.h5`).
 
     Raises:
         UserError: there is no such file, it cannot be read, or it does not fit.
@@ -40,7 +36,10 @@ def load_backbone(model, source):
     if prefix is None:
         raise UserError(f"'{model.name}' has no backbone that is trained alone; load weights of the whole network.")
     require_path("file of backbone weights", source)
-    if source == "imagenet" or str(source).endswith(".h5"):
+    layers = read_layers(source) if is_keras_file(source) else {}
+    if any(name.startswith(prefix) for name in layers) or str(source).endswith(".keras"):
+        assign_layers(model, layers, source, prefix)
+    elif source == "imagenet" or str(source).endswith(".h5"):
         if prefix != "mobile_features_":
             raise UserError(
                 f"keras.applications has no weights for the backbone of '{model.name}', only for "
@@ -48,7 +47,7 @@ def load_backbone(model, source):
             )
         _from_keras_applications(model, source)
     else:
-        assign_backbone(model, plain_names(read_weights(source)), prefix, str(source))
+        assign_backbone(model, read_weights(source), prefix, str(source))
 
 
 def holds_backbone(model, state):
@@ -56,9 +55,10 @@ def holds_backbone(model, state):
     prefix = backbone_prefix(model)
     if prefix is None:
         return False
-    given = set(canonical_entries(plain_names(state)))
+    wanted = wanted_entries(model)
+    given = set(canonical_entries(plain_names(of_the_network(state, wanted, prefix))))
     given |= {prefix + entry for entry in given}
-    matches = given.intersection(wanted_entries(model))
+    matches = given.intersection(wanted)
     return bool(matches) and all(entry.startswith(prefix) for entry in matches)
 
 
@@ -68,22 +68,6 @@ def backbone_prefix(model):
         if any(layer.name.startswith(prefix) and layer.weights for layer in model.layers):
             return prefix
     return None
-
-
-def plain_names(state):
-    """Return `state` with the names of torchvision's MobileNetV2 brought to those of ericsun99's."""
-    if not any(name.endswith("features.1.conv.0.0.weight") for name in state):
-        return state
-
-    def plain(name):
-        found = _TORCHVISION_ENTRY.search(name)
-        if not found:
-            return name
-        block, place, tensor = found.groups()
-        places = _TORCHVISION_FIRST if block == "1" else _TORCHVISION
-        return f"{name[: found.start()]}features.{block}.conv.{places.get(place, place)}.{tensor}"
-
-    return {plain(name): value for name, value in state.items()}
 
 
 def _from_keras_applications(model, source):
@@ -98,10 +82,12 @@ def _from_keras_applications(model, source):
     try:
         donor = keras.applications.MobileNetV2(include_top=False, weights=str(source))
     except Exception as error:  # Keras, h5py and urllib raise errors of many kinds.
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         what = "download the ImageNet weights" if source == "imagenet" else f"read {source} as MobileNetV2 without top"
         advice = "Give the file of keras.applications, or another weight file."
-        raise UserError(f"Cannot {what}: {reason} {advice}") from error
+        raise UserError(f"Cannot {what}: {reason(error)} {advice}") from error
+    broken = not_finite(donor.weights)
+    if broken:
+        raise UserError(f"{source} holds NaN or infinity in {listed(broken)}; take another weight file.")
 
     for theirs, ours in _applications_layers():
         weights = donor.get_layer(theirs).get_weights()

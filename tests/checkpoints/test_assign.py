@@ -266,3 +266,91 @@ def test_layers_of_the_auxiliary_heads():
     model = create_model("pp_liteseg_t", (64, 64, 3), aux_heads=True)
     plain = {layer.name for layer in create_model("pp_liteseg_t", (64, 64, 3)).layers}
     assert aux_layers(model) == {layer.name for layer in model.layers} - plain
+
+
+# Names within names.
+
+
+def assert_filled(model, state):
+    expected = tiny()
+    assign_state_dict(expected, state)
+    for found, wanted in zip(model.get_weights(), expected.get_weights(), strict=True):
+        np.testing.assert_array_equal(found, wanted)
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        *("module.", "_orig_mod.", "module._orig_mod.", "_orig_mod.module."),
+        *("model.", "net.", "network.", "model._orig_mod.", "module.model.", "model.net.", "net.model.module."),
+    ],
+)
+@pytest.mark.parametrize("aux", [False, True])
+def test_names_within_the_model_of_a_training_program(model, before, aux):
+    assign_state_dict(model, {before + name: value for name, value in state_dict(aux=aux).items()})
+    assert_filled(model, state_dict(aux=aux))
+
+
+def test_what_a_training_program_saves_of_its_own_is_left_out(model):
+    state = {f"model.{name}": value for name, value in state_dict().items()}
+    extra = {"criterion.weight": np.ones(3, "float32"), "teacher.seg.score.bias": np.ones(3, "float32")}
+    assign_state_dict(model, state | extra)
+    assert_filled(model, state_dict())
+
+
+@pytest.mark.parametrize("before", ["", "module.", "net.", "model."])
+def test_network_whose_own_names_begin_so(before):
+    """LPS-Net with one path calls that path `net`, as training programs call the whole."""
+    fixture = load_fixture("lps_net_tiny_96x160")
+    model = create_model("lps_net_tiny", (96, 160, 3))
+    assign_state_dict(model, {before + name: value for name, value in fixture.state_dict().items()})
+    kernel = fixture.state_dict()["net.stages.0.0.0.weight"]
+    np.testing.assert_array_equal(model.get_layer("net_stages_0_0_0").kernel, kernel.transpose(2, 3, 1, 0))
+
+
+@pytest.mark.parametrize("extra", ["n_averaged", "total_ops", "total_params", "features.conv1.total_ops", "steps"])
+def test_bookkeeping_is_ignored(model, extra):
+    assign_state_dict(model, state_dict() | {extra: np.array(3)})
+    assert_filled(model, state_dict())
+
+
+def test_entries_that_fit_nowhere_are_named_as_in_the_file(model):
+    state = {f"model.{name}": value for name, value in state_dict().items()}
+    del state["model.seg.score.bias"]
+    assert "1 missing: seg_score.bias." in refusal(model, state)
+    assert "unexpected: model.decoder.weight" in refusal(model, {"model.decoder.weight": np.ones(3, "float32")})
+
+
+# Numbers that are no weights.
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        (lambda value: value.astype("int64"), "int64 numbers"),
+        (lambda value: value.astype("uint16"), "uint16 numbers"),
+        (lambda value: value > 1, "bool numbers"),
+        (lambda value: value * np.nan, "NaN or infinity in it"),
+        (lambda value: np.where(np.arange(4) == 2, np.float16(np.inf), value), "NaN or infinity in it"),
+        (lambda value: value.astype("float64") * 1e39, "NaN or infinity in it"),
+    ],
+)
+@pytest.mark.parametrize("name", ["features.conv1.bn.bias", "features.conv1.bn.running_mean"])
+def test_numbers_that_are_no_weights_are_refused(model, name, change, fault):
+    state = state_dict()
+    message = refusal(model, state | {name: change(state[name])})
+    assert f"1 no weights: {name} ({fault})" in message
+    assert "Save the weights of a training that went well" in message
+
+
+def test_negative_variances_are_refused(model):
+    state = state_dict()
+    state["features.conv1.bn.running_var"][1] = -1
+    assert "features.conv1.bn.running_var (variances below 0)" in refusal(model, state)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float64"])
+def test_other_precisions_are_weights(model, dtype):
+    assign_state_dict(model, {name: value.astype(dtype) for name, value in state_dict().items()})
+    bias = model.get_layer("seg_score").bias.numpy()
+    np.testing.assert_array_equal(bias, state_dict()["seg.score.bias"].astype(dtype).astype("float32"))

@@ -4,9 +4,10 @@ import keras
 import numpy as np
 import pytest
 
-from keras_liteseg import UserError, create_model, load_checkpoint
+from keras_liteseg import Metadata, UserError, create_model, load_checkpoint, save_model
 from keras_liteseg.checkpoints import load_backbone
 from keras_liteseg.checkpoints.assign import wanted_entries
+from keras_liteseg.datasets import ClassList
 from keras_liteseg.models.weights import initialize_from
 from keras_liteseg.networks.registry import IMAGENET_MEAN, IMAGENET_STD
 
@@ -131,6 +132,62 @@ def test_torchvision_names(tmp_path):
         if layer.name.startswith("mobile_features_"):
             for a, b in zip(layer.get_weights(), other.get_layer(layer.name).get_weights(), strict=True):
                 np.testing.assert_array_equal(a, b)
+
+
+def timm_name(entry):
+    """The name that timm's mobilenetv2_100 gives an entry of the backbone."""
+    layer, tensor = entry.split(".")
+    parts = [int(part) for part in layer.replace("conv_", "").split("_")[1:]]
+    if len(parts) == 2 and parts[0] in (0, 18):
+        return f"{('conv_stem', 'bn1')[parts[1]] if parts[0] == 0 else ('conv_head', 'bn2')[parts[1]]}.{tensor}"
+    index, place = parts
+    if index == 1:
+        return f"blocks.0.0.{ {0: 'conv_dw', 1: 'bn1', 3: 'conv_pw', 4: 'bn2'}[place] }.{tensor}"
+    stage, block = next(
+        (stage, index - first)
+        for stage, first, last in ((1, 2, 3), (2, 4, 6), (3, 7, 10), (4, 11, 13), (5, 14, 16), (6, 17, 17))
+        if first <= index <= last
+    )
+    names = {0: "conv_pw", 1: "bn1", 3: "conv_dw", 4: "bn2", 6: "conv_pwl", 7: "bn3"}
+    return f"blocks.{stage}.{block}.{names[place]}.{tensor}"
+
+
+@pytest.mark.parametrize("before", ["", "module.", "model."])
+def test_timm_names(tmp_path, before):
+    model, other = (create_model("liteseg_mobilenetv2", SIZE) for _ in range(2))
+    state = backbone_state(model, "mobile_features_", {"classifier.weight": (10, 1280), "classifier.bias": (10,)})
+    renamed = {before + (timm_name(n) if n.startswith("features") else n): value for n, value in state.items()}
+    # As listed by timm 1.0.31.
+    for name in ("conv_stem.weight", "blocks.0.0.bn2.bias", "blocks.3.3.conv_pwl.weight", "blocks.6.0.bn3.running_var"):
+        assert before + name in renamed
+    np.savez(tmp_path / "plain.npz", **state)
+    np.savez(tmp_path / "timm.npz", **renamed)
+    load_backbone(model, tmp_path / "plain.npz")
+    assert set(load_checkpoint(other, tmp_path / "timm.npz")) == {
+        layer.name for layer in rest(other, "mobile_features_")
+    }
+    for layer in model.layers:
+        if layer.name.startswith("mobile_features_"):
+            for a, b in zip(layer.get_weights(), other.get_layer(layer.name).get_weights(), strict=True):
+                np.testing.assert_array_equal(a, b)
+
+
+def test_backbone_of_our_own_files(tmp_path):
+    """A whole network of ours, trained on other classes."""
+    keras.utils.set_random_seed(1)
+    source = create_model("pp_liteseg_t", SIZE, 7)
+    source.save_weights(tmp_path / "last.weights.h5")
+    classes = ClassList(tuple(f"class {i}" for i in range(7)), ((0, 0, 0),) * 7)
+    save_model(source, tmp_path / "best.keras", Metadata("pp_liteseg_t", "", classes, (0.5,) * 3, (0.5,) * 3))
+    for name in ("last.weights.h5", "best.keras"):
+        model = create_model("pp_liteseg_t", SIZE, 5)
+        load_backbone(model, tmp_path / name)
+        for layer in model.layers:
+            if layer.weights:
+                same = all(map(np.array_equal, layer.get_weights(), source.get_layer(layer.name).get_weights()))
+                assert same or not layer.name.startswith("backbone_")
+    with pytest.raises(UserError, match="does not fit the model 'liteseg_mobilenetv2' in: mobile_features_"):
+        load_backbone(create_model("liteseg_mobilenetv2", SIZE), tmp_path / "best.keras")
 
 
 @pytest.fixture(scope="module")

@@ -1,3 +1,4 @@
+import h5py
 import keras
 import numpy as np
 import pytest
@@ -6,10 +7,14 @@ from keras_liteseg import UserError, create_model, load_checkpoint, save_model
 from keras_liteseg.checkpoints import assign_state_dict
 from keras_liteseg.datasets import ClassList
 from keras_liteseg.metadata import Metadata
+from keras_liteseg.models import archive
 from keras_liteseg.models.weights import initialize_from
+from keras_liteseg.training.config import TrainingConfig
+from keras_liteseg.training.trainer import train
 from tests.checkpoints.pickle_code import encoded, ordered_dict, tensor
 from tests.checkpoints.test_assign import state_dict
 from tests.tiny import tiny
+from tests.training.noise import SIZES, Noise
 
 
 def write_pth(path, state):
@@ -66,11 +71,93 @@ def test_own_files(tmp_path, suffix, write, aux_heads):
     assert_same_weights(model, source)
 
 
-def test_keras_file_with_aux_heads_into_a_model_without(tmp_path):
+OWN_FILES = pytest.mark.parametrize(("suffix", "write"), [(".keras", write_keras), (".weights.h5", write_h5)])
+
+
+@OWN_FILES
+def test_own_file_with_aux_heads_into_a_model_without(tmp_path, suffix, write):
     source, model = tiny(aux_heads=True), tiny()
-    write_keras(tmp_path / "model.keras", source)
-    load_checkpoint(model, tmp_path / "model.keras")
+    write(tmp_path / f"model{suffix}", source)
+    load_checkpoint(model, tmp_path / f"model{suffix}")
     assert_same_weights(model, source)
+
+
+@OWN_FILES
+@pytest.mark.parametrize("load", [load_checkpoint, initialize_from])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_own_file_with_nan_is_refused_by_name(tmp_path, monkeypatch, suffix, write, load, value):
+    monkeypatch.setattr(archive, "not_finite", lambda variables: [])  # earlier versions wrote such files
+    path, source = tmp_path / f"model{suffix}", tiny()
+    source.get_layer("features_conv1_bn").beta.assign([1, 2, value, 4])
+    write(path, source)
+    assert "NaN, infinity or integers in features_conv1_bn/beta" in refusal(load, tiny(), path)
+
+
+@pytest.mark.parametrize("load", [load_checkpoint, initialize_from])
+def test_pth_with_nan_is_refused_by_name(tmp_path, load):
+    state = state_dict()
+    state["features.conv1.bn.bias"][2] = np.nan
+    write_pth(tmp_path / "weights.pth", state)
+    assert "features.conv1.bn.bias (NaN or infinity in it)" in refusal(load, tiny(), tmp_path / "weights.pth")
+
+
+def test_state_to_resume_from_starts_another_training(tmp_path, tiny_network):
+    """`last.weights.h5` holds the auxiliary heads and the optimizer too."""
+    config = TrainingConfig(model=tiny_network, epochs=1, **SIZES)
+    train(config, Noise(5), Noise(2), tmp_path / "run")
+    best, model = archive.load_model(tmp_path / "run" / "best.keras")[0], tiny()
+    assert load_checkpoint(model, tmp_path / "run" / "last.weights.h5") == []
+    np.testing.assert_array_equal(model.get_layer("seg_score").kernel, best.get_layer("seg_score").kernel)
+
+    other = tiny(num_classes=5, aux_heads=True)
+    fresh = initialize_from(other, tmp_path / "run" / "last.weights.h5")
+    assert sorted(fresh) == ["aux_seg_score", "seg_score"]
+    assert_same_weights(other, best, ["features_conv1_conv", "features_dwconv"])
+
+
+def test_averages_are_taken_where_asked_for(tmp_path):
+    state = state_dict()
+    averages = {name: value + 1 for name, value in state.items()}
+    tensors = {"state_dict": {}, "state_dict_ema": {}}
+    storages = {}
+    for place, entries in (("state_dict", state), ("state_dict_ema", averages)):
+        for name, value in entries.items():
+            storages[f"{place} {name}"] = value
+            tensors[place][name] = tensor(f"{place} {name}", value)
+    (tmp_path / "weights.pth").write_bytes(encoded(tensors, storages))
+    for load in (load_checkpoint, initialize_from):
+        model = tiny()
+        load(model, tmp_path / "weights.pth")
+        np.testing.assert_array_equal(model.get_layer("seg_score").bias, state["seg.score.bias"])
+        load(model, tmp_path / "weights.pth", averaged=True)
+        np.testing.assert_array_equal(model.get_layer("seg_score").bias, averages["seg.score.bias"])
+
+
+@OWN_FILES
+def test_own_files_hold_no_averages_apart(tmp_path, suffix, write):
+    write(tmp_path / f"model{suffix}", tiny())
+    message = refusal(lambda *args: load_checkpoint(*args, averaged=True), tiny(), tmp_path / f"model{suffix}")
+    assert "holds no averages" in message
+
+
+def test_file_that_leads_to_other_files_is_refused(tmp_path):
+    """HDF5 files can name others, which a file from elsewhere must not make us read."""
+    write_h5(tmp_path / "secret.weights.h5", tiny())
+    for link in (h5py.ExternalLink(tmp_path / "secret.weights.h5", "/layers/conv2d/vars/0"), h5py.SoftLink("/x")):
+        write_h5(tmp_path / "a.weights.h5", tiny())
+        with h5py.File(tmp_path / "a.weights.h5", "a") as file:
+            del file["layers/conv2d/vars/0"]
+            file["layers/conv2d/vars/0"] = link
+        assert "no plain '0'" in refusal(load_checkpoint, tiny(), tmp_path / "a.weights.h5")
+
+    (tmp_path / "secret").write_bytes(bytes(3 * 3 * 3 * 4 * 4))
+    write_h5(tmp_path / "a.weights.h5", tiny())
+    with h5py.File(tmp_path / "a.weights.h5", "a") as file:
+        del file["layers/conv2d/vars/0"]
+        file["layers/conv2d/vars"].create_dataset(
+            "0", (3, 3, 3, 4), "f4", external=[(str(tmp_path / "secret"), 0, 432)]
+        )
+    assert "is no plain array" in refusal(load_checkpoint, tiny(), tmp_path / "a.weights.h5")
 
 
 def test_file_of_another_input_size_fits(tmp_path):
