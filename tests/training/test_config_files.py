@@ -18,7 +18,7 @@ def test_every_file_of_the_repository_has_a_name():
 @pytest.mark.parametrize("name", NAMES)
 def test_facts_of_every_config(name):
     text, values = find_config(name).read_text(), settings(name)
-    assert values["model"] and values["data"] in ("camvid", "cityscapes", "street_scenes")
+    assert values["model"] and values["data"] in ("camvid", "cityscapes", "folder", "street_scenes")
     said = outcome(name)
     number, published = said.split()[0], said.endswith(", published")
     assert 40 < float(number) < 80 and f"{'Published' if published else 'Measured'}: mIoU {number} " in text
@@ -58,7 +58,7 @@ def test_command(capsys):
     assert main(["configs", "demo"]) == 0
     assert capsys.readouterr().out == (ROOT / "configs" / "demo.yaml").read_text()
     assert main(["configs", "demmo"]) == 1
-    assert capsys.readouterr().err.startswith("error: There is no config 'demmo'; the nearest: demo, demo_qat.")
+    assert capsys.readouterr().err.startswith("error: There is no config 'demmo'; the nearest: demo, demo_qat, folder.")
 
 
 def test_command_with_a_file_that_is_no_text(tmp_path, capsys):
