@@ -409,7 +409,7 @@ def test_load_config(tmp_path):
         ({"config": None}, "The config is None"),
         ({"train_data": "camvid"}, "The data set is 'camvid'; load one with keras_liteseg.load_dataset"),
         ({"val_data": None}, "The data set is None"),
-        ({"val_data": "one class"}, "give two splits of the same classes"),
+        ({"val_data": "one class"}, "Give both the same options, such as label_map"),
         ({"output_dir": ""}, "The output folder is ''; give a path"),
         ({"output_dir": None}, "The output folder is None; give a path"),
         ({"resume": "yes"}, "resume is 'yes'; it must be True or False"),

@@ -8,7 +8,6 @@ import tensorflow as tf
 import tf_keras
 
 from keras_liteseg.datasets.base import IGNORE_LABEL
-from keras_liteseg.datasets.remap import require_agreement
 from keras_liteseg.datasets.samples import CachedDataset
 from keras_liteseg.errors import UserError
 from keras_liteseg.evaluation import evaluate, require_same_classes
@@ -67,7 +66,6 @@ def train_quantization_aware(config, train_data, val_data, output_dir, init_from
     folder = pathlib.Path(output_dir)
     if hosts() > 1:
         raise UserError("Quantization-aware training runs on the GPUs of one host; unset TF_CONFIG.")
-    require_agreement(train_data, val_data)
     if resume:
         run_folder.require_same_classes(folder / QAT_FILE, train_data.classes)
     prepare(folder, config, resume, folder / BACKUP_FOLDER)

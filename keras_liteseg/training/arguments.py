@@ -1,6 +1,7 @@
 """What both kinds of training refuse before they begin."""
 
 from keras_liteseg.choices import require_bool, require_path
+from keras_liteseg.datasets.remap import require_agreement
 from keras_liteseg.errors import UserError
 from keras_liteseg.evaluation import require_dataset
 
@@ -20,14 +21,6 @@ def require_arguments(kind, config, train_data, val_data, output_dir, resume):
         require_dataset(data)
         if not len(data):
             raise UserError(f"The data set {data.name} has no samples in its split '{data.split}'; add some.")
-    if train_data.classes != val_data.classes:
-        raise UserError(
-            f"{train_data.name} has the classes {_listed(train_data)} to train on and {val_data.name} "
-            f"{_listed(val_data)} to validate on; give two splits of the same classes."
-        )
+    require_agreement(train_data, val_data)
     require_path("output folder", output_dir)
     require_bool("resume", resume)
-
-
-def _listed(data):
-    return f"{', '.join(data.classes.names[:4])}{', ...' if len(data.classes) > 4 else ''} ({len(data.classes)})"

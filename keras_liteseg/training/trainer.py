@@ -5,7 +5,6 @@ import pathlib
 
 import keras
 
-from keras_liteseg.datasets.remap import require_agreement
 from keras_liteseg.datasets.samples import CachedDataset
 from keras_liteseg.evaluation import absent_note
 from keras_liteseg.graph.size import at_size
@@ -78,7 +77,6 @@ def train(config, train_data, val_data, output_dir, init_from=None, resume=False
     # The training model takes any size, so a wrong one would show only in the middle of `fit`.
     check_input_shape(config.model, (*config.crop_size, 3), aux_heads=True)
     check_input_shape(config.model, (*config.eval_size, 3))
-    require_agreement(train_data, val_data)
     folder = pathlib.Path(output_dir)
     if resume:
         require_same_classes(folder / BEST_FILE, train_data.classes)
