@@ -33,7 +33,7 @@ def report(files, output, baseline=None):
     if left_out:
         parts.append(f"{left_out} older rows of the same files were left out.\n")
     if passed_over:
-        parts.append(f"Passed over, being no results of edge.benchmark: {', '.join(map(str, passed_over))}\n")
+        parts.append(f"Passed over, being no results of liteseg benchmark: {', '.join(map(str, passed_over))}\n")
     if comparison:
         parts.append(_comparison_text(comparison, baseline))
     return "\n".join(parts)

@@ -217,7 +217,7 @@ def _runs(path, rows):
         except (KeyError, TypeError, AttributeError) as error:
             raise UserError(
                 f"{path} is damaged: the row of {data.get('model')} on {data.get('target')} does not hold what "
-                f"edge.benchmark writes ({type(error).__name__}: {error}). Measure it again."
+                f"liteseg benchmark writes ({type(error).__name__}: {error}). Measure it again."
             ) from None
         run.rows.append(Row(data, run))
     return list(found.values())

@@ -238,7 +238,7 @@ def test_other_json_files_are_passed_over(show, tmp_path):
     (tmp_path / "lines.jsonl").write_text('{"accuracy": 1}\n')
     shown, text = show(ROOT / "results" / "demo.json", [made_up()], tmp_path / "lines.jsonl")
     remark = (
-        f"Passed over, being no results of edge.benchmark: {ROOT / 'results' / 'demo.json'}, {tmp_path}/lines.jsonl"
+        f"Passed over, being no results of liteseg benchmark: {ROOT / 'results' / 'demo.json'}, {tmp_path}/lines.jsonl"
     )
     assert remark in text and remark in shown.text
 
