@@ -52,8 +52,11 @@ def read_config(path):
         UserError: it cannot be read.
     """
     try:
-        return yaml.safe_load(pathlib.Path(path).read_text()) or {}
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        config = yaml.safe_load(pathlib.Path(path).read_text()) or {}
+        if not isinstance(config, dict):
+            raise ValueError("it holds no 'key: value' lines")
+        return config
+    except (OSError, ValueError, yaml.YAMLError) as error:
         raise UserError(f"Cannot read the config {path}: {error}. A training writes {CONFIG_FILE}.") from error
 
 

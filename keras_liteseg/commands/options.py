@@ -97,13 +97,17 @@ def folder(name, help, **attributes):
 
 
 def whole(name, default, help, least=1, most=None, **attributes):
-    """Return an option whose value is a whole number."""
-    return click.option(name, type=click.IntRange(least, most), default=default, help=help, **attributes)
+    """Return an option whose value is a whole number; without a default where that is None."""
+    return click.option(name, type=click.IntRange(least, most), help=help, **_default(default), **attributes)
 
 
 def real(name, default, help, least=0, most=None, **attributes):
-    """Return an option whose value is a number."""
-    return click.option(name, type=click.FloatRange(least, most), default=default, help=help, **attributes)
+    """Return an option whose value is a number; without a default where that is None."""
+    return click.option(name, type=click.FloatRange(least, most), help=help, **_default(default), **attributes)
+
+
+def _default(value):
+    return {} if value is None else {"default": value}  # click takes a None for a value that was given
 
 
 def switch(name, help):

@@ -10,6 +10,7 @@ import click
 
 from keras_liteseg.commands import options
 from keras_liteseg.commands.running import command, start_keras
+from keras_liteseg.errors import UserError
 
 
 @command("publish", __doc__)
@@ -38,6 +39,8 @@ def main(model, config, data_dir, data_options, name, starts_from, data_licence,
     from keras_liteseg.tools.publish import publish
 
     _, metadata = load_model(model)
+    if not metadata.data:
+        raise UserError(f"{model} does not say what it was trained on; give the best.keras of a training.")
     training = read_config(config)
     datasets = [
         load_dataset(metadata.data, data_dir, split, **options_of(training, metadata.data, split) | data_options)

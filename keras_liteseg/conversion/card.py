@@ -112,7 +112,7 @@ def _config(model):
         return yaml.safe_load(path.read_text())
     except FileNotFoundError:
         return None
-    except (OSError, yaml.YAMLError) as error:
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise UserError(f"Cannot read {path}, which goes into the card: {error}. Repair it or move it away.") from error
 
 

@@ -49,10 +49,13 @@ def publish(path, config, datasets, folder=FOLDER, name=None, starts_from=None, 
     if "-" in (name or ""):
         raise UserError(f"The name '{name}' has a '-', which parts model and name in file names; take '_' instead.")
     model, metadata = load_model(path)
+    file = config
     try:
-        config = yaml.safe_load(pathlib.Path(config).read_text())
-    except (OSError, yaml.YAMLError) as error:
-        raise UserError(f"Cannot read the config {config}: {error}. A training writes config.yaml.") from error
+        config = yaml.safe_load(pathlib.Path(file).read_text())
+        if not isinstance(config, dict):
+            raise ValueError("it holds no 'key: value' lines")
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise UserError(f"Cannot read the config {file}: {error}. A training writes config.yaml.") from error
     data_licence = data_licence or DATA_LICENCES.get(metadata.data)
     if not data_licence:
         raise UserError(f"The terms of the data set '{metadata.data}' are not known; say them with --data_licence.")

@@ -77,6 +77,14 @@ def test_every_option_has_a_help_text_with_a_full_stop(name):
 
 
 @pytest.mark.parametrize("name", SUMMARIES)
+def test_every_option_that_is_required_is_missed(name):
+    context = click.Context(command(name))
+    for parameter in command(name).params:
+        if parameter.required:
+            assert parameter.value_is_missing(parameter.get_default(context, call=False)), parameter.name
+
+
+@pytest.mark.parametrize("name", SUMMARIES)
 def test_no_path_may_be_empty(name, capsys):
     """As where a shell variable that is not set stands: the command would write into the folder that it runs in."""
     for parameter in command(name).params:

@@ -135,6 +135,14 @@ def test_command_needs_a_config(tmp_path, network_file):
     assert done.returncode == 1 and "error: Cannot read the config" in done.stderr
 
 
+@pytest.mark.parametrize("content", [b"\xff\xfe", b"- a list", b"a: ["])
+def test_config_that_is_none_is_refused(tmp_path, network_file, content):
+    (tmp_path / "config.yaml").write_bytes(content)
+    with pytest.raises(UserError, match="Cannot read the config .*config.yaml: "):
+        publish(network_file, tmp_path / "config.yaml", [], folder=tmp_path / "published")
+    assert not (tmp_path / "published").exists()
+
+
 def test_data_of_unknown_terms_is_not_published(published, tmp_path):
     with pytest.raises(UserError, match="terms of the data set 'noise' are not known; say them with --data_licence"):
         publish(tmp_path / "best.keras", tmp_path / "config.yaml", [Noise()], pretrained.FOLDER)
