@@ -217,3 +217,7 @@ def _shares(runs, rounds):
     """Split `runs` into at most `rounds` numbers that differ by 1 at most."""
     rounds = min(runs, rounds)
     return [runs // rounds + (number < runs % rounds) for number in range(rounds)]
+
+
+if __name__ == "__main__":
+    raise SystemExit("error: This command is called `liteseg benchmark` now.")

@@ -100,3 +100,7 @@ def sample(height, width):
     scale = max(1, -(-SAMPLE_WIDTH // width))
     scenes = load_dataset("street_scenes", split="val", length=SAMPLE + 1, size=(scale * height, scale * width))
     return cv2.imencode(".png", cv2.cvtColor(scenes.image(SAMPLE), cv2.COLOR_RGB2BGR))[1].tobytes()
+
+
+if __name__ == "__main__":
+    raise SystemExit("error: This command is called `liteseg demo-page` now.")

@@ -58,3 +58,7 @@ def table(cells):
         times = [cell["latency_ms"] for cell in cells if cell["width"] == width]
         lines.append(f"{width:<7g}" + "".join(f"{time:>10.2f}" for time in times))
     return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    raise SystemExit("error: This command is called `liteseg profile` now.")

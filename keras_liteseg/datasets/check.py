@@ -115,3 +115,7 @@ def _report(dataset, problems):
 def counted(problems):
     """Return '1 problem' or '3 problems'."""
     return "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+
+
+if __name__ == "__main__":
+    raise SystemExit("error: This command is called `liteseg check` now.")

@@ -88,3 +88,7 @@ def inverse_log_weights(counts):
 
 
 CLASS_WEIGHTS = {"median_frequency": median_frequency_weights, "inverse_log": inverse_log_weights}
+
+
+if __name__ == "__main__":
+    raise SystemExit("error: This command is called `liteseg statistics` now.")

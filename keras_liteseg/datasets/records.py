@@ -181,3 +181,7 @@ def _entry(path, count):
         while block := file.read(1 << 24):
             checksum = zlib.crc32(block, checksum)
     return {"file": path.name, "count": count, "bytes": path.stat().st_size, "crc32": checksum}
+
+
+if __name__ == "__main__":
+    raise SystemExit("error: This command is called `liteseg records` now.")

@@ -79,3 +79,7 @@ def line(name: str, summary: Summary | None) -> str:
     aux = summary.training_parameters - summary.parameters
     cells = (f"{summary.parameters:,}", f"{aux:,}", f"{summary.macs / 1e9:.4f} G", summary.output_stride)
     return ROW.format(name, *cells)
+
+
+if __name__ == "__main__":
+    raise SystemExit("error: This command is called `liteseg summary` now.")

@@ -300,3 +300,7 @@ def tensors_text(report):
         size = "unknown size" if tensor.bytes is None else f"{tensor.bytes:,} bytes"
         lines.append((f"  {number}", f"{tensor}, {size}{', constant' if tensor.constant else ''}"))
     return _table(lines)
+
+
+if __name__ == "__main__":
+    raise SystemExit("error: This command is called `liteseg inspect` now.")

@@ -210,3 +210,13 @@ def test_flag_of_an_earlier_version_is_refused_with_the_new_one(tmp_path, flag):
     name = flag.lstrip("-").partition("=")[0]
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == f"error: The flag --{name} is no more; use --[no]bias_correction.\n"
+
+
+@pytest.mark.parametrize(
+    "module, command", [("edge.benchmark", "benchmark"), ("keras_liteseg.tflite.inspect", "inspect")]
+)
+def test_a_module_that_was_a_command_names_the_present_one(module, command):
+    done = subprocess.run([sys.executable, "-m", module], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 1 and done.stderr.splitlines()[-1] == (
+        f"error: This command is called `liteseg {command}` now."
+    )
