@@ -129,7 +129,7 @@ def train(config, train_data, val_data, output_dir, init_from=None, resume=False
             Journal(folder / JOURNAL_FILE, first_epoch),
             last,
         ]
-    with stop_clearly(folder):
+    with stop_clearly(folder) as last_sign:
         model.fit(
             batches,
             steps_per_epoch=steps,
@@ -137,10 +137,11 @@ def train(config, train_data, val_data, output_dir, init_from=None, resume=False
             initial_epoch=first_epoch,
             verbose=fit_verbosity() if is_chief() else 0,
             shuffle=False,  # the pipeline does; True only brings a warning
-            callbacks=callbacks,
+            callbacks=[last_sign, *callbacks],
         )
+    # On all hosts, which add up what each has counted.
+    note = absent_note(absent_classes(inference, val_data.classes), len(val_data.classes))
     if is_chief():
-        note = absent_note(absent_classes(inference, val_data.classes), len(val_data.classes))
         _log.info("Best validation mIoU %.4f%s; wrote %s", last.best, note, folder / BEST_FILE)
     else:
         _log.info("Finished; the chief wrote %s", folder / BEST_FILE)
