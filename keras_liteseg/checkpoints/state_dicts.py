@@ -95,7 +95,7 @@ def choose(found, averaged=False):
     elif averages:
         _log.info(
             "The file also holds averaged weights, %s, which often predict better; they were not taken. "
-            "load_checkpoint(..., averaged=True) takes them.",
+            "--averaged takes them, in Python averaged=True.",
             quoted(averages[0].place),
         )
     return chosen.entries

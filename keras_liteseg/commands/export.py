@@ -62,6 +62,7 @@ from keras_liteseg.quantization.options import CalibrationMethod, CalibrationOpt
 def main(
     model,
     checkpoint,
+    averaged,
     input_size,
     format,
     quantization,
@@ -123,4 +124,5 @@ def main(
         input_size=input_size,
         validation=validation,
         reference=reference,
+        averaged=averaged,
     )

@@ -139,12 +139,18 @@ def size(name="--input_size", help="Size that images are resized to; the file's 
 
 
 def model(kinds="A .tflite file, a .keras file, or a registered name such as ndnet45."):
-    """Return --model, --checkpoint and --input_size: the network that a command works on."""
+    """Return --model, --checkpoint, --averaged and --input_size: the network that a command works on."""
     return combined(
         click.option("--model", type=FILE, metavar="MODEL", required=True, help=kinds),
         file("--checkpoint", "Weights for a registered name: an official file, or ours such as camvid."),
+        averaged("--checkpoint"),
         size(),
     )
+
+
+def averaged(of):
+    """Return --averaged, which goes with the option `of` that names a weight file."""
+    return switch("--averaged", f"Take the averaged weights (EMA) of {of} where it holds them beside the others.")
 
 
 def data(required=True, split="val", splits="Split of the data set.", name=None, many=False):

@@ -33,7 +33,7 @@ from keras_liteseg.errors import UserError
 @options.folder("--output_dir", "Folder for the results.", required=True)
 @options.real("--opacity", 0.55, "Opacity of the colours over the picture.", most=1)
 @options.threads("CPU threads for a .tflite file.", default=2)
-def main(model, checkpoint, input_size, source, output_dir, opacity, threads):
+def main(model, checkpoint, averaged, input_size, source, output_dir, opacity, threads):
     from keras_liteseg.datasets.pictures import find_pictures
     from keras_liteseg.inference.overlays import draw_pictures
     from keras_liteseg.inference.video import find_frames
@@ -43,7 +43,7 @@ def main(model, checkpoint, input_size, source, output_dir, opacity, threads):
         from keras_liteseg.inference.overlays import Painter
 
         start_keras(model)
-        return Painter(load_predictor(model, checkpoint, input_size, threads=threads), opacity)
+        return Painter(load_predictor(model, checkpoint, input_size, threads=threads, averaged=averaged), opacity)
 
     frames = find_frames(source)
     if frames is None:

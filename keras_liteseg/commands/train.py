@@ -22,8 +22,9 @@ from keras_liteseg.errors import UserError
 @options.override()
 @options.switch("--resume", "Go on with the training in --output_dir after an interruption.")
 @options.file("--init_from", "What to start from: an official file, a .keras file, or ours such as camvid.")
+@options.averaged("--init_from")
 @options.switch("--quantization_aware", "Fine-tune the network of --init_from with simulated int8 arithmetic.")
-def main(config, data, data_dir, output_dir, override, resume, init_from, quantization_aware):
+def main(config, data, data_dir, output_dir, override, resume, init_from, averaged, quantization_aware):
     config, train_data, val_data = read_training(config, data, data_dir, override, quantization_aware)
     if quantization_aware and not init_from:
         raise UserError("--quantization_aware fine-tunes a trained network; name it with --init_from.")
@@ -35,7 +36,7 @@ def main(config, data, data_dir, output_dir, override, resume, init_from, quanti
     else:
         from keras_liteseg.training.trainer import train
 
-    train(config, train_data, val_data, output_dir, init_from, resume)
+    train(config, train_data, val_data, output_dir, init_from, resume, averaged)
 
 
 def read_training(config, data, data_dir, override, quantization_aware):

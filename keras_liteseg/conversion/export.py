@@ -56,6 +56,7 @@ def export(
     input_size=None,
     validation=None,
     reference=None,
+    averaged=False,
 ):
     """Write a `.tflite` or `.onnx` file, inspect it, and measure it on `validation`; a file that fails is not left
     behind.
@@ -75,6 +76,7 @@ def export(
         validation: data set of the accuracy gate, or None to skip it.
         reference: `.keras` file of the network to compare with, such as the float network before quantization-aware
             training; the exported network itself when None.
+        averaged: take the averaged weights (EMA) of the checkpoint, see `keras_liteseg.load_checkpoint`.
 
     Returns:
         A `Verification`, or None without `validation`.
@@ -104,7 +106,7 @@ def export(
     data = calibration.dataset if validation is None else validation
     if data is not None:
         require_dataset(data)
-    network, metadata = load_network(model, checkpoint, input_size, None if data is None else data.classes)
+    network, metadata = load_network(model, checkpoint, input_size, None if data is None else data.classes, averaged)
     for dataset in (validation, calibration.dataset):
         if dataset is not None:
             require_same_classes(metadata, dataset)

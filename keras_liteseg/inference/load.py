@@ -4,7 +4,7 @@ from keras_liteseg.choices import require_size, require_whole
 from keras_liteseg.errors import UserError
 
 
-def load_predictor(model, checkpoint=None, input_size=None, classes=None, threads=2):
+def load_predictor(model, checkpoint=None, input_size=None, classes=None, threads=2, averaged=False):
     """Return a `Predictor`.
 
         >>> from keras_liteseg import load_dataset, load_predictor
@@ -18,6 +18,7 @@ def load_predictor(model, checkpoint=None, input_size=None, classes=None, thread
         input_size: (height, width); a file's own size by default. A `.tflite` or `.onnx` file has only that one.
         classes: `ClassList` for a registered name, by default that of Cityscapes; a file has its own.
         threads: CPU threads of LiteRT or ONNX Runtime.
+        averaged: take the averaged weights (EMA) of the checkpoint, see `keras_liteseg.load_checkpoint`.
 
     Raises:
         UserError: the file or the name cannot be used, or the size does not fit.
@@ -28,6 +29,8 @@ def load_predictor(model, checkpoint=None, input_size=None, classes=None, thread
     if is_exported(model):
         if checkpoint:
             raise UserError(f"{model} holds its own weights; leave out --checkpoint {checkpoint}.")
+        if averaged:
+            raise UserError(f"{model} holds one set of weights; leave out --averaged.")
         if str(model).endswith(".onnx"):
             from keras_liteseg.inference.onnx_predictor import onnx_predictor
 
@@ -39,7 +42,7 @@ def load_predictor(model, checkpoint=None, input_size=None, classes=None, thread
     from keras_liteseg.inference.keras_predictor import keras_predictor
     from keras_liteseg.models.network import load_network
 
-    network, metadata = load_network(model, checkpoint, input_size, classes)
+    network, metadata = load_network(model, checkpoint, input_size, classes, averaged)
     return keras_predictor(network, metadata)
 
 

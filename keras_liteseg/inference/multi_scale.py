@@ -59,7 +59,7 @@ class MultiScalePredictor:
         return total.argmax(-1).astype(np.uint8)
 
 
-def load_multi_scale(model, checkpoint=None, input_size=None, classes=None, scales=(1.0,), flip=False):
+def load_multi_scale(model, checkpoint=None, input_size=None, classes=None, scales=(1.0,), flip=False, averaged=False):
     """Return a `MultiScalePredictor`; arguments as `keras_liteseg.inference.load.load_predictor`.
 
     Args:
@@ -87,7 +87,7 @@ def load_multi_scale(model, checkpoint=None, input_size=None, classes=None, scal
     from keras_liteseg.inference.keras_predictor import keras_predictor
     from keras_liteseg.models.network import load_network
 
-    network, metadata = load_network(model, checkpoint, input_size, classes)
+    network, metadata = load_network(model, checkpoint, input_size, classes, averaged)
     size = network.input.shape[1:3]
     sizes = [_scaled_size(size, scale, metadata.model) for scale in scales]
     return MultiScalePredictor(size, [keras_predictor(at_size(network, each), metadata) for each in sizes], flip)

@@ -4,7 +4,7 @@ import pathlib
 
 import keras
 
-from keras_liteseg.choices import require_size
+from keras_liteseg.choices import require_bool, require_size
 from keras_liteseg.classes import ClassList
 from keras_liteseg.datasets.cityscapes import CLASSES as CITYSCAPES_CLASSES
 from keras_liteseg.errors import UserError
@@ -23,29 +23,38 @@ def load_network(
     checkpoint: AnyPath | None = None,
     input_size: tuple[int, int] | None = None,
     classes: ClassList | None = None,
+    averaged: bool = False,
 ) -> tuple[keras.Model, Metadata]:
     """Return (Keras model at `input_size`, metadata) of a `.keras` file or a registered name.
 
     A registered name gets `classes`, or without a data set the classes of Cityscapes; without a checkpoint its weights
-    are random. The name of weights that we publish, such as 'camvid', brings its own classes and size.
+    are random. The name of weights that we publish, such as 'camvid', brings its own classes and size. `averaged` is as
+    for `load_checkpoint`.
 
     Raises:
         UserError: as `load_predictor`.
     """
     if input_size is not None:
         require_size("input_size", input_size)
+    require_bool("averaged", averaged)
     if classes is not None and not isinstance(classes, ClassList):
         raise UserError(f"classes is {classes!r}; give a ClassList, such as the `classes` of a data set.")
     if str(model) not in list_models() and (str(model).endswith(".keras") or pathlib.Path(str(model)).exists()):
         if checkpoint:
             raise UserError(f"{model} holds its own weights; leave out --checkpoint {checkpoint}.")
+        if averaged:
+            raise UserError(f"{model} holds one set of weights; leave out --averaged.")
         network, metadata = load_model(model)
         if input_size and tuple(input_size) != tuple(network.input.shape[1:3]):
             check_input_shape(metadata.model, (*input_size, 3))
             network = at_size(network, input_size)
         return network, metadata
     spec = model_spec(str(model))
+    if averaged and not checkpoint:
+        raise UserError("--averaged chooses among the weights in a checkpoint; name that too, or leave it out.")
     if checkpoint and is_pretrained(str(model), str(checkpoint)):
+        if averaged:
+            raise UserError(f"The published weights '{checkpoint}' are one set; leave out --averaged.")
         card = read_card(str(model), str(checkpoint))
         return create_model(str(model), (*(input_size or card.input_size), 3), weights=str(checkpoint)), card.metadata
     if checkpoint and str(checkpoint).endswith(".keras"):
@@ -54,7 +63,7 @@ def load_network(
         raise UserError(f"'{model}' has no size of its own; give --input_size HEIGHTxWIDTH.")
     classes = classes or CITYSCAPES_CLASSES
     network = create_model(str(model), (*input_size, 3), len(classes))
-    if checkpoint and load_checkpoint(network, checkpoint):
+    if checkpoint and load_checkpoint(network, checkpoint, averaged):
         raise UserError(
             f"{checkpoint} holds the backbone of '{model}' alone, which predicts nothing; train with --init_from it."
         )

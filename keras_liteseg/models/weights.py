@@ -9,6 +9,7 @@ from keras_liteseg.checkpoints.assign import assign_backbone, assign_state_dict
 from keras_liteseg.checkpoints.backbone import backbone_prefix, holds_backbone
 from keras_liteseg.checkpoints.files import read_weights
 from keras_liteseg.checkpoints.keras_file import assign_layers, read_layers
+from keras_liteseg.choices import require_bool
 from keras_liteseg.errors import UserError
 from keras_liteseg.files import AnyPath
 from keras_liteseg.models import archive
@@ -40,6 +41,7 @@ def load_checkpoint(model: keras.Model, path: AnyPath, averaged: bool = False) -
         UserError: the file cannot be read, asks for anything but tensors, does not fit the model, or its weights are
             integers, NaN or infinite; the message names the entries.
     """
+    require_bool("averaged", averaged)
     return _load(model, _existing(path), averaged, new_classes=False)
 
 
@@ -59,7 +61,10 @@ def initialize_from(model: keras.Model, path: AnyPath, averaged: bool = False) -
     Raises:
         UserError: as `load_checkpoint`, the number of classes aside.
     """
+    require_bool("averaged", averaged)
     if is_pretrained(model.name, str(path)):
+        if averaged:
+            raise UserError(f"The published weights '{path}' are one set; leave out --averaged.")
         path = weight_file(read_card(model.name, str(path)))
     return _load(model, _existing(path), averaged, new_classes=True)
 

@@ -36,7 +36,7 @@ QAT_FILE = "qat.keras"
 BACKUP_FOLDER = "backup"
 
 
-def train_quantization_aware(config, train_data, val_data, output_dir, init_from, resume=False):
+def train_quantization_aware(config, train_data, val_data, output_dir, init_from, resume=False, averaged=False):
     """Fine-tune a trained network so that its int8 file computes what the float network does.
 
     Batch normalization is folded, channel ranges are equalized and activation ranges calibrated first, so that the
@@ -54,6 +54,7 @@ def train_quantization_aware(config, train_data, val_data, output_dir, init_from
         output_dir: folder for all of it.
         init_from: `.keras` file or official checkpoint of the float network.
         resume: go on from the last finished epoch in `output_dir`.
+        averaged: start from the averaged weights (EMA) of `init_from`, see `keras_liteseg.load_checkpoint`.
 
     Returns:
         Path of `qat.keras`.
@@ -61,7 +62,7 @@ def train_quantization_aware(config, train_data, val_data, output_dir, init_from
     Raises:
         UserError: an argument or an option does not fit, or a file cannot be read or written.
     """
-    require_arguments(QuantizationConfig, config, train_data, val_data, output_dir, resume)
+    require_arguments(QuantizationConfig, config, train_data, val_data, output_dir, resume, init_from, averaged)
     check_input_shape(config.model, (*config.crop_size, 3))
     folder = pathlib.Path(output_dir)
     if hosts() > 1:
@@ -71,7 +72,7 @@ def train_quantization_aware(config, train_data, val_data, output_dir, init_from
     prepare(folder, config, resume, folder / BACKUP_FOLDER)
     keras.utils.set_random_seed(config.seed)
     with choose_strategy().scope():
-        network, metadata = _float_network(config, init_from, train_data.classes)
+        network, metadata = _float_network(config, init_from, train_data.classes, averaged)
         require_same_classes(metadata, train_data)
         reference = keras_predictor(network, metadata)
         calibration = CalibrationOptions(train_data, config.calibration_images, config.calibration_method)
@@ -185,11 +186,11 @@ class _Validation(tf_keras.callbacks.Callback):
             self.best = logs[self.aim]
 
 
-def _float_network(config, init_from, classes):
+def _float_network(config, init_from, classes, averaged=False):
     if str(init_from).endswith(".keras"):
-        network, metadata = load_network(init_from, None, config.eval_size)
+        network, metadata = load_network(init_from, None, config.eval_size, averaged=averaged)
     else:
-        network, metadata = load_network(config.model, init_from, config.eval_size, classes)
+        network, metadata = load_network(config.model, init_from, config.eval_size, classes, averaged)
     if metadata.ranges:
         raise UserError(f"{init_from} has had quantization-aware training already; start from the float network.")
     if metadata.model != config.model:

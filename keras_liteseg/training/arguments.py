@@ -6,14 +6,15 @@ from keras_liteseg.errors import UserError
 from keras_liteseg.evaluation import require_dataset
 
 
-def require_arguments(kind, config, train_data, val_data, output_dir, resume):
+def require_arguments(kind, config, train_data, val_data, output_dir, resume, init_from, averaged):
     """Raise a `UserError` unless a training can begin with these.
 
     Args:
         kind: the class that `config` must be of.
         train_data, val_data: must be `SegmentationDataset`s with samples and the same classes.
         output_dir: must be a path.
-        resume: must be a bool.
+        resume, averaged: must be bools.
+        init_from: must be there for `averaged`.
     """
     if not isinstance(config, kind):
         raise UserError(f"The config is {config!r}; give a keras_liteseg.{kind.__name__}, or load_config reads one.")
@@ -24,3 +25,6 @@ def require_arguments(kind, config, train_data, val_data, output_dir, resume):
     require_agreement(train_data, val_data)
     require_path("output folder", output_dir)
     require_bool("resume", resume)
+    require_bool("averaged", averaged)
+    if averaged and not init_from:
+        raise UserError("--averaged chooses among the weights in the --init_from file; name that too, or leave it out.")

@@ -6,12 +6,15 @@ JAX and PyTorch train on the one device that they choose.
 
 import contextlib
 import json
+import logging
 import os
 
 import keras
 
 from keras_liteseg.errors import UserError
 from keras_liteseg.graph.keras_private import BuiltFromOwnBatch, replace_gradient_clipping
+
+_log = logging.getLogger(__name__)
 
 
 class OneDevice:
@@ -43,7 +46,12 @@ def choose_strategy():
     import tensorflow as tf
 
     if hosts() > 1:
-        return tf.distribute.MultiWorkerMirroredStrategy()
+        addresses, own = _cluster()
+        others = ", ".join(address for address in addresses if address != own)
+        _log.info("Waiting until the other hosts of TF_CONFIG have started the same training: %s", others)
+        strategy = tf.distribute.MultiWorkerMirroredStrategy()
+        _log.info("All %d hosts are there.", hosts())
+        return strategy
     if len(tf.config.list_logical_devices("GPU")) > 1:
         return tf.distribute.MirroredStrategy()
     return tf.distribute.get_strategy()

@@ -2,6 +2,9 @@
 
 import contextlib
 import logging
+import time
+
+import keras
 
 from keras_liteseg.errors import UserError
 from keras_liteseg.training.distribute import hosts
@@ -13,9 +16,22 @@ _log = logging.getLogger(__name__)
 _LOST_CONNECTION = ("UnavailableError", "AbortedError", "CancelledError", "InternalError")
 
 
+class LastSign(keras.callbacks.Callback):
+    """Remembers when the training last went on: at the end of a step, of a validation step or of an epoch."""
+
+    def __init__(self):
+        super().__init__()
+        self.time = time.monotonic()
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.time = time.monotonic()
+
+    on_test_batch_end = on_epoch_begin = on_epoch_end = on_train_batch_end
+
+
 @contextlib.contextmanager
 def stop_clearly(folder):
-    """Tell in one sentence why `fit` ended early, and how to go on.
+    """Tell in one sentence why `fit` ended early, and how to go on; gives a callback for that `fit`.
 
     Args:
         folder: that of the training, a `pathlib.Path`.
@@ -23,8 +39,9 @@ def stop_clearly(folder):
     Raises:
         UserError: in place of an error of the disk or of the connection to another host.
     """
+    last_sign = LastSign()
     try:
-        yield
+        yield last_sign
     except KeyboardInterrupt:
         if (folder / LAST_FILE).exists():
             _log.info("Stopped; %s holds the last finished epoch, go on with --resume.", folder / LAST_FILE)
@@ -40,6 +57,7 @@ def stop_clearly(folder):
             ) from error
         if hosts() > 1 and type(error).__name__ in _LOST_CONNECTION:
             raise UserError(
-                "Another host of TF_CONFIG stopped or cannot be reached; start all of them again with --resume."
+                f"Another host of TF_CONFIG stopped or cannot be reached; this one waited for it for "
+                f"{time.monotonic() - last_sign.time:.0f} seconds. Start all of them again with --resume."
             ) from error
         raise

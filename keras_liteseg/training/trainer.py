@@ -42,7 +42,7 @@ from keras_liteseg.training.stopping import stop_clearly
 _log = logging.getLogger(__name__)
 
 
-def train(config, train_data, val_data, output_dir, init_from=None, resume=False):
+def train(config, train_data, val_data, output_dir, init_from=None, resume=False, averaged=False):
     """Train a network and keep the weights of the best validation mIoU, or with `keep_epoch: last` the last.
 
         >>> from keras_liteseg import TrainingConfig, load_dataset, train
@@ -65,6 +65,7 @@ def train(config, train_data, val_data, output_dir, init_from=None, resume=False
         init_from: official checkpoint or `.keras` file to start from; layers that depend on the number of classes
             start afresh when that number differs.
         resume: go on from `last.weights.h5` in `output_dir`.
+        averaged: start from the averaged weights (EMA) of `init_from`, see `keras_liteseg.load_checkpoint`.
 
     Returns:
         Path of `best.keras`.
@@ -73,7 +74,7 @@ def train(config, train_data, val_data, output_dir, init_from=None, resume=False
         UserError: an argument or an option does not fit, the classes of the data sets or of a training to resume
             differ, a file cannot be read or written, or the loss became NaN.
     """
-    require_arguments(TrainingConfig, config, train_data, val_data, output_dir, resume)
+    require_arguments(TrainingConfig, config, train_data, val_data, output_dir, resume, init_from, averaged)
     # The training model takes any size, so a wrong one would show only in the middle of `fit`.
     check_input_shape(config.model, (*config.crop_size, 3), aux_heads=True)
     check_input_shape(config.model, (*config.eval_size, 3))
@@ -88,7 +89,7 @@ def train(config, train_data, val_data, output_dir, init_from=None, resume=False
 
     last = LastState(folder / LAST_FILE)
     with strategy.scope():
-        model, inference, first_epoch = _start(config, train_data, steps, last, init_from, resume)
+        model, inference, first_epoch = _start(config, train_data, steps, last, init_from, resume, averaged)
     require_same_epoch(strategy, first_epoch)
     if resume and is_chief():
         trim_log(folder, first_epoch)
@@ -126,7 +127,7 @@ def train(config, train_data, val_data, output_dir, init_from=None, resume=False
             Journal(folder / JOURNAL_FILE, first_epoch),
             last,
         ]
-    with stop_clearly(folder):
+    with stop_clearly(folder) as last_sign:
         model.fit(
             batches,
             steps_per_epoch=steps,
@@ -134,22 +135,23 @@ def train(config, train_data, val_data, output_dir, init_from=None, resume=False
             initial_epoch=first_epoch,
             verbose=fit_verbosity() if is_chief() else 0,
             shuffle=False,  # the pipeline does; True only brings a warning
-            callbacks=callbacks,
+            callbacks=[last_sign, *callbacks],
         )
+    # On all hosts, which add up what each has counted.
+    note = absent_note(absent_classes(inference, val_data.classes), len(val_data.classes))
     if is_chief():
-        note = absent_note(absent_classes(inference, val_data.classes), len(val_data.classes))
         _log.info("Best validation mIoU %.4f%s; wrote %s", last.best, note, folder / BEST_FILE)
     else:
         _log.info("Finished; the chief wrote %s", folder / BEST_FILE)
     return folder / BEST_FILE
 
 
-def _start(config, train_data, steps, last, init_from, resume):
+def _start(config, train_data, steps, last, init_from, resume, averaged):
     """Return (training model, inference model, number of finished epochs), with the weights that `fit` begins with."""
     backbone = None if init_from or resume else config.backbone_weights or None
     model, inference = build(config, train_data, steps, backbone)
     if init_from and not resume:
-        fresh = initialize_from(model, init_from)
+        fresh = initialize_from(model, init_from, averaged)
         _log.info("Starting from %s%s", init_from, f"; random at first: {', '.join(fresh)}" if fresh else "")
     # Before `restore`, which fills the variables that this makes.
     model.optimizer.build(model.trainable_variables)

@@ -1,3 +1,5 @@
+import json
+
 import h5py
 import keras
 import numpy as np
@@ -5,7 +7,9 @@ import pytest
 
 from keras_liteseg import UserError, create_model, load_checkpoint, save_model
 from keras_liteseg.checkpoints import assign_state_dict
-from keras_liteseg.datasets import ClassList
+from keras_liteseg.datasets import ClassList, load_dataset
+from keras_liteseg.evaluation import evaluate
+from keras_liteseg.inference.load import load_predictor
 from keras_liteseg.metadata import Metadata
 from keras_liteseg.models import archive
 from keras_liteseg.models.weights import initialize_from
@@ -13,6 +17,7 @@ from keras_liteseg.training.config import TrainingConfig
 from keras_liteseg.training.trainer import train
 from tests.checkpoints.pickle_code import encoded, ordered_dict, tensor
 from tests.checkpoints.test_assign import state_dict
+from tests.parity.fixtures import load_fixture
 from tests.tiny import tiny
 from tests.training.noise import SIZES, Noise
 
@@ -115,16 +120,62 @@ def test_state_to_resume_from_starts_another_training(tmp_path, tiny_network):
     assert_same_weights(other, best, ["features_conv1_conv", "features_dwconv"])
 
 
-def test_averages_are_taken_where_asked_for(tmp_path):
-    state = state_dict()
-    averages = {name: value + 1 for name, value in state.items()}
+def write_with_averages(path, state, averages):
     tensors = {"state_dict": {}, "state_dict_ema": {}}
     storages = {}
     for place, entries in (("state_dict", state), ("state_dict_ema", averages)):
         for name, value in entries.items():
             storages[f"{place} {name}"] = value
             tensors[place][name] = tensor(f"{place} {name}", value)
-    (tmp_path / "weights.pth").write_bytes(encoded(tensors, storages))
+    path.write_bytes(encoded(tensors, storages))
+
+
+def test_commands_take_averages_where_asked_for(liteseg, tmp_path):
+    scenes = load_dataset("street_scenes", split="val", length=1, size=(64, 128))
+    state = load_fixture("lps_net_tiny_96x160").state_dict()
+    state |= {name: state[name][: len(scenes.classes)] for name in ("head.weight", "head.bias")}
+    path = tmp_path / "weights.pth"
+    write_with_averages(path, state, state | {"head.weight": -state["head.weight"]})
+    data = ("--data", "street_scenes", "--option", "length=1", "--option", "size=[64,128]")
+    files = ("--model", "lps_net_tiny", "--checkpoint", path, "--input_size", "64x128", "--output", tmp_path / "a.json")
+    done = liteseg("evaluate", *files, *data, "--averaged")
+    assert done.returncode == 0, done.stderr
+    assert "Averaged weights were taken: 'state_dict_ema'" in done.stdout
+    classes = {"classes": scenes.classes, "input_size": (64, 128)}
+    wanted = evaluate(load_predictor("lps_net_tiny", path, averaged=True, **classes), scenes).miou
+    assert json.loads((tmp_path / "a.json").read_text())["miou"] == pytest.approx(wanted)
+    assert evaluate(load_predictor("lps_net_tiny", path, **classes), scenes).miou != pytest.approx(wanted)
+
+
+def test_training_starts_from_averages_where_asked_for(tmp_path, tiny_network):
+    averages = {name: value + 1 for name, value in state_dict().items()}
+    write_with_averages(tmp_path / "weights.pth", state_dict(), averages)
+    config = TrainingConfig(model=tiny_network, epochs=1, learning_rate=0.0, **SIZES)
+    best = train(config, Noise(5), Noise(2), tmp_path / "run", tmp_path / "weights.pth", averaged=True)
+    bias = archive.load_model(best)[0].get_layer("seg_score").bias
+    np.testing.assert_array_equal(bias, averages["seg.score.bias"])
+
+
+@pytest.mark.parametrize(
+    "load",
+    [
+        lambda path: load_predictor("tiny", input_size=(16, 24), averaged=True),
+        lambda path: load_predictor(path, averaged=True),
+        lambda path: load_predictor("a.tflite", averaged=True),
+        lambda path: load_predictor("lps_net_s", "camvid", averaged=True),
+        lambda path: initialize_from(create_model("lps_net_s", (64, 128, 3)), "camvid", averaged=True),
+    ],
+)
+def test_averages_of_what_has_none_are_refused(tmp_path, tiny_network, load):
+    write_keras(tmp_path / "model.keras", tiny())
+    with pytest.raises(UserError, match="--averaged"):
+        load(tmp_path / "model.keras")
+
+
+def test_averages_are_taken_where_asked_for(tmp_path):
+    state = state_dict()
+    averages = {name: value + 1 for name, value in state.items()}
+    write_with_averages(tmp_path / "weights.pth", state, averages)
     for load in (load_checkpoint, initialize_from):
         model = tiny()
         load(model, tmp_path / "weights.pth")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -109,12 +110,14 @@ def test_two_hosts_are_killed_and_go_on_as_if_they_had_not_been(tmp_path):
     try:
         wait_for(tmp_path / "killed" / "last.weights.h5", running)
         running[1].send_signal(signal.SIGKILL)
-        _, errors = running[0].communicate(timeout=120)
+        output, errors = running[0].communicate(timeout=120)
     finally:
         for process in running:
             process.kill()
             process.wait()
     assert running[0].returncode == 1 and "Another host of TF_CONFIG stopped" in errors
+    assert 0 <= int(re.search(r"waited for it for (\d+) seconds", errors)[1]) < 120
+    assert re.search("Waiting until the other hosts .*: localhost:.*\nAll 2 hosts are there", output)
     assert "Traceback" not in errors
     assert state(tmp_path / "killed" / "last.weights.h5")["epochs"] < 40
 
