@@ -231,7 +231,14 @@ def test_export_passes_the_gate_and_writes_a_card(quantization, small_file, scen
     assert (card["file"], card["format"], card["quantization"]) == ("a.onnx", "onnx", quantization)
     assert (card["opset"], card["resize"]) == (OPSET, "align_corners")
     assert card["inputs"] == [
-        {"name": "images", "dtype": "float32", "shape": [1, 64, 128, 3], "scale": None, "zero_point": None}
+        {
+            "name": "images",
+            "dtype": "float32",
+            "shape": [1, 64, 128, 3],
+            "layout": "NHWC",
+            "scale": None,
+            "zero_point": None,
+        }
     ]
     assert card["outputs"][0]["shape"] == [1, 32, 64, 9]
     assert card["accuracy"]["agreement"] == verification.file.agreement
@@ -259,10 +266,10 @@ def test_gate_refuses_a_file_that_lost_too_much(small_file, scenes, tmp_path):
     assert [file.name for file in tmp_path.iterdir()] == ["constant.keras"]
 
 
-def test_commands_take_onnx_files(int8_onnx, int8_file, tmp_path, run_script):
+def test_commands_take_onnx_files(int8_onnx, int8_file, tmp_path, liteseg):
     data = ("--data", "street_scenes", "--split", "val")
-    done = run_script(
-        "evaluate.py", "--model", int8_onnx, *data, "--compare_with", int8_file, "--output", tmp_path / "a.json"
+    done = liteseg(
+        "evaluate", "--model", int8_onnx, *data, "--compare_with", int8_file, "--output", tmp_path / "a.json"
     )
     assert done.returncode == 0, done.stderr
     result = json.loads((tmp_path / "a.json").read_text())
