@@ -117,7 +117,7 @@ def test_int8_groups_are_wrong_on_the_gpu(tmp_path):
 @needs_gpu
 def test_op_that_falls_off_is_told(tmp_path, monkeypatch):
     # The int64 of TensorFlow's own argmax.
-    monkeypatch.setattr(convert, "_output", lambda logits, _: tf.argmax(logits, -1))
+    monkeypatch.setitem(convert._OUTPUTS, "logits", lambda logits: tf.argmax(logits, -1))
     save_network("lps_net_tiny", tmp_path / "a.keras")
     network, metadata = load_model(tmp_path / "a.keras")
     file = tmp_path / "a.tflite"
