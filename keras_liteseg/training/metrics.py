@@ -48,6 +48,8 @@ def absent_classes(model, classes):
         classes: its `ClassList`.
     """
     compiled = [metric for group in model.metrics for metric in getattr(group, "metrics", [group])]
-    (miou,) = [metric for metric in compiled if isinstance(metric, MeanIoU)]
+    miou = next((metric for metric in compiled if isinstance(metric, MeanIoU)), None)
+    if miou is None:
+        return []
     pixels = ops.convert_to_numpy(ops.sum(miou.matrix, axis=1))
     return [name for name, count in zip(classes.names, pixels) if not count and pixels.any()]
