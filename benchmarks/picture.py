@@ -1,4 +1,4 @@
-"""The picture of README.md: scenes, truth, float file and int8 file of `make demo`.
+"""The picture of README.md: scenes, ground truth, float file and int8 file of `make demo`.
 
   python -m benchmarks.picture --demo demo_output --output docs/images/demo.jpg
 
