@@ -4,13 +4,12 @@ import contextlib
 import math
 import os
 import pathlib
-import tempfile
 import time
 
 import cv2
 
 from keras_liteseg.errors import UserError
-from keras_liteseg.files import atomic_path
+from keras_liteseg.files import atomic_path, plain_path
 
 VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".ts", ".wmv", ".flv", ".ogv")
 USUAL_RATE = 25.0
@@ -112,7 +111,7 @@ def open_video(path):
     path = pathlib.Path(path)
     if not path.is_file():
         raise UserError(f"There is no video {path}. Check the path.")
-    with _plain_path(path) as plain:
+    with plain_path(path) as plain:
         capture = _open(plain)
     if not capture.isOpened():
         raise UserError(f"{path} cannot be read as a video; it may be damaged or in a format that OpenCV lacks.")
@@ -149,7 +148,7 @@ def video_writer(path, rate, size):
     Raises:
         UserError: the video cannot be written.
     """
-    with atomic_path(path) as temporary, _plain_path(temporary) as plain:
+    with atomic_path(path) as temporary, plain_path(temporary) as plain:
         _silence_ffmpeg()
         # H.264 would need an encoder that OpenCV's packages leave out.
         writer = cv2.VideoWriter(plain, cv2.VideoWriter.fourcc(*"mp4v"), rate, size[::-1])
@@ -162,19 +161,6 @@ def video_writer(path, rate, size):
         # The writer itself says nothing of a full disk.
         if not _open(plain).isOpened():
             raise UserError(f"The video {path} could not be finished; free some space.")
-
-
-@contextlib.contextmanager
-def _plain_path(path):
-    """Yield a name of `path` that OpenCV takes, which wants UTF-8: where it is not, that of a link to it."""
-    try:
-        str(path).encode()
-        yield str(path)
-    except UnicodeEncodeError:
-        with tempfile.TemporaryDirectory() as folder:
-            link = pathlib.Path(folder, "video").with_suffix(path.suffix)
-            link.symlink_to(path.resolve())
-            yield str(link)
 
 
 def _silence_ffmpeg():
