@@ -112,4 +112,4 @@ def _pictures(images, size):
 
         scenes = load_dataset("street_scenes", split="val", length=FRAMES, size=size)
         return [scenes.image(index) for index in range(FRAMES)]
-    return [read_rgb(path) for path in list(find_pictures(images).values())[:FRAMES]]
+    return [read_rgb(path) for path in find_pictures(images)[:FRAMES]]

@@ -6,6 +6,7 @@ import pathlib
 
 from edge import model_files, web_server
 from keras_liteseg.errors import UserError
+from keras_liteseg.files import plain_path
 
 SAMPLE, SAMPLE_WIDTH = 2, 960
 TYPES = ("float32", "int32", "uint8")  # that LiteRT.js takes and gives
@@ -62,7 +63,8 @@ def describe(path):
     from keras_liteseg.tflite.metadata_buffers import read_metadata
 
     metadata = read_metadata(path)
-    interpreter = Interpreter(str(path))
+    with plain_path(path) as plain:
+        interpreter = Interpreter(plain)
     (source,), (result,) = interpreter.get_input_details(), interpreter.get_output_details()
     types = {name: np.dtype(tensor["dtype"]).name for name, tensor in (("input", source), ("output", result))}
     if not set(types.values()) <= set(TYPES):

@@ -5,6 +5,7 @@ import json
 import pathlib
 
 from keras_liteseg.errors import UserError
+from keras_liteseg.files import plain_path
 from keras_liteseg.tflite.flatbuffer import read_model
 from keras_liteseg.tflite.metadata_buffers import read_metadata
 
@@ -51,7 +52,8 @@ def xnnpack_reasons(path):
 
     from keras_liteseg.tflite.delegation import xnnpack_left_out
 
-    interpreter = Interpreter(str(path), num_threads=1)
+    with plain_path(path) as plain:
+        interpreter = Interpreter(plain, num_threads=1)
     interpreter.allocate_tensors()
     reasons = {}
     for op in xnnpack_left_out(interpreter, read_model(path)):

@@ -62,10 +62,29 @@ def require_writable(path: AnyPath) -> None:
         ) from error
 
 
+@contextlib.contextmanager
+def plain_path(path: AnyPath) -> Iterator[str]:
+    """Yield a name of a file or folder for libraries that take UTF-8 only: where it is not, that of a link to it."""
+    path = pathlib.Path(path)
+    try:
+        str(path).encode()
+        yield str(path)
+    except UnicodeEncodeError:
+        with tempfile.TemporaryDirectory() as folder:
+            link = pathlib.Path(folder, "link").with_suffix(path.suffix)
+            link.symlink_to(path.resolve())
+            yield str(link)
+
+
+def write_text(path: AnyPath, text: str) -> None:
+    """Write `text` as UTF-8, atomically. What is none, in names of files, is written as JSON and `print` write it."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace", newline="")
+
+
 def write_json(path: AnyPath, value: Any) -> None:
     """Write `value` as indented JSON, atomically."""
-    with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(value, indent=2) + "\n")
+    write_text(path, json.dumps(value, indent=2) + "\n")
 
 
 def _reason(error: OSError) -> str:

@@ -1,11 +1,12 @@
 import json
 import os
+import pathlib
 import stat
 
 import pytest
 
 from keras_liteseg.errors import UserError
-from keras_liteseg.files import atomic_path, require_writable, write_json
+from keras_liteseg.files import atomic_path, plain_path, require_writable, write_json, write_text
 
 
 def test_file_appears_with_its_content(tmp_path):
@@ -104,6 +105,25 @@ def test_json(tmp_path):
     text = (tmp_path / "a.json").read_text()
     assert json.loads(text) == {"b": [1, 2.5, "c"]}
     assert text.endswith("}\n")
+
+
+ODD = os.fsdecode(b"a\xff.txt")
+
+
+def test_names_that_are_not_utf8_are_written_as_escapes(tmp_path):
+    write_text(tmp_path / ODD, f"{ODD} \u00e4\r\n")
+    assert (tmp_path / ODD).read_bytes() == b"a\\udcff.txt \xc3\xa4\r\n"
+    write_json(tmp_path / "a.json", ODD)
+    assert json.loads((tmp_path / "a.json").read_text()) == ODD
+
+
+@pytest.mark.parametrize("name", ["plain.txt", ODD])
+def test_plain_path_leads_to_the_file(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    pathlib.Path(name).write_text("content")
+    with plain_path(name) as plain:
+        assert plain.encode() and plain.endswith(".txt") and pathlib.Path(plain).read_text() == "content"
+    assert os.listdir(tmp_path) == [name] and pathlib.Path(plain).exists() == (name == "plain.txt")
 
 
 def test_what_is_no_json_leaves_the_old_file(tmp_path):

@@ -10,7 +10,7 @@ from edge.report.bars import bars
 from edge.report.profiles import no_profiles, profiles
 from edge.report.rows import PRECISIONS, device_text, groups
 from edge.report.scatter import GUIDES, Mark, pareto, scatter, shape
-from keras_liteseg.files import atomic_path
+from keras_liteseg.files import write_text
 from keras_liteseg.reports.demo_report import UNKNOWN, megabytes, milliseconds, percent
 
 # Widths in pixels of the picture for a desk, for paper and for a phone.
@@ -81,8 +81,7 @@ def write_page(path, runs, passed_over, left_out, comparison=None):
         few_images=FEW_IMAGES,
         unknown=UNKNOWN,
     )
-    with atomic_path(path) as temporary:
-        temporary.write_text(page, encoding="utf-8")
+    write_text(path, page)
 
 
 class Device:

@@ -52,7 +52,9 @@ class Host:
         shutil.copytree(
             DEVICE_FOLDER, pathlib.Path(folder.name) / "device", ignore=shutil.ignore_patterns("__pycache__")
         )
-        command = [sys.executable, "-m", MODULE, pathlib.Path(model).resolve(), str(threads), self._accelerator]
+        link = pathlib.Path(folder.name, "model.tflite")  # LiteRT opens names of UTF-8 only
+        link.symlink_to(pathlib.Path(model).resolve())
+        command = [sys.executable, "-m", MODULE, link, str(threads), self._accelerator]
         return RunnerSession(command, timeout_s, folder.cleanup, self._environment, folder.name)
 
     def close(self):

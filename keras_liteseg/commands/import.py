@@ -51,6 +51,7 @@ def _help():
 def main(export, output_dir, format, images, classes, unlabeled, ignore, val_share, test_share, seed, lists, link):
     from keras_liteseg.datasets.formats import read_export, reader
     from keras_liteseg.datasets.formats.write import by_lists, by_share, write_folder
+    from keras_liteseg.files import write_text
     from keras_liteseg.reports.preview import write_understood
 
     classes, values = given_classes(classes)
@@ -60,7 +61,7 @@ def main(export, output_dir, format, images, classes, unlabeled, ignore, val_sha
     written = write_folder(found, output_dir, unlabeled, ignore, splits, link)
     text = report(f"{export} was read as {format}: {reader(format).TITLE}.", written, unlabeled)
     output_dir = pathlib.Path(output_dir)
-    (output_dir / "import.txt").write_text(text + "\n", encoding="utf-8")
+    write_text(output_dir / "import.txt", text + "\n")
     write_understood(output_dir / "understood.png", output_dir, written.shown)
     print(text)
     print(f"Wrote {output_dir}. Look at {output_dir / 'understood.png'}: are the classes where they should be?")

@@ -93,6 +93,7 @@ def run(command, arguments=None, name=None):
         arguments: list of texts; those of the process by default.
         name: what the command is called in messages; the name of the program by default.
     """
+    _print_any_name()
     try:
         with shown_log(), _interrupts_repeated():
             return command.main(arguments, prog_name=name, standalone_mode=False) or 0
@@ -116,6 +117,12 @@ def run(command, arguments=None, name=None):
     except (click.Abort, KeyboardInterrupt):
         print("interrupted", file=sys.stderr)
         return 130
+
+
+def _print_any_name():
+    """Let stdout take names of files that are not in its encoding, as stderr does: as \\udcff."""
+    with contextlib.suppress(AttributeError):  # a notebook's is no file
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def _sentence(text):

@@ -7,10 +7,8 @@ import numpy as np
 from keras_liteseg.datasets.base import SegmentationDataset
 from keras_liteseg.datasets.classes_file import read_classes
 from keras_liteseg.datasets.masks import read_mask, solid, to_labels
-from keras_liteseg.datasets.pictures import IMAGE_SUFFIXES, Problem, open_picture
+from keras_liteseg.datasets.pictures import IMAGE_SUFFIXES, PICTURE_SUFFIXES, Problem, open_picture
 from keras_liteseg.errors import UserError
-
-_PICTURE_SUFFIXES = (*IMAGE_SUFFIXES, ".gif", ".jp2", ".pgm", ".ppm", ".tif", ".tiff")
 
 
 class FileDataset(SegmentationDataset):
@@ -144,7 +142,7 @@ def unread_pictures(image_dir, mask_dir):
         for path in sorted(folder.rglob("*")):
             suffix = path.suffix.lower()
             below, hidden = path.parent != folder, any(part.startswith(".") for part in path.relative_to(folder).parts)
-            if suffix in _PICTURE_SUFFIXES and not hidden and (below or suffix not in suffixes) and path.is_file():
+            if suffix in PICTURE_SUFFIXES and not hidden and (below or suffix not in suffixes) and path.is_file():
                 groups.setdefault((path.parent, suffix, folder, below, suffixes), []).append(path)
     problems = []
     for (parent, suffix, folder, below, suffixes), paths in groups.items():

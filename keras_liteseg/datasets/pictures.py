@@ -8,6 +8,17 @@ from PIL import Image, ImageOps
 from keras_liteseg.errors import UserError
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
+"""Of the pictures of data sets."""
+
+PICTURE_SUFFIXES = (*IMAGE_SUFFIXES, ".avif", ".gif", ".heic", ".heif", ".jp2", ".pgm", ".ppm", ".tif", ".tiff")
+"""Of all that people have as pictures. Pillow reads most of them; of the others it says so."""
+
+LARGEST = 2**30
+"""Pixels of the largest picture that is read, which are 3 GB as RGB. OpenCV's own limit is the same."""
+
+# Pillow takes pictures of more than 90 megapixels for an attack, which aerial and medical ones are not.
+if Image.MAX_IMAGE_PIXELS is not None:
+    Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS, LARGEST)
 
 
 class Problem(UserError):
@@ -28,13 +39,17 @@ def open_picture(path, cure_if_missing="check the path"):
     """Return the decoded 8-bit Pillow image, rotated by its EXIF orientation.
 
     Raises:
-        Problem: the file is missing, unreadable or has more than 8 bits per channel.
+        Problem: the file is missing, unreadable, larger than `LARGEST` or has more than 8 bits per channel.
     """
     try:
         with Image.open(path) as file:
+            if file.width * file.height > LARGEST:
+                raise Image.DecompressionBombError
             image = ImageOps.exif_transpose(file)
     except FileNotFoundError:
         raise Problem(path, "does not exist", cure_if_missing) from None
+    except Image.DecompressionBombError:  # which Pillow raises at twice its own limit
+        raise Problem(path, f"has more than {LARGEST:,} pixels", "cut it into smaller pictures") from None
     except Exception as error:  # Pillow has no common error: broken bytes end in OSError, struct.error, TypeError, ...
         raise Problem(path, f"cannot be read as an image ({error})", "restore or remove the file") from error
     if image.mode.startswith(("I", "F")):
@@ -51,23 +66,44 @@ def read_rgb(path):
     return np.array(open_picture(path).convert("RGB"))
 
 
-def find_pictures(path):
-    """Return {name: path} of one picture, or of all pictures in a folder and its sub-folders.
+def find_pictures(path, without=None):
+    """Return a sorted list of the paths of one picture, or of all pictures in a folder and its sub-folders.
 
-    A name is the path below the folder without the suffix; the suffix is kept where pictures differ in nothing else.
+    Args:
+        path: a picture or a folder.
+        without: a folder that is left out where it lies below; None for none.
 
     Raises:
         UserError: there is no such file or folder, or the folder has no pictures.
     """
     path = pathlib.Path(path)
     if path.is_file():
-        return {path.stem: path}
+        return [path]
     if not path.is_dir():
         raise UserError(f"There is no picture or folder {path}. Check the path.")
-    found = sorted(
-        file for file in path.rglob("*") if file.suffix.lower() in IMAGE_SUFFIXES and not file.name.startswith(".")
-    )
+    found = files_below(path, PICTURE_SUFFIXES, without)
     if not found:
-        raise UserError(f"The folder {path} has no pictures; wanted files that end in {', '.join(IMAGE_SUFFIXES)}.")
-    names = [str(file.relative_to(path).with_suffix("")) for file in found]
-    return {name if names.count(name) == 1 else str(file.relative_to(path)): file for name, file in zip(names, found)}
+        raise UserError(f"The folder {path} has no pictures; wanted files that end in {', '.join(PICTURE_SUFFIXES)}.")
+    return found
+
+
+def files_below(folder, suffixes, without=None):
+    """Return a sorted list of the files with `suffixes` in a folder and its sub-folders, hidden ones left out.
+
+    Args:
+        folder: the folder.
+        suffixes: such as `PICTURE_SUFFIXES`; upper and lower case are one.
+        without: a folder that is left out where it lies below; None for none.
+    """
+    folder = pathlib.Path(folder)
+    real, without = folder.resolve(), without and pathlib.Path(without).resolve()
+    if without in (real, *real.parents):
+        without = None
+    return sorted(
+        path
+        for path in folder.rglob("*")
+        if path.suffix.lower() in suffixes
+        and not path.name.startswith(".")
+        and not path.is_dir()
+        and without not in (real / path.relative_to(folder)).parents
+    )

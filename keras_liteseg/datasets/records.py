@@ -102,7 +102,7 @@ def _write_shard(dataset, indices, path, source, progress):
     index_path(path).unlink(missing_ok=True)  # else it would describe the new shard, if we were interrupted
     with atomic_path(path) as temporary:
         try:
-            with tf.io.TFRecordWriter(str(temporary)) as writer:
+            with tf.io.TFRecordWriter(os.fsencode(temporary)) as writer:
                 end = 0
                 for name, image, mask, size in _samples(dataset, indices):
                     record = _example(name, image, mask, size).SerializeToString(deterministic=True)
@@ -158,7 +158,7 @@ def _example(name, image, mask, size):
     import tensorflow as tf
 
     values = {
-        "image/filename": name.encode(),
+        "image/filename": os.fsencode(name),
         "image/encoded": image,
         "image/format": b"png" if image.startswith(b"\x89PNG") else b"jpeg",
         "image/height": size[0],

@@ -7,7 +7,7 @@ import pathlib
 
 from keras_liteseg.errors import UserError
 from keras_liteseg.expansion.algorithm import slope
-from keras_liteseg.files import atomic_path, require_writable, write_json
+from keras_liteseg.files import require_writable, write_json, write_text
 from keras_liteseg.provenance import provenance
 from keras_liteseg.reports.expansion import expansion_picture
 from keras_liteseg.training.config import config_to_yaml
@@ -88,8 +88,7 @@ class Record:
         if self._measured_on["stand_in"]:
             device = f"{self._measured_on['stand_in']}, no device's speed"
         picture = expansion_picture(self._rounds, self._published, self._decisions["budget_ms"], device)
-        with atomic_path(self.folder / PICTURE_FILE) as temporary:
-            temporary.write_text(picture)
+        write_text(self.folder / PICTURE_FILE, picture)
         _log.info(self._table(found))
 
     def _table(self, found):
@@ -139,8 +138,7 @@ class Record:
             f"{self._config.data} --data_dir DIR --output winner.tflite"
         )
         header = f"# {_text(self.winner)} after the short training of the search.\n#\n#   {train}\n#   {export}\n"
-        with atomic_path(self.folder / CONFIG_FILE) as temporary:
-            temporary.write_text(header + config)
+        write_text(self.folder / CONFIG_FILE, header + config)
         _log.info("Found %s after the short training", _text(self.winner))
         files = f"{SEARCH_FILE}, {PICTURE_FILE}, {CONFIG_FILE}"
         _log.info("Wrote %s/: %s. Train it in full: %s", self.folder, files, train)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from keras_liteseg.errors import UserError
+from keras_liteseg.files import plain_path
 from keras_liteseg.inference.predictor import Predictor, fixed_size
 from keras_liteseg.inference.tflite_predictor import to_tensor
 from keras_liteseg.metadata import Metadata
@@ -50,7 +51,8 @@ def _session(path, threads):
     options.intra_op_num_threads = threads
     options.log_severity_level = 3
     try:
-        return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        with plain_path(path) as plain:
+            return onnxruntime.InferenceSession(plain, options, providers=["CPUExecutionProvider"])
     # ONNX Runtime has an exception for each of its error codes, and no base of them all.
     except Exception as error:
         said = " ".join(str(error).split())[:300]

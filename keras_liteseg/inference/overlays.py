@@ -1,5 +1,6 @@
 """Predictions drawn over pictures, videos and what a camera sees."""
 
+import collections
 import itertools
 import pathlib
 import sys
@@ -8,7 +9,7 @@ import time
 import numpy as np
 from tqdm import tqdm
 
-from keras_liteseg.datasets.pictures import read_rgb
+from keras_liteseg.datasets.pictures import Problem, read_rgb
 from keras_liteseg.drawing.overlay import overlay, save_image
 from keras_liteseg.errors import UserError
 from keras_liteseg.inference.predictor import labels_at, prepare
@@ -42,6 +43,8 @@ class Painter:
 
     def speed(self):
         """Return a line about the time per image: of the network alone, and of all from reading to writing."""
+        if not self._images:
+            return "no image was predicted"
         network = self._network_seconds / self._images
         total = (time.perf_counter() - self._start) / self._images
         return (
@@ -50,34 +53,86 @@ class Painter:
         )
 
 
-def draw_pictures(pictures, painter, output):
-    """Write the overlay and the label map of each picture.
+def name_results(pictures, folder):
+    """Return {name: path} of pictures, whose results are to be NAME.png and NAME_labels.png.
+
+    A name is the path below the folder without the suffix. The suffix is kept where two pictures would have a result
+    in common: `a.jpg` and `a.png`, or `a.png` and `a_labels.png`. Upper and lower case are one, as they are on some
+    disks.
 
     Args:
-        pictures: {name: path}.
+        pictures: list of paths.
+        folder: the folder that all of them are below.
+
+    Raises:
+        UserError: pictures would have a result in common even so.
+    """
+    short = {path: str(path.relative_to(folder).with_suffix("")) for path in pictures}
+    shared = {path for paths in _shared_results(short) for path in paths}
+    names = {path: str(path.relative_to(folder)) if path in shared else name for path, name in short.items()}
+    for first, second, *_ in _shared_results(names):
+        raise UserError(f"{first} and {second} would have the same result; rename one of them.")
+    return {name: path for path, name in names.items()}
+
+
+def _shared_results(names):
+    """Return the lists of pictures, of {path: name}, that have a result in common."""
+    found = collections.defaultdict(list)
+    for path, name in names.items():
+        for result in _results(name):
+            found[result.casefold()].append(path)
+    return [paths for paths in found.values() if len(paths) > 1]
+
+
+def _results(name):
+    return f"{name}.png", f"{name}_labels.png"
+
+
+def draw_pictures(pictures, painter, output):
+    """Write the overlay and the label map of each picture that can be read.
+
+    Ctrl-C ends this with what is there.
+
+    Args:
+        pictures: {name: path}, see `name_results`.
         painter: a `Painter`.
         output: folder that gets NAME.png and NAME_labels.png.
 
+    Returns:
+        (Number of pictures predicted, list of the `Problem` of each that cannot be read, whether Ctrl-C ended it).
+
     Raises:
-        UserError: a picture cannot be read, or a result cannot be written or would replace a picture.
+        UserError: a result cannot be written or would replace a picture.
     """
     output = pathlib.Path(output)
     sources = {path.resolve() for path in pictures.values()}
     for name in pictures:
-        for path in (output / f"{name}.png", output / f"{name}_labels.png"):
+        for path in (output / result for result in _results(name)):
             if path.resolve() in sources:
                 raise UserError(f"The result {path} would replace one of the pictures; choose another --output_dir.")
-    for name, path in tqdm(pictures.items(), "predicting", disable=None, file=sys.stderr):
-        labels, drawn = painter(read_rgb(path))
-        save_image(output / f"{name}.png", drawn)
-        save_image(output / f"{name}_labels.png", labels)
+    written, problems = 0, []
+    try:
+        for name, path in tqdm(pictures.items(), "predicting", disable=None, file=sys.stderr):
+            try:
+                image = read_rgb(path)
+            except Problem as problem:
+                problems.append(problem)
+                continue
+            labels, drawn = painter(image)
+            for result, picture in zip(_results(name), (drawn, labels)):
+                save_image(output / result, picture)
+            written += 1
+    except KeyboardInterrupt:
+        return written, problems, True
+    return written, problems, False
 
 
 def draw_video(frames, painter, path):
-    """Write the overlays of all frames as a video of the same frame rate.
+    """Write the overlays of all frames as a video that lasts as long.
 
-    Ctrl-C ends the video with what is there. Live frames are repeated or left out so that the video runs as fast as
-    what was seen, however slow the network is.
+    The video has the frame rate that the source declares. Where frames come at other times, of a video of variable
+    rate or of a camera whose network is slow, they are repeated or left out so that each is seen when it was. Ctrl-C
+    ends the video with what is there.
 
     Args:
         frames: `keras_liteseg.inference.video.Frames`.
@@ -94,25 +149,26 @@ def draw_video(frames, painter, path):
     if first is None:
         raise UserError(f"No frame of {frames.name} can be read; it may be damaged.")
     predicted = written = 0
-    start = time.perf_counter()
+    drawn = None
     progress = tqdm(total=frames.count, desc="predicting", unit=" frames", disable=None, file=sys.stderr)
     with video_writer(path, frames.rate, first.shape[:2]) as write, progress:
+
+        def show_until(seconds):
+            nonlocal written
+            for _ in range(round(seconds * frames.rate) - written):
+                write(drawn)
+                written += 1
+
         try:
             for frame in itertools.chain([first], frames):
+                show_until(frames.seconds)
                 _, drawn = painter(frame)
-                copies = copies_due(time.perf_counter() - start, frames.rate, written) if frames.live else 1
-                for _ in range(copies):
-                    write(drawn)
-                written += copies
                 predicted += 1
                 progress.update()
         except KeyboardInterrupt:
-            if not written:
+            if drawn is None:
                 raise
+            show_until(frames.seconds + 1 / frames.rate)
             return predicted, True
+        show_until(frames.end)
     return predicted, False
-
-
-def copies_due(seconds, rate, written):
-    """Return how often the newest frame must be written for a video that is to last `seconds` by now; at first once."""
-    return max(round(seconds * rate) - written, 0 if written else 1)

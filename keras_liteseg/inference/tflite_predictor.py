@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from keras_liteseg.files import plain_path
 from keras_liteseg.inference.predictor import Predictor, fixed_size
 from keras_liteseg.tflite.metadata_buffers import read_metadata
 
@@ -10,7 +11,8 @@ def tflite_predictor(path, input_size, threads):
     from ai_edge_litert.interpreter import Interpreter
 
     metadata = read_metadata(path)
-    interpreter = Interpreter(model_path=str(path), num_threads=threads)
+    with plain_path(path) as plain:
+        interpreter = Interpreter(model_path=plain, num_threads=threads)
     interpreter.allocate_tensors()
     source, result = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
     size = fixed_size(path, source["shape"][1:3], input_size)

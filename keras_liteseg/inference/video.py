@@ -4,34 +4,41 @@ import contextlib
 import math
 import os
 import pathlib
+import time
 
 import cv2
 
 from keras_liteseg.errors import UserError
-from keras_liteseg.files import atomic_path
+from keras_liteseg.files import atomic_path, plain_path
 
 VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".ts", ".wmv", ".flv", ".ogv")
 USUAL_RATE = 25.0
-"""Frames per second of a source that does not say."""
+"""Frames per second of a source that does not say, or that says more than `HIGHEST_RATE`."""
+
+HIGHEST_RATE = 240.0
+"""Frames per second that are believed. Browsers, which record at any times, write 1000."""
 
 
 class Frames:
-    """Iterator over the frames of an open OpenCV capture: RGB, uint8 (height, width, 3).
+    """Iterator over the frames of an open OpenCV capture: RGB, uint8 (height, width, 3), turned as they are to be seen.
 
     Attributes:
         name: of the source, for messages and the name of the result.
-        rate: frames per second.
-        count: number of frames, or None where the source does not say or has no end.
+        rate: frames per second, as the source declares; the average where its rate varies.
+        count: number of frames, or None where the source does not say or has no end. Many files say how long they
+            last only, and this is that times the rate.
         live: whether frames come as time passes, and those that nobody fetches are lost.
+        seconds: when the newest frame is seen, after the first.
     """
 
     def __init__(self, capture, name, live):
         self.name, self.live = name, live
         rate = capture.get(cv2.CAP_PROP_FPS)
-        self.rate = rate if math.isfinite(rate) and rate > 0 else USUAL_RATE
-        count = 0 if live else int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
-        self.count = count if count > 0 else None
-        self._capture = capture
+        self.rate = rate if 0 < rate <= HIGHEST_RATE else USUAL_RATE
+        count = math.nan if live else capture.get(cv2.CAP_PROP_FRAME_COUNT)
+        self.count = int(count) if 1 <= count < math.inf else None
+        self.seconds = 0.0
+        self._capture, self._first, self._read = capture, None, 0
 
     def __iter__(self):
         return self
@@ -40,7 +47,38 @@ class Frames:
         found, frame = self._capture.read()
         if not found:
             raise StopIteration
+        time_now = time.perf_counter() if self.live else self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
+        if self._first is None:
+            self._first = time_now
+        elif time_now - self._first > self.seconds:
+            self.seconds = time_now - self._first
+        else:  # a file without times
+            self.seconds += 1 / self.rate
+        self._read += 1
         return cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
+
+    @property
+    def length(self):
+        """How many seconds the source says to last; 0 where it does not say."""
+        return self.count / self.rate if self.count else 0.0
+
+    @property
+    def end(self):
+        """When the newest frame vanishes, in seconds after the first was seen.
+
+        That is the length of a file whose frames were all read, as its last frame may stand for long.
+        """
+        return self.length if self.length > self.seconds and not self.cut_off else self.seconds + 1 / self.rate
+
+    @property
+    def cut_off(self):
+        """Whether a file whose frames were all read holds clearly less than it says.
+
+        The sound may last a little longer than the picture, and decoders may lose a frame.
+        """
+        if self.count is None or self._read >= self.count:
+            return False
+        return self.length - self.seconds - 1 / self.rate > min(1, self.length / 10)
 
     def close(self):
         """Give the file or the camera back."""
@@ -65,16 +103,19 @@ def find_frames(source):
 def open_video(path):
     """Return the `Frames` of a video file, in any format that OpenCV reads.
 
+    Their name is that of the file, without the suffix where that is .mp4: `a.mp4` and `a.avi` differ in it.
+
     Raises:
         UserError: there is no such file, or it is no video.
     """
     path = pathlib.Path(path)
     if not path.is_file():
         raise UserError(f"There is no video {path}. Check the path.")
-    capture = _open(str(path))
+    with plain_path(path) as plain:
+        capture = _open(plain)
     if not capture.isOpened():
         raise UserError(f"{path} cannot be read as a video; it may be damaged or in a format that OpenCV lacks.")
-    return Frames(capture, path.stem, live=False)
+    return Frames(capture, path.stem if path.suffix == ".mp4" else path.name, live=False)
 
 
 def open_camera(number):
@@ -107,10 +148,10 @@ def video_writer(path, rate, size):
     Raises:
         UserError: the video cannot be written.
     """
-    with atomic_path(path) as temporary:
+    with atomic_path(path) as temporary, plain_path(temporary) as plain:
         _silence_ffmpeg()
         # H.264 would need an encoder that OpenCV's packages leave out.
-        writer = cv2.VideoWriter(str(temporary), cv2.VideoWriter.fourcc(*"mp4v"), rate, size[::-1])
+        writer = cv2.VideoWriter(plain, cv2.VideoWriter.fourcc(*"mp4v"), rate, size[::-1])
         if not writer.isOpened():
             raise UserError(f"OpenCV cannot write an MPEG-4 video of {size[0]}x{size[1]} pixels at {rate:g} frames/s.")
         try:
@@ -118,7 +159,7 @@ def video_writer(path, rate, size):
         finally:
             writer.release()
         # The writer itself says nothing of a full disk.
-        if not _open(str(temporary)).isOpened():
+        if not _open(plain).isOpened():
             raise UserError(f"The video {path} could not be finished; free some space.")
 
 

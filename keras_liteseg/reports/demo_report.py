@@ -12,7 +12,7 @@ from PIL import Image
 from keras_liteseg.datasets.base import IGNORE_LABEL, ClassList
 from keras_liteseg.drawing.charts import Line, line_chart
 from keras_liteseg.drawing.overlay import JPEG, SIGNAL, colorize, highlight, overlay, require_same_size
-from keras_liteseg.files import atomic_path
+from keras_liteseg.files import write_text
 from keras_liteseg.tflite.inspect import TFLiteReport
 
 UNKNOWN = "\N{EN DASH}"
@@ -123,8 +123,7 @@ def write_report(path, report):
         ops=_ops(report.variants),
         signal=SIGNAL,
     )
-    with atomic_path(path) as temporary:
-        temporary.write_text(page, encoding="utf-8")
+    write_text(path, page)
 
 
 class _Speed:

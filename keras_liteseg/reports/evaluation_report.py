@@ -1,11 +1,12 @@
 """A folder that shows where a network fails: confusion matrix, accuracy of each image, and the worst images."""
 
 import csv
+import io
 import pathlib
 
 from keras_liteseg.drawing.overlay import save_image
 from keras_liteseg.evaluation import total_confusion, worst_images
-from keras_liteseg.files import atomic_path
+from keras_liteseg.files import write_text
 from keras_liteseg.reports.confusion import confusion_picture
 from keras_liteseg.reports.failures import failure_picture
 
@@ -55,5 +56,6 @@ def write_evaluation_report(folder, predictor, dataset, results, worst):
 
 
 def _write_csv(path, rows):
-    with atomic_path(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows(rows)
+    text = io.StringIO(newline="")
+    csv.writer(text).writerows(rows)
+    write_text(path, text.getvalue())

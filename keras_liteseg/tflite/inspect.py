@@ -13,6 +13,7 @@ import re
 
 from ai_edge_litert.interpreter import Interpreter
 
+from keras_liteseg.files import plain_path
 from keras_liteseg.tflite.delegation import xnnpack_left_out
 from keras_liteseg.tflite.flatbuffer import (
     FLOATS,
@@ -247,7 +248,8 @@ def _macs(name, op, graph):
 def _delegation(path, model):
     """Return (delegation, left_out, refusal) as in `TFLiteReport`."""
     try:
-        interpreter = Interpreter(str(path), num_threads=1)
+        with plain_path(path) as plain:
+            interpreter = Interpreter(plain, num_threads=1)
         interpreter.allocate_tensors()
     except (RuntimeError, ValueError) as error:
         return None, (), str(error)

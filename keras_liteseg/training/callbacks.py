@@ -3,6 +3,7 @@
 import contextlib
 import json
 import math
+import pathlib
 import sys
 import time
 
@@ -10,7 +11,7 @@ import h5py
 import keras
 
 from keras_liteseg.errors import UserError
-from keras_liteseg.files import atomic_path, write_json
+from keras_liteseg.files import atomic_path, plain_path, write_json
 from keras_liteseg.graph import listed, not_finite
 from keras_liteseg.provenance import provenance
 from keras_liteseg.training.batch_norm_statistics import statistics
@@ -175,7 +176,21 @@ class Journal(keras.callbacks.Callback):
 
 def tensorboard(folder):
     """Return the TensorBoard callbacks: one on TensorFlow, which Keras writes the logs with, elsewhere none."""
-    return [keras.callbacks.TensorBoard(folder / TENSORBOARD_FOLDER, write_graph=False)] if on_tensorflow() else []
+    return [_TensorBoard(folder)] if on_tensorflow() else []
+
+
+class _TensorBoard(keras.callbacks.TensorBoard):
+    """Logs in a folder of any name, where TensorFlow writes to names of UTF-8 only."""
+
+    def __init__(self, folder):
+        self._link = contextlib.ExitStack()
+        super().__init__(
+            pathlib.Path(self._link.enter_context(plain_path(folder)), TENSORBOARD_FOLDER), write_graph=False
+        )
+
+    def on_train_end(self, logs=None):
+        super().on_train_end(logs)
+        self._link.close()
 
 
 def fit_verbosity():

@@ -5,7 +5,7 @@ import pathlib
 
 from keras_liteseg.classes import difference, listed
 from keras_liteseg.errors import UserError
-from keras_liteseg.files import atomic_path
+from keras_liteseg.files import atomic_path, write_text
 from keras_liteseg.models.archive import read_metadata
 from keras_liteseg.training.config import config_to_yaml
 from keras_liteseg.training.distribute import is_chief
@@ -38,8 +38,7 @@ def prepare(folder, config, resume, state):
         return
     for unfinished in folder.glob(".partial-*"):
         unfinished.unlink()  # of a training that was killed while it wrote a file
-    with atomic_path(folder / CONFIG_FILE) as temporary:
-        temporary.write_text(config_to_yaml(config))
+    write_text(folder / CONFIG_FILE, config_to_yaml(config))
 
 
 def require_same_classes(path, classes):

@@ -1,4 +1,9 @@
+import os
 import re
+import signal
+import subprocess
+import sys
+import time
 
 import numpy as np
 import pytest
@@ -7,6 +12,8 @@ from PIL import Image
 from keras_liteseg.drawing.overlay import overlay
 from keras_liteseg.inference.load import load_predictor
 from keras_liteseg.inference.video import open_video, video_writer
+from tests.conftest import ROOT
+from tests.inference.test_video import other_video
 
 
 @pytest.fixture(scope="module")
@@ -16,6 +23,11 @@ def pictures(scenes, tmp_path_factory):
     Image.fromarray(scenes.image(0)).save(folder / "street.png")
     Image.fromarray(scenes.image(1)).resize((100, 60)).save(folder / "town" / "square.png")
     return folder
+
+
+def told(process):
+    """Return the lines of stderr but the one of LiteRT."""
+    return [line for line in process.stderr.splitlines() if not line.startswith("INFO: ")]
 
 
 def test_labels_and_overlay_of_each_picture(liteseg, pictures, int8_file, metadata, tmp_path):
@@ -54,6 +66,72 @@ def test_video(liteseg, scenes, small_file, tmp_path):
 
     process = liteseg("predict", *arguments, tmp_path)
     assert process.returncode == 1 and "would replace the video itself" in process.stderr
+
+
+def test_folder_with_all_that_goes_wrong(liteseg, scenes, int8_file, tmp_path):
+    """Two pictures of one name, broken ones, a turned one, a video, results of an earlier run."""
+    folder = tmp_path / "photos"
+    (folder / "results").mkdir(parents=True)
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned clockwise by 90 degrees
+    for name, options in {"a.jpg": {}, "a.png": {}, "c.tif": {}, "turned.jpg": {"exif": exif}, "drive.mp4": {}}.items():
+        Image.fromarray(scenes.image(0)).save(folder / name, "png" if name.endswith("mp4") else None, **options)
+    (folder / "b.png").write_bytes(b"no picture")
+    (folder / "phone.heic").write_bytes(b"no picture either")
+    (folder / "results" / "a.png").write_bytes((folder / "a.png").read_bytes())
+    process = liteseg("predict", "--model", int8_file, "--input", folder, "--output_dir", folder / "results")
+    assert process.returncode == 1
+    assert process.stdout.startswith(f"Left out 1 video(s) such as {folder}/drive.mp4; give each by itself as --input.")
+    assert f"Wrote 4 overlay(s) to {folder}/results; " in process.stdout
+    assert [line.split(" (")[0] for line in told(process)] == [
+        f"{folder}/b.png cannot be read as an image",
+        f"{folder}/phone.heic cannot be read as an image",
+        "error: 2 of 6 pictures cannot be read; see above.",
+    ]
+    names = ("a.jpg", "a.png", "c", "turned")
+    expected = sorted(f"{name}{end}" for name in names for end in (".png", "_labels.png"))
+    assert sorted(path.name for path in (folder / "results").iterdir()) == sorted([*expected, "a.png"])
+    assert Image.open(folder / "results" / "turned.png").size == (64, 128) != Image.open(folder / "c.tif").size
+
+
+def test_broken_picture_alone_is_one_sentence(liteseg, int8_file, tmp_path):
+    (tmp_path / "a.png").write_bytes(b"no picture")
+    process = liteseg("predict", "--model", int8_file, "--input", tmp_path / "a.png", "--output_dir", tmp_path / "out")
+    assert (process.returncode, process.stdout) == (1, "")
+    assert [line.split(" (")[0] for line in told(process)] == [f"error: {tmp_path}/a.png cannot be read as an image"]
+
+
+def test_interrupt_tells_what_is_there(pictures, int8_file, tmp_path):
+    for number in range(500):
+        (tmp_path / f"{number}.png").symlink_to(pictures / "street.png")
+    words = [sys.executable, "-m", "keras_liteseg", "predict", "--model", int8_file, "--input", tmp_path]
+    out = tmp_path / "out"
+    process = subprocess.Popen(
+        [*words, "--output_dir", out], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    while process.poll() is None and not (out.is_dir() and len(list(out.iterdir())) > 4):
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    stdout, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130 and stderr.splitlines()[-1] == "interrupted"
+    written = int(re.search(rf"Wrote (\d+) overlay\(s\) to {out}; ", stdout)[1])
+    assert 2 <= written < 500
+    assert written <= len(list(out.glob("*_labels.png"))) <= written + 1 and not list(out.glob(".*"))
+
+
+def test_video_that_is_cut_off(liteseg, int8_file, tmp_path):
+    path = other_video(tmp_path / "drive.avi", "MJPG")
+    os.truncate(path, path.stat().st_size // 2)
+    for replaced in ("", f"Replacing {tmp_path}/out/drive.avi.mp4, the result of an earlier run.\n"):
+        process = liteseg("predict", "--model", int8_file, "--input", path, "--output_dir", tmp_path / "out")
+        assert process.returncode == 1
+        assert process.stdout.startswith(f"{replaced}Wrote {tmp_path}/out/drive.avi.mp4: ")
+        assert re.fullmatch(
+            rf"error: {path} ends after [12]\.\d of the 4\.0 seconds that it says to last; it may be cut off or "
+            r"damaged. The result holds what is there.",
+            *told(process),
+        )
+    assert len(list(open_video(tmp_path / "out" / "drive.avi.mp4"))) > 10
 
 
 def test_missing_camera_is_one_sentence(liteseg, int8_file, tmp_path):

@@ -1,3 +1,5 @@
+import zlib
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -61,23 +63,44 @@ def test_picture_of_16_bits(tmp_path):
 
 def test_find_one_picture(tmp_path):
     path = save(tmp_path / "street.PNG")
-    assert find_pictures(path) == {"street": path}
+    assert find_pictures(path) == [path]
 
 
 def test_find_pictures_in_a_folder_and_below(tmp_path):
     for name in ("b.png", "a.JPG", "town/a.webp", "town/.hidden.png"):
         save(tmp_path / name)
     (tmp_path / "notes.txt").touch()
-    found = find_pictures(tmp_path)
-    assert {name: str(path.relative_to(tmp_path)) for name, path in found.items()} == {
-        "a": "a.JPG", "b": "b.png", "town/a": "town/a.webp",
-    }  # fmt: skip
+    (tmp_path / "folder.png").mkdir()
+    (tmp_path / "lost.tif").symlink_to(tmp_path / "missing.tif")
+    found = [str(path.relative_to(tmp_path)) for path in find_pictures(tmp_path)]
+    assert found == ["a.JPG", "b.png", "lost.tif", "town/a.webp"]
 
 
-def test_pictures_that_differ_in_the_suffix_keep_it(tmp_path):
-    for name in ("a.png", "a.bmp", "b.png"):
+def test_folder_of_results_is_left_out_where_it_lies_below(tmp_path):
+    for name in ("a.png", "out/a.png", "out/town/a.png", "outside/a.png"):
         save(tmp_path / name)
-    assert list(find_pictures(tmp_path)) == ["a.bmp", "a.png", "b"]
+    found = [str(path.relative_to(tmp_path)) for path in find_pictures(tmp_path, tmp_path / "town" / ".." / "out")]
+    assert found == ["a.png", "outside/a.png"]
+    assert find_pictures(tmp_path / "out", tmp_path) == find_pictures(tmp_path / "out", tmp_path / "out")
+    assert len(find_pictures(tmp_path / "out", tmp_path)) == 2
+
+
+def test_large_picture_is_read_without_a_word(tmp_path, recwarn):
+    """Pillow warns of more than 89 million pixels, and refuses more than 179 million."""
+    path = tmp_path / "a.png"
+    Image.new("L", (18000, 10000), 7).save(path, compress_level=1)
+    assert open_picture(path).size == (18000, 10000) and len(recwarn) == 0
+
+
+def test_picture_that_is_too_large(tmp_path, recwarn):
+    path = save(tmp_path / "a.png")
+    data = bytearray(path.read_bytes())
+    for side in (32769, 300_000):
+        data[16:24] = np.array([side, side], ">i4").tobytes()
+        data[29:33] = np.array([zlib.crc32(data[12:29])], ">u4").tobytes()
+        path.write_bytes(data)
+        with pytest.raises(Problem, match="a.png has more than 1,073,741,824 pixels; cut it into smaller pictures"):
+            read_rgb(path)
 
 
 def test_nothing_to_find(tmp_path):

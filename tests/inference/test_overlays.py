@@ -1,13 +1,15 @@
+import pathlib
+
 import cv2
 import numpy as np
 import pytest
 
 from keras_liteseg.drawing.overlay import overlay, save_image
 from keras_liteseg.errors import UserError
-from keras_liteseg.inference.overlays import Painter, copies_due, draw_pictures, draw_video
+from keras_liteseg.inference.overlays import Painter, draw_pictures, draw_video, name_results
 from keras_liteseg.inference.predictor import Predictor
 from keras_liteseg.inference.video import Frames, open_video
-from tests.inference.test_video import RATE, write_video
+from tests.inference.test_video import FILES, MILLISECONDS, RATE, write_video
 
 
 @pytest.fixture
@@ -85,18 +87,88 @@ def test_video_without_frames(painter, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["a.mp4"]
 
 
-def test_live_frames_are_repeated_or_left_out_to_keep_the_time():
-    # (seconds since the start, copies) at 10 frames/s
-    written, copies = 0, []
-    for seconds in (0.01, 0.02, 0.5, 0.52, 0.6, 2.0):
-        copies.append(copies_due(seconds, 10, written))
-        written += copies[-1]
-    assert copies == [1, 0, 4, 0, 1, 14] and written == 20
+@pytest.mark.parametrize("suffix", ["mkv", "mp4"])
+def test_video_of_variable_rate_shows_each_frame_when_it_was_seen(tmp_path, suffix):
+    frames = open_video(FILES / f"variable_rate.{suffix}")
+    assert draw_video(frames, lambda image: (None, image), tmp_path / "out.mp4") == (16, False)
+    drawn = open_video(tmp_path / "out.mp4")
+    reds = [frame[..., 0].mean() for frame in drawn]
+    assert len(reds) / drawn.rate == pytest.approx(3.233, abs=0.01)  # 16 frames at 30 frames/s would last 0.533
+    due = [round(time / 1000 * drawn.rate) for time in MILLISECONDS]
+    for index, red in enumerate(reds):
+        assert red == pytest.approx(16 * max(i for i in range(16) if due[i] <= index), abs=5)
+
+
+def test_frames_of_a_slow_network_are_repeated_and_those_of_a_fast_camera_left_out(tmp_path):
+    class Camera(Frames):
+        """A camera of 12.5 frames/s whose frames are fetched at these times."""
+
+        def __next__(self):
+            times = (0, 0.01, 0.02, 0.5, 0.52, 2.0)
+            self.fetched = getattr(self, "fetched", -1) + 1
+            frame = super().__next__()
+            self.seconds = times[self.fetched]
+            return frame
+
+    camera = Camera(cv2.VideoCapture(str(write_video(tmp_path / "a.mp4"))), "camera0", live=True)
+    draw_video(camera, lambda image: (None, image), tmp_path / "out.mp4")
+    reds = [frame[..., 0].mean() / 40 for frame in open_video(tmp_path / "out.mp4")]
+    np.testing.assert_allclose(reds, [2] * 6 + [4] * 19 + [5], atol=0.2)
 
 
 def test_picture_is_never_replaced_by_its_result(painter, tmp_path):
     save_image(tmp_path / "a.png", np.zeros((20, 30, 3), np.uint8))
     before = (tmp_path / "a.png").read_bytes()
-    with pytest.raises(UserError, match="would replace one of the pictures; choose another --output"):
+    with pytest.raises(UserError, match="would replace one of the pictures; choose another --output_dir"):
         draw_pictures({"a": tmp_path / "a.png"}, painter, tmp_path)
     assert (tmp_path / "a.png").read_bytes() == before and len(list(tmp_path.iterdir())) == 1
+
+
+def test_names_of_results():
+    def names(*pictures):
+        found = name_results([pathlib.Path("photos", picture) for picture in pictures], pathlib.Path("photos"))
+        return {str(path.relative_to("photos")): name for name, path in found.items()}
+
+    assert names("a.jpg", "b.png", "town/a.jpg") == {"a.jpg": "a", "b.png": "b", "town/a.jpg": "town/a"}
+    assert names("a.jpg", "a.png", "b.png") == {"a.jpg": "a.jpg", "a.png": "a.png", "b.png": "b"}
+    assert names("town/a.jpg", "town/A.PNG") == {"town/a.jpg": "town/a.jpg", "town/A.PNG": "town/A.PNG"}
+    assert names("x.png", "x_labels.png") == {"x.png": "x.png", "x_labels.png": "x_labels.png"}
+
+
+@pytest.mark.parametrize("pictures", [("a.jpg", "a.png", "a.jpg.png"), ("a.jpg", "A.JPG")])
+def test_pictures_whose_results_would_be_one_even_so_are_named(pictures):
+    with pytest.raises(UserError, match="would have the same result; rename one of them") as error:
+        name_results([pathlib.Path(picture) for picture in pictures], pathlib.Path())
+    assert pictures[0] in str(error.value) and pictures[-1] in str(error.value)
+
+
+def test_broken_pictures_are_told_and_the_others_predicted(painter, tmp_path):
+    for name in "abc":
+        save_image(tmp_path / f"{name}.png", np.zeros((20, 30, 3), np.uint8))
+    (tmp_path / "a.png").write_bytes(b"no picture")
+    (tmp_path / "b.png").unlink()
+    pictures = {name: tmp_path / f"{name}.png" for name in "abc"}
+    written, problems, interrupted = draw_pictures(pictures, painter, tmp_path / "out")
+    assert (written, [problem.path.name for problem in problems], interrupted) == (1, ["a.png", "b.png"], False)
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["c.png", "c_labels.png"]
+
+
+def test_interrupted_pictures_are_counted(painter, tmp_path):
+    for name in "abc":
+        save_image(tmp_path / f"{name}.png", np.zeros((20, 30, 3), np.uint8))
+
+    seen = []
+
+    def interrupted(image):
+        seen.append(image)
+        if len(seen) == 3:
+            raise KeyboardInterrupt
+        return painter(image)
+
+    pictures = {name: tmp_path / f"{name}.png" for name in "abc"}
+    assert draw_pictures(pictures, interrupted, tmp_path / "out") == (2, [], True)
+    assert len(list((tmp_path / "out").iterdir())) == 4
+
+
+def test_speed_without_a_picture(painter):
+    assert painter.speed() == "no image was predicted"
