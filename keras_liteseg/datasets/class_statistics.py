@@ -7,8 +7,10 @@ import os
 import numpy as np
 import tqdm
 
+from keras_liteseg.choices import is_finite
+from keras_liteseg.classes import listed
 from keras_liteseg.datasets.base import IGNORE_LABEL
-from keras_liteseg.errors import UserError
+from keras_liteseg.errors import UserError, nearest
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,6 +90,63 @@ def inverse_log_weights(counts):
 
 
 CLASS_WEIGHTS = {"median_frequency": median_frequency_weights, "inverse_log": inverse_log_weights}
+
+
+def class_weights(wanted, dataset):
+    """Return the weight of each class, a list of floats, or None for 1 each.
+
+    Args:
+        wanted: '' for 1 each; a word of `CLASS_WEIGHTS`, for what follows from the pixels; one number per class; or
+            {name of a class: number}, where classes that are not named have 1.
+        dataset: the `SegmentationDataset` that is trained on.
+
+    Raises:
+        UserError: the numbers do not fit the classes; or as `count_classes`.
+    """
+    require_fitting_weights(wanted, dataset.classes)
+    if isinstance(wanted, str):
+        return CLASS_WEIGHTS[wanted](count_classes(dataset)).tolist() if wanted else None
+    if isinstance(wanted, dict):
+        return [float(wanted.get(name, 1)) for name in dataset.classes.names]
+    return [float(weight) for weight in wanted]
+
+
+def require_class_weights(wanted):
+    """Raise a `UserError` unless `wanted` can be the class weights of some data set; see `class_weights`."""
+    if isinstance(wanted, str):
+        if wanted and wanted not in CLASS_WEIGHTS:
+            raise UserError(
+                f"class_weights is '{wanted}'; a config knows {', '.join(CLASS_WEIGHTS)}, a list of one number per "
+                "class, such as [1, 2, 5], and a table, such as {car: 2}. Did you mean "
+                f"{nearest(wanted, CLASS_WEIGHTS, count=1)}?"
+            )
+        return
+    weights = list(wanted.values() if isinstance(wanted, dict) else wanted)
+    shown = wanted if isinstance(wanted, dict) else weights
+    if not weights or not all(is_finite(weight) and weight >= 0 for weight in weights):
+        raise UserError(f"class_weights is {shown}; every weight must be a number, 0 or more.")
+    if not isinstance(wanted, dict) and not any(weights):
+        raise UserError(f"class_weights is {shown}, so that no pixel would count; give a class a weight above 0.")
+
+
+def require_fitting_weights(wanted, classes):
+    """Raise a `UserError` unless class weights, see `class_weights`, fit a `ClassList`."""
+    require_class_weights(wanted)
+    if isinstance(wanted, dict):
+        for name in wanted:
+            if name not in classes.names:
+                raise UserError(
+                    f"class_weights names '{name}', which is not among the {listed(classes)}; did you mean "
+                    f"{nearest(str(name), classes.names)}?"
+                )
+        if not any(wanted.get(name, 1) for name in classes.names):
+            raise UserError(f"class_weights is {wanted}, so that no pixel would count; give a class a weight above 0.")
+    elif not isinstance(wanted, str) and len(wanted) != len(classes):
+        raise UserError(
+            f"class_weights has {len(wanted)} numbers and the data {listed(classes)}; give one number per class, in "
+            "this order, or a table of names such as "
+            f"{{{classes.names[-1]}: 2}}, where the classes that it does not name have 1."
+        )
 
 
 if __name__ == "__main__":

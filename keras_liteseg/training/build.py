@@ -7,7 +7,7 @@ import contextlib
 
 import keras
 
-from keras_liteseg.datasets.class_statistics import CLASS_WEIGHTS, count_classes
+from keras_liteseg.datasets.class_statistics import class_weights
 from keras_liteseg.errors import UserError
 from keras_liteseg.models import create_model
 from keras_liteseg.training.distillation import Student, Teacher
@@ -74,15 +74,13 @@ def build(config, train_data, steps_per_epoch, backbone_weights=None):
 
 
 def loss(config, train_data):
-    """Return the loss of a config for one head; its class weights follow from the training data."""
-    class_weights = None
-    if config.class_weights:
-        class_weights = CLASS_WEIGHTS[config.class_weights](count_classes(train_data))
+    """Return the loss of a config for one head; its class weights may follow from the training data."""
     return SegmentationLoss(
         loss=config.loss,
         ohem_threshold=config.ohem_threshold,
         ohem_min_kept=config.ohem_min_kept,
-        class_weights=class_weights,
+        focal_gamma=config.focal_gamma,
+        class_weights=class_weights(config.class_weights, train_data),
         label_smoothing=config.label_smoothing,
         dice_weight=config.dice_weight,
         lovasz_weight=config.lovasz_weight,

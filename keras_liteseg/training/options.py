@@ -6,10 +6,10 @@
 import dataclasses
 
 from keras_liteseg.choices import require_size, require_types
-from keras_liteseg.datasets.class_statistics import CLASS_WEIGHTS
+from keras_liteseg.datasets.class_statistics import require_class_weights
 from keras_liteseg.errors import UserError
 
-LOSSES = ("cross_entropy", "ohem")
+LOSSES = ("cross_entropy", "ohem", "focal")
 OPTIMIZERS = ("sgd", "adamw")
 SCHEDULES = ("poly", "cosine", "step")
 KEPT_EPOCHS = ("best", "last")
@@ -63,13 +63,33 @@ class RunOptions:
 
 
 @dataclasses.dataclass(frozen=True)
-class LossOptions:
-    """The loss, and what else the network learns from.
+class ClassWeightOptions:
+    """How much the pixels of each class count in a loss.
 
     Attributes:
-        loss, ohem_threshold, ohem_min_kept, label_smoothing, dice_weight, lovasz_weight, boundary_weight,
+        class_weights: '' for 1 each, a word for weights that follow from the data, one number per class, or
+            {name: number}, see `keras_liteseg.datasets.class_statistics.class_weights`.
+
+    Raises:
+        UserError: a word that is unknown, or a number that is no weight.
+    """
+
+    class_weights: str | tuple | dict = dataclasses.field(
+        default="",
+        metadata={"kinds": (str, tuple, list, dict), "wanted": "a word, one number per class or a table of numbers"},
+    )
+
+    def __post_init__(self):
+        require_class_weights(self.class_weights)
+
+
+@dataclasses.dataclass(frozen=True)
+class LossOptions(ClassWeightOptions):
+    """The loss, and what else the network learns from: `class_weights`, and these.
+
+    Attributes:
+        loss, ohem_threshold, ohem_min_kept, focal_gamma, label_smoothing, dice_weight, lovasz_weight, boundary_weight,
             boundary_width: see `keras_liteseg.training.losses.SegmentationLoss`.
-        class_weights: '', or how they follow from the data, see `keras_liteseg.datasets.class_statistics`.
         aux_weights: auxiliary heads have the same loss, times these: one number for all of them, or one each.
         teacher: `.keras` file of a network of the same classes, whose logits the main head learns too; '' for none.
         distillation_weight: weight of what the teacher teaches.
@@ -82,7 +102,7 @@ class LossOptions:
     loss: str = "cross_entropy"
     ohem_threshold: float = 0.7
     ohem_min_kept: int = 10_000
-    class_weights: str = ""
+    focal_gamma: float = 2.0
     label_smoothing: float = 0.0
     dice_weight: float = 0.0
     lovasz_weight: float = 0.0
@@ -94,10 +114,10 @@ class LossOptions:
     temperature: float = 1.0
 
     def __post_init__(self):
+        ClassWeightOptions.__post_init__(self)
         require_choice(self, "loss", LOSSES)
-        require_choice(self, "class_weights", ("", *CLASS_WEIGHTS))
         require_at_least(self, 1, "boundary_width")
-        require_at_least(self, 0, "ohem_min_kept", "dice_weight", "lovasz_weight", "boundary_weight")
+        require_at_least(self, 0, "ohem_min_kept", "focal_gamma", "dice_weight", "lovasz_weight", "boundary_weight")
         require_at_least(self, 0, "distillation_weight")
         for key in ("ohem_threshold", "label_smoothing"):
             if not 0 <= getattr(self, key) <= 1:

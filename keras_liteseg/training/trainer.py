@@ -33,8 +33,9 @@ from keras_liteseg.training.run_folder import (
     JOURNAL_FILE,
     LAST_FILE,
     LOG_FILE,
-    prepare,
+    begin,
     require_same_classes,
+    require_state,
     trim_log,
 )
 from keras_liteseg.training.stopping import stop_clearly
@@ -81,7 +82,7 @@ def train(config, train_data, val_data, output_dir, init_from=None, resume=False
     folder = pathlib.Path(output_dir)
     if resume:
         require_same_classes(folder / BEST_FILE, train_data.classes)
-    prepare(folder, config, resume, folder / LAST_FILE)
+    require_state(folder, resume, folder / LAST_FILE)
     keras.utils.set_random_seed(config.seed)
     steps = config.steps_in_epoch(train_data)
     strategy = choose_strategy()
@@ -91,6 +92,7 @@ def train(config, train_data, val_data, output_dir, init_from=None, resume=False
     with strategy.scope():
         model, inference, first_epoch = _start(config, train_data, steps, last, init_from, resume, averaged)
     require_same_epoch(strategy, first_epoch)
+    begin(folder, config)
     if resume and is_chief():
         trim_log(folder, first_epoch)
     log_devices()

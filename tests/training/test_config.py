@@ -56,8 +56,10 @@ def test_an_empty_text_switches_off(written):
     assert load_config(written("class_weights: inverse_log\n"), ["class_weights="]).class_weights == ""
 
 
-def test_written_config_reads_back(written):
-    config = TrainingConfig(schedule="step", step_epochs=(1, 2), step_rates=(0.1, 0.2), crop_size=(64, 128))
+@pytest.mark.parametrize("weights", ["inverse_log", (1, 2.5, 5), {"car": 2, "fuß": 0.5}])
+def test_written_config_reads_back(written, weights):
+    steps = dict(schedule="step", step_epochs=(1, 2), step_rates=(0.1, 0.2))
+    config = TrainingConfig(crop_size=(64, 128), class_weights=weights, **steps)
     text = config_to_yaml(config)
     assert load_config(written(text)) == config
     assert list(yaml.safe_load(text)) == [field.name for field in dataclasses.fields(config)]
@@ -87,6 +89,18 @@ def test_written_config_reads_back(written):
         ("data_options: 3", "data_options is 3; wanted a table"),
         ("data_options: {trian: {length: 8}}", "data_options has 'trian: {'length': 8}'; wanted tables"),
         ("data_options: {train: 8}", "data_options has 'train: 8'; wanted tables"),
+        (
+            "class_weights: inverse_logs",
+            "class_weights is 'inverse_logs'; a config knows median_frequency, inverse_log,",
+        ),
+        ("class_weights: 3", "class_weights is 3; wanted a word, one number per class or a table of numbers"),
+        ("class_weights: [1, 2, .nan]", "class_weights is [1, 2, nan]; every weight must be a number, 0 or more"),
+        ("class_weights: [1, -2]", "class_weights is [1, -2]; every weight must be a number, 0 or more"),
+        ("class_weights: [0, 0]", "class_weights is [0, 0], so that no pixel would count"),
+        ("class_weights: []", "class_weights is []; every weight must be a number"),
+        ("class_weights: {car: many}", "class_weights is {'car': 'many'}; every weight must be a number"),
+        ("loss: focus", "loss is 'focus'; a config knows cross_entropy, ohem, focal"),
+        ("focal_gamma: -1", "focal_gamma is -1.0; it must be 0 or more"),
         ("keep_epoch: first", "keep_epoch is 'first'; a config knows best, last"),
         ("ema_momentum: 1", "ema_momentum is 1.0; it must be 0 or more and below 1"),
         ("base: 3", "base is 3; wanted the path of another config"),

@@ -59,16 +59,43 @@ def test_class_weights_come_from_the_training_images(config, kind):
     assert loss_of(config, class_weights=kind) != pytest.approx(loss_of(config), rel=1e-3)
 
 
+def test_class_weights_by_hand(config):
+    def weights(given):
+        return built(config, class_weights=given).loss[0].get_config()["class_weights"]
+
+    assert weights([1, 2, 5]) == weights((1, 2, 5)) == [1, 2, 5]
+    assert weights({"c": 5, "a": 0}) == [0, 1, 5]
+    assert weights("") is None
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ((1, 2), r"class_weights has 2 numbers and the data 3 classes \(a, b, c\); give one number per class, in this"),
+        ({"a": 1, "C": 2}, r"class_weights names 'C', which is not among the 3 classes .*; did you mean"),
+        ({"a": 0, "b": 0, "c": 0}, "so that no pixel would count; give a class a weight above 0"),
+    ],
+)
+def test_class_weights_that_do_not_fit_the_data(config, tmp_path, given, message):
+    with pytest.raises(UserError, match=message):
+        train(dataclasses.replace(config, class_weights=given), Noise(), Noise(3), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.mark.parametrize(
     "changes",
     [
         {"loss": "ohem", "ohem_min_kept": 10, "ohem_threshold": 0.4},
+        {"loss": "focal"},
+        {"loss": "focal", "focal_gamma": 0.5},
+        {"class_weights": (1, 2, 5)},
+        {"class_weights": {"c": 5}},
         {"dice_weight": 1.0},
         {"lovasz_weight": 1.0},
         {"boundary_weight": 1.0},
         {"label_smoothing": 0.5},
     ],
-    ids=lambda changes: next(iter(changes)),
+    ids=str,
 )
 def test_loss_keys_reach_the_loss(config, changes):
     assert loss_of(config, **changes) != pytest.approx(loss_of(config), rel=1e-3)
@@ -146,7 +173,7 @@ def test_mixed_precision_saves_a_float32_network(config, tmp_path, precision):
     changes = dict(precision=precision, ema_momentum=0.5)
     scaled = isinstance(built(config, **changes).optimizer, keras.optimizers.LossScaleOptimizer)
     assert scaled == (precision == "mixed_float16")
-    best = train(dataclasses.replace(config, **changes), Noise(), Noise(3), tmp_path / "run")
+    best = train(dataclasses.replace(config, loss="focal", **changes), Noise(), Noise(3), tmp_path / "run")
     model, _ = keras_liteseg.load_model(best)
     assert {layer.compute_dtype for layer in model.layers} == {"float32"}
     assert keras.config.dtype_policy().name == "float32"
