@@ -135,6 +135,7 @@ class OptimizerOptions:
     Attributes:
         optimizer: 'sgd', with `momentum` and weight decay as part of the gradient, or 'adamw', with decoupled decay.
         momentum, nesterov: of SGD.
+        backbone_learning_rate: learning rate of the backbone as a factor of that of all other weights.
         weight_decay: its factor.
         weight_decay_on: what decays, convolution 'kernels' or 'all'.
         clip_norm: largest global norm of the gradient; 0 for no limit.
@@ -149,6 +150,7 @@ class OptimizerOptions:
     optimizer: str = "sgd"
     momentum: float = 0.9
     nesterov: bool = False
+    backbone_learning_rate: float = 1.0
     weight_decay: float = 5e-4
     weight_decay_on: str = "kernels"
     clip_norm: float = 0.0
@@ -159,7 +161,7 @@ class OptimizerOptions:
         require_choice(self, "optimizer", OPTIMIZERS)
         require_choice(self, "weight_decay_on", DECAYED_WEIGHTS)
         require_at_least(self, 1, "gradient_accumulation_steps")
-        require_at_least(self, 0, "clip_norm", "weight_decay")
+        require_at_least(self, 0, "backbone_learning_rate", "clip_norm", "weight_decay")
         for key, example in (("ema_momentum", 0.999), ("momentum", 0.9)):
             if not 0 <= getattr(self, key) < 1:
                 raise UserError(f"{key} is {getattr(self, key)}; it must be 0 or more and below 1, such as {example}.")

@@ -106,9 +106,43 @@ def test_optimizer_keys_reach_the_optimizer(config):
         config, clip_norm=0.5, gradient_accumulation_steps=3, ema_momentum=0.9, nesterov=True, weight_decay_on="all"
     ).optimizer
     assert (found.global_clipnorm, found.gradient_accumulation_steps, found.ema_momentum) == (0.5, 3, 0.9)
-    assert found.use_ema and found.nesterov and found.decay_all
+    assert found.use_ema and found.nesterov and found.groups["decay_all"]
     plain = built(config).optimizer
     assert not plain.use_ema and plain.global_clipnorm is None and plain.gradient_accumulation_steps is None
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"optimizer": "adamw", "learning_rate": 0.01},
+        {"ema_momentum": 0.5},
+        {"gradient_accumulation_steps": 2},
+        {"precision": "mixed_float16", "clip_norm": 1.0},
+    ],
+    ids=str,
+)
+def test_backbone_that_learns_at_a_rate_of_0_stays(config, changes):
+    images, masks = batch()
+    moved = {}
+    for factor in (0.0, 0.5, 1.0):
+        model = built(config, backbone_learning_rate=factor, weight_decay=0.1, **changes)
+        before = {layer.name: layer.get_weights()[0] for layer in model.layers if layer.weights}
+        model.fit(images, masks, batch_size=2, epochs=2, verbose=0)
+        moved[factor] = {
+            name: np.abs(model.get_layer(name).get_weights()[0] - old).max() for name, old in before.items()
+        }
+    assert {name.startswith("features_") for name in before} == {True, False}
+    for name in before:
+        if name.startswith("features_"):
+            assert 0 == moved[0.0][name] < moved[0.5][name] < moved[1.0][name], name
+        else:
+            assert moved[0.0][name] > 0, name
+
+
+def test_network_without_a_backbone_has_no_rate_for_it(config):
+    with pytest.raises(UserError, match="backbone_learning_rate is 0.1, and 'lps_net_tiny' has no backbone"):
+        built(config, model="lps_net_tiny", backbone_learning_rate=0.1)
 
 
 def test_accumulated_batches_are_one_large_batch(config):
