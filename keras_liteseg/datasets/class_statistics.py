@@ -1,7 +1,8 @@
-"""How often each class of a data set occurs, and the class weights of a loss that follow from it."""
+"""How often each class of a data set occurs, and what follows from it: class weights, pictures that come more often."""
 
 import concurrent.futures
 import dataclasses
+import logging
 import os
 
 import numpy as np
@@ -11,6 +12,8 @@ from keras_liteseg.choices import is_finite
 from keras_liteseg.classes import listed
 from keras_liteseg.datasets.base import IGNORE_LABEL
 from keras_liteseg.errors import UserError, nearest
+
+_log = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,25 +37,59 @@ def count_classes(dataset, progress=True):
     Raises:
         UserError: the data set has no labelled pixel, or a label map cannot be read.
     """
-    classes = len(dataset.classes)
-
-    def count(index):
-        mask = dataset.mask(index)
-        return np.bincount(mask[mask != IGNORE_LABEL], minlength=classes)
-
-    pixels, images, pixels_of_images = np.zeros((3, classes), np.int64)
-    with concurrent.futures.ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        title, hidden = f"count {dataset.name} {dataset.split}", None if progress else True
-        for counts in tqdm.tqdm(pool.map(count, range(len(dataset))), title, len(dataset), disable=hidden):
-            pixels += counts
-            images += counts > 0
-            pixels_of_images += (counts > 0) * counts.sum()
+    pixels, images, pixels_of_images = np.zeros((3, len(dataset.classes)), np.int64)
+    for counts in _pixels(dataset, progress):
+        pixels += counts
+        images += counts > 0
+        pixels_of_images += (counts > 0) * counts.sum()
     if not pixels.any():
         raise UserError(
             f"The data set {dataset.name} has no labelled pixel in its split '{dataset.split}', so nothing to count; "
             "check its label maps."
         )
     return ClassCounts(pixels, images, pixels_of_images)
+
+
+def _pixels(dataset, progress=True):
+    """Yield the labelled pixels of each class in a sample, int64 (num_classes,), for one sample after the other."""
+    classes = len(dataset.classes)
+
+    def count(index):
+        mask = dataset.mask(index)
+        return np.bincount(mask[mask != IGNORE_LABEL], minlength=classes)
+
+    with concurrent.futures.ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        title, hidden = f"count {dataset.name} {dataset.split}", None if progress else True
+        yield from tqdm.tqdm(pool.map(count, range(len(dataset))), title, len(dataset), disable=hidden)
+
+
+def repeat_factors(dataset, threshold):
+    """Return how often each sample is to come where a sample without rare classes comes once, float64 (len(dataset),),
+    1 or more each; None where `threshold` is 0.
+
+    A class that is in a share f of the pictures has the factor max(1, sqrt(threshold / f)), and a picture the largest
+    factor of its classes.
+
+    Source: A. Gupta, P. Dollar and R. Girshick, LVIS: A Dataset for Large Vocabulary Instance Segmentation, 2019, arXiv
+    1908.03195, repeat factor sampling.
+
+    Args:
+        dataset: a `SegmentationDataset`.
+        threshold: share of the pictures, from 0 to 1, below which a class is rare.
+
+    Raises:
+        UserError: a label map cannot be read.
+    """
+    if not threshold:
+        return None
+    there = np.array([counts > 0 for counts in _pixels(dataset)])
+    share = there.mean(axis=0)
+    of_class = np.sqrt(np.maximum(threshold / np.maximum(share, 1e-9), 1))
+    rare = [
+        f"{name} {factor:.2g}" for name, factor, f in zip(dataset.classes.names, of_class, share) if factor > 1 and f
+    ]
+    _log.info("Pictures with rare classes come more often, by factors of: %s", ", ".join(rare) or "none are rare")
+    return np.maximum(np.where(there, of_class, 1).max(axis=1), 1)
 
 
 def median_frequency_weights(counts):

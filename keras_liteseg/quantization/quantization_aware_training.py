@@ -8,7 +8,7 @@ import tensorflow as tf
 import tf_keras
 
 from keras_liteseg.datasets.base import IGNORE_LABEL
-from keras_liteseg.datasets.class_statistics import class_weights
+from keras_liteseg.datasets.class_statistics import class_weights, repeat_factors
 from keras_liteseg.datasets.samples import CachedDataset
 from keras_liteseg.errors import UserError
 from keras_liteseg.evaluation import evaluate, require_same_classes
@@ -82,13 +82,15 @@ def train_quantization_aware(config, train_data, val_data, output_dir, init_from
         student, variables = make_student(network, exact, metadata.ranges, config.crop_size, *labels)
 
     steps = config.steps_in_epoch(train_data)
+    samples = CachedDataset(train_data)
     batches = training_pipeline(
-        CachedDataset(train_data),
+        samples,
         config,  # which is the `Augmentation`
         config.batch_size,
         metadata.mean,
         metadata.std,
         seed=config.seed,
+        repeats=repeat_factors(samples, config.oversample_threshold),
     )
     rate = tf_keras.optimizers.schedules.CosineDecay(config.learning_rate, config.epochs * steps)
     student.compile(tf_keras.optimizers.Adam(rate))

@@ -30,6 +30,8 @@ class RunOptions:
         batch_size: images per step, on all devices together.
         epochs: how often the network is validated.
         steps_per_epoch: batches in an epoch; None for one pass over the data.
+        oversample_threshold: share of the pictures below which a class is rare, so that pictures with it come more
+            often, see `keras_liteseg.datasets.class_statistics.repeat_factors`; 0 for none.
         seed: of initial weights, order and augmentation.
 
     Raises:
@@ -44,6 +46,7 @@ class RunOptions:
     batch_size: int = 8
     epochs: int = 10
     steps_per_epoch: int | None = None
+    oversample_threshold: float = 0.0
     seed: int = 0
 
     def __post_init__(self):
@@ -54,6 +57,10 @@ class RunOptions:
                 raise UserError(f"data_options has '{split}: {options}'; wanted tables of options under train and val.")
         require_at_least(self, 1, "batch_size", "epochs")
         require_at_least(self, 0, "seed")
+        if not 0 <= self.oversample_threshold <= 1:
+            raise UserError(
+                f"oversample_threshold is {self.oversample_threshold}; it is a share of the pictures, from 0 to 1."
+            )
         if self.steps_per_epoch is not None:
             require_at_least(self, 1, "steps_per_epoch")
 

@@ -5,6 +5,7 @@ import pathlib
 
 import keras
 
+from keras_liteseg.datasets.class_statistics import repeat_factors
 from keras_liteseg.datasets.samples import CachedDataset
 from keras_liteseg.evaluation import absent_note
 from keras_liteseg.graph.size import at_size
@@ -165,10 +166,10 @@ def _batches(config, train_data, val_data, first_step, heads):
     spec = model_spec(config.model)
     norm = dict(mean=spec.mean, std=spec.std)
     samples = CachedDataset(train_data)
+    options = dict(seed=config.seed, heads=heads, repeats=repeat_factors(samples, config.oversample_threshold), **norm)
+    # The config is the `Augmentation`.
     training = (
-        # The config is the `Augmentation`.
-        training_batches(samples, config, config.batch_size, seed=config.seed, first_step=step, heads=heads, **norm)
-        for step in (0, first_step)
+        training_batches(samples, config, config.batch_size, first_step=step, **options) for step in (0, first_step)
     )
     size = min(config.batch_size, len(val_data))
     return *training, evaluation_batches(CachedDataset(val_data), config.eval_size, size, **norm)

@@ -11,6 +11,7 @@ from keras_liteseg.errors import UserError
 from keras_liteseg.models import create_model
 from keras_liteseg.networks import registry
 from keras_liteseg.networks.layers import batch_norm
+from keras_liteseg.training import trainer
 from keras_liteseg.training.batch_norm_statistics import measure_statistics
 from keras_liteseg.training.build import build
 from keras_liteseg.training.callbacks import averaged_weights
@@ -99,6 +100,34 @@ def test_class_weights_that_do_not_fit_the_data(config, tmp_path, given, message
 )
 def test_loss_keys_reach_the_loss(config, changes):
     assert loss_of(config, **changes) != pytest.approx(loss_of(config), rel=1e-3)
+
+
+class Watched(Noise):
+    """Noise of which one picture in ten has the class c; it remembers what was read once it is trained on."""
+
+    def __init__(self):
+        super().__init__(10)
+        self.masks = np.minimum(self.masks, 1)
+        self.masks[3] = 2
+        self.read = []
+
+    def image(self, index):
+        self.read.append(index)
+        return super().image(index)
+
+
+def test_pictures_of_rare_classes_come_more_often(config, monkeypatch):
+    monkeypatch.setattr(trainer, "CachedDataset", lambda dataset: dataset)
+    shares = {}
+    for threshold in (0.0, 0.9):
+        data = Watched()
+        changed = dataclasses.replace(config, oversample_threshold=threshold)
+        batches = iter(trainer._batches(changed, data, Noise(3), first_step=0, heads=1)[1])
+        for _ in range(120):
+            next(batches)
+        shares[threshold] = np.mean(np.array(data.read[:240]) == 3)
+    assert shares[0.0] == pytest.approx(1 / 10, abs=0.01)
+    assert shares[0.9] == pytest.approx(3 / 12, abs=0.02)  # sqrt(0.9 / 0.1) = 3, beside nine of 1
 
 
 def test_optimizer_keys_reach_the_optimizer(config):
