@@ -131,6 +131,8 @@ def test_calibration_options(name, value, said):
         ({"output": ""}, "The output is ''; give a path"),
         ({"output": None}, "The output is None; give a path"),
         ({"checkpoint": "missing.pth"}, "There is no checkpoint file missing.pth"),
+        ({"checkpoint": ""}, "The checkpoint is ''; give a path"),
+        ({"reference": ""}, "The reference is ''; give a path"),
     ],
 )
 def test_export(arguments, said, tmp_path, monkeypatch):
@@ -192,6 +194,7 @@ def test_calibration_images(count, scenes, metadata):
         ({"model": "missing.tflite"}, "missing.tflite"),
         ({"model": "a.tflite", "checkpoint": "a.pth"}, "a.tflite holds its own weights; leave out --checkpoint a.pth"),
         ({"checkpoint": "missing.pth"}, "There is no checkpoint file missing.pth"),
+        ({"checkpoint": ""}, "The checkpoint is ''; give a path"),
         ({"input_size": 64}, "input_size is 64"),
         ({"input_size": (0, 64)}, "input_size is (0, 64)"),
         ({"input_size": None}, "has no size of its own"),
@@ -390,6 +393,25 @@ def test_ranges_of_a_config(name, value):
     assert refused(TrainingConfig, **{name: value}).startswith(f"{name} is ")
 
 
+@pytest.mark.parametrize("kind", [TrainingConfig, QuantizationConfig])
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        ("backbone_weights", "it is a key of the config itself"),
+        ("num_classes", "it follows from the data"),
+        ("input_shape", "it follows from crop_size and eval_size"),
+        ("aux_heads", "aux_weights weighs them"),
+        ("name", "give it as model"),
+        ("head", "such as ndnet45_fcn8"),
+        ("weights", "start from them with --init_from"),
+        (1, "wanted names of options of the network"),
+    ],
+)
+def test_model_options_that_have_another_place(kind, option, said):
+    message = refused(kind, model_options={option: 3})
+    assert message.startswith(f"model_options has '{option}'; ") and said in message
+
+
 @pytest.mark.parametrize("value", ["", None, 3, b"demo", []])
 def test_load_config_from_no_path(value):
     assert refused(load_config, value).startswith(f"The config is {value!r}; give a path")
@@ -401,6 +423,9 @@ def test_load_config(tmp_path):
     assert "learning_rate" in refused(load_config, tmp_path / "a.yaml")
 
 
+MAPPED = {"one class": {"road": "road"}, "two classes": {"road": "road", "person": "person"}}
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -410,10 +435,14 @@ def test_load_config(tmp_path):
         ({"config": None}, "The config is None"),
         ({"train_data": "camvid"}, "The data set is 'camvid'; load one with keras_liteseg.load_dataset"),
         ({"val_data": None}, "The data set is None"),
-        ({"val_data": "one class"}, "Give both the same options, such as label_map"),
+        ({"val_data": "two classes"}, "Give both the same options, such as label_map"),
         ({"output_dir": ""}, "The output folder is ''; give a path"),
         ({"output_dir": None}, "The output folder is None; give a path"),
         ({"resume": "yes"}, "resume is 'yes'; it must be True or False"),
+        ({"val_data": "one class", "train_data": "one class"}, "street_scenes has 1 class (road) and all other pixels"),
+        ({"init_from": ""}, "The file to start from (init_from) is ''; give a path"),
+        ({"init_from": 3}, "The file to start from (init_from) is 3; give a path"),
+        ({"init_from": "missing.keras"}, "There is no checkpoint file missing.keras"),
     ],
 )
 def test_train(arguments, said, scenes, tmp_path, monkeypatch):
@@ -421,12 +450,13 @@ def test_train(arguments, said, scenes, tmp_path, monkeypatch):
     config = TrainingConfig(model="lps_net_tiny", crop_size=(64, 128), eval_size=(64, 128))
     good = {"config": config, "train_data": scenes, "val_data": scenes, "output_dir": "run"}
     arguments = {**good, **arguments}
-    if arguments["val_data"] == "one class":
-        arguments["val_data"] = load_dataset("street_scenes", length=2, label_map={"road": "road", "person": "person"})
+    for part in ("train_data", "val_data"):
+        if isinstance(arguments[part], str) and arguments[part] in MAPPED:
+            arguments[part] = load_dataset("street_scenes", length=2, label_map=MAPPED[arguments[part]])
     assert said in refused(train, **arguments)
     if not isinstance(arguments["config"], TrainingConfig) or "ndnet" not in said:
         arguments["config"] = {TrainingConfig: QuantizationConfig}.get(type(arguments["config"]), dict)()
-        refused(train_quantization_aware, **arguments, init_from=tmp_path / "missing.keras")
+        refused(train_quantization_aware, **{"init_from": tmp_path / "missing.keras", **arguments})
     assert list(tmp_path.iterdir()) == []
 
 

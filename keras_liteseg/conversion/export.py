@@ -87,6 +87,8 @@ def export(
     """
     options = _of_kind(ExportOptions, "options", options)
     calibration = _of_kind(CalibrationOptions, "calibration", calibration)
+    if reference is not None:
+        require_path("reference", reference)
     if reference is not None and validation is None:
         raise UserError(
             f"The reference {reference} is compared on a data set; give a validation data set too (--data)."

@@ -7,6 +7,7 @@ import keras
 import tensorflow as tf
 import tf_keras
 
+from keras_liteseg.choices import require_path
 from keras_liteseg.datasets.base import IGNORE_LABEL
 from keras_liteseg.datasets.class_statistics import class_weights, repeat_factors
 from keras_liteseg.datasets.samples import CachedDataset
@@ -64,6 +65,7 @@ def train_quantization_aware(config, train_data, val_data, output_dir, init_from
         UserError: an argument or an option does not fit, or a file cannot be read or written.
     """
     require_arguments(QuantizationConfig, config, train_data, val_data, output_dir, resume, init_from, averaged)
+    require_path("trained network (init_from)", init_from)
     check_input_shape(config.model, (*config.crop_size, 3))
     folder = pathlib.Path(output_dir)
     if hosts() > 1:

@@ -141,9 +141,18 @@ def optimizer(config, steps_per_epoch, backbone=None):
 
 
 def schedule(config, steps_per_epoch):
-    """Return the learning-rate schedule of a config, its epochs turned into steps."""
+    """Return the learning-rate schedule of a config, its epochs turned into steps.
+
+    Raises:
+        UserError: the warm-up leaves no step to a schedule that begins after it.
+    """
     warmup = dict(warmup_steps=round(config.warmup_epochs * steps_per_epoch), warmup_rate=config.warmup_rate)
     total = config.epochs * steps_per_epoch
+    if config.warmup_rate and warmup["warmup_steps"] >= total:
+        raise UserError(
+            f"warmup_epochs is {config.warmup_epochs} and epochs {config.epochs}; with a warmup_rate the schedule "
+            "begins after the warm-up, so make that shorter than the training."
+        )
     if config.schedule == "poly":
         return PolySchedule(config.learning_rate, total, config.poly_power, **warmup)
     if config.schedule == "cosine":

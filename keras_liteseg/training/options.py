@@ -6,6 +6,7 @@
 import dataclasses
 
 from keras_liteseg.choices import require_size, require_types
+from keras_liteseg.datasets import require_options
 from keras_liteseg.datasets.class_statistics import require_class_weights
 from keras_liteseg.errors import UserError
 
@@ -14,6 +15,17 @@ OPTIMIZERS = ("sgd", "adamw")
 SCHEDULES = ("poly", "cosine", "step")
 KEPT_EPOCHS = ("best", "last")
 DECAYED_WEIGHTS = ("kernels", "all")
+SET_ELSEWHERE = {
+    "name": "give it as model",
+    "head": "give it in the name of the model, such as ndnet45_fcn8",
+    "input_shape": "it follows from crop_size and eval_size",
+    "num_classes": "it follows from the data",
+    "aux_heads": "a training always has those that the network knows; aux_weights weighs them",
+    "weights": "start from them with --init_from",
+    "backbone_weights": "it is a key of the config itself",
+}
+"""Arguments of `keras_liteseg.create_model` that are no model_options, with the place that they have."""
+
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 
 
@@ -52,9 +64,15 @@ class RunOptions:
     def __post_init__(self):
         require_size("eval_size", self.eval_size)
         require_types(self)
+        for option in self.model_options:
+            if not isinstance(option, str):
+                raise UserError(f"model_options has '{option}'; wanted names of options of the network.")
+            if option in SET_ELSEWHERE:
+                raise UserError(f"model_options has '{option}'; leave it out there: {SET_ELSEWHERE[option]}.")
         for split, options in self.data_options.items():
             if split not in ("train", "val") or not isinstance(options, dict):
                 raise UserError(f"data_options has '{split}: {options}'; wanted tables of options under train and val.")
+            require_options(options, f"data_options.{split}")
         require_at_least(self, 1, "batch_size", "epochs")
         require_at_least(self, 0, "seed")
         if not 0 <= self.oversample_threshold <= 1:
@@ -208,6 +226,8 @@ class ScheduleOptions:
                 f"step_epochs has {len(self.step_epochs)} entries and step_rates {len(self.step_rates)}; give one rate "
                 "per boundary, the rate that holds after it."
             )
+        if list(self.step_epochs) != sorted(set(self.step_epochs)):
+            raise UserError(f"step_epochs is {list(self.step_epochs)}; give each boundary once, in rising order.")
 
 
 def require_choice(options, key, choices):

@@ -64,8 +64,8 @@ def train(config, train_data, val_data, output_dir, init_from=None, resume=False
         config: a `TrainingConfig`.
         train_data, val_data: `SegmentationDataset`s with the same classes.
         output_dir: folder for all of it.
-        init_from: official checkpoint or `.keras` file to start from; layers that depend on the number of classes
-            start afresh when that number differs.
+        init_from: official checkpoint or `.keras` file to start from; layers that depend on the classes start afresh
+            when the classes differ, see `keras_liteseg.models.weights.initialize_from`.
         resume: go on from `last.weights.h5` in `output_dir`.
         averaged: start from the averaged weights (EMA) of `init_from`, see `keras_liteseg.load_checkpoint`.
 
@@ -154,7 +154,7 @@ def _start(config, train_data, steps, last, init_from, resume, averaged):
     backbone = None if init_from or resume else config.backbone_weights or None
     model, inference = build(config, train_data, steps, backbone)
     if init_from and not resume:
-        fresh = initialize_from(model, init_from, averaged)
+        fresh = initialize_from(model, init_from, averaged, train_data.classes)
         _log.info("Starting from %s%s", init_from, f"; random at first: {', '.join(fresh)}" if fresh else "")
     # Before `restore`, which fills the variables that this makes.
     model.optimizer.build(model.trainable_variables)

@@ -191,6 +191,11 @@ def test_resume_needs_a_training(data, tmp_path):
         train_quantization_aware(QuantizationConfig(), *data, tmp_path / "run", "unused.keras", resume=True)
 
 
+def test_no_network_to_start_from_is_refused(data, tmp_path):
+    with pytest.raises(UserError, match=r"The trained network \(init_from\) is None; give a path"):
+        train_quantization_aware(QuantizationConfig(), *data, tmp_path / "run", None)
+
+
 def test_network_of_another_kind_is_refused(network_file, data, tiny_network, tmp_path):
     config = QuantizationConfig(model=tiny_network, crop_size=(64, 128), eval_size=(64, 128))
     with pytest.raises(UserError, match="holds ndnet45, the config is for tiny"):
