@@ -106,11 +106,21 @@ def test_export_options_that_only_int8_files_have(quantization):
         ("images", 2.5, "calibration images is 2.5"), ("images", None, "calibration images is None"),
         ("method", "median", "calibration_method is 'median'"), ("method", None, "calibration_method is None"),
         ("cross_layer_equalization", "no", "cross_layer_equalization is 'no'"),
-        ("bias_correction", 1, "bias_correction is 1"),
+        ("bias_correction", 1, "bias_correction is 1"), ("folder", "", "The folder of pictures is ''; give a path"),
+        ("folder", "missing", "There is no picture or folder missing"), ("folder", 3, "The folder of pictures is 3"),
     ],
 )  # fmt: skip
 def test_calibration_options(name, value, said):
     assert refused(CalibrationOptions, **{name: value}).startswith(said)
+
+
+def test_calibration_on_folders(tmp_path, scenes):
+    assert f"The folder {tmp_path} has no pictures; wanted" in refused(CalibrationOptions, folder=tmp_path)
+    (tmp_path / "a.png").touch()
+    assert "is a file; give the folder" in refused(CalibrationOptions, folder=tmp_path / "a.png")
+    assert "and on the data set street_scenes; give one" in refused(CalibrationOptions, scenes, folder=tmp_path)
+    options = CalibrationOptions(folder=tmp_path)
+    assert "a.png cannot be read as an image" in refused(options.data((64, 128)).image, 0)
 
 
 @pytest.mark.parametrize(

@@ -156,7 +156,8 @@ def export(
             require_agreement(temporary, prepared.model, prepared.unrounded, prepared.metadata, prepared.images)
         verification = None
         if validation is None:
-            _log.info("The accuracy gate is skipped: no --data was given.")
+            without = "" if calibration.folder is None else ", and pictures without masks measure nothing"
+            _log.info(f"The accuracy gate is skipped: no --data was given{without}.")
         else:
             # With the metadata of its own: quantization-aware training may have moved the mean of the normalization.
             compared = load_network(reference, None, network.input.shape[1:3]) if reference else (network, metadata)
