@@ -396,7 +396,7 @@ def test_every_key_of_a_config_has_its_type_in_python_too(kind):
         ("label_smoothing", 2), ("ohem_threshold", 1.5), ("ohem_min_kept", -1), ("dice_weight", -1),
         ("lovasz_weight", -1), ("boundary_weight", -1), ("temperature", 0), ("aux_weights", (0.4, -1)), ("seed", -1),
         ("step_epochs", (-1,)), ("step_rates", (-1,)), ("focal_gamma", -1), ("backbone_learning_rate", -0.1),
-        ("oversample_threshold", -0.1), ("oversample_threshold", 1.5),
+        ("seed", 2**32), ("oversample_threshold", -0.1), ("oversample_threshold", 1.5),
     ],
 )  # fmt: skip
 def test_ranges_of_a_config(name, value):

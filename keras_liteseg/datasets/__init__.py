@@ -133,7 +133,7 @@ def require_options(options, where="--option"):
         options: for `load_dataset`, beside its name, folder and split.
         where: what the options are called in the message.
     """
-    elsewhere = {"name": "the data set itself (data)", "data_dir": "the folder (--data_dir)"}
+    elsewhere = {"name": "data", "data_dir": "--data_dir"}
     for option in options:
         if not isinstance(option, str):
             raise UserError(f"{where} has '{option}'; wanted names of options of the data set, see docs/datasets.md.")

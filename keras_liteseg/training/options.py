@@ -74,7 +74,8 @@ class RunOptions:
                 raise UserError(f"data_options has '{split}: {options}'; wanted tables of options under train and val.")
             require_options(options, f"data_options.{split}")
         require_at_least(self, 1, "batch_size", "epochs")
-        require_at_least(self, 0, "seed")
+        if not 0 <= self.seed < 2**32:
+            raise UserError(f"seed is {self.seed}; it must be from 0 to {2**32 - 1}.")
         if not 0 <= self.oversample_threshold <= 1:
             raise UserError(
                 f"oversample_threshold is {self.oversample_threshold}; it is a share of the pictures, from 0 to 1."
