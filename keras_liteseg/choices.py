@@ -95,8 +95,11 @@ def wanted_instead(field: dataclasses.Field, value: Any) -> str | None:
     """Return what a field of a dataclass wants in place of `value`, or None where it is of the kind of its default.
 
     The kinds are bool, whole number (where None is the default: or None), finite number, text, list of numbers, dict.
+    A field of several kinds has these as `kinds`, and what it wants as `wanted`, in its metadata.
     """
     default = default_of(field)
+    if "kinds" in field.metadata:
+        return None if isinstance(value, field.metadata["kinds"]) else field.metadata["wanted"]
     if isinstance(default, bool):
         return None if isinstance(value, bool) else "true or false"
     if default is None or isinstance(default, int):

@@ -37,9 +37,9 @@ def difference(first: ClassList, second: ClassList) -> str:
 
 
 def listed(classes: ClassList) -> str:
-    """Return '19 classes (road, sidewalk, building, wall, ...)'."""
+    """Return '19 classes (road, sidewalk, building, wall, ...)', or '1 class (road)'."""
     names = ", ".join(classes.names[:4])
-    return f"{len(classes)} classes ({names}{', ...' if len(classes) > 4 else ''})"
+    return f"{len(classes)} class{'es' * (len(classes) != 1)} ({names}{', ...' if len(classes) > 4 else ''})"
 
 
 def _quoted(name: str | None) -> str:

@@ -106,11 +106,21 @@ def test_export_options_that_only_int8_files_have(quantization):
         ("images", 2.5, "calibration images is 2.5"), ("images", None, "calibration images is None"),
         ("method", "median", "calibration_method is 'median'"), ("method", None, "calibration_method is None"),
         ("cross_layer_equalization", "no", "cross_layer_equalization is 'no'"),
-        ("bias_correction", 1, "bias_correction is 1"),
+        ("bias_correction", 1, "bias_correction is 1"), ("folder", "", "The folder of pictures is ''; give a path"),
+        ("folder", "missing", "There is no picture or folder missing"), ("folder", 3, "The folder of pictures is 3"),
     ],
 )  # fmt: skip
 def test_calibration_options(name, value, said):
     assert refused(CalibrationOptions, **{name: value}).startswith(said)
+
+
+def test_calibration_on_folders(tmp_path, scenes):
+    assert f"The folder {tmp_path} has no pictures; wanted" in refused(CalibrationOptions, folder=tmp_path)
+    (tmp_path / "a.png").touch()
+    assert "is a file; give the folder" in refused(CalibrationOptions, folder=tmp_path / "a.png")
+    assert "and on the data set street_scenes; give one" in refused(CalibrationOptions, scenes, folder=tmp_path)
+    options = CalibrationOptions(folder=tmp_path)
+    assert "a.png cannot be read as an image" in refused(options.data((64, 128)).image, 0)
 
 
 @pytest.mark.parametrize(
@@ -131,6 +141,8 @@ def test_calibration_options(name, value, said):
         ({"output": ""}, "The output is ''; give a path"),
         ({"output": None}, "The output is None; give a path"),
         ({"checkpoint": "missing.pth"}, "There is no checkpoint file missing.pth"),
+        ({"checkpoint": ""}, "The checkpoint is ''; give a path"),
+        ({"reference": ""}, "The reference is ''; give a path"),
     ],
 )
 def test_export(arguments, said, tmp_path, monkeypatch):
@@ -192,6 +204,7 @@ def test_calibration_images(count, scenes, metadata):
         ({"model": "missing.tflite"}, "missing.tflite"),
         ({"model": "a.tflite", "checkpoint": "a.pth"}, "a.tflite holds its own weights; leave out --checkpoint a.pth"),
         ({"checkpoint": "missing.pth"}, "There is no checkpoint file missing.pth"),
+        ({"checkpoint": ""}, "The checkpoint is ''; give a path"),
         ({"input_size": 64}, "input_size is 64"),
         ({"input_size": (0, 64)}, "input_size is (0, 64)"),
         ({"input_size": None}, "has no size of its own"),
@@ -382,11 +395,31 @@ def test_every_key_of_a_config_has_its_type_in_python_too(kind):
         ("learning_rate", -1), ("weight_decay", -1), ("momentum", 1), ("momentum", -0.1), ("poly_power", -1),
         ("label_smoothing", 2), ("ohem_threshold", 1.5), ("ohem_min_kept", -1), ("dice_weight", -1),
         ("lovasz_weight", -1), ("boundary_weight", -1), ("temperature", 0), ("aux_weights", (0.4, -1)), ("seed", -1),
-        ("step_epochs", (-1,)), ("step_rates", (-1,)),
+        ("step_epochs", (-1,)), ("step_rates", (-1,)), ("focal_gamma", -1), ("backbone_learning_rate", -0.1),
+        ("seed", 2**32), ("oversample_threshold", -0.1), ("oversample_threshold", 1.5),
     ],
 )  # fmt: skip
 def test_ranges_of_a_config(name, value):
     assert refused(TrainingConfig, **{name: value}).startswith(f"{name} is ")
+
+
+@pytest.mark.parametrize("kind", [TrainingConfig, QuantizationConfig])
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        ("backbone_weights", "it is a key of the config itself"),
+        ("num_classes", "it follows from the data"),
+        ("input_shape", "it follows from crop_size and eval_size"),
+        ("aux_heads", "aux_weights weighs them"),
+        ("name", "give it as model"),
+        ("head", "such as ndnet45_fcn8"),
+        ("weights", "start from them with --init_from"),
+        (1, "wanted names of options of the network"),
+    ],
+)
+def test_model_options_that_have_another_place(kind, option, said):
+    message = refused(kind, model_options={option: 3})
+    assert message.startswith(f"model_options has '{option}'; ") and said in message
 
 
 @pytest.mark.parametrize("value", ["", None, 3, b"demo", []])
@@ -400,6 +433,9 @@ def test_load_config(tmp_path):
     assert "learning_rate" in refused(load_config, tmp_path / "a.yaml")
 
 
+MAPPED = {"one class": {"road": "road"}, "two classes": {"road": "road", "person": "person"}}
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -409,10 +445,14 @@ def test_load_config(tmp_path):
         ({"config": None}, "The config is None"),
         ({"train_data": "camvid"}, "The data set is 'camvid'; load one with keras_liteseg.load_dataset"),
         ({"val_data": None}, "The data set is None"),
-        ({"val_data": "one class"}, "Give both the same options, such as label_map"),
+        ({"val_data": "two classes"}, "Give both the same options, such as label_map"),
         ({"output_dir": ""}, "The output folder is ''; give a path"),
         ({"output_dir": None}, "The output folder is None; give a path"),
         ({"resume": "yes"}, "resume is 'yes'; it must be True or False"),
+        ({"val_data": "one class", "train_data": "one class"}, "street_scenes has 1 class (road) and all other pixels"),
+        ({"init_from": ""}, "The file to start from (init_from) is ''; give a path"),
+        ({"init_from": 3}, "The file to start from (init_from) is 3; give a path"),
+        ({"init_from": "missing.keras"}, "There is no checkpoint file missing.keras"),
     ],
 )
 def test_train(arguments, said, scenes, tmp_path, monkeypatch):
@@ -420,12 +460,13 @@ def test_train(arguments, said, scenes, tmp_path, monkeypatch):
     config = TrainingConfig(model="lps_net_tiny", crop_size=(64, 128), eval_size=(64, 128))
     good = {"config": config, "train_data": scenes, "val_data": scenes, "output_dir": "run"}
     arguments = {**good, **arguments}
-    if arguments["val_data"] == "one class":
-        arguments["val_data"] = load_dataset("street_scenes", length=2, label_map={"road": "road", "person": "person"})
+    for part in ("train_data", "val_data"):
+        if isinstance(arguments[part], str) and arguments[part] in MAPPED:
+            arguments[part] = load_dataset("street_scenes", length=2, label_map=MAPPED[arguments[part]])
     assert said in refused(train, **arguments)
     if not isinstance(arguments["config"], TrainingConfig) or "ndnet" not in said:
         arguments["config"] = {TrainingConfig: QuantizationConfig}.get(type(arguments["config"]), dict)()
-        refused(train_quantization_aware, **arguments, init_from=tmp_path / "missing.keras")
+        refused(train_quantization_aware, **{"init_from": tmp_path / "missing.keras", **arguments})
     assert list(tmp_path.iterdir()) == []
 
 

@@ -5,14 +5,15 @@
   liteseg export --model ndnet45 --checkpoint ndnet45_cityscapes.pth --input_size 1024x2048 \\
       --quantization int8 --data cityscapes --data_dir DIR --output b.tflite
   liteseg export --model ndnet45 --input_size 512x1024 --quantization float16 --output latency_only.tflite
+  liteseg export --model runs/mine/best.keras --quantization int8 --calibration_dir PHOTOS --output c.tflite
   liteseg export --model runs/camvid/best.keras --format onnx --data camvid --data_dir DIR --output a.onnx
 
 int8 uses the scales of a quantization-aware training where the model has had one, else it is calibrated on the training
-split of --data, or on the built-in street scenes. With --data, the written file runs over the validation split, in
-LiteRT or ONNX Runtime, and must keep the mIoU of the Keras model to --max_drop points; otherwise the command fails and
-no file is left. The data set has the options that the network was trained with, such as label_map, as far as
-config.yaml beside the .keras file has them; --option replaces them. A registered name without --checkpoint is exported
-with seeded random weights, for latency work.
+split of --data, on any pictures of its kind (--calibration_dir), or on the built-in street scenes. With --data, the
+written file runs over the validation split, in LiteRT or ONNX Runtime, and must keep the mIoU of the Keras model to
+--max_drop points; otherwise the command fails and no file is left. The data set has the options that the network was
+trained with, such as label_map, as far as config.yaml beside the .keras file has them; --option replaces them. A
+registered name without --checkpoint is exported with seeded random weights, for latency work.
 """
 
 import click
@@ -37,7 +38,8 @@ from keras_liteseg.quantization.options import CalibrationMethod, CalibrationOpt
     splits="Split on which the file is measured.",
     name="Data set for calibration (its training split) and the accuracy gate (--split)",
 )
-@options.whole("--calibration_images", 32, "Number of training images that set the int8 scales.")
+@options.folder("--calibration_dir", "Folder of pictures for calibration in place of --data; they need no masks.")
+@options.whole("--calibration_images", 32, "Number of training images, or pictures, that set the int8 scales.")
 @options.choice("--calibration_method", CalibrationMethod, CalibrationMethod.MSE, "Range of an activation")
 @click.option(
     "--cross_layer_equalization/--no_cross_layer_equalization",
@@ -74,6 +76,7 @@ def main(
     data_dir,
     split,
     data_options,
+    calibration_dir,
     calibration_images,
     calibration_method,
     cross_layer_equalization,
@@ -102,11 +105,12 @@ def main(
     training = validation = None
     if data:
         training, validation = (
-            load_dataset(data, data_dir, each, **complete_options(model, data, each, data_options))
-            for each in ("train", split)
+            load_dataset(data, data_dir, each, **complete_options(model, data, each, data_options)) if each else None
+            for each in (None if calibration_dir else "train", split)
         )
     calibration = CalibrationOptions(
         dataset=training,
+        folder=calibration_dir,
         images=calibration_images,
         method=calibration_method,
         cross_layer_equalization=cross_layer_equalization,

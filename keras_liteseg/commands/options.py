@@ -188,9 +188,13 @@ def data_options():
 
 
 def _parsed(texts):
-    from keras_liteseg.datasets import parse_options
+    from keras_liteseg.datasets import parse_options, require_options
 
-    return parse_options(texts)
+    options = parse_options(texts)
+    require_options(options)
+    if "split" in options:
+        raise UserError("--option has 'split', which is no option of a data set; give it as --split.")
+    return options
 
 
 def config(kind="Config file", required=True, name="--config", **attributes):

@@ -45,8 +45,26 @@ def read_training(config, data, data_dir, override, quantization_aware):
     from keras_liteseg.training.config import TrainingConfig, load_config
 
     overrides = [*override, *([f"data={data}"] if data else [])]
-    config = load_config(config, overrides, QuantizationConfig if quantization_aware else TrainingConfig)
+    kind, other = TrainingConfig, QuantizationConfig
+    if quantization_aware:
+        kind, other = other, kind
+    try:
+        config = load_config(config, overrides, kind)
+    except UserError as error:
+        if not _loads(config, overrides, other):
+            raise
+        cure = "leave out --quantization_aware" if quantization_aware else "give --quantization_aware"
+        raise UserError(f"{error} This config is one of the other kind of training; {cure}.") from None
     return config, *load_splits(config, data_dir, renamed=bool(data))
+
+
+def _loads(config, overrides, kind):
+    from keras_liteseg.training.config import load_config
+
+    try:
+        return bool(load_config(config, overrides, kind))
+    except UserError:
+        return False
 
 
 def load_splits(config, data_dir, renamed=False):

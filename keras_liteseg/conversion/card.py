@@ -127,7 +127,7 @@ def _calibration(metadata, size, options):
         return {"scales": "quantization-aware training"}
     dataset = options.data(size)
     images = min(options.images, len(dataset))
-    return {"scales": "calibration", "data": dataset.name, "split": dataset.split, "images": images}
+    return {"scales": "calibration", "data": dataset.name, "split": dataset.split or None, "images": images}
 
 
 def _tensor(tensor):

@@ -87,6 +87,8 @@ def export(
     """
     options = _of_kind(ExportOptions, "options", options)
     calibration = _of_kind(CalibrationOptions, "calibration", calibration)
+    if reference is not None:
+        require_path("reference", reference)
     if reference is not None and validation is None:
         raise UserError(
             f"The reference {reference} is compared on a data set; give a validation data set too (--data)."
@@ -154,7 +156,8 @@ def export(
             require_agreement(temporary, prepared.model, prepared.unrounded, prepared.metadata, prepared.images)
         verification = None
         if validation is None:
-            _log.info("The accuracy gate is skipped: no --data was given.")
+            without = "" if calibration.folder is None else ", and pictures without masks measure nothing"
+            _log.info(f"The accuracy gate is skipped: no --data was given{without}.")
         else:
             # With the metadata of its own: quantization-aware training may have moved the mean of the normalization.
             compared = load_network(reference, None, network.input.shape[1:3]) if reference else (network, metadata)

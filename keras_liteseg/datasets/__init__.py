@@ -126,6 +126,23 @@ def parse_options(texts, what="option", example="annotations=coarse"):
     return options
 
 
+def require_options(options, where="--option"):
+    """Raise a `UserError` when the options of a data set, {name: value}, hold what has another place.
+
+    Args:
+        options: for `load_dataset`, beside its name, folder and split.
+        where: what the options are called in the message.
+    """
+    elsewhere = {"name": "data", "data_dir": "--data_dir"}
+    for option in options:
+        if not isinstance(option, str):
+            raise UserError(f"{where} has '{option}'; wanted names of options of the data set, see docs/datasets.md.")
+        if option in elsewhere:
+            raise UserError(
+                f"{where} has '{option}', which is no option of a data set; give it as {elsewhere[option]}."
+            )
+
+
 def _refuse_unknown(options, name, dataset_class):
     known = {*inspect.signature(dataset_class).parameters, "label_map", "absent_classes"} - {"data_dir", "split"}
     for option in options:

@@ -1,14 +1,19 @@
-"""How often each class of a data set occurs, and the class weights of a loss that follow from it."""
+"""How often each class of a data set occurs, and what follows from it: class weights, pictures that come more often."""
 
 import concurrent.futures
 import dataclasses
+import logging
 import os
 
 import numpy as np
 import tqdm
 
+from keras_liteseg.choices import is_finite
+from keras_liteseg.classes import listed
 from keras_liteseg.datasets.base import IGNORE_LABEL
-from keras_liteseg.errors import UserError
+from keras_liteseg.errors import UserError, nearest
+
+_log = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,25 +37,59 @@ def count_classes(dataset, progress=True):
     Raises:
         UserError: the data set has no labelled pixel, or a label map cannot be read.
     """
-    classes = len(dataset.classes)
-
-    def count(index):
-        mask = dataset.mask(index)
-        return np.bincount(mask[mask != IGNORE_LABEL], minlength=classes)
-
-    pixels, images, pixels_of_images = np.zeros((3, classes), np.int64)
-    with concurrent.futures.ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        title, hidden = f"count {dataset.name} {dataset.split}", None if progress else True
-        for counts in tqdm.tqdm(pool.map(count, range(len(dataset))), title, len(dataset), disable=hidden):
-            pixels += counts
-            images += counts > 0
-            pixels_of_images += (counts > 0) * counts.sum()
+    pixels, images, pixels_of_images = np.zeros((3, len(dataset.classes)), np.int64)
+    for counts in _pixels(dataset, progress):
+        pixels += counts
+        images += counts > 0
+        pixels_of_images += (counts > 0) * counts.sum()
     if not pixels.any():
         raise UserError(
             f"The data set {dataset.name} has no labelled pixel in its split '{dataset.split}', so nothing to count; "
             "check its label maps."
         )
     return ClassCounts(pixels, images, pixels_of_images)
+
+
+def _pixels(dataset, progress=True):
+    """Yield the labelled pixels of each class in a sample, int64 (num_classes,), for one sample after the other."""
+    classes = len(dataset.classes)
+
+    def count(index):
+        mask = dataset.mask(index)
+        return np.bincount(mask[mask != IGNORE_LABEL], minlength=classes)
+
+    with concurrent.futures.ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        title, hidden = f"count {dataset.name} {dataset.split}", None if progress else True
+        yield from tqdm.tqdm(pool.map(count, range(len(dataset))), title, len(dataset), disable=hidden)
+
+
+def repeat_factors(dataset, threshold):
+    """Return how often each sample is to come where a sample without rare classes comes once, float64 (len(dataset),),
+    1 or more each; None where `threshold` is 0.
+
+    A class that is in a share f of the pictures has the factor max(1, sqrt(threshold / f)), and a picture the largest
+    factor of its classes.
+
+    Source: A. Gupta, P. Dollar and R. Girshick, LVIS: A Dataset for Large Vocabulary Instance Segmentation, 2019, arXiv
+    1908.03195, repeat factor sampling.
+
+    Args:
+        dataset: a `SegmentationDataset`.
+        threshold: share of the pictures, from 0 to 1, below which a class is rare.
+
+    Raises:
+        UserError: a label map cannot be read.
+    """
+    if not threshold:
+        return None
+    there = np.array([counts > 0 for counts in _pixels(dataset)])
+    share = there.mean(axis=0)
+    of_class = np.sqrt(np.maximum(threshold / np.maximum(share, 1e-9), 1))
+    rare = [
+        f"{name} {factor:.2g}" for name, factor, f in zip(dataset.classes.names, of_class, share) if factor > 1 and f
+    ]
+    _log.info("Pictures with rare classes come more often, by factors of: %s", ", ".join(rare) or "none are rare")
+    return np.maximum(np.where(there, of_class, 1).max(axis=1), 1)
 
 
 def median_frequency_weights(counts):
@@ -88,6 +127,63 @@ def inverse_log_weights(counts):
 
 
 CLASS_WEIGHTS = {"median_frequency": median_frequency_weights, "inverse_log": inverse_log_weights}
+
+
+def class_weights(wanted, dataset):
+    """Return the weight of each class, a list of floats, or None for 1 each.
+
+    Args:
+        wanted: '' for 1 each; a word of `CLASS_WEIGHTS`, for what follows from the pixels; one number per class; or
+            {name of a class: number}, where classes that are not named have 1.
+        dataset: the `SegmentationDataset` that is trained on.
+
+    Raises:
+        UserError: the numbers do not fit the classes; or as `count_classes`.
+    """
+    require_fitting_weights(wanted, dataset.classes)
+    if isinstance(wanted, str):
+        return CLASS_WEIGHTS[wanted](count_classes(dataset)).tolist() if wanted else None
+    if isinstance(wanted, dict):
+        return [float(wanted.get(name, 1)) for name in dataset.classes.names]
+    return [float(weight) for weight in wanted]
+
+
+def require_class_weights(wanted):
+    """Raise a `UserError` unless `wanted` can be the class weights of some data set; see `class_weights`."""
+    if isinstance(wanted, str):
+        if wanted and wanted not in CLASS_WEIGHTS:
+            raise UserError(
+                f"class_weights is '{wanted}'; a config knows {', '.join(CLASS_WEIGHTS)}, a list of one number per "
+                "class, such as [1, 2, 5], and a table, such as {car: 2}. Did you mean "
+                f"{nearest(wanted, CLASS_WEIGHTS, count=1)}?"
+            )
+        return
+    weights = list(wanted.values() if isinstance(wanted, dict) else wanted)
+    shown = wanted if isinstance(wanted, dict) else weights
+    if not weights or not all(is_finite(weight) and weight >= 0 for weight in weights):
+        raise UserError(f"class_weights is {shown}; every weight must be a number, 0 or more.")
+    if not isinstance(wanted, dict) and not any(weights):
+        raise UserError(f"class_weights is {shown}, so that no pixel would count; give a class a weight above 0.")
+
+
+def require_fitting_weights(wanted, classes):
+    """Raise a `UserError` unless class weights, see `class_weights`, fit a `ClassList`."""
+    require_class_weights(wanted)
+    if isinstance(wanted, dict):
+        for name in wanted:
+            if name not in classes.names:
+                raise UserError(
+                    f"class_weights names '{name}', which is not among the {listed(classes)}; did you mean "
+                    f"{nearest(str(name), classes.names)}?"
+                )
+        if not any(wanted.get(name, 1) for name in classes.names):
+            raise UserError(f"class_weights is {wanted}, so that no pixel would count; give a class a weight above 0.")
+    elif not isinstance(wanted, str) and len(wanted) != len(classes):
+        raise UserError(
+            f"class_weights has {len(wanted)} numbers and the data {listed(classes)}; give one number per class, in "
+            "this order, or a table of names such as "
+            f"{{{classes.names[-1]}: 2}}, where the classes that it does not name have 1."
+        )
 
 
 if __name__ == "__main__":

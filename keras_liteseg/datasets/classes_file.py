@@ -8,6 +8,8 @@ import yaml
 from keras_liteseg.classes import IGNORE_LABEL, ClassList
 from keras_liteseg.errors import UserError, nearest
 
+BACKGROUND = "background"
+
 UNKNOWN = -1
 """Entry of a raw-value table for values that no mask may contain."""
 
@@ -23,12 +25,14 @@ class Labelling:
         table: int16 (256,): raw mask value to train id, `IGNORE_LABEL` or `UNKNOWN`.
         undeclared: a raw value that is ignored though the file does not say so, or None.
         colors: colours that the file gives, None for a class without.
+        either: raw values of one class of which a mask may hold only one; empty where there are none.
     """
 
     classes: ClassList
     table: np.ndarray
     undeclared: int | None
     colors: tuple
+    either: tuple = ()
 
 
 def read_classes(path):
@@ -40,7 +44,9 @@ def read_classes(path):
         values: {0: background, 255: polyp}    # optional; without, the classes are numbered from 0
         ignore_label: [7, 8]                   # optional; one value or several, 255 by default
 
-    Without `classes`, the classes are those of `values` in their order there.
+    Without `classes`, the classes are those of `values` in their order there. A single class, `classes: polyp`, has
+    the background beside it, which is 0; its own value is 1 or 255, as programs write it, in every mask only one of
+    them, unless `values` or `ignore_label` says what these are.
 
     Raises:
         UserError: the file is missing or wrong.
@@ -53,11 +59,19 @@ def read_classes(path):
         raise UserError(f"{path} cannot be read as YAML ({' '.join(str(error).split())}); correct it.") from error
     if isinstance(content, dict) and "classes" not in content and isinstance(content.get("values"), dict):
         content = {"classes": list(dict.fromkeys(content["values"].values())), **content}
+    if isinstance(content, dict) and isinstance(content.get("classes"), str | dict):
+        content = {**content, "classes": [content["classes"]]}
     if not isinstance(content, dict) or not isinstance(content.get("classes"), list) or not content["classes"]:
         raise UserError(f"{path} has no list of classes; write for example 'classes: [road, car]'.")
     _refuse_unknown_keys(path, content, _KEYS)
+    written = content
     entries = [entry if isinstance(entry, dict) else {"name": entry} for entry in content["classes"]]
     names = [_class_name(path, entry) for entry in entries]
+    given = tuple(entry.get("color") for entry in entries)
+    alone = len(entries) == 1
+    if alone:
+        content, entries, given = _with_background(path, content, entries[0])
+        names = [entry["name"] for entry in entries]
     for name in names:
         if names.count(name) > 1:
             raise UserError(f"{path} names the class '{name}' {names.count(name)} times; give each class its own name.")
@@ -73,8 +87,25 @@ def read_classes(path):
     undeclared = IGNORE_LABEL if declared is None and table[IGNORE_LABEL] == UNKNOWN else None
     if undeclared is not None:
         table[undeclared] = IGNORE_LABEL
-    given = tuple(entry.get("color") for entry in entries)
-    return Labelling(ClassList(tuple(names), _colors(path, entries)), table, undeclared, given)
+    either = tuple(int(value) for value in np.flatnonzero(table == 1)) if alone and "values" not in written else ()
+    classes = ClassList(tuple(names), _colors(path, entries))
+    return Labelling(classes, table, undeclared, given, either if len(either) > 1 else ())
+
+
+def _with_background(path, content, entry):
+    """Return (content, classes, colours that are given) of a file that names one class alone."""
+    name = entry["name"]
+    if name == BACKGROUND:
+        raise UserError(f"{path} has no class but '{name}'; name what is to be found, such as 'classes: polyp'.")
+    values = content.get("values")
+    if values is None:
+        declared = content.get("ignore_label")
+        ignored = declared if isinstance(declared, list) else [declared]
+        values = {0: BACKGROUND, **{value: name for value in (1, 255) if value not in ignored}}
+    elif isinstance(values, dict) and values and BACKGROUND not in values.values():
+        values = {0: BACKGROUND, **values}
+    given = None, entry.get("color")
+    return {**content, "values": values}, [{"name": BACKGROUND, "color": [0, 0, 0]}, entry], given
 
 
 def _values(path, content, names):

@@ -20,13 +20,14 @@ class FileDataset(SegmentationDataset):
         table: int array (256,): raw mask value to train id, `IGNORE_LABEL` or `UNKNOWN`.
         undeclared: raw value that is ignored, but for borders only, because nobody said so; None for none.
         colors: colours of the classes that the palettes of masks are compared with; None for a class without.
+        either: raw values of one class of which a mask may hold only one.
     """
 
-    def __init__(self, name, split, classes, pairs, table, undeclared=None, colors=()):
+    def __init__(self, name, split, classes, pairs, table, undeclared=None, colors=(), either=()):
         self.name, self.split, self.classes = name, split, classes
         self._pairs = [(pathlib.Path(image), pathlib.Path(mask)) for image, mask in pairs]
         self._table, self._undeclared = np.asarray(table, np.int16), undeclared
-        self._colors = colors
+        self._colors, self._either = colors, either
 
     def __len__(self):
         return len(self._pairs)
@@ -69,6 +70,14 @@ class FileDataset(SegmentationDataset):
                 f"give it a class there, for example 'values: {{0: {first}, {self._undeclared}: {last}}}', or, if "
                 f"these pixels are to be ignored, say 'ignore_label: {self._undeclared}'",
             )
+        if self._either and all((raw == value).any() for value in self._either):
+            name, (one, other) = self.classes.names[-1], self._either
+            raise Problem(
+                path,
+                f"holds both {one} and {other}, and with one class in classes.yaml either may be '{name}'",
+                f"say there which is, for example 'ignore_label: {other}' or "
+                f"'values: {{0: {self.classes.names[0]}, {one}: {name}, {other}: {name}}}'",
+            )
         return labels
 
 
@@ -83,7 +92,8 @@ class Folder(FileDataset):
         values: {0: road, 7: car}    # optional; without, masks number the classes from 0
         ignore_label: 255            # optional, one value or a list; pixels of these values count nowhere
 
-    Masks are single-channel PNG of up to 8 bits, or palette PNG, whose indices count.
+    Masks are single-channel PNG of up to 8 bits, or palette PNG, whose indices count. One class alone has the
+    background beside it, see `read_classes`.
 
     Raises:
         UserError: a folder or `classes.yaml` is missing or wrong, or the split has no images.
@@ -94,7 +104,7 @@ class Folder(FileDataset):
         labelling = read_classes(root / "classes.yaml")
         self._folders = root / "images" / split, root / "masks" / split
         pairs = pair_by_stem(*self._folders)
-        found = labelling.table, labelling.undeclared, labelling.colors
+        found = labelling.table, labelling.undeclared, labelling.colors, labelling.either
         super().__init__("folder", split, labelling.classes, pairs, *found)
 
     def left_out(self):

@@ -5,6 +5,7 @@ import pathlib
 import numpy as np
 from PIL import Image, ImageOps
 
+from keras_liteseg.choices import require_path
 from keras_liteseg.errors import UserError
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
@@ -64,6 +65,34 @@ def read_rgb(path):
         Problem: as `open_picture`.
     """
     return np.array(open_picture(path).convert("RGB"))
+
+
+class Pictures:
+    """The pictures in a folder and its sub-folders, without masks: what calibration needs of a data set.
+
+    Attributes:
+        name: of the folder.
+        split: '', because it has none.
+
+    Raises:
+        UserError: as `find_pictures`; or it is no folder.
+    """
+
+    split = ""
+
+    def __init__(self, folder):
+        require_path("folder of pictures", folder)
+        folder = pathlib.Path(folder).expanduser()
+        if folder.is_file():
+            raise UserError(f"{folder} is a file; give the folder of the pictures to calibrate on.")
+        self.name, self._paths = folder.resolve().name, find_pictures(folder)
+
+    def __len__(self):
+        return len(self._paths)
+
+    def image(self, index):
+        """Return the RGB image, uint8 (height, width, 3); raises a `Problem` as `open_picture`."""
+        return read_rgb(self._paths[index])
 
 
 def find_pictures(path, without=None):

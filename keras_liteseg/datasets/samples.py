@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import math
 import threading
 
 import cv2
@@ -14,15 +15,19 @@ from keras_liteseg.errors import UserError
 CACHE_BYTES = 2 * 2**30
 
 
-def training_samples(dataset, augmentation, seed=0):
+def training_samples(dataset, augmentation, seed=0, repeats=None):
     """Return a function from a number, 0 or more, to an augmented sample that depends only on it and the arguments.
 
-    The numbers go through the data set in passes, each in its own random order.
+    The numbers go through the data set in passes, each in its own random order. With `repeats` a pass is longer, all
+    are equally long, and a sample comes in each as often as its number there says, rounded up or down by chance, and
+    otherwise augmented each time.
 
     Args:
         dataset: a `SegmentationDataset`.
         augmentation: an `Augmentation`.
         seed: a whole number, 0 or more.
+        repeats: how often each sample comes in a pass, float (len(dataset),), 1 or more each, as
+            `class_statistics.repeat_factors` gives it; None for once each.
 
     Returns:
         A function number -> (image uint8 (*crop, 3), mask uint8 (*crop)), for any thread. It raises a `UserError` where
@@ -33,23 +38,39 @@ def training_samples(dataset, augmentation, seed=0):
     """
     _require_samples(dataset)
     length = len(dataset)
+    pass_length = length if repeats is None else math.ceil(sum(repeats))
 
     @functools.lru_cache(maxsize=2)
     def order(pass_index):
         # Sample generators are seeded by (seed, pass, index below length); `length` in that place is free for this.
-        return np.random.default_rng((seed, pass_index, length)).permutation(length)
+        rng = np.random.default_rng((seed, pass_index, length))
+        shuffled = rng.permutation(length)
+        return [(index, 0) for index in shuffled] if repeats is None else _repeated(shuffled, repeats, pass_length, rng)
 
     @_one_opencv_thread
     def load(number):
-        pass_index, position = divmod(int(number), length)
-        index = int(order(pass_index)[position])
-        rng = np.random.default_rng((seed, pass_index, index))
+        pass_index, position = divmod(int(number), pass_length)
+        index, repeat = map(int, order(pass_index)[position])
+        rng = np.random.default_rng((seed, pass_index, index, repeat) if repeat else (seed, pass_index, index))
         sample = augment(*_read(dataset, index), augmentation, rng)
         if augmentation.cutmix and rng.random() < augmentation.cutmix:
             sample = cutmix(sample, augment(*_read(dataset, int(rng.integers(length))), augmentation, rng), rng)
         return sample
 
     return load
+
+
+def _repeated(shuffled, repeats, length, rng):
+    """Return `length` pairs (index of a sample, how many of it came before) in random order.
+
+    Systematic sampling: of marks that are 1 apart, as many lie in the stretch of a sample as its number of repeats
+    says, rounded up or down. As `length` is the sum of the numbers rounded up, each sample comes at least once.
+    """
+    ends = np.cumsum(np.asarray(repeats, float)[shuffled])
+    places = np.searchsorted(ends * (length / ends[-1]), np.arange(length) + rng.random(), side="right")
+    places = np.minimum(places, len(shuffled) - 1)  # where a sum of floats falls short of its end
+    before = np.arange(length) - np.searchsorted(places, places)
+    return rng.permutation(np.stack([shuffled[places], before], axis=1))
 
 
 def evaluation_samples(dataset, size):

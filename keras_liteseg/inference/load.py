@@ -27,7 +27,7 @@ def load_predictor(model, checkpoint=None, input_size=None, classes=None, thread
     if input_size is not None:
         require_size("input_size", input_size)
     if is_exported(model):
-        if checkpoint:
+        if checkpoint is not None:
             raise UserError(f"{model} holds its own weights; leave out --checkpoint {checkpoint}.")
         if averaged:
             raise UserError(f"{model} holds one set of weights; leave out --averaged.")

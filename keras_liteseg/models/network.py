@@ -4,7 +4,7 @@ import pathlib
 
 import keras
 
-from keras_liteseg.choices import require_bool, require_size
+from keras_liteseg.choices import require_bool, require_path, require_size
 from keras_liteseg.classes import ClassList
 from keras_liteseg.datasets.cityscapes import CLASSES as CITYSCAPES_CLASSES
 from keras_liteseg.errors import UserError
@@ -37,10 +37,12 @@ def load_network(
     if input_size is not None:
         require_size("input_size", input_size)
     require_bool("averaged", averaged)
+    if checkpoint is not None:
+        require_path("checkpoint", checkpoint)
     if classes is not None and not isinstance(classes, ClassList):
         raise UserError(f"classes is {classes!r}; give a ClassList, such as the `classes` of a data set.")
     if str(model) not in list_models() and (str(model).endswith(".keras") or pathlib.Path(str(model)).exists()):
-        if checkpoint:
+        if checkpoint is not None:
             raise UserError(f"{model} holds its own weights; leave out --checkpoint {checkpoint}.")
         if averaged:
             raise UserError(f"{model} holds one set of weights; leave out --averaged.")

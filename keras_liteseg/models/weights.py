@@ -1,19 +1,23 @@
 """Reading a weight file of any known kind into a model."""
 
+import logging
 import os
 import pathlib
 
 import keras
 
-from keras_liteseg.checkpoints.assign import assign_backbone, assign_state_dict
+from keras_liteseg.checkpoints.assign import assign_backbone, assign_state_dict, class_layers
 from keras_liteseg.checkpoints.backbone import backbone_prefix, holds_backbone
 from keras_liteseg.checkpoints.files import read_weights
 from keras_liteseg.checkpoints.keras_file import assign_layers, read_layers
 from keras_liteseg.choices import require_bool
+from keras_liteseg.classes import ClassList, difference
 from keras_liteseg.errors import UserError
 from keras_liteseg.files import AnyPath
 from keras_liteseg.models import archive
 from keras_liteseg.models.pretrained import is_pretrained, read_card, weight_file
+
+_log = logging.getLogger(__name__)
 
 
 def load_checkpoint(model: keras.Model, path: AnyPath, averaged: bool = False) -> list[str]:
@@ -45,7 +49,9 @@ def load_checkpoint(model: keras.Model, path: AnyPath, averaged: bool = False) -
     return _load(model, _existing(path), averaged, new_classes=False)
 
 
-def initialize_from(model: keras.Model, path: AnyPath, averaged: bool = False) -> list[str]:
+def initialize_from(
+    model: keras.Model, path: AnyPath, averaged: bool = False, classes: ClassList | None = None
+) -> list[str]:
     """Load what fits from a checkpoint that may be for other classes, to fine-tune from it.
 
     Args:
@@ -53,20 +59,36 @@ def initialize_from(model: keras.Model, path: AnyPath, averaged: bool = False) -
         path: a file as for `load_checkpoint`, of the same network with any number of classes; or the name of weights
             that we publish, such as 'camvid'.
         averaged: see `load_checkpoint`.
+        classes: what the model is to learn. Where the file tells its classes, as `.keras` files and weights that we
+            publish do, and they have other names or another order, the class scores are not taken from it, though
+            there be as many; the log says how they differ. None, and files that tell nothing, compare the number alone.
 
     Returns:
-        Names of the layers that keep their random weights: the class scores when the numbers of classes differ, the
-        auxiliary heads when the file has none, all outside the backbone when the file holds a backbone alone.
+        Names of the layers that keep their random weights: the class scores when the classes differ, the auxiliary
+        heads when the file has none, all outside the backbone when the file holds a backbone alone.
 
     Raises:
         UserError: as `load_checkpoint`, the number of classes aside.
     """
     require_bool("averaged", averaged)
+    name, known = path, None
     if is_pretrained(model.name, str(path)):
         if averaged:
             raise UserError(f"The published weights '{path}' are one set; leave out --averaged.")
-        path = weight_file(read_card(model.name, str(path)))
-    return _load(model, _existing(path), averaged, new_classes=True)
+        card = read_card(model.name, str(path))
+        path, known = weight_file(card), card.metadata.classes
+    path = _existing(path)
+    if path.name.endswith(".keras"):
+        known = archive.read_metadata(path).classes
+    unlike = "" if known is None or classes is None else difference(known, classes)
+    scores = [layer for layer in model.layers if unlike and layer.name in class_layers(model)]
+    before = [layer.get_weights() for layer in scores]
+    fresh = _load(model, path, averaged, new_classes=True)
+    for layer, weights in zip(scores, before, strict=True):
+        layer.set_weights(weights)
+    if unlike:
+        _log.info("The classes of %s are others than those of the data: %s", name, unlike)
+    return list(dict.fromkeys([*fresh, *(layer.name for layer in scores)]))
 
 
 def _existing(path: AnyPath) -> pathlib.Path:

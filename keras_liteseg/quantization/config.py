@@ -3,13 +3,14 @@
 import dataclasses
 
 from keras_liteseg.datasets.augment import Augmentation
+from keras_liteseg.errors import UserError
 from keras_liteseg.quantization.options import CalibrationMethod
 from keras_liteseg.training.config import lists_to_tuples
-from keras_liteseg.training.options import RunOptions, require_at_least
+from keras_liteseg.training.options import ClassWeightOptions, RunOptions, require_at_least
 
 
 @dataclasses.dataclass(frozen=True)
-class QuantizationConfig(Augmentation, RunOptions):
+class QuantizationConfig(ClassWeightOptions, Augmentation, RunOptions):
     """Fine-tuning with simulated int8: Adam, cosine decay to 0, towards the float network's own outputs.
 
     All keys of its parts, and these; see `keras_liteseg.training.config.load_config`.
@@ -20,7 +21,8 @@ class QuantizationConfig(Augmentation, RunOptions):
 
     Attributes:
         learning_rate: the highest.
-        label_weight: weight of the cross-entropy with the labels beside the self-distillation.
+        label_weight: weight of the cross-entropy with the labels beside the self-distillation; `class_weights` are of
+            that.
         calibration_images: number of training images that set the activation ranges beforehand.
         calibration_method: how they do, a word of `keras_liteseg.quantization.options.CalibrationMethod`.
 
@@ -38,6 +40,12 @@ class QuantizationConfig(Augmentation, RunOptions):
         lists_to_tuples(self)
         RunOptions.__post_init__(self)
         Augmentation.__post_init__(self)
+        ClassWeightOptions.__post_init__(self)
         CalibrationMethod(self.calibration_method)  # a config keeps the word, which YAML can write
         require_at_least(self, 0, "learning_rate", "label_weight")
         require_at_least(self, 1, "calibration_images")
+        if self.class_weights and not self.label_weight:
+            raise UserError(
+                "class_weights weigh what is learned from the labels, and label_weight is 0, so that nothing is; raise "
+                "label_weight or leave out class_weights."
+            )

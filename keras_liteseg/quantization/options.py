@@ -5,8 +5,10 @@ from collections.abc import Sequence
 
 from keras_liteseg.choices import Choice, require_bool, require_whole
 from keras_liteseg.datasets import SegmentationDataset, load_dataset
+from keras_liteseg.datasets.pictures import Pictures
 from keras_liteseg.datasets.street_scenes import SMALLEST
 from keras_liteseg.errors import UserError
+from keras_liteseg.files import AnyPath
 
 
 class CalibrationMethod(Choice):
@@ -28,6 +30,7 @@ class CalibrationOptions:
     Attributes:
         dataset: `SegmentationDataset` of pictures of the kind that the network will see; its labels are not used. None
             takes the built-in street scenes.
+        folder: folder of such pictures in its place, with its sub-folders; masks are not needed.
         images: how many of its images, at most, evenly spread.
         method: a `CalibrationMethod` or its word.
         cross_layer_equalization: whether channel ranges are equalized first, which changes weights, but not what the
@@ -44,17 +47,27 @@ class CalibrationOptions:
     method: CalibrationMethod = CalibrationMethod.MSE
     cross_layer_equalization: bool = True
     bias_correction: bool = True
+    folder: AnyPath | None = None
 
     def __post_init__(self) -> None:
         if self.dataset is not None and not isinstance(self.dataset, SegmentationDataset):
             raise UserError(f"The calibration data set is {self.dataset!r}; give a data set of load_dataset, or None.")
+        if self.folder is not None and self.dataset is not None:
+            raise UserError(
+                f"Calibration is to be on the folder {self.folder} and on the data set {self.dataset.name}; give one."
+            )
+        if self.folder is not None:
+            Pictures(self.folder)
         require_whole("calibration images", self.images, 1)
         object.__setattr__(self, "method", CalibrationMethod(self.method))
         require_bool("cross_layer_equalization", self.cross_layer_equalization)
         require_bool("bias_correction", self.bias_correction)
 
-    def data(self, size: Sequence[int]) -> SegmentationDataset:
-        """Return the data set, or else the street scenes, of `size` (height, width) where they can be so small."""
+    def data(self, size: Sequence[int]) -> SegmentationDataset | Pictures:
+        """Return the data set or the pictures of the folder, or else the street scenes, of `size` (height, width) where
+        they can be so small."""
+        if self.folder is not None:
+            return Pictures(self.folder)
         if self.dataset is not None:
             return self.dataset
         return load_dataset("street_scenes", split="train", size=[max(length, SMALLEST) for length in size])

@@ -28,7 +28,9 @@ def quantize(network, metadata, calibration):
     dataset = calibration.data(size)
     model, metadata, input_range = byte_input(restructure_any_size(fold_batch_norm(network)), metadata)
     images = calibration_images(dataset, calibration.images, size, metadata)
-    _log.info(f"int8 scales: calibrated on {len(images)} training images of {dataset.name}")
+    kind = "training images of" if dataset.split else "pictures in"
+    fewer = f"; there are no more, {calibration.images} were wanted" if len(images) < calibration.images else ""
+    _log.info(f"int8 scales: calibrated on {len(images)} {kind} {dataset.name}{fewer}")
     model, ranges, exact = post_training(
         model, images, calibration.method, calibration.cross_layer_equalization, calibration.bias_correction
     )

@@ -7,7 +7,9 @@ import keras
 import tensorflow as tf
 import tf_keras
 
+from keras_liteseg.choices import require_path
 from keras_liteseg.datasets.base import IGNORE_LABEL
+from keras_liteseg.datasets.class_statistics import class_weights, repeat_factors
 from keras_liteseg.datasets.samples import CachedDataset
 from keras_liteseg.errors import UserError
 from keras_liteseg.evaluation import evaluate, require_same_classes
@@ -28,7 +30,7 @@ from keras_liteseg.training.callbacks import fit_verbosity, require_finite
 from keras_liteseg.training.devices import log_devices
 from keras_liteseg.training.distribute import choose_strategy, hosts
 from keras_liteseg.training.pipeline import training_pipeline
-from keras_liteseg.training.run_folder import LOG_FILE, TENSORBOARD_FOLDER, prepare, read_log
+from keras_liteseg.training.run_folder import LOG_FILE, TENSORBOARD_FOLDER, begin, read_log, require_state
 
 _log = logging.getLogger(__name__)
 
@@ -63,13 +65,14 @@ def train_quantization_aware(config, train_data, val_data, output_dir, init_from
         UserError: an argument or an option does not fit, or a file cannot be read or written.
     """
     require_arguments(QuantizationConfig, config, train_data, val_data, output_dir, resume, init_from, averaged)
+    require_path("trained network (init_from)", init_from)
     check_input_shape(config.model, (*config.crop_size, 3))
     folder = pathlib.Path(output_dir)
     if hosts() > 1:
         raise UserError("Quantization-aware training runs on the GPUs of one host; unset TF_CONFIG.")
     if resume:
         run_folder.require_same_classes(folder / QAT_FILE, train_data.classes)
-    prepare(folder, config, resume, folder / BACKUP_FOLDER)
+    require_state(folder, resume, folder / BACKUP_FOLDER)
     keras.utils.set_random_seed(config.seed)
     with choose_strategy().scope():
         network, metadata = _float_network(config, init_from, train_data.classes, averaged)
@@ -77,21 +80,25 @@ def train_quantization_aware(config, train_data, val_data, output_dir, init_from
         reference = keras_predictor(network, metadata)
         calibration = CalibrationOptions(train_data, config.calibration_images, config.calibration_method)
         network, metadata, exact = quantize(network, metadata, calibration)
-        student, variables = make_student(network, exact, metadata.ranges, config.crop_size, config.label_weight)
+        labels = config.label_weight, class_weights(config.class_weights, train_data)
+        student, variables = make_student(network, exact, metadata.ranges, config.crop_size, *labels)
 
     steps = config.steps_in_epoch(train_data)
+    samples = CachedDataset(train_data)
     batches = training_pipeline(
-        CachedDataset(train_data),
+        samples,
         config,  # which is the `Augmentation`
         config.batch_size,
         metadata.mean,
         metadata.std,
         seed=config.seed,
+        repeats=repeat_factors(samples, config.oversample_threshold),
     )
     rate = tf_keras.optimizers.schedules.CosineDecay(config.learning_rate, config.epochs * steps)
     student.compile(tf_keras.optimizers.Adam(rate))
     aim = "val_miou" if config.label_weight else "val_agreement"
     best = max((row[aim] for row in read_log(folder)), default=-1.0) if resume else -1.0
+    begin(folder, config)
     log_devices()
     _log.info("Quantization-aware training of %s on %s, into %s", metadata.model, train_data.name, folder)
     student.fit(
@@ -120,11 +127,11 @@ class SelfDistillation(tf_keras.Model):
     Pushing the Limit of Post-Training Quantization by Block Reconstruction" (2021), arXiv 2102.05426).
     """
 
-    def configure(self, teacher, label_weight):
+    def configure(self, teacher, label_weight, class_weights):
         """Set the float network, a Keras 3 model with the same outputs as this one: ReLU outputs, then logits."""
         # Behind a function, because tf_keras would track a Keras 3 model as a layer of its own.
         self.teacher_call = lambda images: teacher(images, training=False)
-        self.label_weight = label_weight
+        self.label_weight, self.class_weights = label_weight, class_weights
 
     def train_step(self, data):
         images, masks = data
@@ -136,7 +143,7 @@ class SelfDistillation(tf_keras.Model):
             feature_error = tf.add_n([relative_error(theirs, ours) for theirs, ours in pairs]) / len(pairs)
             loss = kl + feature_error
             if self.label_weight:
-                loss += self.label_weight * cross_entropy(masks, logits)
+                loss += self.label_weight * cross_entropy(masks, logits, self.class_weights)
         gradients = tape.gradient(loss, self.trainable_variables)
         self.optimizer.apply_gradients(zip(gradients, self.trainable_variables))
         return {"loss": loss, "kl": kl, "feature_error": feature_error}
@@ -153,12 +160,16 @@ def relative_error(target, value):
     return tf.reduce_mean(tf.math.squared_difference(target, value)) / (tf.math.reduce_variance(target) + 1e-6)
 
 
-def cross_entropy(labels, logits):
-    """Return the mean cross-entropy over the pixels that are not `IGNORE_LABEL`; 0 when there is none."""
+def cross_entropy(labels, logits, class_weights=None):
+    """Return the mean cross-entropy over the pixels that are not `IGNORE_LABEL`, 0 when there is none; with class
+    weights the weighted mean, as of `keras_liteseg.training.losses.CrossEntropy`."""
     valid = labels != IGNORE_LABEL
-    loss = tf.nn.sparse_softmax_cross_entropy_with_logits(tf.where(valid, labels, 0), logits)
+    labels = tf.where(valid, labels, 0)
+    loss = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
     weight = tf.cast(valid, loss.dtype)
-    return tf.reduce_sum(loss * weight) / tf.maximum(tf.reduce_sum(weight), 1.0)
+    if class_weights is not None:
+        weight *= tf.gather(tf.constant(class_weights, loss.dtype), labels)
+    return tf.math.divide_no_nan(tf.reduce_sum(loss * weight), tf.reduce_sum(weight))
 
 
 class _Validation(tf_keras.callbacks.Callback):
@@ -198,7 +209,7 @@ def _float_network(config, init_from, classes, averaged=False):
     return network, metadata.replace(data=config.data)
 
 
-def make_student(network, exact, ranges, size, label_weight):
+def make_student(network, exact, ranges, size, label_weight, class_weights=None):
     """Return (`SelfDistillation` of a network prepared for int8, its kernels and biases by layer name).
 
     Args:
@@ -207,10 +218,11 @@ def make_student(network, exact, ranges, size, label_weight):
         ranges: activation ranges of the `quantized_layers` of both.
         size: (height, width) of the training images.
         label_weight: see `SelfDistillation`.
+        class_weights: weight of each class among the labels, or None for 1 each.
     """
     start, teacher = _with_features(at_size(network, size)), _with_features(at_size(exact, size))
     student, variables = quantization_aware_twin(start, ranges, SelfDistillation)
-    student.configure(teacher, label_weight)
+    student.configure(teacher, label_weight, class_weights)
     return student, variables
 
 

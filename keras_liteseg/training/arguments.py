@@ -1,6 +1,7 @@
 """What both kinds of training refuse before they begin."""
 
 from keras_liteseg.choices import require_bool, require_path
+from keras_liteseg.classes import listed
 from keras_liteseg.datasets.remap import require_agreement
 from keras_liteseg.errors import UserError
 from keras_liteseg.evaluation import require_dataset
@@ -11,10 +12,10 @@ def require_arguments(kind, config, train_data, val_data, output_dir, resume, in
 
     Args:
         kind: the class that `config` must be of.
-        train_data, val_data: must be `SegmentationDataset`s with samples and the same classes.
+        train_data, val_data: must be `SegmentationDataset`s with samples and the same classes, two at least.
         output_dir: must be a path.
         resume, averaged: must be bools.
-        init_from: must be there for `averaged`.
+        init_from: must be None or a path, and there for `averaged`.
     """
     if not isinstance(config, kind):
         raise UserError(f"The config is {config!r}; give a keras_liteseg.{kind.__name__}, or load_config reads one.")
@@ -23,8 +24,16 @@ def require_arguments(kind, config, train_data, val_data, output_dir, resume, in
         if not len(data):
             raise UserError(f"The data set {data.name} has no samples in its split '{data.split}'; add some.")
     require_agreement(train_data, val_data)
+    if len(train_data.classes) < 2:
+        raise UserError(
+            f"{train_data.name} has {listed(train_data.classes)} and all other pixels are ignored, so that there is "
+            "nothing to tell apart. Give the others a class too, such as background, in label_map or where the classes "
+            "are listed."
+        )
     require_path("output folder", output_dir)
     require_bool("resume", resume)
     require_bool("averaged", averaged)
-    if averaged and not init_from:
+    if init_from is not None:
+        require_path("file to start from (init_from)", init_from)
+    if averaged and init_from is None:
         raise UserError("--averaged chooses among the weights in the --init_from file; name that too, or leave it out.")

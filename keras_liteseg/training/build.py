@@ -7,14 +7,15 @@ import contextlib
 
 import keras
 
-from keras_liteseg.datasets.class_statistics import CLASS_WEIGHTS, count_classes
+from keras_liteseg.checkpoints.backbone import backbone_prefix
+from keras_liteseg.datasets.class_statistics import class_weights
 from keras_liteseg.errors import UserError
 from keras_liteseg.models import create_model
 from keras_liteseg.training.distillation import Student, Teacher
 from keras_liteseg.training.distribute import OverHosts, clip_whole_gradient, on_tensorflow, over_hosts
 from keras_liteseg.training.losses import CrossEntropy, SegmentationLoss
 from keras_liteseg.training.metrics import MeanIoU
-from keras_liteseg.training.optimizers import SGD, CosineSchedule, PolySchedule, StepSchedule, adamw
+from keras_liteseg.training.optimizers import SGD, AdamW, CosineSchedule, PolySchedule, StepSchedule
 
 
 class StudentOverHosts(OverHosts, Student):
@@ -62,7 +63,7 @@ def build(config, train_data, steps_per_epoch, backbone_weights=None):
         model.teacher = Teacher(config, train_data)
     heads = len(model.outputs)
     model.compile(
-        optimizer=optimizer(config, steps_per_epoch, model.trainable_variables),
+        optimizer=optimizer(config, steps_per_epoch, backbone_prefix(model)),
         loss=[loss(config, train_data)] * heads,
         loss_weights=[1.0, *aux_weights(config, heads - 1)],
         jit_compile=jit_compile(config.jit_compile),
@@ -74,15 +75,13 @@ def build(config, train_data, steps_per_epoch, backbone_weights=None):
 
 
 def loss(config, train_data):
-    """Return the loss of a config for one head; its class weights follow from the training data."""
-    class_weights = None
-    if config.class_weights:
-        class_weights = CLASS_WEIGHTS[config.class_weights](count_classes(train_data))
+    """Return the loss of a config for one head; its class weights may follow from the training data."""
     return SegmentationLoss(
         loss=config.loss,
         ohem_threshold=config.ohem_threshold,
         ohem_min_kept=config.ohem_min_kept,
-        class_weights=class_weights,
+        focal_gamma=config.focal_gamma,
+        class_weights=class_weights(config.class_weights, train_data),
         label_smoothing=config.label_smoothing,
         dice_weight=config.dice_weight,
         lovasz_weight=config.lovasz_weight,
@@ -104,29 +103,56 @@ def aux_weights(config, heads):
     return list(given)
 
 
-def optimizer(config, steps_per_epoch, variables):
-    """Return the optimizer of a config for the trainable `variables` of a model."""
-    rate, decay_all = schedule(config, steps_per_epoch), config.weight_decay_on == "all"
+def optimizer(config, steps_per_epoch, backbone=None):
+    """Return the optimizer of a config.
+
+    Args:
+        config: a `TrainingConfig`.
+        steps_per_epoch: batches in an epoch.
+        backbone: what the names of the layers of the network's backbone begin with, None where it has none.
+
+    Raises:
+        UserError: the backbone is to have a learning rate of its own, and there is none.
+    """
+    if backbone is None and config.backbone_learning_rate != 1:
+        raise UserError(
+            f"backbone_learning_rate is {config.backbone_learning_rate}, and '{config.model}' has no backbone that is "
+            "trained alone; leave it out."
+        )
     accumulated = config.gradient_accumulation_steps
     options = dict(
+        decay=config.weight_decay,
+        decay_all=config.weight_decay_on == "all",
+        slow=backbone or "",
+        slow_factor=config.backbone_learning_rate,
         global_clipnorm=config.clip_norm or None,
         gradient_accumulation_steps=accumulated if accumulated > 1 else None,
         use_ema=config.ema_momentum > 0,
         ema_momentum=config.ema_momentum,
     )
+    rate = schedule(config, steps_per_epoch)
     if config.optimizer == "adamw":
-        made = adamw(rate, config.weight_decay, decay_all, variables, **options)
+        made = AdamW(rate, name="adamw", **options)
     else:
-        made = SGD(rate, config.momentum, config.weight_decay, decay_all, nesterov=config.nesterov, **options)
+        made = SGD(rate, config.momentum, nesterov=config.nesterov, name="sgd", **options)
     if config.clip_norm and on_tensorflow():
         clip_whole_gradient(made)
     return made
 
 
 def schedule(config, steps_per_epoch):
-    """Return the learning-rate schedule of a config, its epochs turned into steps."""
+    """Return the learning-rate schedule of a config, its epochs turned into steps.
+
+    Raises:
+        UserError: the warm-up leaves no step to a schedule that begins after it.
+    """
     warmup = dict(warmup_steps=round(config.warmup_epochs * steps_per_epoch), warmup_rate=config.warmup_rate)
     total = config.epochs * steps_per_epoch
+    if config.warmup_rate and warmup["warmup_steps"] >= total:
+        raise UserError(
+            f"warmup_epochs is {config.warmup_epochs} and epochs {config.epochs}; with a warmup_rate the schedule "
+            "begins after the warm-up, so make that shorter than the training."
+        )
     if config.schedule == "poly":
         return PolySchedule(config.learning_rate, total, config.poly_power, **warmup)
     if config.schedule == "cosine":

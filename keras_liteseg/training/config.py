@@ -149,7 +149,7 @@ def _typed(source, key, value, field):
         value = ""  # 'class_weights:' is no class weights
     elif isinstance(default, float):
         value = _number(value)
-    elif isinstance(default, tuple) and isinstance(value, list):
+    elif isinstance(value, list) and tuple in (type(default), *field.metadata.get("kinds", ())):
         value = [_number(entry) for entry in value]
     wanted = wanted_instead(field, value)
     if wanted:

@@ -17,7 +17,9 @@ WORKERS = min(max(2, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffin
 AHEAD = 3  # batches that lie ready, or are being made, before their use
 
 
-def training_batches(dataset, augmentation, batch_size, mean, std, seed=0, first_step=0, heads=1, workers=WORKERS):
+def training_batches(
+    dataset, augmentation, batch_size, mean, std, seed=0, first_step=0, heads=1, workers=WORKERS, repeats=None
+):
     """Return endless batches for `fit` with `steps_per_epoch`, of which batch k depends on the arguments and k alone.
 
     Args:
@@ -37,12 +39,12 @@ def training_batches(dataset, augmentation, batch_size, mean, std, seed=0, first
         from keras_liteseg.training.pipeline import training_pipeline
 
         def part(context):
-            options = dict(seed=seed, first_step=first_step, workers=workers, context=context)
+            options = dict(seed=seed, first_step=first_step, workers=workers, context=context, repeats=repeats)
             batches = training_pipeline(dataset, augmentation, batch_size, mean, std, **options)
             return batches.map(lambda images, masks: (images, (masks,) * heads))
 
         return tf.distribute.get_strategy().distribute_datasets_from_function(part)
-    load = training_samples(dataset, augmentation, seed)
+    load = training_samples(dataset, augmentation, seed, repeats)
     return NumberedBatches(load, batch_size, mean, std, workers, first_step=first_step, heads=heads)
 
 

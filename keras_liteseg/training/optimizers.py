@@ -6,39 +6,68 @@ import keras
 from keras import ops
 
 
+class Groups:
+    """A mixin of Keras optimizers, which treat all variables alike: what decays, and what learns at a smaller rate.
+
+    Args:
+        decay: factor of the weight decay.
+        decay_all: whether biases and batch normalization decay too, not only convolution kernels.
+        slow: what the paths of the variables begin with whose learning rate is multiplied by `slow_factor`, such as
+            'backbone_'; '' for all variables.
+        slow_factor: that factor, 0 or more.
+    """
+
+    def __init__(self, *args, decay=0.0, decay_all=False, slow="", slow_factor=1.0, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.groups = {"decay": decay, "decay_all": decay_all, "slow": slow, "slow_factor": slow_factor}
+
+    def build(self, variables):
+        # By number, because an update gets the variables of the backend, whose names differ.
+        slow, factor = self.groups["slow"], self.groups["slow_factor"]
+        self._factors = [factor if variable.path.startswith(slow) else 1.0 for variable in variables]
+        super().build(variables)
+
+    def decay_of(self, variable):
+        """Return the factor of the weight decay of a variable, 0 where it does not decay."""
+        return self.groups["decay"] if self.groups["decay_all"] or len(variable.shape) > 1 else 0.0
+
+    def rate_of(self, variable, learning_rate):
+        """Return the learning rate of a variable."""
+        factor = self._factors[self._get_variable_index(variable)]
+        return learning_rate if factor == 1 else ops.multiply(learning_rate, factor)
+
+    def get_config(self):
+        return {**super().get_config(), **self.groups}
+
+
 @keras.saving.register_keras_serializable("keras_liteseg")
-class SGD(keras.optimizers.SGD):
+class SGD(Groups, keras.optimizers.SGD):
     """SGD with momentum whose weight decay is part of the gradient.
 
     Published configs mean this form (PyTorch's and Caffe's). Keras's own `weight_decay` is the decoupled one, which
-    with momentum 0.9 acts ten times weaker.
-
-    Args:
-        decay: factor of the weights that is added to their gradient.
-        decay_all: whether biases and batch normalization decay too, not only convolution kernels.
+    with momentum 0.9 acts ten times weaker. Arguments as of Keras's, and of `Groups`.
     """
 
-    def __init__(self, learning_rate=0.01, momentum=0.0, decay=0.0, decay_all=False, name="sgd", **kwargs):
-        super().__init__(learning_rate=learning_rate, momentum=momentum, name=name, **kwargs)
-        self.decay = decay
-        self.decay_all = decay_all
+    def update_step(self, gradient, variable, learning_rate):
+        decay = self.decay_of(variable)
+        if decay:
+            gradient = ops.add(gradient, ops.multiply(decay, ops.cast(variable, gradient.dtype)))
+        super().update_step(gradient, variable, self.rate_of(variable, learning_rate))
+
+
+@keras.saving.register_keras_serializable("keras_liteseg")
+class AdamW(Groups, keras.optimizers.Adam):
+    """Adam with decoupled weight decay (Loshchilov and Hutter, "Decoupled Weight Decay Regularization" (2019), arXiv
+    1711.05101): a variable also loses its learning rate times `decay` of itself.
+
+    Keras's own AdamW decays every variable at one rate. Arguments as of Keras's Adam, and of `Groups`.
+    """
 
     def update_step(self, gradient, variable, learning_rate):
-        if self.decay and (self.decay_all or len(variable.shape) > 1):
-            gradient = ops.add(gradient, ops.multiply(self.decay, ops.cast(variable, gradient.dtype)))
-        super().update_step(gradient, variable, learning_rate)
-
-    def get_config(self):
-        return {**super().get_config(), "decay": self.decay, "decay_all": self.decay_all}
-
-
-def adamw(learning_rate, decay, decay_all, variables, **options):
-    """Return Keras's AdamW (Loshchilov and Hutter, "Decoupled Weight Decay Regularization" (2019), arXiv 1711.05101)
-    that decays the convolution kernels among the `variables` of a model, with `decay_all` all of them."""
-    optimizer = keras.optimizers.AdamW(learning_rate, weight_decay=decay, **options)
-    if not decay_all:
-        optimizer.exclude_from_weight_decay(var_list=[variable for variable in variables if len(variable.shape) < 2])
-    return optimizer
+        rate, decay = self.rate_of(variable, learning_rate), self.decay_of(variable)
+        if decay:
+            self.assign_sub(variable, ops.multiply(variable, ops.cast(ops.multiply(rate, decay), variable.dtype)))
+        super().update_step(gradient, variable, rate)
 
 
 class Schedule(keras.optimizers.schedules.LearningRateSchedule):

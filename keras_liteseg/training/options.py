@@ -6,14 +6,26 @@
 import dataclasses
 
 from keras_liteseg.choices import require_size, require_types
-from keras_liteseg.datasets.class_statistics import CLASS_WEIGHTS
+from keras_liteseg.datasets import require_options
+from keras_liteseg.datasets.class_statistics import require_class_weights
 from keras_liteseg.errors import UserError
 
-LOSSES = ("cross_entropy", "ohem")
+LOSSES = ("cross_entropy", "ohem", "focal")
 OPTIMIZERS = ("sgd", "adamw")
 SCHEDULES = ("poly", "cosine", "step")
 KEPT_EPOCHS = ("best", "last")
 DECAYED_WEIGHTS = ("kernels", "all")
+SET_ELSEWHERE = {
+    "name": "give it as model",
+    "head": "give it in the name of the model, such as ndnet45_fcn8",
+    "input_shape": "it follows from crop_size and eval_size",
+    "num_classes": "it follows from the data",
+    "aux_heads": "a training always has those that the network knows; aux_weights weighs them",
+    "weights": "start from them with --init_from",
+    "backbone_weights": "it is a key of the config itself",
+}
+"""Arguments of `keras_liteseg.create_model` that are no model_options, with the place that they have."""
+
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 
 
@@ -30,6 +42,8 @@ class RunOptions:
         batch_size: images per step, on all devices together.
         epochs: how often the network is validated.
         steps_per_epoch: batches in an epoch; None for one pass over the data.
+        oversample_threshold: share of the pictures below which a class is rare, so that pictures with it come more
+            often, see `keras_liteseg.datasets.class_statistics.repeat_factors`; 0 for none.
         seed: of initial weights, order and augmentation.
 
     Raises:
@@ -44,16 +58,28 @@ class RunOptions:
     batch_size: int = 8
     epochs: int = 10
     steps_per_epoch: int | None = None
+    oversample_threshold: float = 0.0
     seed: int = 0
 
     def __post_init__(self):
         require_size("eval_size", self.eval_size)
         require_types(self)
+        for option in self.model_options:
+            if not isinstance(option, str):
+                raise UserError(f"model_options has '{option}'; wanted names of options of the network.")
+            if option in SET_ELSEWHERE:
+                raise UserError(f"model_options has '{option}'; leave it out there: {SET_ELSEWHERE[option]}.")
         for split, options in self.data_options.items():
             if split not in ("train", "val") or not isinstance(options, dict):
                 raise UserError(f"data_options has '{split}: {options}'; wanted tables of options under train and val.")
+            require_options(options, f"data_options.{split}")
         require_at_least(self, 1, "batch_size", "epochs")
-        require_at_least(self, 0, "seed")
+        if not 0 <= self.seed < 2**32:
+            raise UserError(f"seed is {self.seed}; it must be from 0 to {2**32 - 1}.")
+        if not 0 <= self.oversample_threshold <= 1:
+            raise UserError(
+                f"oversample_threshold is {self.oversample_threshold}; it is a share of the pictures, from 0 to 1."
+            )
         if self.steps_per_epoch is not None:
             require_at_least(self, 1, "steps_per_epoch")
 
@@ -63,13 +89,33 @@ class RunOptions:
 
 
 @dataclasses.dataclass(frozen=True)
-class LossOptions:
-    """The loss, and what else the network learns from.
+class ClassWeightOptions:
+    """How much the pixels of each class count in a loss.
 
     Attributes:
-        loss, ohem_threshold, ohem_min_kept, label_smoothing, dice_weight, lovasz_weight, boundary_weight,
+        class_weights: '' for 1 each, a word for weights that follow from the data, one number per class, or
+            {name: number}, see `keras_liteseg.datasets.class_statistics.class_weights`.
+
+    Raises:
+        UserError: a word that is unknown, or a number that is no weight.
+    """
+
+    class_weights: str | tuple | dict = dataclasses.field(
+        default="",
+        metadata={"kinds": (str, tuple, list, dict), "wanted": "a word, one number per class or a table of numbers"},
+    )
+
+    def __post_init__(self):
+        require_class_weights(self.class_weights)
+
+
+@dataclasses.dataclass(frozen=True)
+class LossOptions(ClassWeightOptions):
+    """The loss, and what else the network learns from: `class_weights`, and these.
+
+    Attributes:
+        loss, ohem_threshold, ohem_min_kept, focal_gamma, label_smoothing, dice_weight, lovasz_weight, boundary_weight,
             boundary_width: see `keras_liteseg.training.losses.SegmentationLoss`.
-        class_weights: '', or how they follow from the data, see `keras_liteseg.datasets.class_statistics`.
         aux_weights: auxiliary heads have the same loss, times these: one number for all of them, or one each.
         teacher: `.keras` file of a network of the same classes, whose logits the main head learns too; '' for none.
         distillation_weight: weight of what the teacher teaches.
@@ -82,7 +128,7 @@ class LossOptions:
     loss: str = "cross_entropy"
     ohem_threshold: float = 0.7
     ohem_min_kept: int = 10_000
-    class_weights: str = ""
+    focal_gamma: float = 2.0
     label_smoothing: float = 0.0
     dice_weight: float = 0.0
     lovasz_weight: float = 0.0
@@ -94,10 +140,10 @@ class LossOptions:
     temperature: float = 1.0
 
     def __post_init__(self):
+        ClassWeightOptions.__post_init__(self)
         require_choice(self, "loss", LOSSES)
-        require_choice(self, "class_weights", ("", *CLASS_WEIGHTS))
         require_at_least(self, 1, "boundary_width")
-        require_at_least(self, 0, "ohem_min_kept", "dice_weight", "lovasz_weight", "boundary_weight")
+        require_at_least(self, 0, "ohem_min_kept", "focal_gamma", "dice_weight", "lovasz_weight", "boundary_weight")
         require_at_least(self, 0, "distillation_weight")
         for key in ("ohem_threshold", "label_smoothing"):
             if not 0 <= getattr(self, key) <= 1:
@@ -115,6 +161,7 @@ class OptimizerOptions:
     Attributes:
         optimizer: 'sgd', with `momentum` and weight decay as part of the gradient, or 'adamw', with decoupled decay.
         momentum, nesterov: of SGD.
+        backbone_learning_rate: learning rate of the backbone as a factor of that of all other weights.
         weight_decay: its factor.
         weight_decay_on: what decays, convolution 'kernels' or 'all'.
         clip_norm: largest global norm of the gradient; 0 for no limit.
@@ -129,6 +176,7 @@ class OptimizerOptions:
     optimizer: str = "sgd"
     momentum: float = 0.9
     nesterov: bool = False
+    backbone_learning_rate: float = 1.0
     weight_decay: float = 5e-4
     weight_decay_on: str = "kernels"
     clip_norm: float = 0.0
@@ -139,7 +187,7 @@ class OptimizerOptions:
         require_choice(self, "optimizer", OPTIMIZERS)
         require_choice(self, "weight_decay_on", DECAYED_WEIGHTS)
         require_at_least(self, 1, "gradient_accumulation_steps")
-        require_at_least(self, 0, "clip_norm", "weight_decay")
+        require_at_least(self, 0, "backbone_learning_rate", "clip_norm", "weight_decay")
         for key, example in (("ema_momentum", 0.999), ("momentum", 0.9)):
             if not 0 <= getattr(self, key) < 1:
                 raise UserError(f"{key} is {getattr(self, key)}; it must be 0 or more and below 1, such as {example}.")
@@ -179,6 +227,8 @@ class ScheduleOptions:
                 f"step_epochs has {len(self.step_epochs)} entries and step_rates {len(self.step_rates)}; give one rate "
                 "per boundary, the rate that holds after it."
             )
+        if list(self.step_epochs) != sorted(set(self.step_epochs)):
+            raise UserError(f"step_epochs is {list(self.step_epochs)}; give each boundary once, in rising order.")
 
 
 def require_choice(options, key, choices):

@@ -11,7 +11,9 @@ from keras_liteseg.datasets.base import IGNORE_LABEL
 from keras_liteseg.datasets.samples import evaluation_samples, normalization, training_samples
 
 
-def training_pipeline(dataset, augmentation, batch_size, mean, std, seed=0, first_step=0, workers=2, context=None):
+def training_pipeline(
+    dataset, augmentation, batch_size, mean, std, seed=0, first_step=0, workers=2, context=None, repeats=None
+):
     """Return an endless `tf.data.Dataset` of augmented batches, for `fit` with `steps_per_epoch`.
 
     The samples come in passes over the data set, each in its own random order. A batch may hold the end of one pass and
@@ -30,6 +32,7 @@ def training_pipeline(dataset, augmentation, batch_size, mean, std, seed=0, firs
         context: the `tf.distribute.InputContext` of a host. The host then loads only its own part of each batch and
             gets one smaller batch for each of its devices in turn. Together the hosts get what one host gets without a
             context. `batch_size` must be a multiple of the number of devices.
+        repeats: as of `keras_liteseg.datasets.samples.training_samples`.
 
     Returns:
         Batches (images float32 (batch_size, height, width, 3), masks int32 (batch_size, height, width)).
@@ -37,7 +40,7 @@ def training_pipeline(dataset, augmentation, batch_size, mean, std, seed=0, firs
     Raises:
         UserError: `dataset` is empty.
     """
-    load = training_samples(dataset, augmentation, seed)
+    load = training_samples(dataset, augmentation, seed, repeats)
     context = context or tf.distribute.InputContext()
     part = batch_size // context.num_input_pipelines
     start = part * context.input_pipeline_id

@@ -18,22 +18,32 @@ JOURNAL_FILE = "journal.json"
 TENSORBOARD_FOLDER = "tensorboard"
 
 
-def prepare(folder, config, resume, state):
-    """Write the complete config into the folder of a training, on several hosts only the chief.
+def require_state(folder, resume, state):
+    """Raise a UserError when a training cannot begin, or with `resume` go on, in a folder.
 
     Args:
-        folder: a `pathlib.Path`, made where it is not there.
-        config: a `TrainingConfig` or a `QuantizationConfig`.
+        folder: a `pathlib.Path`.
         resume: whether a training goes on there, or one begins.
-        state: path of what it would go on from.
-
-    Raises:
-        UserError: `state` is missing with `resume` or there without; or the folder cannot be written.
+        state: path of what it would go on from, which must be there with `resume` and must not without.
     """
     if resume and not state.exists():
         raise UserError(f"There is no {state.name} in {folder} to resume from; leave out --resume to start.")
     if not resume and state.exists():
         raise UserError(f"{folder} already holds a training; give --resume to go on or another --output_dir.")
+
+
+def begin(folder, config):
+    """Write the complete config into the folder of a training, on several hosts only the chief.
+
+    To be called when nothing is left that a training could be refused for, so that a refused one leaves nothing behind.
+
+    Args:
+        folder: a `pathlib.Path`, made where it is not there.
+        config: a `TrainingConfig` or a `QuantizationConfig`.
+
+    Raises:
+        UserError: the folder cannot be written.
+    """
     if not is_chief():
         return
     for unfinished in folder.glob(".partial-*"):

@@ -5,6 +5,7 @@ import pathlib
 
 import keras
 
+from keras_liteseg.datasets.class_statistics import repeat_factors
 from keras_liteseg.datasets.samples import CachedDataset
 from keras_liteseg.evaluation import absent_note
 from keras_liteseg.graph.size import at_size
@@ -33,8 +34,9 @@ from keras_liteseg.training.run_folder import (
     JOURNAL_FILE,
     LAST_FILE,
     LOG_FILE,
-    prepare,
+    begin,
     require_same_classes,
+    require_state,
     trim_log,
 )
 from keras_liteseg.training.stopping import stop_clearly
@@ -62,8 +64,8 @@ def train(config, train_data, val_data, output_dir, init_from=None, resume=False
         config: a `TrainingConfig`.
         train_data, val_data: `SegmentationDataset`s with the same classes.
         output_dir: folder for all of it.
-        init_from: official checkpoint or `.keras` file to start from; layers that depend on the number of classes
-            start afresh when that number differs.
+        init_from: official checkpoint or `.keras` file to start from; layers that depend on the classes start afresh
+            when the classes differ, see `keras_liteseg.models.weights.initialize_from`.
         resume: go on from `last.weights.h5` in `output_dir`.
         averaged: start from the averaged weights (EMA) of `init_from`, see `keras_liteseg.load_checkpoint`.
 
@@ -81,7 +83,7 @@ def train(config, train_data, val_data, output_dir, init_from=None, resume=False
     folder = pathlib.Path(output_dir)
     if resume:
         require_same_classes(folder / BEST_FILE, train_data.classes)
-    prepare(folder, config, resume, folder / LAST_FILE)
+    require_state(folder, resume, folder / LAST_FILE)
     keras.utils.set_random_seed(config.seed)
     steps = config.steps_in_epoch(train_data)
     strategy = choose_strategy()
@@ -91,6 +93,7 @@ def train(config, train_data, val_data, output_dir, init_from=None, resume=False
     with strategy.scope():
         model, inference, first_epoch = _start(config, train_data, steps, last, init_from, resume, averaged)
     require_same_epoch(strategy, first_epoch)
+    begin(folder, config)
     if resume and is_chief():
         trim_log(folder, first_epoch)
     log_devices()
@@ -151,7 +154,7 @@ def _start(config, train_data, steps, last, init_from, resume, averaged):
     backbone = None if init_from or resume else config.backbone_weights or None
     model, inference = build(config, train_data, steps, backbone)
     if init_from and not resume:
-        fresh = initialize_from(model, init_from, averaged)
+        fresh = initialize_from(model, init_from, averaged, train_data.classes)
         _log.info("Starting from %s%s", init_from, f"; random at first: {', '.join(fresh)}" if fresh else "")
     # Before `restore`, which fills the variables that this makes.
     model.optimizer.build(model.trainable_variables)
@@ -163,10 +166,10 @@ def _batches(config, train_data, val_data, first_step, heads):
     spec = model_spec(config.model)
     norm = dict(mean=spec.mean, std=spec.std)
     samples = CachedDataset(train_data)
+    options = dict(seed=config.seed, heads=heads, repeats=repeat_factors(samples, config.oversample_threshold), **norm)
+    # The config is the `Augmentation`.
     training = (
-        # The config is the `Augmentation`.
-        training_batches(samples, config, config.batch_size, seed=config.seed, first_step=step, heads=heads, **norm)
-        for step in (0, first_step)
+        training_batches(samples, config, config.batch_size, first_step=step, **options) for step in (0, first_step)
     )
     size = min(config.batch_size, len(val_data))
     return *training, evaluation_batches(CachedDataset(val_data), config.eval_size, size, **norm)

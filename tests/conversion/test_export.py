@@ -1,3 +1,4 @@
+import json
 import logging
 import os
 import pathlib
@@ -7,6 +8,7 @@ import sys
 
 import keras
 import pytest
+from PIL import Image
 
 from keras_liteseg import CalibrationOptions, ExportOptions
 from keras_liteseg.conversion.export import export
@@ -212,3 +214,20 @@ def test_weights_that_folding_would_spoil_are_refused_by_name(tiny_file, tmp_pat
     with pytest.raises(UserError, match="cannot be exported: .* NaN or infinite in features_conv1_conv/kernel"):
         export(tiny_file, tmp_path / "a.tflite", ExportOptions(quantization=quantization), calibration)
     assert not list(tmp_path.iterdir())
+
+
+def test_pictures_without_masks_set_the_scales(liteseg, small_file, scenes, tmp_path):
+    """The file is that of a data set of the same pictures, though three have the same stem."""
+    photos = tmp_path / "photos"
+    (photos / "more").mkdir(parents=True)
+    for index, name in enumerate(["a.bmp", "a.png", "b.png", "more/a.png"]):
+        Image.fromarray(scenes.image(index)).save(photos / name)
+    arguments = ("--model", small_file, "--quantization", "int8", "--calibration_dir", photos, "--output")
+    process = liteseg("export", *arguments, tmp_path / "a.tflite")
+    assert process.returncode == 0, process.stderr
+    assert "calibrated on 4 pictures in photos; there are no more, 32 were wanted" in process.stdout
+    assert "no --data was given, and pictures without masks measure nothing." in process.stdout
+    card = json.loads((tmp_path / "a.json").read_text())
+    assert card["calibration"] == {"scales": "calibration", "data": "photos", "split": None, "images": 4}
+    export(small_file, tmp_path / "b.tflite", ExportOptions(quantization="int8"), CalibrationOptions(scenes))
+    assert (tmp_path / "a.tflite").read_bytes() == (tmp_path / "b.tflite").read_bytes()

@@ -1,3 +1,4 @@
+import logging
 import subprocess
 import sys
 
@@ -5,7 +6,12 @@ import numpy as np
 import pytest
 
 from keras_liteseg.datasets import ClassList, SegmentationDataset, load_dataset
-from keras_liteseg.datasets.class_statistics import count_classes, inverse_log_weights, median_frequency_weights
+from keras_liteseg.datasets.class_statistics import (
+    count_classes,
+    inverse_log_weights,
+    median_frequency_weights,
+    repeat_factors,
+)
 from keras_liteseg.errors import UserError
 
 MASKS = (
@@ -79,3 +85,15 @@ def test_the_command_refuses_without_a_traceback(tmp_path):
     done = run("--data", "camvid", "--data_dir", tmp_path)
     assert done.returncode == 1
     assert done.stderr.startswith("error: The list ") and "Traceback" not in done.stderr
+
+
+def test_repeat_factors(caplog):
+    """Of 4 pictures, road is in 2, car in 2, pole in 1 and train in none; the last picture has no label at all."""
+    caplog.set_level(logging.INFO, "keras_liteseg")
+    found = repeat_factors(InMemory(MASKS), 0.75)
+    frequent, rare = np.sqrt(0.75 / 0.5), np.sqrt(0.75 / 0.25)
+    np.testing.assert_allclose(found, [frequent, frequent, rare, 1])
+    assert caplog.messages[-1].endswith("by factors of: road 1.2, car 1.2, pole 1.7")
+    np.testing.assert_allclose(repeat_factors(InMemory(MASKS), 0.5), [1, 1, np.sqrt(2), 1])
+    np.testing.assert_array_equal(repeat_factors(InMemory(MASKS), 0.2), 1)
+    assert repeat_factors(InMemory(MASKS), 0) is None

@@ -169,6 +169,60 @@ def test_a_wrong_classes_file_is_explained(root, text, message):
         Folder(root)
 
 
+ONE_CLASS = ["classes: polyp", "classes: [polyp]", "classes: {name: polyp}", "classes: [{name: polyp}]"]
+
+
+@pytest.mark.parametrize("text", ONE_CLASS)
+@pytest.mark.parametrize("value", [1, 255])
+def test_one_class_has_the_background_beside_it(root, text, value):
+    (root / "classes.yaml").write_text(text)
+    labels = np.zeros((40, 40), np.uint8)
+    labels[5:35, 5:35] = value
+    add(root, "a", labels)
+    dataset = Folder(root)
+    assert dataset.classes.names == ("background", "polyp")
+    assert dataset.classes.colors[0] == (0, 0, 0) != dataset.classes.colors[1]
+    np.testing.assert_array_equal(dataset.mask(0), labels > 0)
+
+
+def test_one_class_in_a_mask_of_one_bit(root):
+    (root / "classes.yaml").write_text("classes: polyp")
+    Image.fromarray(np.array([[0, 1], [1, 1]], bool)).save(root / "masks/train/a.png")
+    np.testing.assert_array_equal(Folder(root).mask(0), [[0, 1], [1, 1]])
+
+
+def test_one_class_and_what_the_file_says_of_its_values(root):
+    add(root, "a", [[0, 1], [255, 255]])
+    for more, expected in (
+        ("ignore_label: 255", [[0, 1], [IGNORE_LABEL] * 2]),
+        ("ignore_label: 1", [[0, IGNORE_LABEL], [1, 1]]),
+        ("values: {1: polyp, 255: polyp}", [[0, 1], [1, 1]]),
+        ("values: {0: polyp, 255: background, 1: polyp}", [[1, 1], [0, 0]]),
+    ):
+        (root / "classes.yaml").write_text(f"classes: polyp\n{more}\n")
+        np.testing.assert_array_equal(Folder(root).mask(0), expected)
+    (root / "classes.yaml").write_text("classes: polyp\n")
+    with pytest.raises(Problem, match="holds both 1 and 255, and with one class in classes.yaml either may be 'polyp'"):
+        Folder(root).mask(0)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("classes: background", "has no class but 'background'; name what is to be found"),
+        ("classes: [yes]", "has the class True"),
+        ("classes: polyp\nvalues: {0: polyp}", "has no value for the class 'background'"),
+        ("classes: polyp\nignore_label: [1, 255]", "has no value for the class 'polyp'"),
+        ("classes: polyp\nignore_label: 0", "has the ignore_label 0, which is the value of the class 'background'"),
+        ("classes: ''", "has the class ''"),
+    ],
+)
+def test_one_class_that_cannot_be_meant(root, text, message):
+    (root / "classes.yaml").write_text(text)
+    with pytest.raises(UserError, match=message):
+        Folder(root)
+
+
 def test_a_missing_classes_file_is_explained(root):
     (root / "classes.yaml").unlink()
     with pytest.raises(UserError, match=r"classes\.yaml does not exist"):

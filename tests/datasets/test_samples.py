@@ -32,6 +32,39 @@ def test_every_pass_holds_every_sample():
     assert all(sorted(one) == list(range(5)) for one in passes.tolist())
 
 
+REPEATS = (1, 1.5, 3.25, 1, 1)  # 7.75, so that a pass has 8
+
+
+def drawn(numbers, seed=1, **options):
+    load = training_samples(Numbered(5), PLAIN, seed=seed, repeats=REPEATS, **options)
+    return [int(load(number)[1][0, 0]) for number in numbers]
+
+
+def test_repeated_samples_come_as_often_as_they_should():
+    passes = np.reshape(drawn(range(8 * 500)), (500, 8))
+    counts = np.array([np.bincount(one, minlength=5) for one in passes])
+    assert counts.min() == 1
+    wanted = np.array(REPEATS) * 8 / 7.75
+    assert (abs(counts - wanted) < 1).all()
+    np.testing.assert_allclose(counts.mean(axis=0), wanted, atol=0.05)
+    assert len({tuple(one) for one in passes.tolist()}) > 400
+    assert not np.array_equal(passes[0], drawn(range(8), seed=2))
+
+
+def test_repeated_samples_depend_on_their_number_alone():
+    assert drawn(range(24))[13:] == drawn(range(13, 24)) == drawn(reversed(range(13, 24)))[::-1]
+
+
+def test_a_sample_that_comes_again_is_augmented_otherwise(scenes):
+    augmentation = Augmentation(crop_size=(32, 32), brightness=0.5)
+    load = training_samples(scenes, augmentation, repeats=(3, 1, 1, 1))
+    once = training_samples(scenes, augmentation)
+    images = [load(number)[0].tobytes() for number in range(6)]
+    assert len(set(images)) == 6
+    # The first of each is what it would be without repeats.
+    assert {once(number)[0].tobytes() for number in range(4)} < set(images)
+
+
 def test_cutmix_takes_a_rectangle_from_another_sample_as_often_as_asked():
     augmentation = Augmentation(crop_size=(4, 6), flip=0, cutmix=0.5)
     load, again = (training_samples(Numbered(9), augmentation, seed=3) for _ in "ab")

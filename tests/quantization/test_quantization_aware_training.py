@@ -65,6 +65,30 @@ def test_cross_entropy_leaves_void_pixels_out():
     assert cross_entropy(tf.fill((1, 1, 2), IGNORE_LABEL), logits) == 0
 
 
+def test_cross_entropy_with_class_weights():
+    logits = tf.math.log([[[[0.25, 0.75], [0.9, 0.1], [0.5, 0.5]]]])
+    labels = tf.constant([[[1, 0, IGNORE_LABEL]]])
+    expected = -(3 * np.log(0.75) + 0.5 * np.log(0.9)) / 3.5
+    assert float(cross_entropy(labels, logits, [0.5, 3.0])) == pytest.approx(expected, rel=1e-5)
+    assert cross_entropy(labels, logits, [0.0, 0.0]) == 0
+
+
+def test_class_weights_change_what_is_learned_from_the_labels(small_file, data, tmp_path):
+    options = dict(model="lps_net_tiny", crop_size=(64, 128), eval_size=(64, 128), calibration_images=2)
+    losses = []
+    for number, weights in enumerate(["", {"road": 9.0}]):
+        config = QuantizationConfig(
+            label_weight=1.0, class_weights=weights, epochs=1, steps_per_epoch=1, batch_size=2, **options
+        )
+        folder = tmp_path / str(number)
+        train_quantization_aware(config, *data, folder, small_file)
+        assert load_config(folder / "config.yaml", kind=QuantizationConfig).class_weights == weights
+        losses.append(float(logged(folder)[0]["loss"]))
+    assert losses[0] != pytest.approx(losses[1], rel=1e-3)
+    with pytest.raises(UserError, match="label_weight is 0, so that nothing is; raise label_weight or leave out"):
+        QuantizationConfig(class_weights={"road": 9.0}, **options)
+
+
 def test_teacher_computes_what_the_float_network_does(network, metadata, scenes):
     started, prepared, exact = quantize(network, metadata, CalibrationOptions(scenes))
     student, _ = make_student(started, exact, prepared.ranges, scenes.size, 0.0)
@@ -165,6 +189,11 @@ def test_used_folder_is_refused(trained, data):
 def test_resume_needs_a_training(data, tmp_path):
     with pytest.raises(UserError, match="to resume from"):
         train_quantization_aware(QuantizationConfig(), *data, tmp_path / "run", "unused.keras", resume=True)
+
+
+def test_no_network_to_start_from_is_refused(data, tmp_path):
+    with pytest.raises(UserError, match=r"The trained network \(init_from\) is None; give a path"):
+        train_quantization_aware(QuantizationConfig(), *data, tmp_path / "run", None)
 
 
 def test_network_of_another_kind_is_refused(network_file, data, tiny_network, tmp_path):

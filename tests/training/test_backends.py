@@ -39,6 +39,8 @@ CONFIG = {
     "dice_weight": 0.5,
     "gradient_accumulation_steps": 2,
     "ema_momentum": 0.5,
+    "class_weights": {"vehicle": 2},
+    "oversample_threshold": 0.9,
 }
 EVERYTHING_ELSE = {
     "steps_per_epoch": 12,
@@ -55,6 +57,7 @@ EVERYTHING_ELSE = {
     "boundary_weight": 0.5,
     "gradient_accumulation_steps": 1,
     "ema_momentum": 0.0,
+    "oversample_threshold": 0.0,
 }
 
 

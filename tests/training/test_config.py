@@ -56,8 +56,10 @@ def test_an_empty_text_switches_off(written):
     assert load_config(written("class_weights: inverse_log\n"), ["class_weights="]).class_weights == ""
 
 
-def test_written_config_reads_back(written):
-    config = TrainingConfig(schedule="step", step_epochs=(1, 2), step_rates=(0.1, 0.2), crop_size=(64, 128))
+@pytest.mark.parametrize("weights", ["inverse_log", (1, 2.5, 5), {"car": 2, "fuß": 0.5}])
+def test_written_config_reads_back(written, weights):
+    steps = dict(schedule="step", step_epochs=(1, 2), step_rates=(0.1, 0.2))
+    config = TrainingConfig(crop_size=(64, 128), class_weights=weights, **steps)
     text = config_to_yaml(config)
     assert load_config(written(text)) == config
     assert list(yaml.safe_load(text)) == [field.name for field in dataclasses.fields(config)]
@@ -87,6 +89,28 @@ def test_written_config_reads_back(written):
         ("data_options: 3", "data_options is 3; wanted a table"),
         ("data_options: {trian: {length: 8}}", "data_options has 'trian: {'length': 8}'; wanted tables"),
         ("data_options: {train: 8}", "data_options has 'train: 8'; wanted tables"),
+        (
+            "class_weights: inverse_logs",
+            "class_weights is 'inverse_logs'; a config knows median_frequency, inverse_log,",
+        ),
+        ("class_weights: 3", "class_weights is 3; wanted a word, one number per class or a table of numbers"),
+        ("class_weights: [1, 2, .nan]", "class_weights is [1, 2, nan]; every weight must be a number, 0 or more"),
+        ("class_weights: [1, -2]", "class_weights is [1, -2]; every weight must be a number, 0 or more"),
+        ("class_weights: [0, 0]", "class_weights is [0, 0], so that no pixel would count"),
+        ("class_weights: []", "class_weights is []; every weight must be a number"),
+        ("class_weights: {car: many}", "class_weights is {'car': 'many'}; every weight must be a number"),
+        ("loss: focus", "loss is 'focus'; a config knows cross_entropy, ohem, focal"),
+        ("focal_gamma: -1", "focal_gamma is -1.0; it must be 0 or more"),
+        ("data_options: {train: {name: x}}", "data_options.train has 'name', which is no option of a data set; give"),
+        (
+            "data_options: {val: {data_dir: x}}",
+            "data_options.val has 'data_dir', which is no option of a data set; give",
+        ),
+        ("data_options: {val: {1: x}}", "data_options.val has '1'; wanted names of options of the data set"),
+        (
+            "schedule: step\nstep_epochs: [2, 1]\nstep_rates: [1, 2]",
+            "step_epochs is [2, 1]; give each boundary once, in",
+        ),
         ("keep_epoch: first", "keep_epoch is 'first'; a config knows best, last"),
         ("ema_momentum: 1", "ema_momentum is 1.0; it must be 0 or more and below 1"),
         ("base: 3", "base is 3; wanted the path of another config"),
@@ -145,6 +169,14 @@ def test_schedules_count_in_steps():
     step = TrainingConfig(learning_rate=0.5, schedule="step", step_epochs=(2, 3.5), step_rates=(0.25, 0.125))
     rates = [float(schedule(step, 20)(at)) for at in (39, 40, 69, 70)]
     assert rates == [0.5, 0.25, 0.25, 0.125]
+
+
+@pytest.mark.parametrize("kind", ["poly", "cosine", "step"])
+def test_warm_up_that_leaves_no_step_to_the_schedule_is_refused(kind):
+    config = TrainingConfig(schedule=kind, epochs=1, warmup_epochs=0.9, warmup_rate=0.1)
+    assert float(schedule(config, steps_per_epoch=10)(9)) > 0
+    with pytest.raises(UserError, match="warmup_epochs is 0.9 and epochs 1; with a warmup_rate the schedule begins"):
+        schedule(config, steps_per_epoch=2)
 
 
 # Former names of keys.

@@ -187,13 +187,15 @@ def context(host, hosts=2, devices=2):
     return tf.distribute.InputContext(hosts, host, devices)
 
 
+@pytest.mark.parametrize("repeats", [None, [1, 2.5] * 5])
 @pytest.mark.parametrize("devices", [2, 4])
-def test_hosts_share_each_training_batch_and_load_no_other(devices):
-    whole = indices(train(Numbered(10), batch_size=4, seed=3), 3)
+def test_hosts_share_each_training_batch_and_load_no_other(devices, repeats):
+    whole = indices(train(Numbered(10), batch_size=4, seed=3, repeats=repeats), 3)
     parts = []
     for host in range(2):
         data = Numbered(10)
-        batches = train(data, batch_size=4, seed=3, context=context(host, devices=devices), workers=1)
+        options = dict(context=context(host, devices=devices), workers=1, repeats=repeats)
+        batches = train(data, batch_size=4, seed=3, **options)
         found = sum(indices(batches, 3 * devices // 2), [])
         parts.append([found[i : i + 2] for i in range(0, 6, 2)])
         # Every sample that was read belongs to this host: those of the batches and the few that were read ahead.

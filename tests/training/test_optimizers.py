@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_liteseg.training.optimizers import SGD, CosineSchedule, PolySchedule, StepSchedule, adamw
+from keras_liteseg.training.optimizers import SGD, AdamW, CosineSchedule, PolySchedule, StepSchedule
 
 
 def variables():
@@ -45,14 +45,44 @@ def test_only_kernels_decay():
 def test_what_decays(kind, decay_all):
     ours = variables()
     before = {name: variable.numpy() for name, variable in ours.items()}
-    if kind == "sgd":
-        optimizer = SGD(0.1, decay=0.5, decay_all=decay_all)
-    else:
-        optimizer = adamw(0.1, 0.5, decay_all, list(ours.values()))
+    optimizer = {"sgd": SGD, "adamw": AdamW}[kind](0.1, decay=0.5, decay_all=decay_all)
     optimizer.apply([keras.ops.zeros(v.shape) for v in ours.values()], list(ours.values()))
     for name in ours:
         factor = 0.95 if decay_all or name == "kernel" else 1.0
         np.testing.assert_allclose(ours[name].numpy(), factor * before[name], rtol=1e-6)
+
+
+MAKE = {
+    "sgd": lambda rate, **groups: SGD(rate, momentum=0.9, nesterov=True, decay=0.05, **groups),
+    "adamw": lambda rate, **groups: AdamW(rate, decay=0.05, **groups),
+    "keras_adamw": lambda rate: keras.optimizers.AdamW(rate, weight_decay=0.05),
+}
+
+
+@pytest.mark.parametrize(("kind", "reference"), [("sgd", "sgd"), ("adamw", "adamw"), ("adamw", "keras_adamw")])
+def test_slow_variables_learn_as_with_an_optimizer_of_their_own(kind, reference):
+    """Adam hides the size of a gradient, so that a factor on the gradient in place of the rate would do nothing."""
+    rng, paths = np.random.default_rng(0), ("backbone_conv/kernel", "head/kernel")
+    values = {path: rng.normal(size=(3, 3, 2, 4)) for path in paths}
+
+    def made():
+        found = {path: keras.Variable(value, dtype="float32") for path, value in values.items()}
+        for path, variable in found.items():
+            variable._path = path
+        return found
+
+    together, apart = made(), made()
+    one = MAKE[kind](0.1, slow="backbone_", slow_factor=0.25)
+    own = {path: MAKE[reference](0.1 * (0.25 if path.startswith("backbone_") else 1)) for path in paths}
+    for _ in range(4):
+        gradients = {path: keras.ops.convert_to_tensor(rng.normal(size=(3, 3, 2, 4)), "float32") for path in paths}
+        one.apply(list(gradients.values()), list(together.values()))
+        for path, gradient in gradients.items():
+            own[path].apply([gradient], [apart[path]])
+    for path in paths:
+        found, expected = (keras.ops.convert_to_numpy(each[path]) for each in (together, apart))
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+        assert np.abs(found - values[path]).max() > 0.01
 
 
 @pytest.mark.parametrize(
@@ -129,10 +159,11 @@ def test_schedule_equals_paddleseg(peak, total, warmup_steps, rates):
     ],
 )
 def test_optimizer_survives_its_config(schedule):
-    optimizer = SGD(schedule, momentum=0.8, decay=0.3, decay_all=True)
+    optimizer = SGD(schedule, momentum=0.8, decay=0.3, decay_all=True, slow="backbone_", slow_factor=0.1)
     again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(optimizer))
     assert type(again) is SGD
-    assert (again.momentum, again.decay, again.decay_all) == (0.8, 0.3, True)
+    assert again.momentum == 0.8
+    assert again.groups == {"decay": 0.3, "decay_all": True, "slow": "backbone_", "slow_factor": 0.1}
     assert again.get_config() == optimizer.get_config()
     for step in (1, 50):
         again.iterations.assign(step)

@@ -11,6 +11,7 @@ from keras_liteseg.errors import UserError
 from keras_liteseg.models import create_model
 from keras_liteseg.networks import registry
 from keras_liteseg.networks.layers import batch_norm
+from keras_liteseg.training import trainer
 from keras_liteseg.training.batch_norm_statistics import measure_statistics
 from keras_liteseg.training.build import build
 from keras_liteseg.training.callbacks import averaged_weights
@@ -59,19 +60,74 @@ def test_class_weights_come_from_the_training_images(config, kind):
     assert loss_of(config, class_weights=kind) != pytest.approx(loss_of(config), rel=1e-3)
 
 
+def test_class_weights_by_hand(config):
+    def weights(given):
+        return built(config, class_weights=given).loss[0].get_config()["class_weights"]
+
+    assert weights([1, 2, 5]) == weights((1, 2, 5)) == [1, 2, 5]
+    assert weights({"c": 5, "a": 0}) == [0, 1, 5]
+    assert weights("") is None
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ((1, 2), r"class_weights has 2 numbers and the data 3 classes \(a, b, c\); give one number per class, in this"),
+        ({"a": 1, "C": 2}, r"class_weights names 'C', which is not among the 3 classes .*; did you mean"),
+        ({"a": 0, "b": 0, "c": 0}, "so that no pixel would count; give a class a weight above 0"),
+    ],
+)
+def test_class_weights_that_do_not_fit_the_data(config, tmp_path, given, message):
+    with pytest.raises(UserError, match=message):
+        train(dataclasses.replace(config, class_weights=given), Noise(), Noise(3), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.mark.parametrize(
     "changes",
     [
         {"loss": "ohem", "ohem_min_kept": 10, "ohem_threshold": 0.4},
+        {"loss": "focal"},
+        {"loss": "focal", "focal_gamma": 0.5},
+        {"class_weights": (1, 2, 5)},
+        {"class_weights": {"c": 5}},
         {"dice_weight": 1.0},
         {"lovasz_weight": 1.0},
         {"boundary_weight": 1.0},
         {"label_smoothing": 0.5},
     ],
-    ids=lambda changes: next(iter(changes)),
+    ids=str,
 )
 def test_loss_keys_reach_the_loss(config, changes):
     assert loss_of(config, **changes) != pytest.approx(loss_of(config), rel=1e-3)
+
+
+class Watched(Noise):
+    """Noise of which one picture in ten has the class c; it remembers what was read once it is trained on."""
+
+    def __init__(self):
+        super().__init__(10)
+        self.masks = np.minimum(self.masks, 1)
+        self.masks[3] = 2
+        self.read = []
+
+    def image(self, index):
+        self.read.append(index)
+        return super().image(index)
+
+
+def test_pictures_of_rare_classes_come_more_often(config, monkeypatch):
+    monkeypatch.setattr(trainer, "CachedDataset", lambda dataset: dataset)
+    shares = {}
+    for threshold in (0.0, 0.9):
+        data = Watched()
+        changed = dataclasses.replace(config, oversample_threshold=threshold)
+        batches = iter(trainer._batches(changed, data, Noise(3), first_step=0, heads=1)[1])
+        for _ in range(120):
+            next(batches)
+        shares[threshold] = np.mean(np.array(data.read[:240]) == 3)
+    assert shares[0.0] == pytest.approx(1 / 10, abs=0.01)
+    assert shares[0.9] == pytest.approx(3 / 12, abs=0.02)  # sqrt(0.9 / 0.1) = 3, beside nine of 1
 
 
 def test_optimizer_keys_reach_the_optimizer(config):
@@ -79,9 +135,43 @@ def test_optimizer_keys_reach_the_optimizer(config):
         config, clip_norm=0.5, gradient_accumulation_steps=3, ema_momentum=0.9, nesterov=True, weight_decay_on="all"
     ).optimizer
     assert (found.global_clipnorm, found.gradient_accumulation_steps, found.ema_momentum) == (0.5, 3, 0.9)
-    assert found.use_ema and found.nesterov and found.decay_all
+    assert found.use_ema and found.nesterov and found.groups["decay_all"]
     plain = built(config).optimizer
     assert not plain.use_ema and plain.global_clipnorm is None and plain.gradient_accumulation_steps is None
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"optimizer": "adamw", "learning_rate": 0.01},
+        {"ema_momentum": 0.5},
+        {"gradient_accumulation_steps": 2},
+        {"precision": "mixed_float16", "clip_norm": 1.0},
+    ],
+    ids=str,
+)
+def test_backbone_that_learns_at_a_rate_of_0_stays(config, changes):
+    images, masks = batch()
+    moved = {}
+    for factor in (0.0, 0.5, 1.0):
+        model = built(config, backbone_learning_rate=factor, weight_decay=0.1, **changes)
+        before = {layer.name: layer.get_weights()[0] for layer in model.layers if layer.weights}
+        model.fit(images, masks, batch_size=2, epochs=2, verbose=0)
+        moved[factor] = {
+            name: np.abs(model.get_layer(name).get_weights()[0] - old).max() for name, old in before.items()
+        }
+    assert {name.startswith("features_") for name in before} == {True, False}
+    for name in before:
+        if name.startswith("features_"):
+            assert 0 == moved[0.0][name] < moved[0.5][name] < moved[1.0][name], name
+        else:
+            assert moved[0.0][name] > 0, name
+
+
+def test_network_without_a_backbone_has_no_rate_for_it(config):
+    with pytest.raises(UserError, match="backbone_learning_rate is 0.1, and 'lps_net_tiny' has no backbone"):
+        built(config, model="lps_net_tiny", backbone_learning_rate=0.1)
 
 
 def test_accumulated_batches_are_one_large_batch(config):
@@ -146,7 +236,7 @@ def test_mixed_precision_saves_a_float32_network(config, tmp_path, precision):
     changes = dict(precision=precision, ema_momentum=0.5)
     scaled = isinstance(built(config, **changes).optimizer, keras.optimizers.LossScaleOptimizer)
     assert scaled == (precision == "mixed_float16")
-    best = train(dataclasses.replace(config, **changes), Noise(), Noise(3), tmp_path / "run")
+    best = train(dataclasses.replace(config, loss="focal", **changes), Noise(), Noise(3), tmp_path / "run")
     model, _ = keras_liteseg.load_model(best)
     assert {layer.compute_dtype for layer in model.layers} == {"float32"}
     assert keras.config.dtype_policy().name == "float32"

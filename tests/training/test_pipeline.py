@@ -130,8 +130,8 @@ def test_a_fault_of_a_file_reaches_the_caller(tmp_path):
         Image.new("RGB" if kind == "images" else "L", (6, 4), 7 if kind == "masks" else 0).save(
             tmp_path / kind / "train/a.png"
         )
-    (tmp_path / "classes.yaml").write_text("classes: [road]")
-    with pytest.raises(tf.errors.OpError, match=r"a\.png holds label values outside 0, 255: 7 \(24 pixels\)"):
+    (tmp_path / "classes.yaml").write_text("classes: [road, car]")
+    with pytest.raises(tf.errors.OpError, match=r"a\.png holds label values outside 0-1, 255: 7 \(24 pixels\)"):
         next(iter(train(load_dataset("folder", tmp_path), batch_size=1)))
 
 

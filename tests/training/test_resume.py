@@ -22,11 +22,15 @@ from tests.training.test_train import state
     "changes",
     [
         {"ema_momentum": 0.9, "momentum": 0.9},
-        {"gradient_accumulation_steps": 2},  # three steps an epoch: half a batch is left over
+        {
+            "gradient_accumulation_steps": 2,
+            "backbone_learning_rate": 0.3,
+        },  # three steps an epoch: half a batch is left over
         {"optimizer": "adamw", "schedule": "cosine", "learning_rate": 0.01, "warmup_epochs": 1.5, "clip_norm": 1.0},
         {"precision": "mixed_bfloat16", "scale_range": (0.5, 2.0), "brightness": 0.3},
+        {"optimizer": "adamw", "backbone_learning_rate": 0.3, "oversample_threshold": 1.0, "loss": "focal"},
     ],
-    ids=["ema", "accumulate", "adamw-cosine", "mixed_bfloat16"],
+    ids=["ema", "accumulate", "adamw-cosine", "mixed_bfloat16", "oversample"],
 )
 def test_resumed_training_equals_an_uninterrupted_one(changes, tiny_network, tmp_path):
     config = TrainingConfig(model=tiny_network, epochs=3, **{**SIZES, **changes})

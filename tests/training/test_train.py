@@ -209,6 +209,9 @@ def test_train_py_names_the_options_of_another_data_set(config_file, tmp_path):
         ("epoch: 3", (), "there is no config key 'epoch'. The nearest: epochs"),
         ("epochs: 3", ("--data", "street_scene"), "There is no data set 'street_scene'; did you mean street_scenes"),
         ("epochs: 3", ("--quantization_aware",), "name it with --init_from"),
+        ("label_weight: 0.1", (), "one of the other kind of training; give --quantization_aware."),
+        ("optimizer: sgd", ("--quantization_aware",), "one of the other kind of training; leave out --quantization_aw"),
+        ("lable_weight: 0.1", (), "there is no config key 'lable_weight'"),
     ],
 )
 def test_train_py_refuses_in_one_sentence(tmp_path, config_text, arguments, message):
@@ -361,6 +364,9 @@ def test_state_with_nan_is_not_resumed_from(config, tmp_path):
         train(config, Noise(), Noise(3), tmp_path, resume=True)
 
 
+SHARED = "features_dwconv", "seg_score"
+
+
 def test_training_starts_from_a_checkpoint(config, tmp_path, caplog):
     caplog.set_level(logging.INFO)
     best = train(TrainingConfig(**{**vars(config), "epochs": 1}), Noise(), Noise(3), tmp_path / "first")
@@ -369,6 +375,21 @@ def test_training_starts_from_a_checkpoint(config, tmp_path, caplog):
     assert "Starting from" in caplog.text
     first, second = (keras_liteseg.load_model(path)[0] for path in (best, again))
     np.testing.assert_array_equal(second.get_layer("seg_score").kernel, first.get_layer("seg_score").kernel)
+
+
+@pytest.mark.parametrize("names", [("b", "a", "c"), ("a", "b", "d")])
+def test_class_scores_of_other_classes_are_not_taken(config, tmp_path, caplog, names):
+    caplog.set_level(logging.INFO)
+    short = dataclasses.replace(config, epochs=1, learning_rate=0.0, seed=1)
+    best = train(short, Noise(), Noise(3), tmp_path / "first")
+    data, val = Noise(), Noise(3)
+    data.classes = val.classes = ClassList(names, data.classes.colors)
+    again = train(dataclasses.replace(short, seed=2), data, val, tmp_path / "second", init_from=best)
+    first, second = (keras_liteseg.load_model(path)[0] for path in (best, again))
+    kernels = [[model.get_layer(name).get_weights()[0] for model in (first, second)] for name in SHARED]
+    assert [np.array_equal(*pair) for pair in kernels] == [True, False]
+    assert f"The classes of {best} are others than those of the data: " in caplog.text
+    assert "random at first: aux_seg_score, seg_score" in caplog.text
 
 
 MIRRORED = """

@@ -138,6 +138,11 @@ def _settle(export, unlabeled, ignored):
         number = [entry["name"] for entry in classes].index(same[0])
     if len(classes) > IGNORE_LABEL:
         raise UserError(f"The export has {len(classes)} classes; masks of 8 bits can number {IGNORE_LABEL}.")
+    if len(classes) < 2:
+        raise UserError(
+            f"The export has {len(classes)} class{'es' * (not classes)} and all other pixels are ignored, so that "
+            "there is nothing to tell apart; let unlabelled pixels be the background."
+        )
     ours = {entry["name"]: place for place, entry in enumerate(classes)}
     table = np.full(IGNORE_LABEL + 2, IGNORE_LABEL, np.uint8)
     table[: len(names)] = [ours.get(name, IGNORE_LABEL) for name in names]

@@ -5,7 +5,12 @@ batch, in float32 whatever the precision of the network. Pixels of `IGNORE_LABEL
 batch of nothing else has loss 0 and gradient 0. They run on every Keras backend, compiled too.
 """
 
-from keras_liteseg.training.losses.cross_entropy import BoundaryCrossEntropy, CrossEntropy, OhemCrossEntropy
+from keras_liteseg.training.losses.cross_entropy import (
+    BoundaryCrossEntropy,
+    CrossEntropy,
+    FocalLoss,
+    OhemCrossEntropy,
+)
 from keras_liteseg.training.losses.distillation import Distillation
 from keras_liteseg.training.losses.overlap import Dice, Lovasz
 from keras_liteseg.training.losses.segmentation import SegmentationLoss
@@ -15,6 +20,7 @@ __all__ = [
     "CrossEntropy",
     "Dice",
     "Distillation",
+    "FocalLoss",
     "Lovasz",
     "OhemCrossEntropy",
     "SegmentationLoss",

@@ -4,7 +4,7 @@ import keras
 
 from keras_liteseg.errors import UserError
 from keras_liteseg.training.losses.base import PixelLoss
-from keras_liteseg.training.losses.cross_entropy import BoundaryCrossEntropy, CrossEntropy, OhemCrossEntropy
+from keras_liteseg.training.losses.cross_entropy import BoundaryCrossEntropy, CrossEntropy, FocalLoss, OhemCrossEntropy
 from keras_liteseg.training.losses.overlap import Dice, Lovasz
 
 
@@ -13,11 +13,12 @@ class SegmentationLoss(PixelLoss):
     """Weighted sum of losses: a cross-entropy of weight 1, and those of the others whose weight is not 0.
 
     Args:
-        loss: 'cross_entropy' or 'ohem'.
+        loss: 'cross_entropy', 'ohem' or 'focal'.
         ohem_threshold, ohem_min_kept: `threshold` and `min_kept` of `OhemCrossEntropy`.
         class_weights, label_smoothing: of every cross-entropy in the sum, see `CrossEntropy`.
         dice_weight, lovasz_weight, boundary_weight: weights of `Dice`, `Lovasz` and `BoundaryCrossEntropy`, 0 or more.
         boundary_width: `width` of `BoundaryCrossEntropy`, pixels.
+        focal_gamma: `gamma` of `FocalLoss`.
 
     Raises:
         UserError: an option is unknown or out of range.
@@ -34,13 +35,18 @@ class SegmentationLoss(PixelLoss):
         lovasz_weight=0.0,
         boundary_weight=0.0,
         boundary_width=3,
+        focal_gamma=2.0,
         name="segmentation_loss",
     ):
         super().__init__(name)
-        if loss not in ("cross_entropy", "ohem"):
-            raise UserError(f"loss is '{loss}'; known are cross_entropy and ohem.")
         shared = {"class_weights": class_weights, "label_smoothing": label_smoothing}
-        ohem = OhemCrossEntropy(ohem_threshold, ohem_min_kept, **shared)
+        main = {
+            "cross_entropy": CrossEntropy(**shared),
+            "ohem": OhemCrossEntropy(ohem_threshold, ohem_min_kept, **shared),
+            "focal": FocalLoss(focal_gamma, **shared),
+        }
+        if loss not in main:
+            raise UserError(f"loss is '{loss}'; known are {', '.join(main)}.")
         terms = {
             "dice_weight": (dice_weight, Dice()),
             "lovasz_weight": (lovasz_weight, Lovasz()),
@@ -49,18 +55,19 @@ class SegmentationLoss(PixelLoss):
         for option, (weight, _) in terms.items():
             if not 0 <= weight < float("inf"):
                 raise UserError(f"{option} is {weight}; it must be 0 or more.")
-        self._terms = [(1.0, ohem if loss == "ohem" else CrossEntropy(**shared))]
+        self._terms = [(1.0, main[loss])]
         self._terms += [(weight, term) for weight, term in terms.values() if weight]
         self._config = {
             "loss": loss,
             "ohem_threshold": ohem_threshold,
             "ohem_min_kept": ohem_min_kept,
-            "class_weights": ohem.class_weights,
+            "class_weights": main[loss].class_weights,
             "label_smoothing": label_smoothing,
             "dice_weight": dice_weight,
             "lovasz_weight": lovasz_weight,
             "boundary_weight": boundary_weight,
             "boundary_width": boundary_width,
+            "focal_gamma": focal_gamma,
         }
 
     def value(self, labels, valid, logits):

@@ -3,7 +3,7 @@ import pytest
 
 from keras_liteseg.datasets import IGNORE_LABEL
 from keras_liteseg.errors import UserError
-from keras_liteseg.training.losses import BoundaryCrossEntropy, CrossEntropy, OhemCrossEntropy
+from keras_liteseg.training.losses import BoundaryCrossEntropy, CrossEntropy, FocalLoss, OhemCrossEntropy
 from keras_liteseg.training.losses.cross_entropy import at_least_kth_smallest, near_boundary
 from tests.parity.fixtures import load_fixture
 from tests.training.losses.conftest import softmax
@@ -58,6 +58,38 @@ def test_pixels_of_weightless_classes_alone_have_no_loss(batch):
     value, gradient = loss_and_gradient(CrossEntropy(WEIGHTS, 0.2), np.full_like(labels, 3), logits)
     assert value == 0
     np.testing.assert_array_equal(gradient, 0)
+
+
+@pytest.mark.parametrize("gamma", [0.5, 1.0, 2.0, 5.0])
+def test_focal_loss(batch, valid_pixels, gamma):
+    labels, probability = valid_pixels
+    true = probability[np.arange(len(labels)), labels]
+    losses = -((1 - true) ** gamma) * np.log(true)
+    value, gradient = loss_and_gradient(FocalLoss(gamma), *batch)
+    assert value == pytest.approx(losses.mean(), rel=1e-5)
+    assert float(FocalLoss(gamma, WEIGHTS)(*batch)) == pytest.approx(
+        (WEIGHTS[labels] * losses).sum() / WEIGHTS[labels].sum(), rel=1e-5
+    )
+    # d loss / d true, times d true / d logits of a softmax.
+    slope = gamma * (1 - true) ** (gamma - 1) * np.log(true) - (1 - true) ** gamma / true
+    expected = (slope * true)[:, None] * (np.eye(6)[labels] - probability) / len(labels)
+    np.testing.assert_allclose(gradient[batch[0] != IGNORE_LABEL], expected, atol=1e-6)
+
+
+def test_focal_loss_without_gamma_is_cross_entropy(batch):
+    ours, theirs = (
+        loss_and_gradient(loss, *batch) for loss in (FocalLoss(0, WEIGHTS, 0.2), CrossEntropy(WEIGHTS, 0.2))
+    )
+    assert ours[0] == theirs[0]
+    np.testing.assert_array_equal(ours[1], theirs[1])
+
+
+def test_focal_loss_of_sure_pixels_keeps_its_digits():
+    """1 - p of a probability near 1 has no digit left in float32."""
+    logits = np.array([[[[12.0, 0.0]]]], np.float32)
+    wrong = np.exp(-12.0) / (1 + np.exp(-12.0))
+    expected = -wrong * np.log1p(-wrong)
+    assert float(FocalLoss(1)(np.zeros((1, 1, 1), np.int32), logits)) == pytest.approx(expected, rel=1e-3)
 
 
 @pytest.mark.parametrize("compiled", [False] if BACKEND == "torch" else [False, True])
@@ -137,6 +169,8 @@ def test_ignored_regions_and_picture_borders_are_no_boundary(batch):
         (OhemCrossEntropy, {"threshold": 70}, "OHEM threshold is 70;"),
         (OhemCrossEntropy, {"min_kept": -1}, "min_kept is -1;"),
         (OhemCrossEntropy, {"min_kept": 0.0625}, "min_kept is 0.0625;"),
+        (FocalLoss, {"gamma": -1}, "focal gamma is -1;"),
+        (FocalLoss, {"gamma": np.inf}, "focal gamma is inf;"),
         (BoundaryCrossEntropy, {"width": 0}, "boundary width is 0;"),
     ],
 )

@@ -8,6 +8,7 @@ from keras_liteseg.training.losses import (
     BoundaryCrossEntropy,
     CrossEntropy,
     Dice,
+    FocalLoss,
     Lovasz,
     OhemCrossEntropy,
     SegmentationLoss,
@@ -44,6 +45,12 @@ def test_is_the_weighted_sum(batch, weights):
     assert float(loss(*batch)) == pytest.approx(expected, rel=1e-5)
 
 
+def test_focal_loss_is_one_of_the_terms(batch):
+    loss = SegmentationLoss("focal", focal_gamma=3.0, class_weights=WEIGHTS, label_smoothing=0.1, dice_weight=0.5)
+    expected = float(FocalLoss(3.0, WEIGHTS, 0.1)(*batch)) + 0.5 * float(Dice()(*batch))
+    assert float(loss(*batch)) == pytest.approx(expected, rel=1e-5)
+
+
 def test_every_option_is_in_the_configuration():
     options = set(inspect.signature(SegmentationLoss).parameters)
     assert set(SegmentationLoss().get_config()) == options
@@ -53,7 +60,8 @@ def test_every_option_is_in_the_configuration():
 @pytest.mark.parametrize(
     "options, message",
     [
-        ({"loss": "focal"}, "loss is 'focal'; known are cross_entropy and ohem"),
+        ({"loss": "focus"}, "loss is 'focus'; known are cross_entropy, ohem, focal"),
+        ({"loss": "focal", "focal_gamma": -1}, "focal gamma is -1;"),
         ({"dice_weight": -1}, "dice_weight is -1;"),
         ({"lovasz_weight": np.nan}, "lovasz_weight is nan;"),
         ({"boundary_weight": np.inf}, "boundary_weight is inf;"),
