@@ -1,13 +1,12 @@
 """How often each class of a data set occurs, and the class weights of a loss that follow from it."""
 
-import concurrent.futures
 import dataclasses
-import os
 
 import numpy as np
-import tqdm
 
 from keras_liteseg.datasets.base import IGNORE_LABEL
+from keras_liteseg.datasets.in_parallel import in_parallel
+from keras_liteseg.datasets.masks import count_values
 from keras_liteseg.errors import UserError
 
 
@@ -35,16 +34,13 @@ def count_classes(dataset, progress=True):
     classes = len(dataset.classes)
 
     def count(index):
-        mask = dataset.mask(index)
-        return np.bincount(mask[mask != IGNORE_LABEL], minlength=classes)
+        return np.delete(count_values(dataset.mask(index)), IGNORE_LABEL)[:classes]
 
     pixels, images, pixels_of_images = np.zeros((3, classes), np.int64)
-    with concurrent.futures.ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        title, hidden = f"count {dataset.name} {dataset.split}", None if progress else True
-        for counts in tqdm.tqdm(pool.map(count, range(len(dataset))), title, len(dataset), disable=hidden):
-            pixels += counts
-            images += counts > 0
-            pixels_of_images += (counts > 0) * counts.sum()
+    for counts in in_parallel(count, range(len(dataset)), f"count {dataset.name} {dataset.split}", progress):
+        pixels += counts
+        images += counts > 0
+        pixels_of_images += (counts > 0) * counts.sum()
     if not pixels.any():
         raise UserError(
             f"The data set {dataset.name} has no labelled pixel in its split '{dataset.split}', so nothing to count; "

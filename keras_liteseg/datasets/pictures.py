@@ -1,5 +1,6 @@
 """Reading single pictures from files."""
 
+import collections
 import pathlib
 
 import numpy as np
@@ -7,7 +8,7 @@ from PIL import Image, ImageOps
 
 from keras_liteseg.errors import UserError
 
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff")
 
 
 class Problem(UserError):
@@ -70,4 +71,5 @@ def find_pictures(path):
     if not found:
         raise UserError(f"The folder {path} has no pictures; wanted files that end in {', '.join(IMAGE_SUFFIXES)}.")
     names = [str(file.relative_to(path).with_suffix("")) for file in found]
-    return {name if names.count(name) == 1 else str(file.relative_to(path)): file for name, file in zip(names, found)}
+    times = collections.Counter(names)
+    return {name if times[name] == 1 else str(file.relative_to(path)): file for name, file in zip(names, found)}

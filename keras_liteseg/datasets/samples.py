@@ -39,7 +39,7 @@ def training_samples(dataset, augmentation, seed=0):
         # Sample generators are seeded by (seed, pass, index below length); `length` in that place is free for this.
         return np.random.default_rng((seed, pass_index, length)).permutation(length)
 
-    @_one_opencv_thread
+    @one_opencv_thread
     def load(number):
         pass_index, position = divmod(int(number), length)
         index = int(order(pass_index)[position])
@@ -59,7 +59,7 @@ def evaluation_samples(dataset, size):
     """
     _require_samples(dataset)
 
-    @_one_opencv_thread
+    @one_opencv_thread
     def load(index):
         return resize_sample(*_read(dataset, int(index)), size)
 
@@ -90,7 +90,7 @@ class _OneOpenCVThread(contextlib.ContextDecorator):
                 cv2.setNumThreads(self._before)
 
 
-_one_opencv_thread = _OneOpenCVThread()
+one_opencv_thread = _OneOpenCVThread()
 
 
 def normalization(mean, std):
