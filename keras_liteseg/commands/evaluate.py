@@ -70,7 +70,7 @@ def main(
     outputs = [pathlib.Path(output)] if output else []
     if report_dir:
         outputs.append(pathlib.Path(report_dir) / "result.json")
-    data_options = complete_options(model, data, split, data_options)
+    data_options = complete_options(model, data, split, data_options, checkpoint)
     dataset = load_dataset(data, data_dir, split, **data_options)
     require_readable(dataset)
     start_keras(model, *([compare_with] if compare_with else []))

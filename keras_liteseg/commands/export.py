@@ -102,7 +102,7 @@ def main(
     training = validation = None
     if data:
         training, validation = (
-            load_dataset(data, data_dir, each, **complete_options(model, data, each, data_options))
+            load_dataset(data, data_dir, each, **complete_options(model, data, each, data_options, checkpoint))
             for each in ("train", split)
         )
     calibration = CalibrationOptions(
