@@ -122,9 +122,8 @@ def main(pairs, rounds, output):
     what = {"kind": "check", "pairs": pairs, "size": list(SIZE), "load_average": [round(x, 2) for x in os.getloadavg()]}
     write_json(output, {**what, **result, **provenance()})
     for program, values in result["programs"].items():
-        print(
-            f"{program:>24}  {values['median_seconds']:7.3f} s  {1000 * values['median_seconds'] / pairs:6.1f} ms a pair"
-        )
+        seconds = values["median_seconds"]
+        print(f"{program:>24}  {seconds:7.3f} s  {1000 * seconds / pairs:6.1f} ms a pair")
     print(f"{result['times_faster']} times faster, the median over {rounds} pairs of runs; wrote {output}")
 
 
