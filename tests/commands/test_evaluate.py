@@ -100,7 +100,7 @@ def test_a_bad_mask_is_told_before_the_network_is_loaded(liteseg, folder, tmp_pa
     shutil.copytree(folder, root)
     mask = max((root / "masks/val").iterdir())
     with Image.open(mask) as labels:
-        labels.resize((20, 10)).save(mask)
+        labels.resize((20, 10), Image.Resampling.NEAREST).save(mask)
     done = liteseg("evaluate", "--model", tmp_path / "no.tflite", "--data", "folder", "--data_dir", root)
     assert done.returncode == 1
     assert f"{mask} is 10x20 but its image is 64x128; make both the same size." in done.stderr, done.stderr
