@@ -5,6 +5,7 @@ import pathlib
 
 import yaml
 
+from keras_liteseg.commands.running import start_keras
 from keras_liteseg.errors import UserError
 from keras_liteseg.files import card_path
 
@@ -30,6 +31,7 @@ def complete_options(model, data, split, given, checkpoint=None):
     path = _config_path(model)
     config = _read(path) if path and path.is_file() else {}
     if checkpoint and not path:
+        start_keras()
         from keras_liteseg.models.pretrained import is_pretrained, read_card
 
         if is_pretrained(model, checkpoint):
