@@ -8,7 +8,9 @@ from tqdm import tqdm
 
 from keras_liteseg.classes import difference, listed
 from keras_liteseg.datasets.base import SegmentationDataset
+from keras_liteseg.datasets.check import require_readable
 from keras_liteseg.datasets.remap import map_to
+from keras_liteseg.datasets.samples import read_sample
 from keras_liteseg.errors import UserError
 from keras_liteseg.metrics import ConfusionMatrix
 
@@ -60,6 +62,8 @@ class ImageResult:
 def evaluate(predictor, dataset, reference=None, progress=True):
     """Return the `Evaluation` of a predictor on a data set; arguments and errors as `measure`.
 
+    All files are read first, so that a bad one is told before the work and not after it.
+
     >>> from keras_liteseg import evaluate, load_dataset, load_predictor
     >>> scenes = load_dataset("street_scenes", split="val", length=2, size=(64, 128))
     >>> predictor = load_predictor("lps_net_tiny", input_size=(64, 128), classes=scenes.classes)
@@ -68,6 +72,7 @@ def evaluate(predictor, dataset, reference=None, progress=True):
     (2, True)
     """
     require_dataset(dataset)
+    require_readable(dataset)
     return summarize(measure(predictor, dataset, reference, progress), dataset.classes)
 
 
@@ -82,8 +87,8 @@ def measure(predictor, dataset, reference=None, progress=True):
 
     Raises:
         UserError: the predictor, the reference or the data set is of another kind, the data set is empty, the classes
-            of data set, predictor and reference are not the same in the same order, or a list of label maps has
-            another length.
+            of data set, predictor and reference are not the same in the same order, a list of label maps has another
+            length, or a file is bad.
     """
     for name, each in (("predictor", predictor), ("reference", reference)):
         if not hasattr(each, "labels") and not (name == "reference" and isinstance(each, list | None)):
@@ -94,7 +99,7 @@ def measure(predictor, dataset, reference=None, progress=True):
     if hasattr(reference, "metadata"):
         require_comparable(predictor.metadata, reference.metadata)
     for index in tqdm(range(len(dataset)), "evaluating", disable=None if progress else True, file=sys.stderr):
-        image, truth = dataset.image(index), dataset.mask(index)
+        image, truth = read_sample(dataset, index)
         labels = predictor.labels(image)
         confusion = ConfusionMatrix(len(dataset.classes))
         confusion.update(truth, labels)

@@ -238,7 +238,7 @@ def test_scales_and_flip(scales):
         ({"name": "camvid", "data_dir": 3}, "data_dir is 3"),
         ({"name": "camvid", "data_dir": "missing"}, "missing does not exist"),
         ({"name": "cityscapes", "data_dir": ".", "annotations": "rough"}, "annotations is 'rough'"),
-        ({"lenght": 4}, "has no option 'lenght'; did you mean one of length"),
+        ({"lenght": 4}, "has no option 'lenght'; its options are absent_classes"),
         ({"length": 0}, "length is 0"),
         ({"length": "4"}, "length is '4'"),
         ({"size": 64}, "size is 64"),

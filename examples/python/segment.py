@@ -42,8 +42,10 @@ def segment(interpreter, card, image):
     if output.ndim == 2:  # classes, between which there is nothing
         output = output.astype(np.uint8)
         return cv2.resize(output, (picture_width, picture_height), interpolation=cv2.INTER_NEAREST_EXACT)
-    scores = cv2.resize(output, (picture_width, picture_height), interpolation=cv2.INTER_LINEAR)
-    return scores.argmax(-1).astype(np.uint8)
+    # OpenCV takes 128 channels at a time.
+    groups = [np.ascontiguousarray(output[..., first : first + 128]) for first in range(0, output.shape[-1], 128)]
+    scores = [cv2.resize(group, (picture_width, picture_height), interpolation=cv2.INTER_LINEAR) for group in groups]
+    return np.dstack(scores).argmax(-1).astype(np.uint8)
 
 
 def enlarge(output, size):

@@ -5,28 +5,37 @@ import pathlib
 
 import yaml
 
+from keras_liteseg.commands.running import start_keras
 from keras_liteseg.errors import UserError
 from keras_liteseg.files import card_path
 
 CONFIG_FILE = "config.yaml"  # a training writes it beside its .keras files
 
 
-def complete_options(model, data, split, given):
+def complete_options(model, data, split, given, checkpoint=None):
     """Return the options for a split of a data set: those of the network's training, and those given in their place.
 
     A line on stdout says what was found. An option that is given as None is left out.
 
     Args:
-        model: the network's file; its config is `config.yaml` beside a `.keras` file, and on the card of another one.
+        model: the network's file or registered name; its config is `config.yaml` beside a `.keras` file, and on the
+            card of another one.
         data: name of the data set.
         split: its split.
         given: {option: value} of --option.
+        checkpoint: weights of a registered name; those that we publish have a config on their card.
 
     Raises:
         UserError: there is a config or a card that cannot be read.
     """
     path = _config_path(model)
     config = _read(path) if path and path.is_file() else {}
+    if checkpoint and not path:
+        start_keras()
+        from keras_liteseg.models.pretrained import is_pretrained, read_card
+
+        if is_pretrained(model, checkpoint):
+            path, config = f"the card of '{checkpoint}'", read_card(model, checkpoint).config
     found = {key: value for key, value in options_of(config, data, split).items() if key not in given}
     if found:
         words = ", ".join(f"{key}={_flow(value)}" for key, value in found.items())

@@ -60,6 +60,7 @@ def main(
 ):
     from keras_liteseg.commands.data_options import complete_options
     from keras_liteseg.datasets import load_dataset
+    from keras_liteseg.datasets.check import require_readable
     from keras_liteseg.evaluation import measure, summarize
     from keras_liteseg.files import require_writable, write_json
     from keras_liteseg.inference.load import load_predictor
@@ -69,8 +70,9 @@ def main(
     outputs = [pathlib.Path(output)] if output else []
     if report_dir:
         outputs.append(pathlib.Path(report_dir) / "result.json")
-    data_options = complete_options(model, data, split, data_options)
+    data_options = complete_options(model, data, split, data_options, checkpoint)
     dataset = load_dataset(data, data_dir, split, **data_options)
+    require_readable(dataset)
     start_keras(model, *([compare_with] if compare_with else []))
     if scales == [1.0] and not flip:
         predictor = load_predictor(model, checkpoint, input_size, classes=dataset.classes, averaged=averaged)

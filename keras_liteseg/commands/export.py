@@ -105,7 +105,9 @@ def main(
     training = validation = None
     if data:
         training, validation = (
-            load_dataset(data, data_dir, each, **complete_options(model, data, each, data_options)) if each else None
+            load_dataset(data, data_dir, each, **complete_options(model, data, each, data_options, checkpoint))
+            if each
+            else None
             for each in (None if calibration_dir else "train", split)
         )
     calibration = CalibrationOptions(

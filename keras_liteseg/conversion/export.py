@@ -16,6 +16,7 @@ from keras_liteseg.conversion.onnx_export import export_onnx, require_packages
 from keras_liteseg.conversion.options import ExportOptions, Format, InputType, Upsampling
 from keras_liteseg.conversion.upsampling import with_upsampling
 from keras_liteseg.conversion.verify import require_agreement, verify
+from keras_liteseg.datasets.check import require_readable
 from keras_liteseg.errors import UserError
 from keras_liteseg.evaluation import require_comparable, require_dataset, require_same_classes
 from keras_liteseg.files import atomic_path, require_writable
@@ -29,6 +30,7 @@ from keras_liteseg.graph import (
     restructure_at_size,
 )
 from keras_liteseg.inference.predictor import calibration_images as _normalized
+from keras_liteseg.inference.predictor import evenly_spread
 from keras_liteseg.metadata import Metadata, Quantization
 from keras_liteseg.models.archive import read_metadata
 from keras_liteseg.models.network import load_network
@@ -112,6 +114,11 @@ def export(
     for dataset in (validation, calibration.dataset):
         if dataset is not None:
             require_same_classes(metadata, dataset)
+    if validation is not None:
+        require_readable(validation)
+    if calibration.dataset is not None and options.quantization in (Quantization.INT8, Quantization.INT16X8):
+        used = evenly_spread(calibration.images, len(calibration.dataset))
+        require_readable(calibration.dataset, images=used)
     if str(reference).endswith(".keras"):
         require_comparable(metadata, read_metadata(reference), f"reference {reference}")
     trained = bool(checkpoint or metadata.data)

@@ -6,7 +6,7 @@ import logging
 import numpy as np
 
 from keras_liteseg.errors import UserError
-from keras_liteseg.evaluation import Evaluation, absent_note, evaluate
+from keras_liteseg.evaluation import Evaluation, absent_note, measure, summarize
 from keras_liteseg.graph import Graph, before_last_resize
 from keras_liteseg.inference.keras_predictor import keras_predictor
 from keras_liteseg.inference.load import load_predictor
@@ -99,8 +99,8 @@ def verify(path, network, metadata, dataset, max_drop):
         UserError: the file lost more than `max_drop`; the message names the classes that lost most.
     """
     reference = _Remembering(keras_predictor(network, metadata))
-    before = evaluate(reference, dataset)
-    after = evaluate(load_predictor(path), dataset, reference=reference.maps)
+    before = summarize(measure(reference, dataset), dataset.classes)
+    after = summarize(measure(load_predictor(path), dataset, reference=reference.maps), dataset.classes)
     result = Verification(before, after)
     _log.info(
         f"On {after.images} images of {dataset.name} ({dataset.split}): mIoU {before.miou_present:.4f} in Keras, "

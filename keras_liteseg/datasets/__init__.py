@@ -148,5 +148,5 @@ def _refuse_unknown(options, name, dataset_class):
     for option in options:
         if option not in known:
             raise UserError(
-                f"The data set '{name}' has no option '{option}'; did you mean one of {nearest(option, known)}?"
+                f"The data set '{name}' has no option '{option}'; its options are {', '.join(sorted(known))}."
             )

@@ -48,6 +48,15 @@ class SegmentationDataset(abc.ABC):
         """Return (image path, mask path) of a sample that is stored as two files of its own, else None."""
         return None
 
+    def image_size(self, index: int) -> tuple[int, int]:
+        """Return (height, width) of the image, which must be whole, where possible without decoding it."""
+        height, width = self.image(index).shape[:2]
+        return height, width
+
     def left_out(self) -> list[UserError]:
         """Return the `Problem`s of pictures that lie with the others and are no samples."""
+        return []
+
+    def notes(self) -> list[str]:
+        """Return sentences about what is left out as somebody asked, such as pictures that no list names."""
         return []

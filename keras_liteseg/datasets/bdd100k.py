@@ -4,7 +4,7 @@ The semantic segmentation of its 10k images, which has the 19 classes of Citysca
 """
 
 from keras_liteseg.datasets.cityscapes import CLASSES, train_id_table
-from keras_liteseg.datasets.folder import FileDataset, pair_by_stem, require_folder, unread_pictures
+from keras_liteseg.datasets.folder import FileDataset, pair_by_name, require_folder, unread_pictures
 
 
 class BDD100K(FileDataset):
@@ -19,7 +19,8 @@ class BDD100K(FileDataset):
     def __init__(self, data_dir, split="train"):
         root = require_folder(data_dir)
         self._folders = root / "images/10k" / split, root / "labels/sem_seg/masks" / split
-        super().__init__("bdd100k", split, CLASSES, pair_by_stem(*self._folders), train_id_table())
+        pairs = pair_by_name(*self._folders)
+        super().__init__("bdd100k", split, CLASSES, pairs, train_id_table(), root=self._folders[0])
 
     def left_out(self):
-        return unread_pictures(*self._folders)
+        return unread_pictures(self.pairs(), *self._folders)

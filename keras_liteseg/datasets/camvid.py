@@ -10,7 +10,7 @@ import numpy as np
 
 from keras_liteseg.datasets.base import IGNORE_LABEL, ClassList
 from keras_liteseg.datasets.classes_file import UNKNOWN
-from keras_liteseg.datasets.folder import FileDataset, require_folder
+from keras_liteseg.datasets.folder import FileDataset, pictures_below, require_folder, unread
 from keras_liteseg.datasets.pictures import Problem, open_picture
 from keras_liteseg.errors import UserError
 
@@ -109,11 +109,38 @@ class CamVid(FileDataset):
         find = _original_pairs if self._colored else _listed_pairs
         parts = ("train", "val") if split == "trainval" and not (root / "trainval.txt").exists() else (split,)
         pairs = [pair for part in parts for pair in find(root, part)]
+        self._root_folder = root
         table = np.full(256, UNKNOWN)
         table[: len(_CLASSES)] = np.arange(len(_CLASSES))
         table[_VOID] = IGNORE_LABEL
         names, colors, _ = zip(*_CLASSES, strict=True)
         super().__init__("camvid", split, ClassList(names, colors), pairs, table)
+
+    def left_out(self):
+        """Return the `Problem`s of pictures that are no frame by their name; of the tutorial, none: see `notes`."""
+        if not self._colored:
+            return []
+        root = self._root_folder
+        frames, labels = root / _FRAMES, root / _LABELS
+        return unread(frames, frames.glob("*.png"), (".png",)) + unread(labels, labels.glob("*_L.png"), (".png",))
+
+    def notes(self):
+        """Return a sentence about the pictures beside those of this split that no list names, if there are any."""
+        root = self._root_folder
+        lists = [path for path in root.glob("*.txt") if path.is_file()]
+        if self._colored:
+            if not (root / f"{self.split}.txt").is_file():
+                return []
+            listed = {pathlib.PurePosixPath(files[0]).stem for path in lists for _, files in _lines(path)}
+            beside = [path for path in (root / _FRAMES).glob("*.png") if path.stem not in listed]
+        else:
+            listed = {_locate(root, files[0]) for path in lists for _, files in _lines(path)}
+            folders = sorted({image.parent for image, _ in self.pairs()})
+            beside = [path for folder in folders for path in pictures_below(folder) if path not in listed]
+        if not beside:
+            return []
+        names = ", ".join(sorted(path.name for path in lists))
+        return [f"Left out, as no list ({names}) names them: pictures {len(beside)}, such as {min(beside)}."]
 
     def mask(self, index):
         """Return the label map, uint8 (height, width), train ids and `IGNORE_LABEL`.

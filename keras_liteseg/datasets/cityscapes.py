@@ -7,7 +7,7 @@ import numpy as np
 
 from keras_liteseg.datasets.base import IGNORE_LABEL, ClassList
 from keras_liteseg.datasets.classes_file import UNKNOWN
-from keras_liteseg.datasets.folder import FileDataset, require_folder
+from keras_liteseg.datasets.folder import FileDataset, require_folder, unread
 from keras_liteseg.errors import UserError
 
 # Label id, name, colour in the order of the official train ids.
@@ -36,6 +36,8 @@ CLASSES = ClassList(tuple(name for _, name, _ in _LABELS), tuple(color for _, _,
 _LABEL_IDS = 34
 _IMAGE_END = "_leftImg8bit"
 _ANNOTATIONS = {"fine": "gtFine", "coarse": "gtCoarse"}
+# Of the pictures that belong to each frame, one is read.
+_MASK_ENDS = "labelIds labelTrainIds color instanceIds instanceTrainIds".split()
 
 
 class Cityscapes(FileDataset):
@@ -87,6 +89,15 @@ class Cityscapes(FileDataset):
             for city, frame in sorted(images.keys() | masks)
         ]
         super().__init__("cityscapes", split, CLASSES, pairs, table)
+        self._image_root, self._mask_root, self._mask_end = image_root, mask_root, mask_end
+
+    def left_out(self):
+        images, masks = zip(*self.pairs(), strict=True)
+        images = {path.with_suffix(suffix) for path in images for suffix in (".png", ".jpg")}
+        stems = {path.with_name(path.name.removesuffix(self._mask_end)) for path in masks}
+        kind = self._mask_end.split("_")[1]
+        masks = {path.with_name(f"{path.name}_{kind}_{end}.png") for path in stems for end in _MASK_ENDS}
+        return unread(self._image_root, images, (".png", ".jpg")) + unread(self._mask_root, masks, (".png",))
 
     def sample_id(self, index):
         return super().sample_id(index).removesuffix(_IMAGE_END)

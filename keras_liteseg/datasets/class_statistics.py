@@ -1,16 +1,15 @@
 """How often each class of a data set occurs, and what follows from it: class weights, pictures that come more often."""
 
-import concurrent.futures
 import dataclasses
 import logging
-import os
 
 import numpy as np
-import tqdm
 
 from keras_liteseg.choices import is_finite
 from keras_liteseg.classes import listed
 from keras_liteseg.datasets.base import IGNORE_LABEL
+from keras_liteseg.datasets.in_parallel import in_parallel
+from keras_liteseg.datasets.masks import count_values
 from keras_liteseg.errors import UserError, nearest
 
 _log = logging.getLogger(__name__)
@@ -55,12 +54,9 @@ def _pixels(dataset, progress=True):
     classes = len(dataset.classes)
 
     def count(index):
-        mask = dataset.mask(index)
-        return np.bincount(mask[mask != IGNORE_LABEL], minlength=classes)
+        return np.delete(count_values(dataset.mask(index)), IGNORE_LABEL)[:classes]
 
-    with concurrent.futures.ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        title, hidden = f"count {dataset.name} {dataset.split}", None if progress else True
-        yield from tqdm.tqdm(pool.map(count, range(len(dataset))), title, len(dataset), disable=hidden)
+    yield from in_parallel(count, range(len(dataset)), f"count {dataset.name} {dataset.split}", progress)
 
 
 def repeat_factors(dataset, threshold):

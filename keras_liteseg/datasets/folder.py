@@ -1,14 +1,20 @@
 """What data sets share that are stored as one image file and one mask file per sample, and the user's own folder."""
 
+import glob
+import os
 import pathlib
 
 import numpy as np
 
 from keras_liteseg.datasets.base import SegmentationDataset
 from keras_liteseg.datasets.classes_file import read_classes
+from keras_liteseg.datasets.intact import intact_size
 from keras_liteseg.datasets.masks import read_mask, solid, to_labels
 from keras_liteseg.datasets.pictures import IMAGE_SUFFIXES, PICTURE_SUFFIXES, Problem, open_picture
 from keras_liteseg.errors import UserError
+
+MASK_SUFFIXES = (".png", ".bmp", ".gif", ".tif", ".tiff")
+_JPEG_SUFFIXES = (".jpg", ".jpeg")
 
 
 class FileDataset(SegmentationDataset):
@@ -21,13 +27,14 @@ class FileDataset(SegmentationDataset):
         undeclared: raw value that is ignored, but for borders only, because nobody said so; None for none.
         colors: colours of the classes that the palettes of masks are compared with; None for a class without.
         either: raw values of one class of which a mask may hold only one.
+        root: folder of the images, below which sample ids are their paths; without, the ids are their names.
     """
 
-    def __init__(self, name, split, classes, pairs, table, undeclared=None, colors=(), either=()):
+    def __init__(self, name, split, classes, pairs, table, undeclared=None, colors=(), either=(), root=None):
         self.name, self.split, self.classes = name, split, classes
         self._pairs = [(pathlib.Path(image), pathlib.Path(mask)) for image, mask in pairs]
         self._table, self._undeclared = np.asarray(table, np.int16), undeclared
-        self._colors, self._either = colors, either
+        self._colors, self._either, self._root = colors, either, root
 
     def __len__(self):
         return len(self._pairs)
@@ -40,7 +47,16 @@ class FileDataset(SegmentationDataset):
         return self._pairs[index]
 
     def sample_id(self, index):
-        return self._pairs[index][0].stem
+        path = self._pairs[index][0]
+        return path.relative_to(self._root).with_suffix("").as_posix() if self._root else path.stem
+
+    def image_size(self, index):
+        """Return (height, width) of the image; see `intact.intact_size` for what is decoded.
+
+        Raises:
+            Problem: as `image`.
+        """
+        return intact_size(self._pairs[index][0]) or super().image_size(index)
 
     def image(self, index):
         """Return the RGB image, uint8 (height, width, 3).
@@ -49,7 +65,7 @@ class FileDataset(SegmentationDataset):
             Problem: the file is missing, unreadable or has more than 8 bits per channel.
         """
         path, mask_path = self._pairs[index]
-        return np.array(open_picture(path, f"add it or remove {mask_path}").convert("RGB"))
+        return np.array(open_picture(path, _cure_if_missing(path, mask_path, IMAGE_SUFFIXES)).convert("RGB"))
 
     def mask(self, index):
         """Return the label map, uint8 (height, width), train ids and `IGNORE_LABEL`.
@@ -59,7 +75,7 @@ class FileDataset(SegmentationDataset):
                 object in the value that counts as ignored though nobody said so.
         """
         image_path, path = self._pairs[index]
-        mask = read_mask(path, f"add it or remove {image_path}")
+        mask = read_mask(path, _cure_if_missing(path, image_path, MASK_SUFFIXES))
         labels, raw = to_labels(path, mask, self._table, self.classes.names, self._colors), mask.raw
         if self._undeclared is not None and solid(raw == self._undeclared):
             first, last = self.classes.names[0], self.classes.names[-1]
@@ -84,7 +100,8 @@ class FileDataset(SegmentationDataset):
 class Folder(FileDataset):
     """A user's own data set.
 
-    Layout: `images/SPLIT/STEM.{png,jpg,jpeg,bmp,webp}`, `masks/SPLIT/STEM.png` and `classes.yaml`:
+    Layout: `images/SPLIT/NAME.{png,jpg,jpeg,bmp,webp,tif,tiff}`, `masks/SPLIT/NAME.{png,bmp,gif,tif,tiff}` and
+    `classes.yaml`. NAME may lie in sub-folders, the same in both.
 
         classes:
           - {name: road, color: [128, 64, 128]}
@@ -92,7 +109,7 @@ class Folder(FileDataset):
         values: {0: road, 7: car}    # optional; without, masks number the classes from 0
         ignore_label: 255            # optional, one value or a list; pixels of these values count nowhere
 
-    Masks are single-channel PNG of up to 8 bits, or palette PNG, whose indices count. One class alone has the
+    Masks are single-channel pictures of up to 8 bits, or palette pictures, whose indices count. One class alone has the
     background beside it, see `read_classes`.
 
     Raises:
@@ -103,12 +120,12 @@ class Folder(FileDataset):
         root = require_folder(data_dir)
         labelling = read_classes(root / "classes.yaml")
         self._folders = root / "images" / split, root / "masks" / split
-        pairs = pair_by_stem(*self._folders)
+        pairs = pair_by_name(*self._folders)
         found = labelling.table, labelling.undeclared, labelling.colors, labelling.either
-        super().__init__("folder", split, labelling.classes, pairs, *found)
+        super().__init__("folder", split, labelling.classes, pairs, *found, root=self._folders[0])
 
     def left_out(self):
-        return unread_pictures(*self._folders)
+        return unread_pictures(self.pairs(), *self._folders)
 
 
 def require_folder(data_dir):
@@ -124,49 +141,94 @@ def require_folder(data_dir):
     return path
 
 
-def pair_by_stem(image_dir, mask_dir):
-    """Return the sorted (image path, mask path) of the images in one folder and the PNG masks in another.
+def pair_by_name(image_dir, mask_dir):
+    """Return the sorted (image path, mask path) of the images below one folder and the masks below another.
 
-    An image without a mask, or a mask without an image, is listed too; the missing file has the path it should have.
+    Names are paths without suffix. An image without a mask, or a mask without an image, is listed too; the missing file
+    has the path it should have. Where the mask is there as JPEG alone, that is listed, and refused when it is read.
 
     Raises:
-        UserError: there is no image, or two files of a folder have the same stem.
+        UserError: there is no image, or two files have the same name.
     """
-    images, masks = _by_stem(image_dir, IMAGE_SUFFIXES), _by_stem(mask_dir, (".png",))
+    files = pictures_below(image_dir), pictures_below(mask_dir)
+    images = _by_name(image_dir, files[0], IMAGE_SUFFIXES)
+    masks = _by_name(mask_dir, files[1], _JPEG_SUFFIXES) | _by_name(mask_dir, files[1], MASK_SUFFIXES)
     if not images:
         pattern = f"{image_dir}/*{{{','.join(IMAGE_SUFFIXES)}}}"
-        there = "".join(f" {problem}" for problem in unread_pictures(image_dir, mask_dir)[:3])
+        there = "".join(f" {problem}" for problem in _unread(files[0], IMAGE_SUFFIXES)[:3])
         raise UserError(
             f"No image matches {pattern}; put the images of the split there or choose another split.{there}"
         )
     return [
-        (images.get(stem, image_dir / f"{stem}.png"), masks.get(stem, mask_dir / f"{stem}.png"))
-        for stem in sorted(images.keys() | masks.keys())
+        (images.get(name, image_dir / f"{name}.png"), masks.get(name, mask_dir / f"{name}.png"))
+        for name in sorted(images.keys() | masks.keys())
     ]
 
 
-def unread_pictures(image_dir, mask_dir):
-    """Return a list of `Problem`: which pictures below two folders `pair_by_stem` leaves out, and why."""
-    groups = {}
-    for folder, suffixes in ((image_dir, IMAGE_SUFFIXES), (mask_dir, (".png",))):
-        for path in sorted(folder.rglob("*")):
-            suffix = path.suffix.lower()
-            below, hidden = path.parent != folder, any(part.startswith(".") for part in path.relative_to(folder).parts)
-            if suffix in PICTURE_SUFFIXES and not hidden and (below or suffix not in suffixes) and path.is_file():
-                groups.setdefault((path.parent, suffix, folder, below, suffixes), []).append(path)
-    problems = []
-    for (parent, suffix, folder, below, suffixes), paths in groups.items():
-        cure = f"move them into {folder} itself" if below else f"save them as {', '.join(suffixes)}"
+def unread_pictures(pairs, image_dir, mask_dir):
+    """Return a list of `Problem`: which pictures below two folders are in no pair."""
+    images, masks = zip(*pairs)
+    return unread(image_dir, images, IMAGE_SUFFIXES) + unread(mask_dir, masks, MASK_SUFFIXES)
+
+
+def unread(folder, read, suffixes):
+    """Return a list of `Problem`, one for each kind of picture below a folder that is not among the paths `read`."""
+    read = set(read)
+    return _unread([path for path in pictures_below(folder) if path not in read], suffixes)
+
+
+def _unread(paths, suffixes):
+    groups, problems = {}, []
+    for path in paths:
+        groups.setdefault((path.parent, path.suffix.lower()), []).append(path)
+    for (parent, suffix), paths in groups.items():
+        if suffix in _JPEG_SUFFIXES and suffix not in suffixes:
+            cure = "move them away; masks of the same names are read, and JPEG makes classes that nobody drew"
+        elif suffix in suffixes:
+            cure = "name them as the others are named, or move them away"
+        else:
+            cure = f"save them as {', '.join(suffixes)}"
         count = f"{len(paths)} picture{'s' if len(paths) > 1 else ''} ({suffix})"
         problems.append(Problem(parent, f"has {count} that would not be read, such as {paths[0].name}", cure))
     return problems
 
 
-def _by_stem(folder, suffixes):
+def pictures_below(folder):
+    """Return the sorted paths of all pictures in a folder and its sub-folders, also those that links lead to."""
+    found, seen = [], set()
+    for parent, folders, names in os.walk(folder, followlinks=True):
+        real = os.path.realpath(parent)
+        if real in seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        parent = pathlib.Path(parent)
+        found += [parent / name for name in names if _is_picture(name)]
+    return sorted(found)
+
+
+def _is_picture(name):
+    return not name.startswith(".") and os.path.splitext(name)[1].lower() in PICTURE_SUFFIXES
+
+
+def _by_name(folder, paths, suffixes):
     found = {}
-    for path in sorted(folder.glob("*")):
-        if path.suffix.lower() in suffixes and not path.name.startswith("."):
-            if path.stem in found:
-                raise UserError(f"{found[path.stem]} and {path} have the same stem; rename or remove one of them.")
-            found[path.stem] = path
+    for path in paths:
+        if path.suffix.lower() in suffixes:
+            name = path.relative_to(folder).with_suffix("").as_posix()
+            if name in found:
+                raise UserError(f"{found[name]} and {path} have the same stem; rename or remove one of them.")
+            found[name] = path
     return found
+
+
+def _cure_if_missing(path, mate, suffixes):
+    """Return what to do about a missing file, which may be there with another suffix."""
+    pattern = f"{glob.escape(path.stem)}.*"
+    others = [] if path.exists() else sorted(other for other in path.parent.glob(pattern) if _is_picture(other.name))
+    if not others:
+        return f"add it or remove {mate}"
+    if others[0].suffix.lower() in _JPEG_SUFFIXES and others[0].suffix.lower() not in suffixes:
+        return f"{others[0].name} is there, but JPEG makes classes along borders that nobody drew: save the mask as PNG"
+    return f"{others[0].name} is there: rename it, or save it as {path.suffix}"

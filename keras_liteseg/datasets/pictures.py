@@ -8,10 +8,10 @@ from PIL import Image, ImageOps
 from keras_liteseg.choices import require_path
 from keras_liteseg.errors import UserError
 
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff")
 """Of the pictures of data sets."""
 
-PICTURE_SUFFIXES = (*IMAGE_SUFFIXES, ".avif", ".gif", ".heic", ".heif", ".jp2", ".pgm", ".ppm", ".tif", ".tiff")
+PICTURE_SUFFIXES = (*IMAGE_SUFFIXES, ".avif", ".gif", ".heic", ".heif", ".jp2", ".pgm", ".ppm")
 """Of all that people have as pictures. Pillow reads most of them; of the others it says so."""
 
 LARGEST = 2**30

@@ -16,14 +16,15 @@ import numpy as np
 import tqdm
 from PIL import Image
 
+from keras_liteseg.datasets.intact import ORIENTATION
 from keras_liteseg.datasets.pictures import read_rgb
+from keras_liteseg.datasets.samples import read_sample
 from keras_liteseg.datasets.shards import Extent, Index, index_path, read_index
 from keras_liteseg.errors import UserError
 from keras_liteseg.files import atomic_path, write_json
 
 _BLOCK = 32
 _HEADER, _FOOTER = 12, 4  # of a record, in bytes: its length with a checksum of that; a checksum of the content
-_ORIENTATION = 0x0112  # EXIF tag
 
 
 def write_records(dataset, output, shards=16, options=None):
@@ -131,12 +132,7 @@ def _samples(dataset, indices):
 
 
 def _load(dataset, index):
-    name, image, mask = dataset.sample_id(index), dataset.image(index), dataset.mask(index)
-    if image.shape[:2] != mask.shape:
-        raise UserError(
-            f"The image of {name} is {image.shape[0]}x{image.shape[1]} and its mask {mask.shape[0]}x{mask.shape[1]}; "
-            f"run liteseg check to find all such files."
-        )
+    name, (image, mask) = dataset.sample_id(index), read_sample(dataset, index)
     files = dataset.files(index)
     return name, _stored(files[0]) if files else _png(image), _png(mask), mask.shape
 
@@ -144,7 +140,7 @@ def _load(dataset, index):
 def _stored(path):
     """Return the bytes of an image file where every decoder reads them alike, else the decoded image as PNG."""
     with Image.open(path) as image:
-        plain = image.format in ("PNG", "JPEG") and image.mode == "RGB" and image.getexif().get(_ORIENTATION, 1) == 1
+        plain = image.format in ("PNG", "JPEG") and image.mode == "RGB" and image.getexif().get(ORIENTATION, 1) == 1
     return pathlib.Path(path).read_bytes() if plain else _png(read_rgb(path))
 
 

@@ -98,8 +98,14 @@ class Remapped(SegmentationDataset):
     def files(self, index):
         return self._dataset.files(index)
 
+    def image_size(self, index):
+        return self._dataset.image_size(index)
+
     def left_out(self):
         return self._dataset.left_out()
+
+    def notes(self):
+        return self._dataset.notes()
 
     def sample_id(self, index):
         return self._dataset.sample_id(index)

@@ -47,14 +47,14 @@ def training_samples(dataset, augmentation, seed=0, repeats=None):
         shuffled = rng.permutation(length)
         return [(index, 0) for index in shuffled] if repeats is None else _repeated(shuffled, repeats, pass_length, rng)
 
-    @_one_opencv_thread
+    @one_opencv_thread
     def load(number):
         pass_index, position = divmod(int(number), pass_length)
         index, repeat = map(int, order(pass_index)[position])
         rng = np.random.default_rng((seed, pass_index, index, repeat) if repeat else (seed, pass_index, index))
-        sample = augment(*_read(dataset, index), augmentation, rng)
+        sample = augment(*read_sample(dataset, index), augmentation, rng)
         if augmentation.cutmix and rng.random() < augmentation.cutmix:
-            sample = cutmix(sample, augment(*_read(dataset, int(rng.integers(length))), augmentation, rng), rng)
+            sample = cutmix(sample, augment(*read_sample(dataset, int(rng.integers(length))), augmentation, rng), rng)
         return sample
 
     return load
@@ -80,9 +80,9 @@ def evaluation_samples(dataset, size):
     """
     _require_samples(dataset)
 
-    @_one_opencv_thread
+    @one_opencv_thread
     def load(index):
-        return resize_sample(*_read(dataset, int(index)), size)
+        return resize_sample(*read_sample(dataset, int(index)), size)
 
     return load
 
@@ -111,7 +111,7 @@ class _OneOpenCVThread(contextlib.ContextDecorator):
                 cv2.setNumThreads(self._before)
 
 
-_one_opencv_thread = _OneOpenCVThread()
+one_opencv_thread = _OneOpenCVThread()
 
 
 def normalization(mean, std):
@@ -162,7 +162,12 @@ def _require_samples(dataset):
         raise UserError(f"The data set {dataset.name} has no samples in its split '{dataset.split}'; add some.")
 
 
-def _read(dataset, index):
+def read_sample(dataset, index):
+    """Return (image uint8 (height, width, 3), mask uint8 (height, width)) of a sample.
+
+    Raises:
+        UserError: a file cannot be read, or the mask has another size than the image.
+    """
     image, mask = dataset.image(index), dataset.mask(index)
     if image.shape[:2] != mask.shape:
         raise UserError(

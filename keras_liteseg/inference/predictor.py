@@ -6,6 +6,7 @@ import numpy as np
 from keras_liteseg.choices import require_whole
 from keras_liteseg.datasets.augment import resize_image
 from keras_liteseg.errors import UserError
+from keras_liteseg.inference.channels import resize_channels
 
 
 class Predictor:
@@ -76,7 +77,7 @@ def logits_at(logits, size):
     """Return logits resized bilinearly to `size` (height, width), float32 (*size, classes)."""
     if logits.shape[:2] == tuple(size):
         return logits
-    return cv2.resize(logits, size[::-1], interpolation=cv2.INTER_LINEAR)
+    return resize_channels(logits, size)
 
 
 def align_corners(output, size):
@@ -110,8 +111,13 @@ def calibration_images(dataset, count, size, metadata):
         UserError: `count` is not 1 or more.
     """
     require_whole("calibration images", count, 1)
-    count = min(count, len(dataset))
-    return [prepare(dataset.image(i * len(dataset) // count), size, metadata) for i in range(count)]
+    return [prepare(dataset.image(index), size, metadata) for index in evenly_spread(count, len(dataset))]
+
+
+def evenly_spread(count, length):
+    """Return up to `count` of the indices of `length` samples, evenly spread."""
+    count = min(count, length)
+    return [number * length // count for number in range(count)]
 
 
 def fixed_size(path, size, input_size):

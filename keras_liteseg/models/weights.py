@@ -106,6 +106,11 @@ def _load(model: keras.Model, path: pathlib.Path, averaged: bool, new_classes: b
         described = f"'{metadata.model}' with {len(metadata.classes)} classes"
     elif path.name.endswith(".weights.h5"):
         described = "other weights"
+        if path.name == "last.weights.h5":
+            described = (
+                "the state of a training, to go on with by --resume in its folder (best.keras beside it holds the "
+                "whole network, and starts another training)"
+            )
     else:
         return _assign_any(model, path, averaged, new_classes)
     if averaged:

@@ -12,7 +12,7 @@ from keras_liteseg.datasets.base import IGNORE_LABEL
 from keras_liteseg.datasets.class_statistics import class_weights, repeat_factors
 from keras_liteseg.datasets.samples import CachedDataset
 from keras_liteseg.errors import UserError
-from keras_liteseg.evaluation import evaluate, require_same_classes
+from keras_liteseg.evaluation import measure, require_same_classes, summarize
 from keras_liteseg.graph.size import at_size
 from keras_liteseg.inference.keras_predictor import keras_predictor
 from keras_liteseg.models.archive import save_model
@@ -189,7 +189,8 @@ class _Validation(tf_keras.callbacks.Callback):
         for name, variables in self.variables.items():
             self.network.get_layer(name).set_weights([variable.numpy() for variable in variables])
         set_rounded_weights(self.simulated, self.network)
-        result = evaluate(keras_predictor(self.simulated, self.metadata), self.val_data, self.reference, progress=False)
+        results = measure(keras_predictor(self.simulated, self.metadata), self.val_data, self.reference, progress=False)
+        result = summarize(results, self.val_data.classes)
         logs.update(val_miou=result.miou, val_agreement=result.agreement)
         _log.info("int8 (simulated): val_miou %.4f, labels equal to float %.2f %%", result.miou, 100 * result.agreement)
         if logs[self.aim] > self.best:

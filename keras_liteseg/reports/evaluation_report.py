@@ -52,7 +52,7 @@ def write_evaluation_report(folder, predictor, dataset, results, worst):
             f"pixel accuracy {100 * each.confusion.pixel_accuracy():.1f} %"
         )
         picture = failure_picture(title, image, truth, predictor.labels(image), dataset.classes)
-        save_image(folder / "worst" / f"{place:02}_{each.sample_id}.jpg", picture)
+        save_image(folder / "worst" / f"{place:02}_{each.sample_id.replace('/', '_')}.jpg", picture)
 
 
 def _write_csv(path, rows):

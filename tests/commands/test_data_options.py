@@ -13,6 +13,7 @@ from keras_liteseg.errors import UserError
 from keras_liteseg.metadata import Metadata
 from keras_liteseg.models import create_model
 from keras_liteseg.models.archive import save_model
+from keras_liteseg.models.pretrained import read_card
 from keras_liteseg.networks import model_spec
 
 NAME = "lps_net_tiny"
@@ -57,6 +58,16 @@ def test_options_are_found_beside_the_file_and_replaced(tmp_path, capsys, file):
     assert complete_options(tmp_path / file, "camvid", "val", {"size": 3}) == {"size": 3}
     assert complete_options(NAME, "folder", "val", {}) == {}
     assert capsys.readouterr().out == ""
+
+
+def test_published_weights_bring_the_options_of_their_training(monkeypatch, capsys):
+    card = read_card("ndnet45", "camvid")
+    card.config["data_options"] = {"val": {"absent_classes": ["sky"]}}
+    monkeypatch.setattr("keras_liteseg.models.pretrained.read_card", lambda *_: card)
+    assert complete_options("ndnet45", "camvid", "val", {}, "camvid") == {"absent_classes": ["sky"]}
+    assert "as in the card of 'camvid': absent_classes=[sky]" in capsys.readouterr().out
+    assert complete_options("ndnet45", "camvid", "val", {"absent_classes": None}, "camvid") == {}
+    assert complete_options("ndnet45", "camvid", "val", {}, "other.pth") == {}
 
 
 @pytest.mark.parametrize("content", ["[]", "3", "null", '{"kind": "accuracy"}', '{"config": null}'])

@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import pytest
 import yaml
@@ -91,3 +92,16 @@ def test_mistake_is_one_sentence(liteseg, tmp_path):
     assert process.returncode == 1
     assert process.stderr.startswith("error: There is no data set 'strit_scenes'; did you mean street_scenes")
     assert process.stderr.count("\n") == 1 and list(tmp_path.iterdir()) == []
+
+
+def test_a_bad_mask_is_told_before_the_network_is_loaded(liteseg, folder, tmp_path):
+    """The network is not there: what is said first is what was looked at first."""
+    root = tmp_path / "data"
+    shutil.copytree(folder, root)
+    mask = max((root / "masks/val").iterdir())
+    with Image.open(mask) as labels:
+        labels.resize((20, 10), Image.Resampling.NEAREST).save(mask)
+    done = liteseg("evaluate", "--model", tmp_path / "no.tflite", "--data", "folder", "--data_dir", root)
+    assert done.returncode == 1
+    assert f"{mask} is 10x20 but its image is 64x128; make both the same size." in done.stderr, done.stderr
+    assert "Traceback" not in done.stderr

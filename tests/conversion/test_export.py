@@ -168,6 +168,34 @@ def test_data_set_and_reference_of_the_same_classes_in_another_order_are_refused
     refused(f"knows 9 classes .* and the reference .*other.keras 9 .*{message}", tmp_path, model=tiny_file, **other)
 
 
+@pytest.mark.parametrize("use", ["validation", "calibration"])
+def test_a_bad_file_is_refused_before_the_conversion(tmp_path, tiny_file, scenes, use, monkeypatch):
+    """Of a calibration, only the images that it takes."""
+    monkeypatch.setattr("keras_liteseg.conversion.export.convert_apart", lambda *_, **__: pytest.fail("converted"))
+    for kind in ("images", "masks"):
+        (tmp_path / kind / "val").mkdir(parents=True)
+    for name in "abcd":
+        Image.fromarray(scenes.image(0)).save(tmp_path / f"images/val/{name}.png")
+        Image.fromarray(scenes.mask(0)).save(tmp_path / f"masks/val/{name}.png")
+    (tmp_path / "classes.yaml").write_text(f"classes: [{', '.join(scenes.classes.names)}]\nignore_label: 255")
+    broken = tmp_path / "images/val/c.png"
+    broken.write_bytes(broken.read_bytes()[:-30])
+    Image.new("L", (3, 3)).save(tmp_path / "masks/val/d.png")
+    dataset = load_dataset("folder", tmp_path, "val")
+    options = ExportOptions(quantization="int8")
+    if use == "calibration":
+        data = {"calibration": CalibrationOptions(dataset, images=2)}
+        refused(
+            "has 1 problem in its split 'val':\n.*c.png cannot be read",
+            tmp_path,
+            model=tiny_file,
+            options=options,
+            **data,
+        )
+    else:
+        refused("c.png cannot be read.*\n.*d.png is 3x3 but", tmp_path, model=tiny_file, validation=dataset)
+
+
 def test_output_that_cannot_be_written_is_refused(tmp_path):
     (tmp_path / "file").touch()
     refused("Cannot write", tmp_path, output=tmp_path / "file" / "a.tflite")

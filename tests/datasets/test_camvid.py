@@ -175,3 +175,28 @@ def test_real_frames(shared):
         assert len(dataset) == count
         assert dataset.image(0).shape == (360, 480, 3)
         assert {0, 1, 3, IGNORE_LABEL} <= set(np.unique(dataset.mask(0))) <= {*range(11), IGNORE_LABEL}
+
+
+def test_pictures_that_no_list_names_are_told(root, caplog):
+    assert CamVid(root).notes() == []
+    for name in ("y", "z"):
+        Image.new("RGB", (12, 1)).save(root / f"train/{name}.png")
+    (root / "val.txt").write_text("train/z.png trainannot/z.png\n")
+    (note,) = CamVid(root).notes()
+    assert note == f"Left out, as no list (train.txt, val.txt) names them: pictures 1, such as {root}/train/y.png."
+    assert check_dataset(load_dataset("camvid", root)) == []
+    assert caplog.messages == [f"camvid train: {note}"]
+
+
+def test_frames_that_no_list_names_are_told(original):
+    assert CamVid(original).notes() == []
+    (original / "train.txt").write_text("0001TP_008550\n")
+    (note,) = CamVid(original).notes()
+    assert note.startswith("Left out, as no list (train.txt) names them: pictures 7, such as")
+
+
+def test_frames_of_another_kind_are_named(original):
+    assert CamVid(original).left_out() == []
+    Image.new("RGB", (2, 1)).save(original / "701_StillsRaw_full/0001TP_008560.jpg")
+    (problem,) = CamVid(original).left_out()
+    assert "has 1 picture (.jpg) that would not be read, such as 0001TP_008560.jpg" in str(problem)

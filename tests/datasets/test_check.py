@@ -179,25 +179,100 @@ def test_absent_classes_must_be_classes(root):
 
 
 def test_pictures_that_nobody_would_read_are_counted_and_named(root):
-    for name in ("images/train/day/x.jpg", "images/train/day/y.jpg", "images/train/z.tif", "masks/train/c.jpg"):
+    for name in ("images/train/day/x.gif", "images/train/day/y.gif", "images/train/z.ppm", "masks/train/c.jpg"):
         (root / name).parent.mkdir(exist_ok=True)
         Image.new("L", (4, 1)).save(root / name)
     (root / "images/train/.hidden.tif").write_bytes(b"")
     (root / "images/train/notes.txt").write_bytes(b"")
     for dataset in (Folder(root), load_dataset("folder", root, label_map={"road": "road"})):
         assert [str(problem) for problem in check_dataset(dataset)] == [
-            f"{root}/images/train/day has 2 pictures (.jpg) that would not be read, such as x.jpg; move them into "
-            f"{root}/images/train itself.",
-            f"{root}/images/train has 1 picture (.tif) that would not be read, such as z.tif; save them as .png, .jpg, "
-            ".jpeg, .bmp, .webp.",
-            f"{root}/masks/train has 1 picture (.jpg) that would not be read, such as c.jpg; save them as .png.",
+            f"{root}/images/train/day has 2 pictures (.gif) that would not be read, such as x.gif; save them as .png, "
+            ".jpg, .jpeg, .bmp, .webp, .tif, .tiff.",
+            f"{root}/images/train has 1 picture (.ppm) that would not be read, such as z.ppm; save them as .png, .jpg, "
+            ".jpeg, .bmp, .webp, .tif, .tiff.",
+            f"{root}/masks/train has 1 picture (.jpg) that would not be read, such as c.jpg; move them away; masks of "
+            "the same names are read, and JPEG makes classes that nobody drew.",
         ]
     shutil.rmtree(root / "images/val")
     (root / "images/train").rename(root / "images/val")
     for path in (root / "images/val").glob("*.png"):
         path.unlink()
-    with pytest.raises(UserError, match=r"No image matches .*val/day has 2 pictures \(.jpg\) that would not be read"):
+    with pytest.raises(UserError, match=r"No image matches .*val/day has 2 pictures \(.gif\) that would not be read"):
         Folder(root, "val")
+
+
+def photo(root, orientation, stored, shown=None):
+    """Write a JPEG of a size (width, height) with an EXIF orientation, and a mask of another size or the same."""
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.new("RGB", stored).save(root / "images/train/p.jpg", exif=exif)
+    width, height = shown or stored
+    Image.fromarray(np.eye(height, width, dtype=np.uint8)).save(root / "masks/train/p.png")
+
+
+def test_a_mask_drawn_on_the_stored_pixels_of_a_turned_photo_is_explained(root):
+    photo(root, 6, stored=(20, 10))
+    (problem,) = check_dataset(Folder(root))
+    assert problem.path == root / "masks/train/p.png"
+    assert problem.what == (
+        "is 10x20 but its image is 20x10 as the EXIF orientation 6 of p.jpg turns it: the mask was drawn on the stored "
+        "pixels"
+    )
+    photo(root, 6, stored=(20, 10), shown=(10, 20))
+    assert check_dataset(Folder(root)) == []
+
+
+@pytest.mark.parametrize("orientation, stored, told", [(3, (20, 10), 1), (6, (10, 10), 1), (6, (20, 10), 0)])
+def test_a_turn_that_no_size_tells_is_named(root, caplog, orientation, stored, told):
+    photo(root, orientation, stored, shown=stored if told else stored[::-1])
+    assert check_dataset(Folder(root)) == []
+    assert len(caplog.messages) == told
+    assert all("change of size: photos 1, such as" in text and "p.jpg" in text for text in caplog.messages)
+
+
+def test_problems_come_in_the_order_of_the_files_whoever_reads_them_first(root):
+    """The first file takes longest, and is read by a thread of its own."""
+    Image.fromarray(np.random.default_rng(0).integers(0, 2, (2000, 2000), np.uint8)).save(root / "masks/train/a.png")
+    for stem in "bc":
+        add(root, "train", stem, [[7]])
+    assert [problem.path.stem for problem in check_dataset(Folder(root))] == ["a", "b", "c"]
+
+
+def test_nothing_more_is_read_after_ctrl_c(monkeypatch):
+    read = []
+
+    class Slow(InMemory):
+        def mask(self, index):
+            read.append(index)
+            if index == 3:
+                raise KeyboardInterrupt
+            return np.zeros((2, 2), np.uint8)
+
+    with pytest.raises(KeyboardInterrupt):
+        check_dataset(Slow(5000))
+    assert len(read) < 5000
+
+
+@pytest.mark.parametrize("kind, damage", [("png", 0.5), ("png", 0.99), ("jpg", 0.5), ("jpg", 0.9), ("bmp", 0.5)])
+def test_a_picture_that_ends_too_early_is_found(root, kind, damage):
+    path = root / f"images/train/d.{kind}"
+    pixels = np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)
+    Image.fromarray(pixels).save(path)
+    Image.fromarray(np.eye(64, dtype=np.uint8)).save(root / "masks/train/d.png")
+    assert check_dataset(Folder(root)) == []
+    content = path.read_bytes()
+    path.write_bytes(content[: int(len(content) * damage)])
+    (problem,) = check_dataset(Folder(root))
+    assert problem.path == path and problem.what.startswith("cannot be read as an image")
+
+
+def test_a_picture_with_one_wrong_byte_is_found(root):
+    path = root / "images/train/a.png"
+    content = bytearray(path.read_bytes())
+    content[len(content) - 20] ^= 1  # within the pixels: 16 bytes before the last chunk
+    path.write_bytes(content)
+    (problem,) = check_dataset(Folder(root))
+    assert problem.path == path and problem.what.startswith("cannot be read as an image")
 
 
 @pytest.mark.parametrize("command", ["check", "train"])

@@ -102,7 +102,7 @@ def test_missing_or_unknown_annotations_are_explained(root):
         Cityscapes(root, annotations="coarse")
     with pytest.raises(UserError, match="annotations is 'corse'; choose fine or coarse"):
         Cityscapes(root, annotations="corse")
-    with pytest.raises(UserError, match="no option 'anotations'; did you mean one of annotations"):
+    with pytest.raises(UserError, match="no option 'anotations'; its options are .*annotations"):
         load_dataset("cityscapes", root, anotations="coarse")
 
 
@@ -117,3 +117,30 @@ def test_real_frames(shared):
         # Road is grey and lies below the sky.
         assert np.ptp(image[mask == 0].mean(0)) < 25
         assert np.argwhere(mask == 0)[:, 0].mean() > 512 > np.argwhere(mask == 10)[:, 0].mean()
+
+
+def test_what_would_not_be_read_is_counted_and_named(root):
+    for end in ("labelTrainIds", "color", "instanceIds"):
+        add(root, "a", "a_000000_000019", [[7, 0]], values=end)
+    assert Cityscapes(root).left_out() == []
+    images, masks = root / "leftImg8bit/train", root / "gtFine/train"
+    (masks / "a/deep").mkdir()
+    paths = images / "a/b_leftImg8bit.tif", images / "c.png", masks / "a/a_gtFine_labels.png", masks / "a/deep/x.png"
+    for path in paths:
+        Image.new("L", (2, 1)).save(path)
+    found = [str(problem) for problem in Cityscapes(root).left_out()]
+    assert [text.split(";")[0] for text in found] == [
+        f"{images}/a has 1 picture (.tif) that would not be read, such as b_leftImg8bit.tif",
+        f"{images} has 1 picture (.png) that would not be read, such as c.png",
+        f"{masks}/a has 1 picture (.png) that would not be read, such as a_gtFine_labels.png",
+        f"{masks}/a/deep has 1 picture (.png) that would not be read, such as x.png",
+    ]
+
+
+def test_a_missing_mask_that_is_there_as_jpeg_is_named(root):
+    mask = root / "gtFine/train/a/a_000000_000019_gtFine_labelIds.png"
+    with Image.open(mask) as labels:
+        labels.save(mask.with_suffix(".jpg"))
+    mask.unlink()
+    with pytest.raises(Problem, match=r"does not exist; a_000000_000019_gtFine_labelIds\.jpg is there, but JPEG makes"):
+        Cityscapes(root).mask(0)

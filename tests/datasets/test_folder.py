@@ -1,3 +1,4 @@
+import io
 import struct
 import zlib
 
@@ -243,14 +244,14 @@ def test_load_dataset_explains_what_is_wrong(root):
         load_dataset("folder", root / "nowhere")
     with pytest.raises(UserError, match=r"classes\.yaml is a file, not a folder"):
         load_dataset("folder", root / "classes.yaml")
-    with pytest.raises(UserError, match="'folder' has no option 'size'; did you mean one of absent_classes"):
+    with pytest.raises(UserError, match="'folder' has no option 'size'; its options are absent_classes, label_map"):
         load_dataset("folder", root, size=(2, 2))
 
 
 def test_load_dataset_passes_options_to_street_scenes(root):
     dataset = load_dataset("street_scenes", split="val", length=3, size=(64, 128))
     assert (len(dataset), dataset.split, dataset.image(0).shape) == (3, "val", (64, 128, 3))
-    with pytest.raises(UserError, match="no option 'lenght'; did you mean one of length"):
+    with pytest.raises(UserError, match="no option 'lenght'; its options are .*length"):
         load_dataset("street_scenes", lenght=3)
     with pytest.raises(UserError, match="reads no files"):
         load_dataset("street_scenes", root)
@@ -395,3 +396,89 @@ def test_greys_that_an_optimiser_put_into_a_palette(root):
     (root / "classes.yaml").write_text("values: {10: a, 255: b}")
     save_palette(root, [[0, 1]], [(10, 10, 10), (255, 255, 255)])
     np.testing.assert_array_equal(Folder(root).mask(0), [[0, 1]])
+
+
+def test_sub_folders_are_read_and_named(root):
+    for name in ("day/a", "day/deep/b"):
+        for kind in ("images", "masks"):
+            (root / kind / "train" / name).parent.mkdir(parents=True, exist_ok=True)
+        add(root, name, [[0, 1]])
+    dataset = Folder(root)
+    assert [dataset.sample_id(index) for index in range(3)] == ["a", "day/a", "day/deep/b"]
+    np.testing.assert_array_equal(dataset.mask(2), [[0, 1]])
+    assert dataset.left_out() == []
+
+
+def test_a_linked_sub_folder_is_read_and_a_circle_of_links_ends(root, tmp_path_factory):
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    Image.new("RGB", (2, 1)).save(elsewhere / "x.png")
+    (root / "images/train/linked").symlink_to(elsewhere)
+    (elsewhere / "back").symlink_to(root / "images/train")
+    assert [image.name for image, _ in Folder(root).pairs()] == ["a.png", "x.png"]
+
+
+@pytest.mark.parametrize("suffix", ["tif", "tiff", "TIF", "bmp", "gif"])
+@pytest.mark.parametrize("mode", ["L", "P"])
+def test_masks_of_other_lossless_kinds_are_read(root, suffix, mode):
+    add(root, "a", [[0, 1], [1, 0]], mode)
+    path = root / "masks/train/a.png"
+    with Image.open(path) as mask:
+        mask.save(path.with_suffix(f".{suffix}"))
+    path.unlink()
+    np.testing.assert_array_equal(Folder(root).mask(0), [[0, 1], [1, 0]])
+
+
+def test_a_picture_of_8_bits_may_be_tiff(root):
+    path = root / "images/train/a.png"
+    with Image.open(path) as picture:
+        picture.save(path.with_suffix(".tif"), compression="tiff_lzw")
+    path.unlink()
+    np.testing.assert_array_equal(Folder(root).image(0), np.full((2, 2, 3), (10, 20, 30)))
+    assert Folder(root).image_size(0) == (2, 2)
+
+
+def test_a_mask_that_is_there_as_jpeg_alone_is_refused_as_one(root):
+    path = root / "masks/train/a.png"
+    with Image.open(path) as mask:
+        mask.save(path.with_suffix(".jpg"))
+    path.unlink()
+    with pytest.raises(Problem, match=r"a\.jpg is compressed as a photo, which makes classes along the borders"):
+        Folder(root).mask(0)
+
+
+@pytest.mark.parametrize("options, message", [(dict(compression="jpeg"), "compressed as a photo"), ({}, "2 pictures")])
+def test_masks_in_tiff_of_other_kinds_are_refused(root, options, message):
+    path = root / "masks/train/a.png"
+    mask = Image.open(path)
+    more = {} if options else dict(save_all=True, append_images=[mask])
+    mask.save(path.with_suffix(".tif"), **options, **more)
+    path.unlink()
+    with pytest.raises(Problem, match=message):
+        Folder(root).mask(0)
+
+
+def test_many_strange_values_along_borders_hint_at_jpeg(root):
+    rows, columns = np.mgrid[:64, :64]
+    buffer = io.BytesIO()
+    Image.fromarray(np.uint8(255 * ((rows - 32) ** 2 + (columns - 30) ** 2 < 400))).save(buffer, "JPEG", quality=90)
+    add(root, "a", np.asarray(Image.open(buffer)))
+    (root / "classes.yaml").write_text("values: {0: background, 255: polyp}")
+    with pytest.raises(Problem, match="outside 0, 255: .* the mask went through JPEG or was resized smoothly"):
+        Folder(root).mask(0)
+
+
+def test_the_size_of_a_picture_is_that_of_the_picture(root):
+    """Whatever is read for it."""
+    rng = np.random.default_rng(0)
+    for mode in ("RGB", "L", "P", "1", "RGBA", "LA"):
+        for suffix in ("png", "jpg", "bmp", "webp", "tif"):
+            for orientation in (1, 3, 6):
+                exif = Image.Exif()
+                exif[0x0112] = orientation
+                picture = Image.fromarray(rng.integers(0, 255, (5, 9, 3), np.uint8)).convert(mode)
+                picture = picture.convert("RGB") if suffix != "png" else picture
+                path = root / f"images/train/a.{suffix}"
+                picture.save(path, **({} if suffix == "bmp" else {"exif": exif}))
+                dataset, turned = Folder(root), orientation == 6 and suffix != "bmp"
+                assert dataset.image_size(0) == dataset.image(0).shape[:2] == ((9, 5) if turned else (5, 9))
+                path.unlink()

@@ -330,3 +330,9 @@ def test_official_weights_start_a_network_of_other_classes(shared):
     load_checkpoint(official, path)
     shared_layers = [layer.name for layer in official.layers if layer.weights and layer.name != "seg_score"]
     assert_same_weights(model, official, shared_layers)
+
+
+def test_the_state_of_another_training_as_a_start_says_what_to_take(tmp_path):
+    create_model("lps_net_tiny", (64, 128, 3)).save_weights(tmp_path / "last.weights.h5")
+    with pytest.raises(UserError, match=r"state of a training, to go on with by --resume .*best\.keras beside it"):
+        initialize_from(create_model("lps_net_m", (64, 128, 3)), tmp_path / "last.weights.h5")

@@ -6,6 +6,7 @@ import numpy as np
 from PIL import Image
 
 from keras_liteseg.datasets.formats.base import UNKNOWN_VALUE, UNLABELED
+from keras_liteseg.datasets.jpeg_traces import was_jpeg
 from keras_liteseg.datasets.pictures import Problem
 
 
@@ -47,9 +48,15 @@ def numbers(path, colors=None):
         colors: colours of the classes, in their order, where they are known.
 
     Raises:
-        Problem: as `open_raster`; it has colours that are no numbers.
+        Problem: as `open_raster`; it has colours that are no numbers, or was stored as JPEG before.
     """
     image = open_raster(path)
+    if image.mode in ("L", "P") and was_jpeg(np.asarray(image)):
+        raise Problem(
+            _shown(path),
+            "is a mask that went through JPEG, which made classes along the borders that nobody drew",
+            "export it again, as PNG; a copy of this file has the same faults",
+        )
     if image.mode == "P":
         return _indices(image, colors)
     if image.mode in ("RGB", "RGBA", "LA"):

@@ -1,7 +1,6 @@
 """Writing an export as the data set 'folder': pictures, masks of class numbers, classes.yaml."""
 
 import collections
-import concurrent.futures
 import dataclasses
 import io
 import os
@@ -11,18 +10,18 @@ import shutil
 import tempfile
 
 import numpy as np
-import tqdm
 import yaml
 from PIL import Image
 
 from keras_liteseg.datasets.base import IGNORE_LABEL
 from keras_liteseg.datasets.formats.base import BACKGROUND, UNLABELED, is_background
+from keras_liteseg.datasets.in_parallel import in_parallel
+from keras_liteseg.datasets.intact import ORIENTATION
 from keras_liteseg.datasets.pictures import IMAGE_SUFFIXES, Problem
 from keras_liteseg.errors import UserError, nearest
 
 SPLITS = ("train", "val", "test")
 _LISTED = 20
-_ORIENTATION = 0x0112  # tag of EXIF
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -174,12 +173,7 @@ def _write_all(folder, tasks, table, link):
         except Problem as problem:
             return problem
 
-    with concurrent.futures.ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        try:
-            found = list(tqdm.tqdm(pool.map(write, tasks), "import", len(tasks), disable=None))
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+    found = list(in_parallel(write, tasks, "import"))
     problems = [result for result in found if isinstance(result, Problem)]
     if problems:
         more = f"\n  and {len(problems) - _LISTED} more." if len(problems) > _LISTED else ""
@@ -212,7 +206,7 @@ def _look_at(image):
     """
     try:
         with Image.open(io.BytesIO(image) if isinstance(image, bytes) else image) as file:
-            turn, (width, height) = file.getexif().get(_ORIENTATION, 1), file.size
+            turn, (width, height) = file.getexif().get(ORIENTATION, 1), file.size
             kind = {"JPEG": ".jpg", "BMP": ".bmp", "WEBP": ".webp"}.get(file.format, ".png")
     except FileNotFoundError:
         raise Problem(image, "does not exist", "add it, or say where the pictures are (--images)") from None
