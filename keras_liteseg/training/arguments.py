@@ -14,7 +14,7 @@ def require_arguments(kind, config, train_data, val_data, output_dir, resume, in
         train_data, val_data: must be `SegmentationDataset`s with samples and the same classes.
         output_dir: must be a path.
         resume, averaged: must be bools.
-        init_from: must be there for `averaged`.
+        init_from: must be there for `averaged`, or the config's `backbone_weights`.
     """
     if not isinstance(config, kind):
         raise UserError(f"The config is {config!r}; give a keras_liteseg.{kind.__name__}, or load_config reads one.")
@@ -26,5 +26,8 @@ def require_arguments(kind, config, train_data, val_data, output_dir, resume, in
     require_path("output folder", output_dir)
     require_bool("resume", resume)
     require_bool("averaged", averaged)
-    if averaged and not init_from:
-        raise UserError("--averaged chooses among the weights in the --init_from file; name that too, or leave it out.")
+    if averaged and not (init_from or getattr(config, "backbone_weights", "")):
+        raise UserError(
+            "--averaged chooses among the weights in the file of --init_from or of the key backbone_weights; name one, "
+            "or leave it out."
+        )
