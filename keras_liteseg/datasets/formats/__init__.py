@@ -8,6 +8,7 @@ import importlib
 import pathlib
 
 from keras_liteseg.datasets.formats.base import Source
+from keras_liteseg.datasets.formats.chosen import chosen
 from keras_liteseg.errors import UserError, nearest
 
 FORMATS = """coco coco_panoptic voc cvat_xml labelme ultralytics mapillary sceneparse kitti label_studio supervisely
@@ -56,7 +57,7 @@ def read_export(root, name=None, images=None, classes=None, values=None):
         root: folder of the export.
         name: one of `FORMATS`; None to recognise it.
         images: folder of the pictures, where that is another.
-        classes: list of classes (see `base.Export`) for formats that do not name theirs.
+        classes: list of classes (see `base.Export`) for formats that do not name theirs; of the others, those to keep.
         values: {raw value of masks: number of its class}, where masks do not number the classes from 0.
 
     Raises:
@@ -75,6 +76,5 @@ def read_export(root, name=None, images=None, classes=None, values=None):
         (name,) = found
     elif not reader(name).recognised(source):
         raise UserError(f"{root} is not {reader(name).TITLE}; leave out --format, and it is recognised.")
-    if classes and name not in _NAMELESS:
-        raise UserError(f"The classes of {reader(name).TITLE} are those of the export; leave out --classes.")
-    return name, reader(name).read(source)
+    found = reader(name).read(source)
+    return name, chosen(found, classes) if classes and name not in _NAMELESS else found

@@ -11,9 +11,9 @@ import yaml
 from PIL import Image
 
 from keras_liteseg.datasets import load_dataset
-from keras_liteseg.datasets.base import IGNORE_LABEL
 from keras_liteseg.datasets.formats import FORMATS, read_export, recognise
-from keras_liteseg.datasets.formats.base import UNLABELED, Source, named
+from keras_liteseg.datasets.formats.base import IGNORED, UNLABELED, Source, named, read_class_list, read_values
+from keras_liteseg.datasets.formats.write import write_folder
 from keras_liteseg.datasets.pictures import Problem
 from keras_liteseg.errors import UserError
 
@@ -119,14 +119,73 @@ def test_coco_pictures_of_one_name_are_told_apart_by_split(export):
     root = export(files)
     samples = read_export(root)[1].samples
     assert [(sample.split, sample.image.parent.name) for sample in samples] == [("train", "train"), ("val", "val")]
-    with pytest.raises(UserError, match="are those of the export; leave out --classes"):
-        read_export(root, classes=named("ab"))
     (root / "other").mkdir()
     picture().save(root / "a.jpg")
     for split in ("train", "val"):
         (root / split / "a.jpg").rename(root / "other" / "a.jpg")
     with pytest.raises(Problem, match="both fit the name 'a.jpg'"):
         read_export(root)
+
+
+def lvis(count, drawn):
+    """As LVIS writes it: no file name, no crowds, and the categories that were looked for on a picture."""
+    categories = [{"id": n + 1, "name": f"thing_{n}", "synset": "x.n.01", "frequency": "r"} for n in range(count)]
+    image = {"id": 7, "coco_url": "http://images.cocodataset.org/val2017/a.jpg", "height": SIZE[0], "width": SIZE[1]}
+    image |= {"neg_category_ids": [3], "not_exhaustive_category_ids": []}
+    annotations = [
+        {
+            "id": n,
+            "image_id": 7,
+            "category_id": identity,
+            "segmentation": outline(corners),
+            "area": 1.0,
+            "bbox": [0] * 4,
+        }
+        for n, (identity, corners) in enumerate(drawn)
+    ]
+    return {"info": {}, "licenses": [], "images": [image], "annotations": annotations, "categories": categories}
+
+
+def test_more_classes_than_masks_can_number(export, tmp_path_factory):
+    content = lvis(1203, [(1203, SQUARE), (256, INNER), (300, [[30, 10], [40, 10], [40, 20], [30, 20]])])
+    root = export({"lvis_v1_val.json": content, "val2017/a.jpg": picture()})
+    names, drawn, split = labels(root, "coco")
+    assert (len(names), split) == (1203, "val") and (drawn == 1202).sum() == 84 and (drawn == 255).sum() == 16
+    output = tmp_path_factory.mktemp("out")
+    _, read = read_export(root)
+    assert any(note.startswith("LVIS draws a class on the pictures") for note in read.notes)
+    with pytest.raises(
+        UserError, match="has 1204 classes, and masks of 8 bits can number 255; choose some with --classes"
+    ):
+        write_folder(read, output, splits={"val": read.samples})
+    _, read = read_export(root, classes=named(["background", "thing_255", "thing_1202"]))
+    assert "Chosen: 2 of 1203 classes; pixels of the others count as not drawn." in read.notes
+    write_folder(read, output, splits={"val": read.samples})
+    written = load_dataset("folder", output, "val")
+    assert written.classes.names == ("background", "thing_255", "thing_1202")
+    expected = np.zeros(SIZE)
+    expected[10:20, 10:20], expected[12:16, 12:16] = 2, 1  # and nothing where thing_299 is
+    np.testing.assert_array_equal(written.mask(0), expected)
+    with pytest.raises(UserError, match="no class 'thing_1203'; did you mean thing_203"):
+        read_export(root, classes=named(["thing_1203"]))
+
+
+def test_16_bit_masks_of_more_classes_than_masks_can_number(export, tmp_path_factory):
+    root = export({"images/a.jpg": picture(), "masks/a.png": mask([0, 255, 299, 7], "I;16")})
+    many = [f"c{number}" for number in range(300)]
+    assert labels(root, classes=named(many))[1][0, :4].tolist() == [0, 255, 299, 7]
+    _, read = read_export(root, classes=named(many))
+    output = tmp_path_factory.mktemp("out")
+    with pytest.raises(UserError, match="has 300 classes"):
+        write_folder(read, output, splits={"train": read.samples})
+    write_folder(read, output, ignored=many[8:298], splits={"train": read.samples})
+    written = load_dataset("folder", output, "train")
+    assert written.classes.names == (*many[:8], *many[298:])
+    assert written.mask(0)[0, :4].tolist() == [0, 255, 9, 7]
+    (root / "list.yaml").write_text("classes: [road, car]\nvalues: {255: road, 299: car}\nignore_label: [0, 7]\n")
+    classes = read_class_list(root / "list.yaml")
+    values = read_values(root / "list.yaml", classes)
+    assert labels(root, classes=classes, values=values)[1][0, :4].tolist() == [IGNORED, 0, 1, IGNORED]
 
 
 def test_coco_refusals(export):
@@ -160,7 +219,7 @@ def test_coco_panoptic(export):
     )
     names, drawn, split = labels(root, "coco_panoptic")
     assert (names, split) == (["car", "sky"], "val")
-    assert drawn[0, [0, 10, 20]].tolist() == [IGNORE_LABEL, 1, 0]
+    assert drawn[0, [0, 10, 20]].tolist() == [IGNORED, 1, 0]
     segments.pop()
     export({"annotations/panoptic_val2017.json": content})
     with pytest.raises(Problem, match="segment 65536, which its JSON file does not list"):
@@ -182,7 +241,7 @@ def test_voc_numbers_with_borders(export):
     with pytest.raises(UserError, match="does not tell the names of its classes"):
         read_export(root)
     names, drawn, split = labels(root, "voc", classes=named(["background", "cat", "dog"]))
-    assert split == "train" and names[0] == "background" and drawn[0, :4].tolist() == [0, 1, 2, IGNORE_LABEL]
+    assert split == "train" and names[0] == "background" and drawn[0, :4].tolist() == [0, 1, 2, IGNORED]
     names, drawn, _ = labels(root, classes=named(["cat", "dog"]))  # without it, all would be one off
     assert names == ["background", "cat", "dog"] and drawn[0, 1] == 1
     with pytest.raises(Problem, match="no class: 2"):
@@ -192,7 +251,7 @@ def test_voc_numbers_with_borders(export):
 def test_labelme2voc_tells_its_classes(export):
     files = voc({"a": mask([0, 1, 255])}) | {"class_names.txt": "_background_\ncat\n"}
     names, drawn, _ = labels(export(files), "voc")
-    assert names == ["_background_", "cat"] and drawn[0, :3].tolist() == [0, 1, IGNORE_LABEL]
+    assert names == ["_background_", "cat"] and drawn[0, :3].tolist() == [0, 1, IGNORED]
 
 
 def test_cvat_masks_are_in_the_colors_of_labelmap_and_missing_ones_are_empty(export):
@@ -253,7 +312,7 @@ def test_labelme_order_mask_and_ignored(export):
     names, drawn, split = labels(root, "labelme")
     assert (names, split) == (["ant", "cat"], "train")
     assert (drawn == 0).sum() == 21 * 11 and (drawn[25:36, 15:36] == 0).all()
-    assert (drawn == IGNORE_LABEL).sum() == 25 and (drawn == 1).sum() == 121 - 25
+    assert (drawn == IGNORED).sum() == 25 and (drawn == 1).sum() == 121 - 25
     assert labels(export({"labels.txt": "__ignore__\n_background_\ncat\nant\n"}))[0] == ["_background_", "cat", "ant"]
 
 
@@ -291,7 +350,7 @@ def test_ultralytics_polygons_smaller_on_top(export):
 def test_ultralytics_masks(export):
     config = yaml.safe_dump({"train": "images/train", "masks_dir": "masks", "names": ["cat", "dog"]})
     root = export({"data.yaml": config, "images/train/a.jpg": picture(), "masks/train/a.png": mask([0, 1, 255])})
-    assert labels(root, "ultralytics")[1][0, :3].tolist() == [0, 1, IGNORE_LABEL]
+    assert labels(root, "ultralytics")[1][0, :3].tolist() == [0, 1, IGNORED]
     assert not read_export(root)[1].drawn
 
 
@@ -310,7 +369,7 @@ def test_mapillary(export):
         }
     )
     names, drawn, split = labels(root, "mapillary")
-    assert (names, split) == (["Sky", "Road"], "train") and drawn[0, :3].tolist() == [0, IGNORE_LABEL, 1]
+    assert (names, split) == (["Sky", "Road"], "train") and drawn[0, :3].tolist() == [0, IGNORED, 1]
 
 
 def test_sceneparse_counts_from_one(export):
@@ -322,7 +381,7 @@ def test_sceneparse_counts_from_one(export):
         }
     )
     names, drawn, split = labels(root, "sceneparse")
-    assert (names, split) == (["wall", "sky"], "val") and drawn[0, :3].tolist() == [IGNORE_LABEL, 0, 1]
+    assert (names, split) == (["wall", "sky"], "val") and drawn[0, :3].tolist() == [IGNORED, 0, 1]
 
 
 def test_kitti_step_and_semantics(export):
@@ -335,13 +394,19 @@ def test_kitti_step_and_semantics(export):
         files[f"panoptic_maps/{split}/{sequence}/000000.png"] = Image.fromarray(rgb)
     root = export(files)
     names, drawn, split = labels(root, "kitti", index=1)
-    assert (names[0], split) == ("road", "val") and drawn[0, :3].tolist() == [0, 13, IGNORE_LABEL]
+    assert (names[0], split) == ("road", "val") and drawn[0, :3].tolist() == [0, 13, IGNORED]
     assert [sample.name for sample in read_export(root)[1].samples] == ["0000_000000", "0001_000000"]
+
+
+def test_kitti_refuses_unknown_numbers(export):
+    root = export({"training/image_2/a.png": picture(), "training/semantic/a.png": mask([7, 200])})
+    with pytest.raises(Problem, match="holds values that are no class: 200"):
+        labels(root, "kitti")
 
 
 def test_kitti_semantics_has_label_ids(export):
     root = export({"training/image_2/a.png": picture(), "training/semantic/a.png": mask([7, 26, 0])})
-    assert labels(root, "kitti")[1][0, :3].tolist() == [0, 13, IGNORE_LABEL]
+    assert labels(root, "kitti")[1][0, :3].tolist() == [0, 13, IGNORED]
 
 
 def test_roboflow_masks(export):
@@ -354,12 +419,13 @@ def test_roboflow_masks(export):
         read_export(root)
 
 
-def test_label_studio(export):
-    def region(kind, value, **more):
-        return {"type": kind, "original_height": SIZE[0], "original_width": SIZE[1], "image_rotation": 0, **more} | {
-            "value": value
-        }
+def region(kind, value, **more):
+    """A result of Label Studio."""
+    size = {"original_height": SIZE[0], "original_width": SIZE[1], "image_rotation": 0}
+    return {"type": kind, **size, **more, "value": value}
 
+
+def test_label_studio(export):
     corners = [[x / SIZE[1] * 100, y / SIZE[0] * 100] for x, y in SQUARE]
     result = [
         region("polygonlabels", {"points": corners, "polygonlabels": ["dog"]}),
@@ -378,6 +444,47 @@ def test_label_studio(export):
     export({"project.json": [task]})
     with pytest.raises(Problem, match="turned in Label Studio"):
         labels(root)
+
+
+@pytest.mark.parametrize(
+    ("rotation", "inside", "outside"),
+    [(0, (20, 33), (28, 25)), (90, (28, 25), (20, 33)), (45, (26, 31), (26, 19)), (315, (26, 19), (26, 31))],
+)
+def test_label_studio_ellipses(export, rotation, inside, outside):
+    """Radii of 10 and 5 pixels round (25, 20), clockwise; percent of the width and of the height."""
+    value = {"x": 50, "y": 50, "radiusX": 20, "radiusY": 12.5, "rotation": rotation, "ellipselabels": ["cup"]}
+    task = {"id": 1, "data": {"image": "a.jpg"}, "annotations": [{"result": [region("ellipselabels", value)]}]}
+    drawn = labels(export({"project.json": [task], "a.jpg": picture()}), "label_studio")[1] == 0
+    assert abs(drawn.sum() - np.pi * 50) < 5
+    assert drawn[inside] and not drawn[outside]
+
+
+def test_label_studio_names_apart_from_shapes_and_tasks_without_pictures(export):
+    """As <Labels> beside <Ellipse> and <Rectangle> writes them: a region twice, and without its name but once."""
+    square = {"x": 20, "y": 25, "width": 20, "height": 25}
+    circle = {"x": 60, "y": 50, "radiusX": 10, "radiusY": 12.5}
+    result = [
+        region("rectangle", square, id="a"),
+        region("labels", {**square, "labels": ["dog"]}, id="a"),
+        region("ellipse", circle, id="b"),
+        region("labels", {**circle, "labels": ["cup"]}, id="b"),
+        region("ellipse", circle, id="c"),
+        region("labels", {"start": 0, "end": 3, "labels": ["dog"]}, id="d"),
+    ]
+    task = {"id": 1, "data": {"image": "a.jpg"}, "annotations": [{"result": result}]}
+    video = {
+        "id": 2,
+        "data": {"video": "/data/b.mp4"},
+        "annotations": [{"result": [region("videorectangle", {"x": 1})]}],
+    }
+    root = export({"project.json": [task, video], "a.jpg": picture()})
+    names, drawn, _ = labels(root, "label_studio")
+    assert names == ["cup", "dog"] and (drawn == 1).sum() == 100 and abs((drawn == 0).sum() - np.pi * 25) < 5
+    _, read = read_export(root)
+    assert len(read.samples) == 1
+    assert "Left out 1 regions without a label." in read.notes
+    assert "Left out 1 results of the kind labels." in read.notes
+    assert "Left out 1 tasks without a picture (video, sound, time series or text)." in read.notes
 
 
 def test_supervisely(export):
@@ -422,14 +529,14 @@ def test_supervisely(export):
 def test_layouts_of_masks(export, picture_at, mask_at):
     root = export({picture_at: picture(), mask_at: mask([0, 1, 2, 255])})
     names, drawn, split = labels(root, "masks", classes=named("abc"))
-    assert split == "train" and drawn[0, :4].tolist() == [0, 1, 2, IGNORE_LABEL]
+    assert split == "train" and drawn[0, :4].tolist() == [0, 1, 2, IGNORED]
     sample = read_export(root, classes=named("abc"))[1].samples[0]
     assert sample.image == root / picture_at
     with pytest.raises(UserError, match=r"values 0, 1, 2, 255, and nothing says what they are"):
         read_export(root)
 
 
-def test_parquet(export):
+def test_parquet(export, tmp_path_factory):
     parquet = pytest.importorskip("pyarrow.parquet", reason="pip install -r requirements-parquet.txt")
     import pyarrow
 
@@ -438,15 +545,44 @@ def test_parquet(export):
         image.save(file, kind)
         return {"bytes": file.getvalue(), "path": None}
 
-    label = Image.fromarray(np.asarray(mask([0, 1, 255])).astype(np.int32))  # as `datasets` stores int64
-    table = pyarrow.table({"image": [stored(picture(), "JPEG")], "label": [stored(label, "TIFF")]})
+    # As `datasets` stores int64.
+    masks = [Image.fromarray(np.asarray(mask(values)).astype(np.int32)) for values in ([0, 1, 255], [1, 0], [1, 1])]
+    table = pyarrow.table(
+        {"image": [stored(picture(), "JPEG")] * 3, "label": [stored(label, "TIFF") for label in masks]}
+    )
     root = export({"id2label.json": {"0": "wall", "1": "sky"}, "data/README.txt": ""})
-    parquet.write_table(table, root / "data" / "validation-00000-of-00001.parquet")
+    path = root / "data" / "validation-00000-of-00001.parquet"
+    parquet.write_table(table, path, row_group_size=2)
     names, drawn, split = labels(root, "parquet")
-    assert (names, split) == (["wall", "sky"], "val") and drawn[0, :3].tolist() == [0, 1, IGNORE_LABEL]
+    assert (names, split) == (["wall", "sky"], "val") and drawn[0, :3].tolist() == [0, 1, IGNORED]
+    samples = read_export(root)[1].samples
+    assert [sample.name[-6:] for sample in samples] == ["000000", "000001", "000002"]
+    for index in (2, 0, 1):  # of either row group, in any order
+        assert samples[index].labels(SIZE)[0, :2].tolist() == [[0, 1], [1, 0], [1, 1]][index]
+        assert samples[index].image() == table["image"][index].as_py()["bytes"]
+    output = tmp_path_factory.mktemp("out")
+    write_folder(read_export(root)[1], output, splits={"val": samples})
+    assert load_dataset("folder", output, "val").mask(2).all()
     (root / "id2label.json").unlink()
     with pytest.raises(UserError, match="names the classes; give them with --classes"):
         read_export(root)
+
+
+def test_parquet_keeps_no_pictures_in_memory(export, monkeypatch):
+    parquet = pytest.importorskip("pyarrow.parquet", reason="pip install -r requirements-parquet.txt")
+    import pyarrow
+
+    cell = {"bytes": b"never decoded here", "path": None}
+    root = export({"id2label.json": {"0": "wall"}, "data/README.txt": ""})
+    parquet.write_table(pyarrow.table({"image": [cell] * 2, "label": [cell] * 2}), root / "data" / "train.parquet")
+    read = []
+    original = parquet.ParquetFile.read_row_group
+    monkeypatch.setattr(
+        parquet.ParquetFile, "read_row_group", lambda *args, **options: read.append(1) or original(*args, **options)
+    )
+    samples = read_export(root)[1].samples
+    assert len(samples) == 2 and not read
+    assert [sample.image() for sample in samples] == [cell["bytes"]] * 2 and len(read) == 1
 
 
 def png(values, bits):
@@ -471,8 +607,8 @@ def test_png_of_few_bits(export, bits):
 
 def test_png_of_16_bits_and_values_by_name(export):
     root = export({"images/a.jpg": picture(), "masks/a.png": mask([300, 1000, 65535], "I;16")})
-    values = {300: 0, 1000: 1, 65535: IGNORE_LABEL}
-    assert labels(root, classes=named("ab"), values=values)[1][0, :3].tolist() == [0, 1, IGNORE_LABEL]
+    values = {300: 0, 1000: 1, 65535: IGNORED}
+    assert labels(root, classes=named("ab"), values=values)[1][0, :3].tolist() == [0, 1, IGNORED]
 
 
 @pytest.mark.parametrize("image", [mask([0, 255]), mask([0, 255]).convert("1"), png(np.tile([0, 3], (40, 25)), 2)])
