@@ -11,8 +11,8 @@ from keras_liteseg.datasets.formats.base import Source
 from keras_liteseg.datasets.formats.chosen import chosen
 from keras_liteseg.errors import UserError, nearest
 
-FORMATS = """coco coco_panoptic voc cvat_xml labelme ultralytics mapillary sceneparse kitti label_studio supervisely
-roboflow parquet masks""".split()
+FORMATS = """coco coco_panoptic voc cvat_xml labelme ultralytics mapillary sceneparse ade20k kitti label_studio
+supervisely roboflow parquet masks""".split()
 """Names of the readers. 'masks' is what is left where no other recognises an export."""
 
 _NAMELESS = ("voc", "labelme", "label_studio", "parquet", "masks")  # those that may need to be told their classes

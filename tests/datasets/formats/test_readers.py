@@ -384,6 +384,56 @@ def test_sceneparse_counts_from_one(export):
     assert (names, split) == (["wall", "sky"], "val") and drawn[0, :3].tolist() == [IGNORED, 0, 1]
 
 
+def ade20k_mask(cells):
+    """A mask of columns (class, blue), by the formula of the data set's own loader, read backwards."""
+    columns = [(number // 256 * 10, number % 256, blue) for number, blue in cells]
+    return Image.fromarray(np.array([columns] * SIZE[0], np.uint8)[:, np.arange(SIZE[1]) % len(cells)])
+
+
+def test_ade20k_of_2021(export):
+    def thing(number, name, level=0):
+        return {"id": 0, "name": name, "name_ndx": number, "parts": {"part_level": level}, "occluded": "no"}
+
+    folder = "images/ADE/training/urban/street"
+    objects = [thing(2978, "wall"), thing(773, "door"), thing(772, "knob", 1), thing(255, "chair")]
+    root = export(
+        {
+            f"{folder}/a.jpg": picture(),
+            f"{folder}/a_seg.png": ade20k_mask([(0, 0), (2978, 40), (773, 80), (255, 120)]),
+            f"{folder}/a_parts_1.png": ade20k_mask([(772, 5)]),
+            f"{folder}/a/instance_000_a.png": mask([255]),
+            f"{folder}/a.json": {"annotation": {"filename": "a.jpg", "object": objects}},
+        }
+    )
+    names, drawn, split = labels(root, "ade20k")
+    assert (names, split) == (["chair", "door", "wall"], "train")
+    assert drawn[0, :4].tolist() == [UNLABELED, 2, 1, 0]
+    _, read = read_export(root)
+    assert [sample.name for sample in read.samples] == [f"{folder}/a"]
+    assert "Left out 2 masks of parts and of single objects." in read.notes
+    assert labels(root, classes=named(["wall"]))[1][0, :4].tolist() == [UNLABELED, 0, UNLABELED, UNLABELED]
+    objects.pop()
+    export({f"{folder}/a.json": {"annotation": {"object": objects}}})
+    with pytest.raises(Problem, match="holds class 255, which the file beside it does not name"):
+        labels(root)
+
+
+def test_ade20k_of_2016(export):
+    text = '001 # 0 # 0 # wall # wall # ""\n002 # 0 # 1 # door # door # "open"\n001 # 1 # 0 # knob # knob # ""\n'
+    root = export(
+        {
+            "images/validation/a.jpg": picture(),
+            "images/validation/a_seg.png": ade20k_mask([(0, 0), (774, 200), (2978, 100)]),
+            "images/validation/a_atr.txt": text,
+        }
+    )
+    names, drawn, split = labels(root, "ade20k")
+    assert (names, split) == (["door", "wall"], "val") and drawn[0, :3].tolist() == [UNLABELED, 0, 1]
+    export({"images/validation/a_atr.txt": text + "what\n"})
+    with pytest.raises(Problem, match="has the line 'what'"):
+        labels(root)
+
+
 def test_kitti_step_and_semantics(export):
     rgb = np.zeros((*SIZE, 3), np.uint8)
     rgb[:, 1:] = (13, 0, 4)
