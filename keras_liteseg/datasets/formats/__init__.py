@@ -9,6 +9,7 @@ import pathlib
 
 from keras_liteseg.datasets.formats.base import Source
 from keras_liteseg.datasets.formats.chosen import chosen
+from keras_liteseg.datasets.pictures import Problem
 from keras_liteseg.errors import UserError, nearest
 
 FORMATS = """coco coco_panoptic voc cvat_xml labelme ultralytics mapillary sceneparse ade20k kitti label_studio
@@ -32,9 +33,21 @@ def reader(name):
 
 
 def recognise(source):
-    """Return the names of the formats that a `base.Source` looks like."""
-    found = [name for name in FORMATS if name != "masks" and reader(name).recognised(source)]
-    return found or [name for name in ("masks",) if reader(name).recognised(source)]
+    """Return the names of the formats that a `base.Source` looks like.
+
+    Raises:
+        Problem: it looks like none, and one could not read a file.
+    """
+    found, problem = [], None
+    for name in FORMATS:
+        try:
+            if (name != "masks" or not found) and reader(name).recognised(source):
+                found.append(name)
+        except Problem as error:  # of a file that may have nothing to do with the labels
+            problem = problem or error
+    if problem and not found:
+        raise problem
+    return found
 
 
 def hint(root):

@@ -7,12 +7,13 @@ by class, in the text file by object. The data set's index is a pickle, which co
 
 import collections
 import functools
+import json
 import re
 
 import numpy as np
 
 from keras_liteseg.datasets.formats import rasters
-from keras_liteseg.datasets.formats.base import UNLABELED, Export, Sample, named, read_json, split_of
+from keras_liteseg.datasets.formats.base import UNLABELED, Export, Sample, named, split_of
 from keras_liteseg.datasets.pictures import Problem
 
 TITLE = "ADE20K with all classes (NAME_seg.png)"
@@ -55,7 +56,8 @@ def read(source):
 def _by_class(path):
     """Return {class: name} of the whole objects of a JSON file."""
     try:
-        objects = read_json(path)["annotation"]["object"]
+        # Descriptions in some of the files are in Latin-1; names are ASCII.
+        objects = json.loads(path.read_text(encoding="latin-1"), strict=False)["annotation"]["object"]
         return {int(each["name_ndx"]): each["name"] for each in objects if not each["parts"]["part_level"]}
     except (KeyError, TypeError, ValueError) as error:
         raise Problem(path, f"is no annotation of ADE20K ({error!r})", "take the file of the data set") from error

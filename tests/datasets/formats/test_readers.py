@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import pathlib
 import zlib
 
 import numpy as np
@@ -298,6 +299,15 @@ def test_cvat_xml_order_masks_and_ellipses(export):
         read_export(root)
 
 
+@pytest.mark.parametrize("kind", ["task", "project", "job"])
+def test_cvat_xml_of_a_project_or_a_job(export, kind):
+    text = f"""<annotations><meta><{kind}><labels><label><name>car</name></label></labels></{kind}></meta>
+<image id="0" name="a.jpg" width="50" height="40"><box label="car" xtl="0" ytl="0" xbr="4" ybr="5"/></image>
+</annotations>"""
+    names, drawn, _ = labels(export({"annotations.xml": text, "a.jpg": picture()}), "cvat_xml")
+    assert names == ["car"] and (drawn == 0).sum() == 20
+
+
 def test_labelme_order_mask_and_ignored(export):
     file = io.BytesIO()
     Image.fromarray(np.ones((11, 21), np.uint8)).save(file, "PNG")
@@ -395,23 +405,26 @@ def test_ade20k_of_2021(export):
         return {"id": 0, "name": name, "name_ndx": number, "parts": {"part_level": level}, "occluded": "no"}
 
     folder = "images/ADE/training/urban/street"
-    objects = [thing(2978, "wall"), thing(773, "door"), thing(772, "knob", 1), thing(255, "chair")]
+    objects = [thing(2978, "wall"), thing(773, "door"), thing(772, "knob", 1), thing(255, "chair, seat")]
     root = export(
         {
             f"{folder}/a.jpg": picture(),
             f"{folder}/a_seg.png": ade20k_mask([(0, 0), (2978, 40), (773, 80), (255, 120)]),
             f"{folder}/a_parts_1.png": ade20k_mask([(772, 5)]),
             f"{folder}/a/instance_000_a.png": mask([255]),
-            f"{folder}/a.json": {"annotation": {"filename": "a.jpg", "object": objects}},
+            f"{folder}/a.json": {"annotation": {"filename": "a.jpg", "scene": "CAFE", "object": objects}},
         }
     )
+    path = root / folder / "a.json"
+    path.write_bytes(path.read_bytes().replace(b"CAFE", b"CAF\xc9"))  # as some files of the set are
     names, drawn, split = labels(root, "ade20k")
-    assert (names, split) == (["chair", "door", "wall"], "train")
+    assert (names, split) == (["chair, seat", "door", "wall"], "train")
     assert drawn[0, :4].tolist() == [UNLABELED, 2, 1, 0]
     _, read = read_export(root)
     assert [sample.name for sample in read.samples] == [f"{folder}/a"]
     assert "Left out 2 masks of parts and of single objects." in read.notes
-    assert labels(root, classes=named(["wall"]))[1][0, :4].tolist() == [UNLABELED, 0, UNLABELED, UNLABELED]
+    names, drawn, _ = labels(root, classes=named(["wall", "chair"]))
+    assert names == ["wall", "chair"] and drawn[0, :4].tolist() == [UNLABELED, 0, UNLABELED, 1]
     objects.pop()
     export({f"{folder}/a.json": {"annotation": {"object": objects}}})
     with pytest.raises(Problem, match="holds class 255, which the file beside it does not name"):
@@ -494,6 +507,17 @@ def test_label_studio(export):
     export({"project.json": [task]})
     with pytest.raises(Problem, match="turned in Label Studio"):
         labels(root)
+
+
+def test_label_studio_brush_counts_from_half_its_strength(export):
+    expected = json.loads((pathlib.Path(__file__).parent / "expected.json").read_text())["label-studio-sdk 2.1.2"]
+    alpha = np.array(expected["alpha"])
+    assert ((alpha > 0) & (alpha < 128)).any()  # a soft edge
+    brush = region("brushlabels", {"format": "rle", "rle": expected["rle"], "brushlabels": ["cup"]})
+    brush |= dict(zip(("original_height", "original_width"), expected["size"]))
+    task = {"id": 1, "data": {"image": "a.jpg"}, "annotations": [{"result": [brush]}]}
+    drawn = labels(export({"project.json": [task], "a.jpg": picture(expected["size"])}), "label_studio")[1]
+    np.testing.assert_array_equal(drawn == 0, alpha >= 128)
 
 
 @pytest.mark.parametrize(
@@ -681,6 +705,26 @@ def test_masks_that_a_png_optimiser_renumbered(export):
     assert labels(root, classes=classes)[1][0, :2].tolist() == [0, 1]
 
 
+@pytest.mark.parametrize("folder", ["SegmentationClass", "masks"])
+def test_palettes_that_differ_are_refused(export, folder):
+    """As Supervisely's masks, which number the objects of each picture, and VOC's after a PNG optimiser."""
+    files = {f"images/{name}.jpg": picture() for name in "ab"}
+    files[f"{folder}/a.png"] = mask([0, 1], palette=[0, 0, 0, 200, 30, 30])
+    root = export(files | {f"{folder}/b.png": mask([0, 1], palette=[0, 0, 0, 30, 200, 30])})
+    with pytest.raises(Problem, match=r"number 1 in the colour \(30, 200, 30\), and a.png in \(200, 30, 30\)"):
+        read_export(root, classes=named(["background", "cat"]))
+    export({f"{folder}/b.png": mask([0, 1], palette=[0, 0, 0, 200, 30, 30])})
+    assert labels(root, classes=named(["background", "cat"]), index=1)[1][0, :2].tolist() == [0, 1]
+
+
+def test_a_broken_file_beside_the_labels_hides_no_format(export):
+    root = export({"notes.json": b"[{\xc9", "images/a.jpg": picture(), "masks/a.png": mask([0, 1])})
+    assert read_export(root, classes=named("ab"))[0] == "masks"
+    (root / "masks" / "a.png").unlink()
+    with pytest.raises(Problem, match="notes.json cannot be read as JSON"):
+        read_export(root)
+
+
 def test_colors_of_classes(export):
     rgb = np.zeros((*SIZE, 3), np.uint8)
     rgb[:, 1:] = (128, 64, 128)
@@ -726,3 +770,67 @@ def test_a_folder_that_is_an_export_is_told_by_every_data_set(export):
     with pytest.raises(UserError) as error:
         load_dataset("folder", export({"annotations/instances_train.json": "[]"}))
     assert str(error.value).endswith("for example with 'classes: [road, car]'.")
+
+
+def turned(orientation):
+    """A photo with a white square on rows 10 to 19 and columns 30 to 39, stored turned, with EXIF that says so."""
+    seen = np.zeros((*SIZE, 3), np.uint8)
+    seen[10:20, 30:40] = 255
+    file, exif = io.BytesIO(), Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(np.rot90(seen, {3: 2, 6: 1, 8: 3}[orientation])).save(file, "JPEG", quality=95, exif=exif)
+    return file.getvalue()
+
+
+CORNERS = [[30, 10], [40, 10], [40, 20], [30, 20]]
+SEEN = {"imageHeight": SIZE[0], "imageWidth": SIZE[1]}
+PERCENT = {"x": 60, "y": 25, "width": 20, "height": 25, "rectanglelabels": ["box"]}
+TURNED = {
+    "coco": {"instances_default.json": coco([{"category_id": 1, "segmentation": outline(CORNERS)}], ((1, "box"),))},
+    "cvat_xml": {
+        "annotations.xml": "<annotations><meta><task><labels><label><name>box</name></label></labels></task></meta>"
+        '<image id="0" name="a.jpg" width="50" height="40"><box label="box" xtl="30" ytl="10" xbr="40" ybr="20"/>'
+        "</image></annotations>"
+    },
+    "labelme": {
+        "a.json": {"shapes": [{"label": "box", "points": [[30, 10], [39, 19]], "shape_type": "rectangle"}], **SEEN}
+        | {"imagePath": "a.jpg", "imageData": None}
+    },
+    "label_studio": {
+        "project.json": [
+            {"data": {"image": "a.jpg"}, "annotations": [{"result": [region("rectanglelabels", PERCENT)]}]}
+        ]
+    },
+    "supervisely": {
+        "meta.json": {"classes": [{"title": "box"}]},
+        "set/ann/a.jpg.json": {
+            "size": {"height": SIZE[0], "width": SIZE[1]},
+            "objects": [
+                {"classTitle": "box", "geometryType": "rectangle", "points": {"exterior": [[30, 10], [39, 19]]}}
+            ],
+        },
+    },
+    "ultralytics": {
+        "data.yaml": "train: images\nnames: [box]\n",
+        "labels/a.txt": "0 "
+        + " ".join(f"{x / SIZE[1]} {y / SIZE[0]}" for x, y in [[30, 10], [39, 10], [39, 19], [30, 19]]),
+    },
+    "masks": {
+        "classes.yaml": "classes: [background, box]\n",
+        "masks/a.png": mask(np.pad(np.ones((10, 10)), [[10, 20], [30, 10]])),
+    },
+}
+
+
+@pytest.mark.parametrize("orientation", [3, 6, 8])
+@pytest.mark.parametrize("name", TURNED)
+def test_labels_lie_on_what_people_see_of_a_turned_photo(export, tmp_path_factory, name, orientation):
+    photo = {"supervisely": "set/img/a.jpg", "ultralytics": "images/a.jpg", "masks": "images/a.jpg"}.get(name, "a.jpg")
+    root = export(TURNED[name] | {photo: turned(orientation)})
+    found, read = read_export(root)
+    output = tmp_path_factory.mktemp("out")
+    write_folder(read, output, splits={"train": read.samples})
+    written = load_dataset("folder", output, "train")
+    white = written.image(0)[..., 0] > 127
+    assert found == name and written.mask(0).shape == SIZE
+    np.testing.assert_array_equal(written.mask(0) == written.classes.names.index("box"), white)
