@@ -139,7 +139,8 @@ def test_keras_opens_and_trains_it_without_this_package(tiny_file, scenes, tmp_p
 
 @pytest.mark.slow
 def test_every_network_in_keras_without_this_package(scenes, metadata, images, tmp_path):
-    for name in list_models():
+    names = [name for name in list_models() if not name.startswith("ndnet29")]  # of the layers of ndnet45
+    for name in names:
         keras.utils.set_random_seed(0)
         network = create_model(name, (*scenes.size, 3), len(scenes.classes))
         measure_statistics(network, [(np.concatenate(images), None)])
@@ -148,7 +149,7 @@ def test_every_network_in_keras_without_this_package(scenes, metadata, images, t
     found = opened(tmp_path)
     assert found.pop("trained")
     assert max(found.values()) < 1e-5, found
-    assert set(found) == {*list_models(), "saved"}
+    assert set(found) == {*names, "saved"}
     if importlib.util.find_spec("jax"):
         found = opened(tmp_path, "jax")
         assert found.pop("trained")
