@@ -100,7 +100,7 @@ def _umask() -> int:
 
 
 def card_path(output: AnyPath) -> pathlib.Path:
-    """Return the path of an exported file's card: `NAME.json` of `NAME.tflite`, and `NAME.onnx.json` of `NAME.onnx`, so
-    that one network may lie in a folder in both formats."""
+    """Return the path of an exported file's card: `NAME.json` of `NAME.tflite`, `NAME.onnx.json` of `NAME.onnx` and so
+    on, so that one network may lie in a folder in several formats."""
     output = pathlib.Path(output)
-    return output.with_suffix(".onnx.json" if output.suffix == ".onnx" else ".json")
+    return output.with_suffix(".json" if output.suffix == ".tflite" else f"{output.suffix}.json")

@@ -8,7 +8,7 @@ from keras_liteseg.checkpoints.assign import assign_backbone, wanted_entries
 from keras_liteseg.checkpoints.files import read_weights
 from keras_liteseg.checkpoints.keras_file import assign_layers, is_keras_file, read_layers
 from keras_liteseg.checkpoints.names import canonical_entries, of_the_network, plain_names
-from keras_liteseg.choices import require_path
+from keras_liteseg.choices import require_bool, require_path
 from keras_liteseg.errors import UserError, reason
 from keras_liteseg.graph import listed, not_finite
 from keras_liteseg.networks.layers import BN_EPSILON
@@ -18,7 +18,7 @@ from keras_liteseg.networks.registry import IMAGENET_MEAN, IMAGENET_STD
 _PREFIXES = ("mobile_features_", "shuffle_features_", "resnet_features_", "backbone_", "features_")
 
 
-def load_backbone(model, source):
+def load_backbone(model, source, averaged=False):
     """Load weights into the backbone of `model`, in place; the other weights stay.
 
     Args:
@@ -28,14 +28,18 @@ def load_backbone(model, source):
             Darknet's `darknet19_448.weights`, PaddleSeg's `PP_STDCNet1` or `PP_STDCNet2`) or a whole network with it,
             such as our own `best.keras`. For `liteseg_mobilenetv2` also "imagenet", which downloads the MobileNetV2 of
             `keras.applications`, or that file (`.h5`).
+        averaged: take the averaged weights (EMA) of the file, see `keras_liteseg.load_checkpoint`.
 
     Raises:
-        UserError: there is no such file, it cannot be read, or it does not fit.
+        UserError: there is no such file, it cannot be read, it does not fit, or it holds no averages.
     """
+    require_bool("averaged", averaged)
     prefix = backbone_prefix(model)
     if prefix is None:
         raise UserError(f"'{model.name}' has no backbone that is trained alone; load weights of the whole network.")
     require_path("file of backbone weights", source)
+    if averaged and (is_keras_file(source) or source == "imagenet" or str(source).endswith(".h5")):
+        raise UserError(f"{source} holds one set of weights; leave out --averaged.")
     layers = read_layers(source) if is_keras_file(source) else {}
     if any(name.startswith(prefix) for name in layers) or str(source).endswith(".keras"):
         assign_layers(model, layers, source, prefix)
@@ -47,7 +51,7 @@ def load_backbone(model, source):
             )
         _from_keras_applications(model, source)
     else:
-        assign_backbone(model, read_weights(source), prefix, str(source))
+        assign_backbone(model, read_weights(source, averaged), prefix, str(source))
 
 
 def holds_backbone(model, state):

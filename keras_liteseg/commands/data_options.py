@@ -18,8 +18,8 @@ def complete_options(model, data, split, given, checkpoint=None):
     A line on stdout says what was found. An option that is given as None is left out.
 
     Args:
-        model: the network's file or registered name; its config is `config.yaml` beside a `.keras` file, and on the
-            card of another one.
+        model: the network's file or registered name; its config is on the card of an exported or published one, and in
+            `config.yaml` beside another `.keras` file.
         data: name of the data set.
         split: its split.
         given: {option: value} of --option.
@@ -71,9 +71,9 @@ def read_config(path):
 
 def _config_path(model):
     path = pathlib.Path(model)
-    if path.suffix == ".keras":
+    if path.suffix == ".keras" and not card_path(path).is_file():
         return path.parent / CONFIG_FILE
-    return card_path(path) if path.suffix in (".tflite", ".onnx") else None
+    return card_path(path) if path.suffix in (".tflite", ".onnx", ".keras") else None
 
 
 def _read(path):

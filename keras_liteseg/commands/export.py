@@ -1,4 +1,4 @@
-"""Export a network to a TFLite or ONNX file and measure on that file what the conversion cost.
+"""Export a network to a TFLite, ONNX or plain Keras file and measure on that file what the conversion cost.
 
   liteseg export --model runs/camvid/best.keras --quantization int8 --data camvid --data_dir DIR \\
       --output a.tflite
@@ -7,11 +7,12 @@
   liteseg export --model ndnet45 --input_size 512x1024 --quantization float16 --output latency_only.tflite
   liteseg export --model runs/mine/best.keras --quantization int8 --calibration_dir PHOTOS --output c.tflite
   liteseg export --model runs/camvid/best.keras --format onnx --data camvid --data_dir DIR --output a.onnx
+  liteseg export --model runs/camvid/best.keras --format keras --output plain.keras
 
 int8 uses the scales of a quantization-aware training where the model has had one, else it is calibrated on the training
 split of --data, on any pictures of its kind (--calibration_dir), or on the built-in street scenes. With --data, the
-written file runs over the validation split, in LiteRT or ONNX Runtime, and must keep the mIoU of the Keras model to
---max_drop points; otherwise the command fails and no file is left. The data set has the options that the network was
+written file runs over the validation split, in LiteRT, ONNX Runtime or Keras, and must keep the mIoU of the Keras model
+to --max_drop points; otherwise the command fails and no file is left. The data set has the options that the network was
 trained with, such as label_map, as far as config.yaml beside the .keras file has them; --option replaces them. A
 registered name without --checkpoint is exported with seeded random weights, for latency work.
 """
@@ -60,7 +61,7 @@ from keras_liteseg.quantization.options import CalibrationMethod, CalibrationOpt
 @options.real("--max_drop", 1.0, "Largest acceptable loss in points of mIoU against the Keras model.")
 @options.file("--reference", "Keras model to compare with instead of --model: the float one, after QAT.")
 @options.whole("--time_limit", 1800, "Seconds that the conversion may take.")
-@options.file("--output", "The .tflite or .onnx file to write.", required=True)
+@options.file("--output", "The .tflite, .onnx or .keras file to write.", required=True)
 def main(
     model,
     checkpoint,

@@ -35,7 +35,8 @@ def _help():
 @click.option(
     "--classes",
     metavar="NAMES|FILE",
-    help="Classes in the order of their numbers: names with commas between, a classes.yaml, or a file of names.",
+    help="Classes in the order of their numbers, where the export does not name them, else those to keep: names with "
+    "commas between, a classes.yaml, or a file of names.",
 )
 @click.option(
     "--unlabeled", default="background", help="What pixels are on which nobody drew: background, ignore, or a class."

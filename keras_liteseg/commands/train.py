@@ -22,7 +22,7 @@ from keras_liteseg.errors import UserError
 @options.override()
 @options.switch("--resume", "Go on with the training in --output_dir after an interruption.")
 @options.file("--init_from", "What to start from: an official file, a .keras file, or ours such as camvid.")
-@options.averaged("--init_from")
+@options.averaged("--init_from, or else of the key backbone_weights,")
 @options.switch("--quantization_aware", "Fine-tune the network of --init_from with simulated int8 arithmetic.")
 def main(config, data, data_dir, output_dir, override, resume, init_from, averaged, quantization_aware):
     config, train_data, val_data = read_training(config, data, data_dir, override, quantization_aware)

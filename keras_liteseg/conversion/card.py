@@ -6,6 +6,7 @@ import pathlib
 
 import yaml
 
+from keras_liteseg.conversion.keras_export import inspect_plain
 from keras_liteseg.conversion.onnx_export import versions
 from keras_liteseg.conversion.onnx_file import inspect_onnx
 from keras_liteseg.conversion.options import Format
@@ -57,6 +58,9 @@ def write_card(path, output, origin, validation=None, verification=None):
         report = inspect_onnx(path)
         metadata, form = report.metadata, {"format": "onnx", "opset": report.opset, "resize": report.resize}
         header["versions"] |= versions()
+    elif pathlib.Path(output).suffix == Format.KERAS.suffix:
+        report = inspect_plain(path)
+        metadata, form = report.metadata, {"format": "keras"}
     else:
         metadata, report, form = read_metadata(path), inspect(path), {"format": "tflite"}
     source, config = _source(str(origin.model), origin.checkpoint and str(origin.checkpoint))

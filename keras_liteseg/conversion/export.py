@@ -1,6 +1,7 @@
-"""From a model to a `.tflite` or `.onnx` file that has proven itself."""
+"""From a model to a `.tflite`, `.onnx` or plain `.keras` file that has proven itself."""
 
 import dataclasses
+import functools
 import logging
 import os
 import pathlib
@@ -12,6 +13,7 @@ import numpy as np
 from keras_liteseg.choices import require_path
 from keras_liteseg.conversion.card import Origin, write_card
 from keras_liteseg.conversion.converter_process import convert_apart
+from keras_liteseg.conversion.keras_export import write_plain
 from keras_liteseg.conversion.onnx_export import export_onnx, require_packages
 from keras_liteseg.conversion.options import ExportOptions, Format, InputType, Upsampling
 from keras_liteseg.conversion.upsampling import with_upsampling
@@ -22,6 +24,7 @@ from keras_liteseg.evaluation import require_comparable, require_dataset, requir
 from keras_liteseg.files import atomic_path, require_writable
 from keras_liteseg.graph import (
     fold_batch_norm,
+    is_stock,
     listed,
     native_dilation,
     not_finite,
@@ -45,6 +48,7 @@ from keras_liteseg.training.batch_norm_statistics import measure_statistics
 RANDOM_WEIGHTS_SEED = 0
 SENSITIVITY_IMAGES = 4
 SETTLING_IMAGES = 4
+COMPARED_IMAGES = 2
 _log = logging.getLogger(__name__)
 
 
@@ -60,8 +64,8 @@ def export(
     reference=None,
     averaged=False,
 ):
-    """Write a `.tflite` or `.onnx` file, inspect it, and measure it on `validation`; a file that fails is not left
-    behind.
+    """Write a `.tflite`, `.onnx` or plain `.keras` file, inspect it, and measure it on `validation`; a file that fails
+    is not left behind.
 
     Beside it, a `.json` file says all this about it, see `keras_liteseg.conversion.card`.
 
@@ -70,7 +74,7 @@ def export(
 
     Args:
         model: registered name or `.keras` file.
-        output: path of the file, which ends as its format does: `.tflite` or `.onnx`.
+        output: path of the file, which ends as its format does: `.tflite`, `.onnx` or `.keras`.
         options: `ExportOptions`: what to make, and what it may lose; by default float32 logits of the input's size.
         calibration: `CalibrationOptions`: what sets the int8 scales, unless the model had quantization-aware training.
         checkpoint: weights for a registered name; random ones, seeded, without.
@@ -102,15 +106,19 @@ def export(
             f"The output {output} must end in {options.format.suffix}, which runtimes and `liteseg evaluate` go by, "
             "or be of another format (--format)."
         )
-    onnx = options.format == Format.ONNX
-    if onnx:
+    if options.format == Format.ONNX:
         require_packages("Export to ONNX", options.quantization == Quantization.FLOAT16)
     require_writable(output)
+    for source in (model, checkpoint, reference):
+        if source is not None and output.is_file() and os.path.exists(source) and output.samefile(source):
+            raise UserError(f"The output {output} is the file that is exported; give another name.")
     keras.utils.set_random_seed(RANDOM_WEIGHTS_SEED)
     data = calibration.dataset if validation is None else validation
     if data is not None:
         require_dataset(data)
     network, metadata = load_network(model, checkpoint, input_size, None if data is None else data.classes, averaged)
+    if is_stock(network):
+        raise UserError(f"{model} was exported for Keras alone; export the .keras file that it was made from.")
     for dataset in (validation, calibration.dataset):
         if dataset is not None:
             require_same_classes(metadata, dataset)
@@ -130,6 +138,39 @@ def export(
     target = with_upsampling(network, options.upsampling)
     if options.upsampling != Upsampling.FULL:
         metadata = metadata.replace(align_corners=network.get_layer(network.output_names[0]).align_corners)
+    if options.format == Format.KERAS:
+        size = network.input.shape[1:3]
+        images = _normalized(calibration.data(size), COMPARED_IMAGES, size, metadata)
+        write = functools.partial(write_plain, target, metadata=metadata, images=images)
+    else:
+        write = _for_devices(target, metadata, options, calibration, model, output, trained)
+    with atomic_path(output) as temporary:
+        write(temporary)
+        verification = None
+        if validation is None:
+            without = "" if calibration.folder is None else ", and pictures without masks measure nothing"
+            _log.info(f"The accuracy gate is skipped: no --data was given{without}.")
+        else:
+            # With the metadata of its own: quantization-aware training may have moved the mean of the normalization.
+            compared = load_network(reference, None, network.input.shape[1:3]) if reference else (network, metadata)
+            verification = verify(temporary, *compared, validation, options.max_drop)
+        origin = Origin(model, checkpoint, reference, None if metadata.ranges else calibration)
+        write_card(temporary, output, origin, validation, verification)
+    _log.info(f"Wrote {output} ({os.path.getsize(output):,} bytes)")
+    return verification
+
+
+def _for_devices(target, metadata, options, calibration, model, output, trained):
+    """Convert a network to a `.tflite` or `.onnx` file; return the function of a path that writes and inspects it.
+
+    Args:
+        target: the network, upsampled as it shall be.
+        metadata: the file's `Metadata`, with its quantization.
+        options, calibration: as for `export`.
+        model, output: what is exported, and where the file will be, for messages.
+        trained: whether its weights are those of a training.
+    """
+    onnx = options.format == Format.ONNX
     prepared = _prepare(target, metadata, calibration, options.float_layers)
     _require_finite(prepared.model, model)
     described = prepared.metadata.replace(ranges={})
@@ -143,36 +184,27 @@ def export(
         input_type=InputType.AUTO if onnx else options.input_type,
         batch_size=int(options.batch_size),
     )
-    with atomic_path(output) as temporary, tempfile.TemporaryDirectory(prefix="keras_liteseg_") as folder:
-        tflite = pathlib.Path(folder, "network.tflite") if onnx else temporary
-        tflite.write_bytes(content)
-        int8 = options.quantization == Quantization.INT8
-        # Random weights amplify every rounding.
-        gated = int8 and trained
-        report = inspect(tflite)
-        problems = report.problems(int8, 1 if gated and not onnx else None, prepared.floating)
-        if problems:
-            hint = " Scales so far apart come from training for too few steps; train longer."
-            raise UserError(
-                f"The converted network is not fit for a device, so {output} was not written: {' '.join(problems)}."
-                f"{hint if gated and 'scale' in problems[-1] else ''}"
-            )
-        if onnx:
-            export_onnx(tflite, temporary, described, options.input_type, options.time_limit)
+
+    def write(path):
+        with tempfile.TemporaryDirectory(prefix="keras_liteseg_") as folder:
+            tflite = pathlib.Path(folder, "network.tflite") if onnx else path
+            tflite.write_bytes(content)
+            int8 = options.quantization == Quantization.INT8
+            # Random weights amplify every rounding.
+            gated = int8 and trained
+            problems = inspect(tflite).problems(int8, 1 if gated and not onnx else None, prepared.floating)
+            if problems:
+                hint = " Scales so far apart come from training for too few steps; train longer."
+                raise UserError(
+                    f"The converted network is not fit for a device, so {output} was not written: {' '.join(problems)}."
+                    f"{hint if gated and 'scale' in problems[-1] else ''}"
+                )
+            if onnx:
+                export_onnx(tflite, path, described, options.input_type, options.time_limit)
         if gated:
-            require_agreement(temporary, prepared.model, prepared.unrounded, prepared.metadata, prepared.images)
-        verification = None
-        if validation is None:
-            without = "" if calibration.folder is None else ", and pictures without masks measure nothing"
-            _log.info(f"The accuracy gate is skipped: no --data was given{without}.")
-        else:
-            # With the metadata of its own: quantization-aware training may have moved the mean of the normalization.
-            compared = load_network(reference, None, network.input.shape[1:3]) if reference else (network, metadata)
-            verification = verify(temporary, *compared, validation, options.max_drop)
-        origin = Origin(model, checkpoint, reference, None if metadata.ranges else calibration)
-        write_card(temporary, output, origin, validation, verification)
-    _log.info(f"Wrote {output} ({os.path.getsize(output):,} bytes)")
-    return verification
+            require_agreement(path, prepared.model, prepared.unrounded, prepared.metadata, prepared.images)
+
+    return write
 
 
 def _of_kind(kind, name, value):

@@ -12,6 +12,7 @@ class Format(Choice):
 
     TFLITE = "tflite", "for LiteRT on phones, boards and in browsers"
     ONNX = "onnx", "for ONNX Runtime, and float files for TensorRT"
+    KERAS = "keras", "of Keras's own layers, which Keras opens without this package, also to train on"
 
     @property
     def suffix(self) -> str:
@@ -90,11 +91,23 @@ class ExportOptions:
             raise UserError(
                 "quantization is 'int16x8' with format 'onnx'; ONNX files can be 'none', 'float16' or 'int8'."
             )
+        if self.format == Format.KERAS:
+            self._require_plain()
         if self.float_layers and self.quantization != Quantization.INT8:
             raise UserError(
                 f"float_layers is {self.float_layers} with quantization '{self.quantization}'; only int8 files have "
                 "layers that stay in float."
             )
+
+    def _require_plain(self) -> None:
+        """Refuse for a `.keras` file what only a file for devices can be."""
+        for name in ("quantization", "output_type", "input_type", "batch_size"):
+            default = getattr(type(self), name)
+            if getattr(self, name) != default:
+                raise UserError(
+                    f"{name} is '{getattr(self, name)}' with format 'keras'; such a file gives float32 logits for any "
+                    "number of normalized images: leave it out."
+                )
 
 
 def require_fitting_input(input_type: InputType, quantization: Quantization) -> None:

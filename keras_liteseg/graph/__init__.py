@@ -4,6 +4,7 @@ is.
 - Reading a graph: `Graph` (what makes and what reads a tensor), `layers_of`, `input_tensors`, `first_input`,
   `before_last_resize`.
 - The same network, copied: `copy_model`; for another image size: `at_size`.
+- Of Keras's own layers: `stock_layers`, which `is_stock` recognises.
 - For inference: `fold_batch_norm`, which `norms_after_convolutions` tells the pairs of; for LiteRT: `restructure` and
   its parts `restructure_any_size` and `restructure_at_size`, `paired_pixels` for int8, `native_dilation`.
 - What no network computes with: `not_finite` names the variables that hold NaN or infinity, `listed` some of many.
@@ -17,6 +18,7 @@ from keras_liteseg.graph.finite import listed, not_finite
 from keras_liteseg.graph.fold import fold_batch_norm, norms_after_convolutions
 from keras_liteseg.graph.restructuring import paired_pixels, restructure, restructure_any_size, restructure_at_size
 from keras_liteseg.graph.size import at_size
+from keras_liteseg.graph.stock import is_stock, stock_layers
 from keras_liteseg.graph.traversal import Graph, before_last_resize, first_input, input_tensors, layers_of
 
 __all__ = [
@@ -27,6 +29,7 @@ __all__ = [
     "first_input",
     "fold_batch_norm",
     "input_tensors",
+    "is_stock",
     "layers_of",
     "listed",
     "native_dilation",
@@ -36,4 +39,5 @@ __all__ = [
     "restructure",
     "restructure_any_size",
     "restructure_at_size",
+    "stock_layers",
 ]

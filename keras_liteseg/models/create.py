@@ -6,6 +6,7 @@ import keras
 
 from keras_liteseg.checkpoints.backbone import load_backbone
 from keras_liteseg.choices import require_bool
+from keras_liteseg.errors import UserError
 from keras_liteseg.files import AnyPath
 from keras_liteseg.models.pretrained import load_pretrained, read_card
 from keras_liteseg.networks.registry import ImageShape, build_network, resolved_name
@@ -19,6 +20,7 @@ def create_model(
     head: str | None = None,
     weights: str | None = None,
     backbone_weights: AnyPath | None = None,
+    averaged: bool = False,
     **options: Any,
 ) -> keras.Model:
     """Build a network.
@@ -40,6 +42,7 @@ def create_model(
             `keras_liteseg.models.pretrained.list_pretrained`. By default all weights are random.
         backbone_weights: weights that the backbone starts from, a file or "imagenet" to download them; see
             `keras_liteseg.checkpoints.load_backbone`.
+        averaged: take the averaged weights (EMA) of `backbone_weights`, see `keras_liteseg.load_checkpoint`.
         **options: arguments of the network itself, see its function in `keras_liteseg.networks`.
 
     Returns:
@@ -51,12 +54,15 @@ def create_model(
         UserError: the name, the input shape, the number of classes or an option cannot be used.
     """
     require_bool("aux_heads", aux_heads)
+    require_bool("averaged", averaged)
+    if averaged and backbone_weights is None:
+        raise UserError("averaged chooses among the weights in a file of backbone_weights; name that too.")
     name = resolved_name(name, head)
     if num_classes is None:
         num_classes = 19 if weights is None else len(read_card(name, weights).metadata.classes)
     model = build_network(name, input_shape, num_classes, aux_heads, **options)
     if backbone_weights is not None:
-        load_backbone(model, backbone_weights)
+        load_backbone(model, backbone_weights, averaged)
     if weights is not None:
         load_pretrained(model, weights)
     return model

@@ -14,6 +14,7 @@ from keras_liteseg.datasets.samples import CachedDataset
 from keras_liteseg.errors import UserError
 from keras_liteseg.evaluation import measure, require_same_classes, summarize
 from keras_liteseg.graph.size import at_size
+from keras_liteseg.graph.stock import is_stock
 from keras_liteseg.inference.keras_predictor import keras_predictor
 from keras_liteseg.models.archive import save_model
 from keras_liteseg.models.network import load_network
@@ -203,6 +204,8 @@ def _float_network(config, init_from, classes, averaged=False):
         network, metadata = load_network(init_from, None, config.eval_size, averaged=averaged)
     else:
         network, metadata = load_network(config.model, init_from, config.eval_size, classes, averaged)
+    if is_stock(network):
+        raise UserError(f"{init_from} was exported for Keras alone; start from the .keras file that it was made from.")
     if metadata.ranges:
         raise UserError(f"{init_from} has had quantization-aware training already; start from the float network.")
     if metadata.model != config.model:

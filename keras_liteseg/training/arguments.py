@@ -15,7 +15,7 @@ def require_arguments(kind, config, train_data, val_data, output_dir, resume, in
         train_data, val_data: must be `SegmentationDataset`s with samples and the same classes, two at least.
         output_dir: must be a path.
         resume, averaged: must be bools.
-        init_from: must be None or a path, and there for `averaged`.
+        init_from: must be None or a path. `averaged` needs it, or the config's `backbone_weights`.
     """
     if not isinstance(config, kind):
         raise UserError(f"The config is {config!r}; give a keras_liteseg.{kind.__name__}, or load_config reads one.")
@@ -35,5 +35,8 @@ def require_arguments(kind, config, train_data, val_data, output_dir, resume, in
     require_bool("averaged", averaged)
     if init_from is not None:
         require_path("file to start from (init_from)", init_from)
-    if averaged and init_from is None:
-        raise UserError("--averaged chooses among the weights in the --init_from file; name that too, or leave it out.")
+    if averaged and not (init_from or getattr(config, "backbone_weights", "")):
+        raise UserError(
+            "--averaged chooses among the weights in the file of --init_from or of the key backbone_weights; name one, "
+            "or leave it out."
+        )

@@ -26,7 +26,7 @@ class ModelOverHosts(OverHosts, keras.Model):
     """The inference model of several hosts."""
 
 
-def build(config, train_data, steps_per_epoch, backbone_weights=None):
+def build(config, train_data, steps_per_epoch, backbone_weights=None, averaged=False):
     """Return (compiled training model with auxiliary heads, compiled inference model on the same variables).
 
     Both take any legal input size, so that crops and whole frames go through one set of variables.
@@ -35,7 +35,7 @@ def build(config, train_data, steps_per_epoch, backbone_weights=None):
         config: a `TrainingConfig`.
         train_data: `SegmentationDataset` whose classes the network gets.
         steps_per_epoch: batches in an epoch, for the schedule.
-        backbone_weights: see `keras_liteseg.create_model`.
+        backbone_weights, averaged: see `keras_liteseg.create_model`.
 
     Raises:
         UserError: an option does not fit the network, the data or the backend.
@@ -50,6 +50,7 @@ def build(config, train_data, steps_per_epoch, backbone_weights=None):
             num_classes,
             aux_heads=True,
             backbone_weights=backbone_weights,
+            averaged=averaged,
             **config.model_options,
         )
         # Inside, because Keras scales the loss for float16 by the policy of the model that it trains.

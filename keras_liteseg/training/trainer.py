@@ -67,7 +67,8 @@ def train(config, train_data, val_data, output_dir, init_from=None, resume=False
         init_from: official checkpoint or `.keras` file to start from; layers that depend on the classes start afresh
             when the classes differ, see `keras_liteseg.models.weights.initialize_from`.
         resume: go on from `last.weights.h5` in `output_dir`.
-        averaged: start from the averaged weights (EMA) of `init_from`, see `keras_liteseg.load_checkpoint`.
+        averaged: start from the averaged weights (EMA) of `init_from`, or else of the config's `backbone_weights`, see
+            `keras_liteseg.load_checkpoint`.
 
     Returns:
         Path of `best.keras`.
@@ -152,7 +153,7 @@ def train(config, train_data, val_data, output_dir, init_from=None, resume=False
 def _start(config, train_data, steps, last, init_from, resume, averaged):
     """Return (training model, inference model, number of finished epochs), with the weights that `fit` begins with."""
     backbone = None if init_from or resume else config.backbone_weights or None
-    model, inference = build(config, train_data, steps, backbone)
+    model, inference = build(config, train_data, steps, backbone, averaged and backbone is not None)
     if init_from and not resume:
         fresh = initialize_from(model, init_from, averaged, train_data.classes)
         _log.info("Starting from %s%s", init_from, f"; random at first: {', '.join(fresh)}" if fresh else "")

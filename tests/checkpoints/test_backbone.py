@@ -1,5 +1,7 @@
 """Weights of the backbone alone."""
 
+import pickle
+
 import keras
 import numpy as np
 import pytest
@@ -262,6 +264,25 @@ def test_damaged_applications_file(tmp_path):
 def test_imagenet_is_refused_where_there_is_none():
     with pytest.raises(UserError, match="no weights for the backbone of 'pp_liteseg_t'"):
         load_backbone(create_model("pp_liteseg_t", SIZE), "imagenet")
+
+
+def test_averaged_weights_of_a_backbone(tmp_path):
+    model = create_model("pp_liteseg_t", SIZE)
+    raw = backbone_state(model, "backbone_", {})
+    mean = {name: array + 1 for name, array in raw.items()}
+    path = tmp_path / "both.pdparams"
+    path.write_bytes(pickle.dumps({"state_dict": raw, "state_dict_ema": mean}, protocol=2))
+    name = "backbone_" + next(iter(raw))
+    for averaged, state in ((False, raw), (True, mean)):
+        variable, _ = wanted_entries(create_model("pp_liteseg_t", SIZE, backbone_weights=path, averaged=averaged))[name]
+        assert variable.numpy().sum() == pytest.approx(state[next(iter(raw))].sum(), rel=1e-4)
+    np.savez(tmp_path / "raw.npz", **raw)
+    with pytest.raises(UserError, match="raw.npz holds no averaged weights"):
+        load_backbone(model, tmp_path / "raw.npz", averaged=True)
+    with pytest.raises(UserError, match="imagenet holds one set of weights; leave out --averaged"):
+        load_backbone(model, "imagenet", averaged=True)
+    with pytest.raises(UserError, match="in a file of backbone_weights; name that too"):
+        create_model("pp_liteseg_t", SIZE, averaged=True)
 
 
 def test_network_without_a_backbone_is_refused(tmp_path):

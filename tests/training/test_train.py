@@ -4,6 +4,7 @@ import dataclasses
 import logging
 import os
 import pathlib
+import pickle
 import signal
 import subprocess
 import sys
@@ -17,11 +18,13 @@ import yaml
 from PIL import Image
 
 import keras_liteseg
+from keras_liteseg.checkpoints.assign import wanted_entries
 from keras_liteseg.datasets import ClassList
 from keras_liteseg.errors import UserError
 from keras_liteseg.evaluation import evaluate
 from keras_liteseg.inference.load import load_predictor
 from keras_liteseg.metrics import ConfusionMatrix
+from keras_liteseg.models.archive import load_model
 from keras_liteseg.training import trainer
 from keras_liteseg.training.config import TrainingConfig, load_config
 from keras_liteseg.training.run_folder import LOG_FILE, read_log
@@ -429,3 +432,22 @@ def test_training_on_two_devices_and_resuming_it(tmp_path):
     rows = read_log(tmp_path / "run")
     assert [row["epoch"] for row in rows] == [0, 1]
     assert all(np.isfinite(value) for row in rows for value in row.values())
+
+
+def test_averaged_weights_of_the_backbone_of_a_config(config, tmp_path):
+    wanted = wanted_entries(tiny((16, 24, 3)))
+    raw = {}
+    for name, (variable, permutation) in wanted.items():
+        if name.startswith("features_"):
+            raw[name.removeprefix("features_")] = variable.numpy().transpose(np.argsort(permutation))
+    path = tmp_path / "both.pdparams"
+    averages = {name: array + np.float32(1) for name, array in raw.items()}
+    path.write_bytes(pickle.dumps({"state_dict": raw, "state_dict_ema": averages}, protocol=2))
+    still = dataclasses.replace(config, learning_rate=0.0, epochs=1, backbone_weights=str(path))
+    kernels = []
+    for averaged in (False, True):
+        best, _ = load_model(train(still, Noise(), Noise(), tmp_path / str(averaged), averaged=averaged))
+        kernels.append(best.get_layer("features_conv1_conv").kernel.numpy())
+    np.testing.assert_allclose(kernels[1] - kernels[0], 1, atol=1e-5)
+    with pytest.raises(UserError, match="of --init_from or of the key backbone_weights; name one"):
+        train(config, Noise(), Noise(), tmp_path / "none", averaged=True)

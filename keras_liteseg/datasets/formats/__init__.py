@@ -8,10 +8,12 @@ import importlib
 import pathlib
 
 from keras_liteseg.datasets.formats.base import Source
+from keras_liteseg.datasets.formats.chosen import chosen
+from keras_liteseg.datasets.pictures import Problem
 from keras_liteseg.errors import UserError, nearest
 
-FORMATS = """coco coco_panoptic voc cvat_xml labelme ultralytics mapillary sceneparse kitti label_studio supervisely
-roboflow parquet masks""".split()
+FORMATS = """coco coco_panoptic voc cvat_xml labelme ultralytics mapillary sceneparse ade20k kitti label_studio
+supervisely roboflow parquet masks""".split()
 """Names of the readers. 'masks' is what is left where no other recognises an export."""
 
 _NAMELESS = ("voc", "labelme", "label_studio", "parquet", "masks")  # those that may need to be told their classes
@@ -31,9 +33,21 @@ def reader(name):
 
 
 def recognise(source):
-    """Return the names of the formats that a `base.Source` looks like."""
-    found = [name for name in FORMATS if name != "masks" and reader(name).recognised(source)]
-    return found or [name for name in ("masks",) if reader(name).recognised(source)]
+    """Return the names of the formats that a `base.Source` looks like.
+
+    Raises:
+        Problem: it looks like none, and one could not read a file.
+    """
+    found, problem = [], None
+    for name in FORMATS:
+        try:
+            if (name != "masks" or not found) and reader(name).recognised(source):
+                found.append(name)
+        except Problem as error:  # of a file that may have nothing to do with the labels
+            problem = problem or error
+    if problem and not found:
+        raise problem
+    return found
 
 
 def hint(root):
@@ -56,7 +70,7 @@ def read_export(root, name=None, images=None, classes=None, values=None):
         root: folder of the export.
         name: one of `FORMATS`; None to recognise it.
         images: folder of the pictures, where that is another.
-        classes: list of classes (see `base.Export`) for formats that do not name theirs.
+        classes: list of classes (see `base.Export`) for formats that do not name theirs; of the others, those to keep.
         values: {raw value of masks: number of its class}, where masks do not number the classes from 0.
 
     Raises:
@@ -75,6 +89,5 @@ def read_export(root, name=None, images=None, classes=None, values=None):
         (name,) = found
     elif not reader(name).recognised(source):
         raise UserError(f"{root} is not {reader(name).TITLE}; leave out --format, and it is recognised.")
-    if classes and name not in _NAMELESS:
-        raise UserError(f"The classes of {reader(name).TITLE} are those of the export; leave out --classes.")
-    return name, reader(name).read(source)
+    found = reader(name).read(source)
+    return name, chosen(found, classes) if classes and name not in _NAMELESS else found

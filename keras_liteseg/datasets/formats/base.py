@@ -20,6 +20,9 @@ from keras_liteseg.errors import UserError
 UNLABELED = -1
 """Value of pixels in a label map on which nobody has drawn."""
 
+IGNORED = -3
+"""Value of pixels in a label map that are ignored: no number of a class, however many there are."""
+
 UNKNOWN_VALUE = -2
 """Entry of a table of raw values for those that no mask may hold."""
 
@@ -35,14 +38,14 @@ class Sample:
 
     Attributes:
         name: its path in the export without the suffix, or another name that no other sample of the split has.
-        image: path of the picture, or its encoded bytes.
+        image: path of the picture, its encoded bytes, or a function that returns these.
         split: 'train', 'val' or 'test'; None where the export has no splits.
         labels: function of (height, width) of the picture that returns its label map, an integer array (height,
-            width) of class numbers, `IGNORE_LABEL` and `UNLABELED`. It raises `Problem`.
+            width) of class numbers, `IGNORED` and `UNLABELED`. It raises `Problem`.
     """
 
     name: str
-    image: pathlib.Path | bytes
+    image: pathlib.Path | bytes | Callable[[], bytes]
     split: str | None
     labels: Callable[[tuple[int, int]], np.ndarray]
 
@@ -233,7 +236,7 @@ def read_values(path, classes):
         return None
     names = [entry["name"] for entry in classes]
     ignored = content.get("ignore_label", IGNORE_LABEL)
-    values = dict.fromkeys(ignored if isinstance(ignored, list) else [ignored], IGNORE_LABEL)
+    values = dict.fromkeys(ignored if isinstance(ignored, list) else [ignored], IGNORED)
     for value, name in content["values"].items():
         if name not in names or type(value) is not int or value < 0:
             raise UserError(
@@ -295,5 +298,6 @@ def table_of(values):
 
 
 def numbered(count):
-    """Return the table (see `table_of`) of masks that number `count` classes from 0, with 255 for what is ignored."""
-    return table_of({IGNORE_LABEL: IGNORE_LABEL} | {number: number for number in range(count)})
+    """Return the table (see `table_of`) of masks that number `count` classes from 0, with 255 for what is ignored where
+    no class has that number."""
+    return table_of({IGNORE_LABEL: IGNORED} | {number: number for number in range(count)})

@@ -1,4 +1,4 @@
-"""COCO JSON: polygons and run lengths, as COCO, CVAT, Roboflow, labelme's and Supervisely's converters write it.
+"""COCO JSON: polygons and run lengths, as COCO, LVIS, CVAT, Roboflow and many converters write it.
 
 Categories are classes in the order of their ids, which may have gaps. Polygons and run lengths are drawn as pycocotools
 draws them, in the order of the file, later ones on top: COCO defines no order, and this is what CVAT shows. Crowd
@@ -81,12 +81,22 @@ def read(source):
             raise UserError(f"{path} holds boxes only and no outlines; a segmentation cannot be learnt from it.")
         for image in content["images"]:
             near = (*path.relative_to(source.root).parts, path.stem, path.stem.removeprefix("instances_"))
-            picture = source.find(image["file_name"], near)
+            picture = source.find(_file_name(image), near)
             draw = functools.partial(_draw, path, image, annotations.get(image["id"], []), numbers)
             samples.append(Sample(str(source.relative(picture).with_suffix("")), picture, split, draw))
     notes += [f"Left out {count} {what}." for what, count in left_out.items()]
+    if any("neg_category_ids" in image for content in contents.values() for image in content["images"]):
+        notes.append(
+            "LVIS draws a class on the pictures that were looked through for it, and others may show it too: "
+            "--unlabeled ignore does not teach that it is absent there."
+        )
     notes.append("Where annotations overlap, the later one in the file is on top.")
     return Export(named(names[identity] for identity in sorted(names)), samples, notes, drawn=True)
+
+
+def _file_name(image):
+    """Return the name of a picture; LVIS gives its address alone, with the split as its folder."""
+    return image.get("file_name") or "/".join(image["coco_url"].split("/")[-2:])
 
 
 def _draw(path, image, annotations, numbers, size):

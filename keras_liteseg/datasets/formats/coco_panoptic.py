@@ -8,9 +8,8 @@ import functools
 
 import numpy as np
 
-from keras_liteseg.datasets.base import IGNORE_LABEL
 from keras_liteseg.datasets.formats import rasters
-from keras_liteseg.datasets.formats.base import Export, Sample, colored, read_json, split_of
+from keras_liteseg.datasets.formats.base import IGNORED, Export, Sample, colored, read_json, split_of
 from keras_liteseg.datasets.pictures import Problem
 
 TITLE = "COCO panoptic (JSON and PNG files of segment ids)"
@@ -41,7 +40,7 @@ def read(source):
 def _draw(path, segments, numbers, size):
     channels = np.asarray(rasters.open_raster(path).convert("RGB")).astype(np.int64)
     identities = channels @ (1, 256, 65536)
-    known = {0: IGNORE_LABEL} | {segment["id"]: numbers[segment["category_id"]] for segment in segments}
+    known = {0: IGNORED} | {segment["id"]: numbers[segment["category_id"]] for segment in segments}
     found, inverse = np.unique(identities, return_inverse=True)
     strange = sorted(set(found.tolist()) - set(known))
     if strange:

@@ -9,8 +9,10 @@ import functools
 import numpy as np
 
 from keras_liteseg.datasets import cityscapes
+from keras_liteseg.datasets.base import IGNORE_LABEL
+from keras_liteseg.datasets.classes_file import UNKNOWN
 from keras_liteseg.datasets.formats import rasters
-from keras_liteseg.datasets.formats.base import Export, Sample, colored, split_of
+from keras_liteseg.datasets.formats.base import IGNORED, UNKNOWN_VALUE, Export, Sample, colored, split_of
 
 TITLE = "KITTI-STEP and KITTI semantics"
 
@@ -44,6 +46,11 @@ def read(source):
     return Export(classes, samples, ["The classes are the 19 of Cityscapes; 'void' is ignored."], drawn=False)
 
 
+def _ours(table):
+    """Return a table of Cityscapes as `rasters.by_table` takes it."""
+    return np.select([table == IGNORE_LABEL, table == UNKNOWN], [IGNORED, UNKNOWN_VALUE], table)
+
+
 def _draw(path, table, step, size):
     values = rasters.numbers(path) if not step else np.asarray(rasters.open_raster(path).convert("RGB"))[..., 0]
-    return rasters.by_table(path, values.astype(np.int32), table)
+    return rasters.by_table(path, values.astype(np.int32), _ours(table))

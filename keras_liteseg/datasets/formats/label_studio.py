@@ -1,7 +1,8 @@
-"""Label Studio's JSON: brushes, polygons and rectangles.
+"""Label Studio's JSON: brushes, polygons, rectangles and ellipses.
 
 Coordinates are percent. A brush is drawn where its alpha is 128 or more. Regions are drawn in their order, later ones
-on top, polygons by the rule of pycocotools, to which Label Studio's COCO export hands them.
+on top, polygons by the rule of pycocotools, to which Label Studio's COCO export hands them. Ellipses, which that export
+leaves out, are filled where the centre of a pixel is inside.
 """
 
 import collections
@@ -14,8 +15,9 @@ from keras_liteseg.datasets.formats import shapes
 from keras_liteseg.datasets.formats.base import UNLABELED, Export, Sample, named, read_json, split_of
 from keras_liteseg.datasets.pictures import IMAGE_SUFFIXES, Problem
 
-TITLE = "Label Studio JSON (brush, polygon, rectangle)"
-_LABELS = {"brushlabels": "brush", "polygonlabels": "polygon", "rectanglelabels": "rectangle"}
+TITLE = "Label Studio JSON (brush, polygon, rectangle, ellipse)"
+_SHAPES = ("brush", "polygon", "rectangle", "ellipse")
+_NO_PICTURE = tuple(".mp4 .avi .mov .mkv .webm .wav .mp3 .csv .tsv .txt .pdf".split())
 
 
 def recognised(source):
@@ -44,18 +46,26 @@ def read(source):
             continue
         if len(done) > 1:
             left_out["further annotations of pictures that have several; the first counts"] += len(done) - 1
+        if _picture_name(task).lower().endswith(_NO_PICTURE):
+            left_out["tasks without a picture (video, sound, time series or text)"] += 1
+            continue
+        with_label = {region.get("id") for region in done[0]["result"] if region["type"].endswith("labels")}
         regions = []
         for region in done[0]["result"]:
-            if region["type"] in _LABELS:
-                labels = region["value"].get(region["type"]) or []
+            kind, value = region["type"], region.get("value") or {}
+            # With <Labels>, a region is there twice: with its name as 'labels', and without as 'polygon'.
+            if kind.removesuffix("labels") in _SHAPES and kind not in _SHAPES or kind == "labels" and _has_area(value):
+                labels = value.get(kind) or []
                 if len(labels) != 1:
                     raise Problem(
                         path, f"has a region with the labels {labels} (task {task.get('id')})", "give it one label"
                     )
                 names.add(labels[0])
                 regions.append((labels[0], region))
-            elif "value" in region:
-                left_out[f"results of the kind {region['type']}"] += 1
+            elif kind in _SHAPES:
+                left_out["regions without a label"] += region.get("id") not in with_label
+            elif value:
+                left_out[f"results of the kind {kind}"] += 1
         kept.append((path, task, regions))
     classes = source.classes or named(sorted(names))
     if not source.classes:
@@ -71,20 +81,29 @@ def read(source):
         samples.append(
             Sample(str(source.relative(picture).with_suffix("")), picture, split_of(*picture.parts[-3:-1]), draw)
         )
-    notes += [f"Left out {count} {what}." for what, count in left_out.items()]
+    notes += [f"Left out {count} {what}." for what, count in left_out.items() if count]
     return Export(classes, samples, notes, drawn=True)
+
+
+def _has_area(value):
+    return bool({"rle", "points", "radiusX"} & value.keys()) or {"width", "height"} <= value.keys()
 
 
 def _picture(source, task):
     """Return the path of a task's picture, whose name may begin with a hash that Label Studio has put there."""
+    name = _picture_name(task)
+    found = source.find(name)
+    bare = name.partition("-")[2]
+    return source.find(bare) if bare and not found.is_file() else found
+
+
+def _picture_name(task):
+    """Return the file name of what a task shows: a picture if it has one."""
     texts = [text for text in task["data"].values() if isinstance(text, str)]
     name = next(
         (text for text in texts if text.lower().split("?")[0].endswith(IMAGE_SUFFIXES)), texts[0] if texts else ""
     )
-    name = pathlib.PurePosixPath(name.split("?")[-1].removeprefix("d=")).name
-    found = source.find(name)
-    bare = name.partition("-")[2]
-    return source.find(bare) if bare and not found.is_file() else found
+    return pathlib.PurePosixPath(name.split("?")[-1].removeprefix("d=")).name
 
 
 def _draw(path, task, regions, size):
@@ -110,11 +129,14 @@ def _draw(path, task, regions, size):
 def _mask(region, size):
     value = region["value"]
     percent = np.array(size[::-1], np.float64) / 100
-    if region["type"] == "brushlabels":
+    if "rle" in value:
         return brush(value["rle"]).reshape(*size, 4)[..., 3] >= 128
-    if region["type"] == "polygonlabels":
+    if "points" in value:
         return shapes.coco_polygon(np.array(value["points"]) * percent, size)
     left, top = np.array((value["x"], value["y"])) * percent
+    if "radiusX" in value:
+        radii = np.array((value["radiusX"], value["radiusY"])) * percent
+        return shapes.ellipse((left, top), radii, value.get("rotation") or 0, size)
     width, height = np.array((value["width"], value["height"])) * percent
     corners = shapes.box(left, top, left + width, top + height)
     return shapes.coco_polygon(shapes.rotated(corners, (left, top), value.get("rotation") or 0), size)

@@ -13,9 +13,9 @@ import math
 import numpy as np
 from PIL import Image
 
-from keras_liteseg.datasets.base import IGNORE_LABEL
 from keras_liteseg.datasets.formats import shapes
 from keras_liteseg.datasets.formats.base import (
+    IGNORED,
     UNLABELED,
     Export,
     Sample,
@@ -53,7 +53,7 @@ def read(source):
         notes.append(
             "The classes are the labels that occur, by the alphabet; labels.txt or --classes sets another order."
         )
-    numbers = {entry["name"]: number for number, entry in enumerate(classes)} | {_IGNORE: IGNORE_LABEL}
+    numbers = {entry["name"]: number for number, entry in enumerate(classes)} | {_IGNORE: IGNORED}
     if found[_IGNORE]:
         notes.append(f"{found[_IGNORE]} shapes of {_IGNORE} are ignored.")
     samples, left_out = [], collections.Counter()

@@ -7,9 +7,8 @@ ignored.
 import functools
 import re
 
-from keras_liteseg.datasets.base import IGNORE_LABEL
 from keras_liteseg.datasets.formats import rasters
-from keras_liteseg.datasets.formats.base import Export, Sample, colored, read_json, split_of, table_of
+from keras_liteseg.datasets.formats.base import IGNORED, Export, Sample, colored, read_json, split_of, table_of
 from keras_liteseg.errors import UserError
 
 TITLE = "Mapillary Vistas"
@@ -32,7 +31,7 @@ def read(source):
     version = (re.search(r"v\d+\.\d+", config.stem) or [""])[0]
     entries = read_json(config)["labels"]
     kept = [number for number, entry in enumerate(entries) if entry.get("evaluate", True)]
-    table = table_of({255: IGNORE_LABEL} | dict.fromkeys(range(len(entries)), IGNORE_LABEL))
+    table = table_of({255: IGNORED} | dict.fromkeys(range(len(entries)), IGNORED))
     table[kept] = range(len(kept))
     colors = [entry["color"] for entry in entries]
     masks = [path for path in source.files("*.png") if path.parent.name == "labels"]

@@ -139,6 +139,8 @@ def _reader(source, masks, classes, notes):
         return (lambda path, size: rasters.by_colors(path, classes)), classes, drawn
     colors = [entry.get("color") for entry in classes or ()]
     colors = colors if colors and all(colors) else None
+    if not colors:
+        rasters.require_one_palette(masks)
     values = sorted({int(value) for path in masks for value in np.unique(rasters.numbers(path, colors))})
     highest = 2 ** rasters.bits(masks[0]) - 1
     binary = set(values) <= {0, 255} or set(values) <= {0, highest}

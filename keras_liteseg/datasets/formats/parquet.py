@@ -1,9 +1,11 @@
 """A data set of Hugging Face as Parquet files with a column of pictures and one of label maps.
 
-Names of classes come from id2label.json beside it, or from --classes. It needs pyarrow, the extra 'parquet'.
+Pictures are read when they are written, so that a row group of a file is in memory at a time. Names of classes come
+from id2label.json beside it, or from --classes. It needs pyarrow, the extra 'parquet'.
 """
 
 import functools
+import threading
 
 import numpy as np
 
@@ -33,12 +35,14 @@ def read(source):
         raise UserError(f"Nothing beside {source.root} names the classes; give them with --classes, from number 0 on.")
     samples = []
     for path in source.files("*.parquet"):
-        columns = pyarrow.parquet.read_schema(path).names
-        picture, label = (_column(path, columns, names) for names in (_PICTURES, _LABELS))
-        table = pyarrow.parquet.read_table(path, columns=[picture, label])
-        for row, (image, mask) in enumerate(zip(table[picture].to_pylist(), table[label].to_pylist())):
-            draw = functools.partial(_draw, mask["bytes"], len(classes))
-            samples.append(Sample(f"{path.stem}-{row:06d}", image["bytes"], split_of(path.stem), draw))
+        file = pyarrow.parquet.ParquetFile(path)
+        columns = [_column(path, file.schema_arrow.names, names) for names in (_PICTURES, _LABELS)]
+        rows = _Rows(path, columns)
+        for group in range(file.num_row_groups):
+            for place in range(file.metadata.row_group(group).num_rows):
+                picture, mask = (functools.partial(rows.content, group, place, column) for column in columns)
+                draw = functools.partial(_draw, mask, len(classes))
+                samples.append(Sample(f"{path.stem}-{len(samples):06d}", picture, split_of(path.stem), draw))
     return Export(classes, samples, [f"Label maps number the classes from 0; {IGNORE_LABEL} is ignored."], drawn=False)
 
 
@@ -49,7 +53,34 @@ def _column(path, columns, names):
     raise Problem(path, f"has the columns {', '.join(columns)}", f"name one of them {names[0]}")
 
 
-def _draw(encoded, count, size):
+class _Rows:
+    """The rows of a Parquet file, of which one row group at a time is in memory.
+
+    Args:
+        path: the file.
+        columns: names of its columns of pictures.
+    """
+
+    def __init__(self, path, columns):
+        self._path, self._columns = path, columns
+        self._lock = threading.Lock()
+        self._group = None
+
+    def content(self, group, place, column):
+        """Return the encoded picture of a column in a row of a row group."""
+        import pyarrow.parquet
+
+        with self._lock:
+            if self._group != group:
+                self._table = None  # before the next one is read
+                with pyarrow.parquet.ParquetFile(self._path) as file:
+                    self._table = file.read_row_group(group, columns=self._columns)
+                self._group = group
+            return self._table[column][place].as_py()["bytes"]
+
+
+def _draw(mask, count, size):
+    encoded = mask()
     values = rasters.numbers(encoded)
     values = np.where(values == -1, IGNORE_LABEL, values)
     return rasters.by_table(encoded, values, numbered(count))

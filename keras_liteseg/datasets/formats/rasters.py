@@ -85,6 +85,35 @@ def _head(path):
         return file.read(26)
 
 
+def require_one_palette(paths):
+    """Refuse palette masks that show one number in several colours: then it means something else in each of them.
+
+    Masks of greys, whose number is their colour, are left to `numbers`.
+
+    Raises:
+        Problem: as `open_raster`; two masks differ.
+    """
+    shown = {}
+    for path in paths:
+        image = open_raster(path)
+        if image.mode != "P":
+            continue
+        palette = np.array(image.getpalette("RGB")).reshape(-1, 3)
+        used = [index for index in np.unique(np.asarray(image)) if index < len(palette)]
+        if (palette[used] == palette[used][:, :1]).all():
+            continue
+        for index in used:
+            color = tuple(palette[index].tolist())
+            first, where = shown.setdefault(index, (color, path))
+            if first != color:
+                raise Problem(
+                    path,
+                    f"shows number {index} in the colour {color}, and {where.name} in {first}, so that it is not one "
+                    "class: Supervisely numbers objects so, and programs that make PNG files smaller do",
+                    "export masks of classes, or the tool's own format",
+                )
+
+
 def _indices(image, colors):
     indices = np.asarray(image).astype(np.int32)
     palette = np.array(image.getpalette("RGB"), np.int32).reshape(-1, 3)

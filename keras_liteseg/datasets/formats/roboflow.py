@@ -2,9 +2,8 @@
 
 import functools
 
-from keras_liteseg.datasets.base import IGNORE_LABEL
 from keras_liteseg.datasets.formats import rasters
-from keras_liteseg.datasets.formats.base import Export, Sample, named, pixel_values, split_of, table_of
+from keras_liteseg.datasets.formats.base import IGNORED, Export, Sample, named, pixel_values, split_of, table_of
 from keras_liteseg.datasets.pictures import Problem
 from keras_liteseg.errors import UserError
 
@@ -28,7 +27,7 @@ def read(source):
             raise Problem(path, "lists other classes than those of the other splits", "export the project again")
         names = listed
         numbers = {value: number for number, value in enumerate(sorted(names))}
-        table = table_of({255: IGNORE_LABEL} | numbers)
+        table = table_of({255: IGNORED} | numbers)
         for mask in sorted(path.parent.glob("*_mask.png")):
             stem = mask.stem.removesuffix("_mask")
             picture = source.find(stem, path.parent.relative_to(source.root).parts, stem=True)

@@ -7,9 +7,8 @@ import csv
 import functools
 import re
 
-from keras_liteseg.datasets.base import IGNORE_LABEL
 from keras_liteseg.datasets.formats import rasters
-from keras_liteseg.datasets.formats.base import Export, Sample, named, split_of, table_of
+from keras_liteseg.datasets.formats.base import IGNORED, Export, Sample, named, split_of, table_of
 from keras_liteseg.datasets.pictures import Problem
 
 TITLE = "SceneParse150 (ADE20K)"
@@ -29,7 +28,7 @@ def read(source):
     numbers = [int(row["Idx"]) for row in rows]
     if numbers != list(range(1, len(rows) + 1)):
         raise Problem(path, "does not number the classes from 1", "take the file of the data set")
-    table = table_of({0: IGNORE_LABEL} | {number: number - 1 for number in numbers})
+    table = table_of({0: IGNORED} | {number: number - 1 for number in numbers})
     samples = []
     for mask in (mask for mask in source.files("*.png") if "annotations" in mask.relative_to(source.root).parts):
         split = mask.parent.name

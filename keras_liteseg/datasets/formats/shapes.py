@@ -116,6 +116,13 @@ def opencv_ellipse(center, radii, degrees, size):
     return mask.astype(bool)
 
 
+def ellipse(center, radii, degrees, size):
+    """Fill an ellipse where the centre of a pixel is inside of it; `degrees` as for `rotated`."""
+    rows, columns = np.indices(size).reshape(2, -1) + 0.5
+    x, y = ((rotated(np.stack([columns, rows], -1), center, -degrees) - center) / radii).T
+    return (x * x + y * y <= 1).reshape(size)
+
+
 def rotated(points, center, degrees):
     """Return points (n, 2) turned clockwise (as seen, y down) round a centre."""
     angle = np.radians(degrees)

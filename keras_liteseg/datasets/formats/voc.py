@@ -57,6 +57,7 @@ def read(source):
     else:
         classes = with_background_first(_classes(source), notes)
         notes.append(f"Value 0 is the background, {IGNORE_LABEL} is ignored.")
+        rasters.require_one_palette(masks)
     listed = _listed(folder.parent, notes)
     by_stem = collections.defaultdict(list)
     for path in source.pictures:

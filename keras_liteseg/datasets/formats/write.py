@@ -14,7 +14,7 @@ import yaml
 from PIL import Image
 
 from keras_liteseg.datasets.base import IGNORE_LABEL
-from keras_liteseg.datasets.formats.base import BACKGROUND, UNLABELED, is_background
+from keras_liteseg.datasets.formats.base import BACKGROUND, IGNORED, UNLABELED, is_background
 from keras_liteseg.datasets.in_parallel import in_parallel
 from keras_liteseg.datasets.intact import ORIENTATION
 from keras_liteseg.datasets.pictures import IMAGE_SUFFIXES, Problem
@@ -113,7 +113,7 @@ def _umask():
 
 
 def _settle(export, unlabeled, ignored):
-    """Return (classes, uint8 table (257,) from class numbers of the reader to ours, notes); [-1] is `UNLABELED`."""
+    """Return (classes, uint8 table from class numbers of the reader, `UNLABELED` and `IGNORED` to ours, notes)."""
     names = [entry["name"] for entry in export.classes]
     for name in names:
         if names.count(name) > 1:
@@ -136,14 +136,19 @@ def _settle(export, unlabeled, ignored):
             same, classes = [BACKGROUND], [{"name": BACKGROUND, "color": [0, 0, 0]}, *classes]
         number = [entry["name"] for entry in classes].index(same[0])
     if len(classes) > IGNORE_LABEL:
-        raise UserError(f"The export has {len(classes)} classes; masks of 8 bits can number {IGNORE_LABEL}.")
+        raise UserError(
+            f"The export has {len(classes)} classes, and masks of 8 bits can number {IGNORE_LABEL}; choose some with "
+            "--classes NAME,NAME or a file of names, and the others count as not drawn (--unlabeled), or leave some "
+            "out with --ignore."
+        )
     if len(classes) < 2:
         raise UserError(
             f"The export has {len(classes)} class{'es' * (not classes)} and all other pixels are ignored, so that "
             "there is nothing to tell apart; let unlabelled pixels be the background."
         )
     ours = {entry["name"]: place for place, entry in enumerate(classes)}
-    table = np.full(IGNORE_LABEL + 2, IGNORE_LABEL, np.uint8)
+    # The negative ones count from the end.
+    table = np.full(len(names) - min(UNLABELED, IGNORED), IGNORE_LABEL, np.uint8)
     table[: len(names)] = [ours.get(name, IGNORE_LABEL) for name in names]
     table[UNLABELED] = number
     if ignored:
@@ -183,18 +188,19 @@ def _write_all(folder, tasks, table, link):
 
 
 def _write_sample(folder, split, name, sample, table, link):
-    suffix, size, turn = _look_at(sample.image)
+    image = sample.image() if callable(sample.image) else sample.image
+    suffix, size, turn = _look_at(image)
     labels = np.asarray(sample.labels(size))
     if labels.shape != size and turn in _TURNS and labels.shape == (size[::-1] if turn >= 5 else size):
         labels = np.asarray(Image.fromarray(labels.astype(np.int32)).transpose(_TURNS[turn]))
     if labels.shape != size:
         (rows, columns), (height, width) = labels.shape, size
-        path = sample.image if isinstance(sample.image, pathlib.Path) else sample.name
+        path = image if isinstance(image, pathlib.Path) else sample.name
         raise Problem(path, f"is {height}x{width} and its labels are {rows}x{columns}", "make both the same size")
     unlabeled = int(np.count_nonzero(labels == UNLABELED))
     mask = table[labels]
     Image.fromarray(mask).save(folder / "masks" / split / f"{name}.png", compress_level=4)
-    _place(sample.image, folder / "images" / split / f"{name}{suffix}", link)
+    _place(image, folder / "images" / split / f"{name}{suffix}", link)
     return np.bincount(mask.ravel(), minlength=256), unlabeled
 
 

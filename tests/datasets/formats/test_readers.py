@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import pathlib
 import zlib
 
 import numpy as np
@@ -11,9 +12,9 @@ import yaml
 from PIL import Image
 
 from keras_liteseg.datasets import load_dataset
-from keras_liteseg.datasets.base import IGNORE_LABEL
 from keras_liteseg.datasets.formats import FORMATS, read_export, recognise
-from keras_liteseg.datasets.formats.base import UNLABELED, Source, named
+from keras_liteseg.datasets.formats.base import IGNORED, UNLABELED, Source, named, read_class_list, read_values
+from keras_liteseg.datasets.formats.write import write_folder
 from keras_liteseg.datasets.pictures import Problem
 from keras_liteseg.errors import UserError
 
@@ -119,14 +120,73 @@ def test_coco_pictures_of_one_name_are_told_apart_by_split(export):
     root = export(files)
     samples = read_export(root)[1].samples
     assert [(sample.split, sample.image.parent.name) for sample in samples] == [("train", "train"), ("val", "val")]
-    with pytest.raises(UserError, match="are those of the export; leave out --classes"):
-        read_export(root, classes=named("ab"))
     (root / "other").mkdir()
     picture().save(root / "a.jpg")
     for split in ("train", "val"):
         (root / split / "a.jpg").rename(root / "other" / "a.jpg")
     with pytest.raises(Problem, match="both fit the name 'a.jpg'"):
         read_export(root)
+
+
+def lvis(count, drawn):
+    """As LVIS writes it: no file name, no crowds, and the categories that were looked for on a picture."""
+    categories = [{"id": n + 1, "name": f"thing_{n}", "synset": "x.n.01", "frequency": "r"} for n in range(count)]
+    image = {"id": 7, "coco_url": "http://images.cocodataset.org/val2017/a.jpg", "height": SIZE[0], "width": SIZE[1]}
+    image |= {"neg_category_ids": [3], "not_exhaustive_category_ids": []}
+    annotations = [
+        {
+            "id": n,
+            "image_id": 7,
+            "category_id": identity,
+            "segmentation": outline(corners),
+            "area": 1.0,
+            "bbox": [0] * 4,
+        }
+        for n, (identity, corners) in enumerate(drawn)
+    ]
+    return {"info": {}, "licenses": [], "images": [image], "annotations": annotations, "categories": categories}
+
+
+def test_more_classes_than_masks_can_number(export, tmp_path_factory):
+    content = lvis(1203, [(1203, SQUARE), (256, INNER), (300, [[30, 10], [40, 10], [40, 20], [30, 20]])])
+    root = export({"lvis_v1_val.json": content, "val2017/a.jpg": picture()})
+    names, drawn, split = labels(root, "coco")
+    assert (len(names), split) == (1203, "val") and (drawn == 1202).sum() == 84 and (drawn == 255).sum() == 16
+    output = tmp_path_factory.mktemp("out")
+    _, read = read_export(root)
+    assert any(note.startswith("LVIS draws a class on the pictures") for note in read.notes)
+    with pytest.raises(
+        UserError, match="has 1204 classes, and masks of 8 bits can number 255; choose some with --classes"
+    ):
+        write_folder(read, output, splits={"val": read.samples})
+    _, read = read_export(root, classes=named(["background", "thing_255", "thing_1202"]))
+    assert "Chosen: 2 of 1203 classes; pixels of the others count as not drawn." in read.notes
+    write_folder(read, output, splits={"val": read.samples})
+    written = load_dataset("folder", output, "val")
+    assert written.classes.names == ("background", "thing_255", "thing_1202")
+    expected = np.zeros(SIZE)
+    expected[10:20, 10:20], expected[12:16, 12:16] = 2, 1  # and nothing where thing_299 is
+    np.testing.assert_array_equal(written.mask(0), expected)
+    with pytest.raises(UserError, match="no class 'thing_1203'; did you mean thing_203"):
+        read_export(root, classes=named(["thing_1203"]))
+
+
+def test_16_bit_masks_of_more_classes_than_masks_can_number(export, tmp_path_factory):
+    root = export({"images/a.jpg": picture(), "masks/a.png": mask([0, 255, 299, 7], "I;16")})
+    many = [f"c{number}" for number in range(300)]
+    assert labels(root, classes=named(many))[1][0, :4].tolist() == [0, 255, 299, 7]
+    _, read = read_export(root, classes=named(many))
+    output = tmp_path_factory.mktemp("out")
+    with pytest.raises(UserError, match="has 300 classes"):
+        write_folder(read, output, splits={"train": read.samples})
+    write_folder(read, output, ignored=many[8:298], splits={"train": read.samples})
+    written = load_dataset("folder", output, "train")
+    assert written.classes.names == (*many[:8], *many[298:])
+    assert written.mask(0)[0, :4].tolist() == [0, 255, 9, 7]
+    (root / "list.yaml").write_text("classes: [road, car]\nvalues: {255: road, 299: car}\nignore_label: [0, 7]\n")
+    classes = read_class_list(root / "list.yaml")
+    values = read_values(root / "list.yaml", classes)
+    assert labels(root, classes=classes, values=values)[1][0, :4].tolist() == [IGNORED, 0, 1, IGNORED]
 
 
 def test_coco_refusals(export):
@@ -160,7 +220,7 @@ def test_coco_panoptic(export):
     )
     names, drawn, split = labels(root, "coco_panoptic")
     assert (names, split) == (["car", "sky"], "val")
-    assert drawn[0, [0, 10, 20]].tolist() == [IGNORE_LABEL, 1, 0]
+    assert drawn[0, [0, 10, 20]].tolist() == [IGNORED, 1, 0]
     segments.pop()
     export({"annotations/panoptic_val2017.json": content})
     with pytest.raises(Problem, match="segment 65536, which its JSON file does not list"):
@@ -182,7 +242,7 @@ def test_voc_numbers_with_borders(export):
     with pytest.raises(UserError, match="does not tell the names of its classes"):
         read_export(root)
     names, drawn, split = labels(root, "voc", classes=named(["background", "cat", "dog"]))
-    assert split == "train" and names[0] == "background" and drawn[0, :4].tolist() == [0, 1, 2, IGNORE_LABEL]
+    assert split == "train" and names[0] == "background" and drawn[0, :4].tolist() == [0, 1, 2, IGNORED]
     names, drawn, _ = labels(root, classes=named(["cat", "dog"]))  # without it, all would be one off
     assert names == ["background", "cat", "dog"] and drawn[0, 1] == 1
     with pytest.raises(Problem, match="no class: 2"):
@@ -192,7 +252,7 @@ def test_voc_numbers_with_borders(export):
 def test_labelme2voc_tells_its_classes(export):
     files = voc({"a": mask([0, 1, 255])}) | {"class_names.txt": "_background_\ncat\n"}
     names, drawn, _ = labels(export(files), "voc")
-    assert names == ["_background_", "cat"] and drawn[0, :3].tolist() == [0, 1, IGNORE_LABEL]
+    assert names == ["_background_", "cat"] and drawn[0, :3].tolist() == [0, 1, IGNORED]
 
 
 def test_cvat_masks_are_in_the_colors_of_labelmap_and_missing_ones_are_empty(export):
@@ -239,6 +299,15 @@ def test_cvat_xml_order_masks_and_ellipses(export):
         read_export(root)
 
 
+@pytest.mark.parametrize("kind", ["task", "project", "job"])
+def test_cvat_xml_of_a_project_or_a_job(export, kind):
+    text = f"""<annotations><meta><{kind}><labels><label><name>car</name></label></labels></{kind}></meta>
+<image id="0" name="a.jpg" width="50" height="40"><box label="car" xtl="0" ytl="0" xbr="4" ybr="5"/></image>
+</annotations>"""
+    names, drawn, _ = labels(export({"annotations.xml": text, "a.jpg": picture()}), "cvat_xml")
+    assert names == ["car"] and (drawn == 0).sum() == 20
+
+
 def test_labelme_order_mask_and_ignored(export):
     file = io.BytesIO()
     Image.fromarray(np.ones((11, 21), np.uint8)).save(file, "PNG")
@@ -253,7 +322,7 @@ def test_labelme_order_mask_and_ignored(export):
     names, drawn, split = labels(root, "labelme")
     assert (names, split) == (["ant", "cat"], "train")
     assert (drawn == 0).sum() == 21 * 11 and (drawn[25:36, 15:36] == 0).all()
-    assert (drawn == IGNORE_LABEL).sum() == 25 and (drawn == 1).sum() == 121 - 25
+    assert (drawn == IGNORED).sum() == 25 and (drawn == 1).sum() == 121 - 25
     assert labels(export({"labels.txt": "__ignore__\n_background_\ncat\nant\n"}))[0] == ["_background_", "cat", "ant"]
 
 
@@ -291,7 +360,7 @@ def test_ultralytics_polygons_smaller_on_top(export):
 def test_ultralytics_masks(export):
     config = yaml.safe_dump({"train": "images/train", "masks_dir": "masks", "names": ["cat", "dog"]})
     root = export({"data.yaml": config, "images/train/a.jpg": picture(), "masks/train/a.png": mask([0, 1, 255])})
-    assert labels(root, "ultralytics")[1][0, :3].tolist() == [0, 1, IGNORE_LABEL]
+    assert labels(root, "ultralytics")[1][0, :3].tolist() == [0, 1, IGNORED]
     assert not read_export(root)[1].drawn
 
 
@@ -310,7 +379,7 @@ def test_mapillary(export):
         }
     )
     names, drawn, split = labels(root, "mapillary")
-    assert (names, split) == (["Sky", "Road"], "train") and drawn[0, :3].tolist() == [0, IGNORE_LABEL, 1]
+    assert (names, split) == (["Sky", "Road"], "train") and drawn[0, :3].tolist() == [0, IGNORED, 1]
 
 
 def test_sceneparse_counts_from_one(export):
@@ -322,7 +391,60 @@ def test_sceneparse_counts_from_one(export):
         }
     )
     names, drawn, split = labels(root, "sceneparse")
-    assert (names, split) == (["wall", "sky"], "val") and drawn[0, :3].tolist() == [IGNORE_LABEL, 0, 1]
+    assert (names, split) == (["wall", "sky"], "val") and drawn[0, :3].tolist() == [IGNORED, 0, 1]
+
+
+def ade20k_mask(cells):
+    """A mask of columns (class, blue), by the formula of the data set's own loader, read backwards."""
+    columns = [(number // 256 * 10, number % 256, blue) for number, blue in cells]
+    return Image.fromarray(np.array([columns] * SIZE[0], np.uint8)[:, np.arange(SIZE[1]) % len(cells)])
+
+
+def test_ade20k_of_2021(export):
+    def thing(number, name, level=0):
+        return {"id": 0, "name": name, "name_ndx": number, "parts": {"part_level": level}, "occluded": "no"}
+
+    folder = "images/ADE/training/urban/street"
+    objects = [thing(2978, "wall"), thing(773, "door"), thing(772, "knob", 1), thing(255, "chair, seat")]
+    root = export(
+        {
+            f"{folder}/a.jpg": picture(),
+            f"{folder}/a_seg.png": ade20k_mask([(0, 0), (2978, 40), (773, 80), (255, 120)]),
+            f"{folder}/a_parts_1.png": ade20k_mask([(772, 5)]),
+            f"{folder}/a/instance_000_a.png": mask([255]),
+            f"{folder}/a.json": {"annotation": {"filename": "a.jpg", "scene": "CAFE", "object": objects}},
+        }
+    )
+    path = root / folder / "a.json"
+    path.write_bytes(path.read_bytes().replace(b"CAFE", b"CAF\xc9"))  # as some files of the set are
+    names, drawn, split = labels(root, "ade20k")
+    assert (names, split) == (["chair, seat", "door", "wall"], "train")
+    assert drawn[0, :4].tolist() == [UNLABELED, 2, 1, 0]
+    _, read = read_export(root)
+    assert [sample.name for sample in read.samples] == [f"{folder}/a"]
+    assert "Left out 2 masks of parts and of single objects." in read.notes
+    names, drawn, _ = labels(root, classes=named(["wall", "chair"]))
+    assert names == ["wall", "chair"] and drawn[0, :4].tolist() == [UNLABELED, 0, UNLABELED, 1]
+    objects.pop()
+    export({f"{folder}/a.json": {"annotation": {"object": objects}}})
+    with pytest.raises(Problem, match="holds class 255, which the file beside it does not name"):
+        labels(root)
+
+
+def test_ade20k_of_2016(export):
+    text = '001 # 0 # 0 # wall # wall # ""\n002 # 0 # 1 # door # door # "open"\n001 # 1 # 0 # knob # knob # ""\n'
+    root = export(
+        {
+            "images/validation/a.jpg": picture(),
+            "images/validation/a_seg.png": ade20k_mask([(0, 0), (774, 200), (2978, 100)]),
+            "images/validation/a_atr.txt": text,
+        }
+    )
+    names, drawn, split = labels(root, "ade20k")
+    assert (names, split) == (["door", "wall"], "val") and drawn[0, :3].tolist() == [UNLABELED, 0, 1]
+    export({"images/validation/a_atr.txt": text + "what\n"})
+    with pytest.raises(Problem, match="has the line 'what'"):
+        labels(root)
 
 
 def test_kitti_step_and_semantics(export):
@@ -335,13 +457,19 @@ def test_kitti_step_and_semantics(export):
         files[f"panoptic_maps/{split}/{sequence}/000000.png"] = Image.fromarray(rgb)
     root = export(files)
     names, drawn, split = labels(root, "kitti", index=1)
-    assert (names[0], split) == ("road", "val") and drawn[0, :3].tolist() == [0, 13, IGNORE_LABEL]
+    assert (names[0], split) == ("road", "val") and drawn[0, :3].tolist() == [0, 13, IGNORED]
     assert [sample.name for sample in read_export(root)[1].samples] == ["0000_000000", "0001_000000"]
+
+
+def test_kitti_refuses_unknown_numbers(export):
+    root = export({"training/image_2/a.png": picture(), "training/semantic/a.png": mask([7, 200])})
+    with pytest.raises(Problem, match="holds values that are no class: 200"):
+        labels(root, "kitti")
 
 
 def test_kitti_semantics_has_label_ids(export):
     root = export({"training/image_2/a.png": picture(), "training/semantic/a.png": mask([7, 26, 0])})
-    assert labels(root, "kitti")[1][0, :3].tolist() == [0, 13, IGNORE_LABEL]
+    assert labels(root, "kitti")[1][0, :3].tolist() == [0, 13, IGNORED]
 
 
 def test_roboflow_masks(export):
@@ -354,12 +482,13 @@ def test_roboflow_masks(export):
         read_export(root)
 
 
-def test_label_studio(export):
-    def region(kind, value, **more):
-        return {"type": kind, "original_height": SIZE[0], "original_width": SIZE[1], "image_rotation": 0, **more} | {
-            "value": value
-        }
+def region(kind, value, **more):
+    """A result of Label Studio."""
+    size = {"original_height": SIZE[0], "original_width": SIZE[1], "image_rotation": 0}
+    return {"type": kind, **size, **more, "value": value}
 
+
+def test_label_studio(export):
     corners = [[x / SIZE[1] * 100, y / SIZE[0] * 100] for x, y in SQUARE]
     result = [
         region("polygonlabels", {"points": corners, "polygonlabels": ["dog"]}),
@@ -378,6 +507,58 @@ def test_label_studio(export):
     export({"project.json": [task]})
     with pytest.raises(Problem, match="turned in Label Studio"):
         labels(root)
+
+
+def test_label_studio_brush_counts_from_half_its_strength(export):
+    expected = json.loads((pathlib.Path(__file__).parent / "expected.json").read_text())["label-studio-sdk 2.1.2"]
+    alpha = np.array(expected["alpha"])
+    assert ((alpha > 0) & (alpha < 128)).any()  # a soft edge
+    brush = region("brushlabels", {"format": "rle", "rle": expected["rle"], "brushlabels": ["cup"]})
+    brush |= dict(zip(("original_height", "original_width"), expected["size"]))
+    task = {"id": 1, "data": {"image": "a.jpg"}, "annotations": [{"result": [brush]}]}
+    drawn = labels(export({"project.json": [task], "a.jpg": picture(expected["size"])}), "label_studio")[1]
+    np.testing.assert_array_equal(drawn == 0, alpha >= 128)
+
+
+@pytest.mark.parametrize(
+    ("rotation", "inside", "outside"),
+    [(0, (20, 33), (28, 25)), (90, (28, 25), (20, 33)), (45, (26, 31), (26, 19)), (315, (26, 19), (26, 31))],
+)
+def test_label_studio_ellipses(export, rotation, inside, outside):
+    """Radii of 10 and 5 pixels round (25, 20), clockwise; percent of the width and of the height."""
+    value = {"x": 50, "y": 50, "radiusX": 20, "radiusY": 12.5, "rotation": rotation, "ellipselabels": ["cup"]}
+    task = {"id": 1, "data": {"image": "a.jpg"}, "annotations": [{"result": [region("ellipselabels", value)]}]}
+    drawn = labels(export({"project.json": [task], "a.jpg": picture()}), "label_studio")[1] == 0
+    assert abs(drawn.sum() - np.pi * 50) < 5
+    assert drawn[inside] and not drawn[outside]
+
+
+def test_label_studio_names_apart_from_shapes_and_tasks_without_pictures(export):
+    """As <Labels> beside <Ellipse> and <Rectangle> writes them: a region twice, and without its name but once."""
+    square = {"x": 20, "y": 25, "width": 20, "height": 25}
+    circle = {"x": 60, "y": 50, "radiusX": 10, "radiusY": 12.5}
+    result = [
+        region("rectangle", square, id="a"),
+        region("labels", {**square, "labels": ["dog"]}, id="a"),
+        region("ellipse", circle, id="b"),
+        region("labels", {**circle, "labels": ["cup"]}, id="b"),
+        region("ellipse", circle, id="c"),
+        region("labels", {"start": 0, "end": 3, "labels": ["dog"]}, id="d"),
+    ]
+    task = {"id": 1, "data": {"image": "a.jpg"}, "annotations": [{"result": result}]}
+    video = {
+        "id": 2,
+        "data": {"video": "/data/b.mp4"},
+        "annotations": [{"result": [region("videorectangle", {"x": 1})]}],
+    }
+    root = export({"project.json": [task, video], "a.jpg": picture()})
+    names, drawn, _ = labels(root, "label_studio")
+    assert names == ["cup", "dog"] and (drawn == 1).sum() == 100 and abs((drawn == 0).sum() - np.pi * 25) < 5
+    _, read = read_export(root)
+    assert len(read.samples) == 1
+    assert "Left out 1 regions without a label." in read.notes
+    assert "Left out 1 results of the kind labels." in read.notes
+    assert "Left out 1 tasks without a picture (video, sound, time series or text)." in read.notes
 
 
 def test_supervisely(export):
@@ -422,14 +603,14 @@ def test_supervisely(export):
 def test_layouts_of_masks(export, picture_at, mask_at):
     root = export({picture_at: picture(), mask_at: mask([0, 1, 2, 255])})
     names, drawn, split = labels(root, "masks", classes=named("abc"))
-    assert split == "train" and drawn[0, :4].tolist() == [0, 1, 2, IGNORE_LABEL]
+    assert split == "train" and drawn[0, :4].tolist() == [0, 1, 2, IGNORED]
     sample = read_export(root, classes=named("abc"))[1].samples[0]
     assert sample.image == root / picture_at
     with pytest.raises(UserError, match=r"values 0, 1, 2, 255, and nothing says what they are"):
         read_export(root)
 
 
-def test_parquet(export):
+def test_parquet(export, tmp_path_factory):
     parquet = pytest.importorskip("pyarrow.parquet", reason="pip install -r requirements-parquet.txt")
     import pyarrow
 
@@ -438,15 +619,44 @@ def test_parquet(export):
         image.save(file, kind)
         return {"bytes": file.getvalue(), "path": None}
 
-    label = Image.fromarray(np.asarray(mask([0, 1, 255])).astype(np.int32))  # as `datasets` stores int64
-    table = pyarrow.table({"image": [stored(picture(), "JPEG")], "label": [stored(label, "TIFF")]})
+    # As `datasets` stores int64.
+    masks = [Image.fromarray(np.asarray(mask(values)).astype(np.int32)) for values in ([0, 1, 255], [1, 0], [1, 1])]
+    table = pyarrow.table(
+        {"image": [stored(picture(), "JPEG")] * 3, "label": [stored(label, "TIFF") for label in masks]}
+    )
     root = export({"id2label.json": {"0": "wall", "1": "sky"}, "data/README.txt": ""})
-    parquet.write_table(table, root / "data" / "validation-00000-of-00001.parquet")
+    path = root / "data" / "validation-00000-of-00001.parquet"
+    parquet.write_table(table, path, row_group_size=2)
     names, drawn, split = labels(root, "parquet")
-    assert (names, split) == (["wall", "sky"], "val") and drawn[0, :3].tolist() == [0, 1, IGNORE_LABEL]
+    assert (names, split) == (["wall", "sky"], "val") and drawn[0, :3].tolist() == [0, 1, IGNORED]
+    samples = read_export(root)[1].samples
+    assert [sample.name[-6:] for sample in samples] == ["000000", "000001", "000002"]
+    for index in (2, 0, 1):  # of either row group, in any order
+        assert samples[index].labels(SIZE)[0, :2].tolist() == [[0, 1], [1, 0], [1, 1]][index]
+        assert samples[index].image() == table["image"][index].as_py()["bytes"]
+    output = tmp_path_factory.mktemp("out")
+    write_folder(read_export(root)[1], output, splits={"val": samples})
+    assert load_dataset("folder", output, "val").mask(2).all()
     (root / "id2label.json").unlink()
     with pytest.raises(UserError, match="names the classes; give them with --classes"):
         read_export(root)
+
+
+def test_parquet_keeps_no_pictures_in_memory(export, monkeypatch):
+    parquet = pytest.importorskip("pyarrow.parquet", reason="pip install -r requirements-parquet.txt")
+    import pyarrow
+
+    cell = {"bytes": b"never decoded here", "path": None}
+    root = export({"id2label.json": {"0": "wall"}, "data/README.txt": ""})
+    parquet.write_table(pyarrow.table({"image": [cell] * 2, "label": [cell] * 2}), root / "data" / "train.parquet")
+    read = []
+    original = parquet.ParquetFile.read_row_group
+    monkeypatch.setattr(
+        parquet.ParquetFile, "read_row_group", lambda *args, **options: read.append(1) or original(*args, **options)
+    )
+    samples = read_export(root)[1].samples
+    assert len(samples) == 2 and not read
+    assert [sample.image() for sample in samples] == [cell["bytes"]] * 2 and len(read) == 1
 
 
 def png(values, bits):
@@ -471,8 +681,8 @@ def test_png_of_few_bits(export, bits):
 
 def test_png_of_16_bits_and_values_by_name(export):
     root = export({"images/a.jpg": picture(), "masks/a.png": mask([300, 1000, 65535], "I;16")})
-    values = {300: 0, 1000: 1, 65535: IGNORE_LABEL}
-    assert labels(root, classes=named("ab"), values=values)[1][0, :3].tolist() == [0, 1, IGNORE_LABEL]
+    values = {300: 0, 1000: 1, 65535: IGNORED}
+    assert labels(root, classes=named("ab"), values=values)[1][0, :3].tolist() == [0, 1, IGNORED]
 
 
 @pytest.mark.parametrize("image", [mask([0, 255]), mask([0, 255]).convert("1"), png(np.tile([0, 3], (40, 25)), 2)])
@@ -493,6 +703,26 @@ def test_masks_that_a_png_optimiser_renumbered(export):
     assert labels(root, classes=classes)[1][0, :2].tolist() == [1, 0]
     export({"masks/a.png": mask([0, 1], palette=[9, 0, 0, 0, 9, 0])})
     assert labels(root, classes=classes)[1][0, :2].tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("folder", ["SegmentationClass", "masks"])
+def test_palettes_that_differ_are_refused(export, folder):
+    """As Supervisely's masks, which number the objects of each picture, and VOC's after a PNG optimiser."""
+    files = {f"images/{name}.jpg": picture() for name in "ab"}
+    files[f"{folder}/a.png"] = mask([0, 1], palette=[0, 0, 0, 200, 30, 30])
+    root = export(files | {f"{folder}/b.png": mask([0, 1], palette=[0, 0, 0, 30, 200, 30])})
+    with pytest.raises(Problem, match=r"number 1 in the colour \(30, 200, 30\), and a.png in \(200, 30, 30\)"):
+        read_export(root, classes=named(["background", "cat"]))
+    export({f"{folder}/b.png": mask([0, 1], palette=[0, 0, 0, 200, 30, 30])})
+    assert labels(root, classes=named(["background", "cat"]), index=1)[1][0, :2].tolist() == [0, 1]
+
+
+def test_a_broken_file_beside_the_labels_hides_no_format(export):
+    root = export({"notes.json": b"[{\xc9", "images/a.jpg": picture(), "masks/a.png": mask([0, 1])})
+    assert read_export(root, classes=named("ab"))[0] == "masks"
+    (root / "masks" / "a.png").unlink()
+    with pytest.raises(Problem, match="notes.json cannot be read as JSON"):
+        read_export(root)
 
 
 def test_colors_of_classes(export):
@@ -540,3 +770,67 @@ def test_a_folder_that_is_an_export_is_told_by_every_data_set(export):
     with pytest.raises(UserError) as error:
         load_dataset("folder", export({"annotations/instances_train.json": "[]"}))
     assert str(error.value).endswith("for example with 'classes: [road, car]'.")
+
+
+def turned(orientation):
+    """A photo with a white square on rows 10 to 19 and columns 30 to 39, stored turned, with EXIF that says so."""
+    seen = np.zeros((*SIZE, 3), np.uint8)
+    seen[10:20, 30:40] = 255
+    file, exif = io.BytesIO(), Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(np.rot90(seen, {3: 2, 6: 1, 8: 3}[orientation])).save(file, "JPEG", quality=95, exif=exif)
+    return file.getvalue()
+
+
+CORNERS = [[30, 10], [40, 10], [40, 20], [30, 20]]
+SEEN = {"imageHeight": SIZE[0], "imageWidth": SIZE[1]}
+PERCENT = {"x": 60, "y": 25, "width": 20, "height": 25, "rectanglelabels": ["box"]}
+TURNED = {
+    "coco": {"instances_default.json": coco([{"category_id": 1, "segmentation": outline(CORNERS)}], ((1, "box"),))},
+    "cvat_xml": {
+        "annotations.xml": "<annotations><meta><task><labels><label><name>box</name></label></labels></task></meta>"
+        '<image id="0" name="a.jpg" width="50" height="40"><box label="box" xtl="30" ytl="10" xbr="40" ybr="20"/>'
+        "</image></annotations>"
+    },
+    "labelme": {
+        "a.json": {"shapes": [{"label": "box", "points": [[30, 10], [39, 19]], "shape_type": "rectangle"}], **SEEN}
+        | {"imagePath": "a.jpg", "imageData": None}
+    },
+    "label_studio": {
+        "project.json": [
+            {"data": {"image": "a.jpg"}, "annotations": [{"result": [region("rectanglelabels", PERCENT)]}]}
+        ]
+    },
+    "supervisely": {
+        "meta.json": {"classes": [{"title": "box"}]},
+        "set/ann/a.jpg.json": {
+            "size": {"height": SIZE[0], "width": SIZE[1]},
+            "objects": [
+                {"classTitle": "box", "geometryType": "rectangle", "points": {"exterior": [[30, 10], [39, 19]]}}
+            ],
+        },
+    },
+    "ultralytics": {
+        "data.yaml": "train: images\nnames: [box]\n",
+        "labels/a.txt": "0 "
+        + " ".join(f"{x / SIZE[1]} {y / SIZE[0]}" for x, y in [[30, 10], [39, 10], [39, 19], [30, 19]]),
+    },
+    "masks": {
+        "classes.yaml": "classes: [background, box]\n",
+        "masks/a.png": mask(np.pad(np.ones((10, 10)), [[10, 20], [30, 10]])),
+    },
+}
+
+
+@pytest.mark.parametrize("orientation", [3, 6, 8])
+@pytest.mark.parametrize("name", TURNED)
+def test_labels_lie_on_what_people_see_of_a_turned_photo(export, tmp_path_factory, name, orientation):
+    photo = {"supervisely": "set/img/a.jpg", "ultralytics": "images/a.jpg", "masks": "images/a.jpg"}.get(name, "a.jpg")
+    root = export(TURNED[name] | {photo: turned(orientation)})
+    found, read = read_export(root)
+    output = tmp_path_factory.mktemp("out")
+    write_folder(read, output, splits={"train": read.samples})
+    written = load_dataset("folder", output, "train")
+    white = written.image(0)[..., 0] > 127
+    assert found == name and written.mask(0).shape == SIZE
+    np.testing.assert_array_equal(written.mask(0) == written.classes.names.index("box"), white)

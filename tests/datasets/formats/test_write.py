@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from keras_liteseg.datasets import IGNORE_LABEL, load_dataset
+from keras_liteseg.datasets import load_dataset
 from keras_liteseg.datasets.check import check_dataset
-from keras_liteseg.datasets.formats.base import UNLABELED, Export, Sample, named
+from keras_liteseg.datasets.formats.base import IGNORED, UNLABELED, Export, Sample, named
 from keras_liteseg.datasets.formats.write import by_lists, by_share, write_folder
 from keras_liteseg.errors import UserError
 
-DRAWN = np.array([[UNLABELED, 0, 1], [IGNORE_LABEL, 1, 1]], np.int16)
+DRAWN = np.array([[UNLABELED, 0, 1], [IGNORED, 1, 1]], np.int16)
 
 
 def sample(folder, name, split="train", labels=DRAWN, size=(3, 2), turn=None):
@@ -53,7 +53,7 @@ def test_unlabelled_background_and_ignored(write, tmp_path, classes, options, na
 
 
 def test_masks_without_unlabelled_pixels_get_no_background(write, tmp_path):
-    labels = np.array([[0, 0, 1], [1, 1, 255]])
+    labels = np.array([[0, 0, 1], [1, 1, IGNORED]])
     dataset, written = write([sample(tmp_path, "a", labels=labels)], drawn=False)
     assert dataset.classes.names == ("cat", "dog") and written.unlabeled is None
 
@@ -105,7 +105,7 @@ def test_refusals(write, tmp_path):
         write([one], ignored=["dgo"])
     with pytest.raises(UserError, match="no class 'dgo' for unlabelled"):
         write([one], unlabeled="dgo")
-    with pytest.raises(UserError, match="301 classes; masks of 8 bits"):
+    with pytest.raises(UserError, match="301 classes, and masks of 8 bits"):
         write([one], classes=[str(number) for number in range(300)])
     write([one])
     with pytest.raises(UserError, match="is there already"):
