@@ -1,5 +1,7 @@
 """Labels of scores at other sizes are those of resizing all scores and choosing then, to the last one."""
 
+import tracemalloc
+
 import cv2
 import numpy as np
 import pytest
@@ -86,6 +88,18 @@ def test_memory_is_used_again():
         labels = np.empty((80, 120), np.uint8)
         maker(output, labels)
         np.testing.assert_array_equal(labels, expected(from_tensor(output, details("int8")), (80, 120)))
+
+
+def test_another_frame_takes_little_memory():
+    output, labels = scores("int8", 11, (360, 480)), np.empty((720, 1280), np.uint8)
+    maker = LabelMaker(output.shape, details("int8"), labels.shape)
+    maker(output, labels)
+    tracemalloc.start()
+    maker(output, labels)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    # All scores at this size would be 40 MB, and a new label map 0.9.
+    assert peak < 0.9e6
 
 
 @pytest.mark.parametrize("dtype", [np.int32, np.uint8, np.int64])
