@@ -9,7 +9,7 @@ import json
 
 import numpy as np
 
-from keras_liteseg.inference.tflite_predictor import from_tensor, to_tensor
+from keras_liteseg.inference.tensors import from_tensor, to_tensor
 
 _DTYPES = {"tensor(float)": np.float32, "tensor(uint8)": np.uint8}
 

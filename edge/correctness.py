@@ -6,8 +6,7 @@ from edge.device.tensors import pack, random_input, unpack
 from edge.targets import MeasurementFailed, connect
 from keras_liteseg.datasets.pictures import find_pictures, read_rgb
 from keras_liteseg.errors import UserError
-from keras_liteseg.inference.predictor import prepare
-from keras_liteseg.inference.tflite_predictor import to_tensor
+from keras_liteseg.inference.input_table import InputTable
 from keras_liteseg.tflite.metadata_buffers import read_metadata
 
 FRAMES = 2
@@ -99,11 +98,12 @@ def _frames(model, inputs, images):
         ]
     (tensor,) = inputs
     tensor = tensor | {"dtype": np.dtype(tensor["dtype"])}
-    batch, height, width, _ = tensor["shape"]
-    return [
-        [to_tensor(prepare(picture, (height, width), metadata).repeat(batch, axis=0), tensor)]
-        for picture in _pictures(images, (height, width))
-    ]
+    _, height, width, _ = tensor["shape"]
+    table, frames = InputTable(metadata, tensor), []
+    for picture in _pictures(images, (height, width)):
+        frames.append([np.empty(tensor["shape"], tensor["dtype"])])
+        table.write(picture, *frames[-1])
+    return frames
 
 
 def _pictures(images, size):

@@ -59,7 +59,7 @@ def describe(path):
     import numpy as np
     from ai_edge_litert.interpreter import Interpreter
 
-    from keras_liteseg.inference.tflite_predictor import to_tensor
+    from keras_liteseg.inference.tensors import to_tensor
     from keras_liteseg.tflite.metadata_buffers import read_metadata
 
     metadata = read_metadata(path)

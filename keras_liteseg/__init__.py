@@ -24,6 +24,7 @@ __all__ = [
     "ExportOptions",
     "Metadata",
     "QuantizationConfig",
+    "Segmenter",
     "TrainingConfig",
     "UserError",
     "create_model",
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
     from keras_liteseg.evaluation import evaluate
     from keras_liteseg.graph.fold import fold_batch_norm
     from keras_liteseg.inference.load import load_predictor
+    from keras_liteseg.inference.segmenter import Segmenter
     from keras_liteseg.metadata import Metadata
     from keras_liteseg.models import create_model, load_checkpoint, load_model, save_model
     from keras_liteseg.networks import list_models, model_spec
@@ -71,6 +73,7 @@ _HOMES = {
     "keras_liteseg.evaluation": ("evaluate",),
     "keras_liteseg.graph.fold": ("fold_batch_norm",),
     "keras_liteseg.inference.load": ("load_predictor",),
+    "keras_liteseg.inference.segmenter": ("Segmenter",),
     "keras_liteseg.metadata": ("Metadata",),
     "keras_liteseg.models": ("create_model", "load_checkpoint", "load_model", "save_model"),
     "keras_liteseg.networks": ("list_models", "model_spec"),

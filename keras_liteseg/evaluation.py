@@ -1,6 +1,9 @@
 """Accuracy of a network, in whatever file, on a data set."""
 
+import collections
+import concurrent.futures
 import dataclasses
+import itertools
 import sys
 
 import numpy as np
@@ -13,6 +16,8 @@ from keras_liteseg.datasets.remap import map_to
 from keras_liteseg.datasets.samples import read_sample
 from keras_liteseg.errors import UserError
 from keras_liteseg.metrics import ConfusionMatrix
+
+_READERS = 2  # threads that decode pictures
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,6 +55,7 @@ class ImageResult:
         confusion: `ConfusionMatrix` of this image alone.
         pixels: number of pixels, void included.
         equal: how many of them have the reference predictor's label, or None without a reference.
+        reference: the reference's `ConfusionMatrix` of this image, or None.
     """
 
     index: int
@@ -57,6 +63,7 @@ class ImageResult:
     confusion: ConfusionMatrix
     pixels: int
     equal: int | None
+    reference: ConfusionMatrix | None = None
 
 
 def evaluate(predictor, dataset, reference=None, progress=True):
@@ -98,16 +105,36 @@ def measure(predictor, dataset, reference=None, progress=True):
         raise UserError(f"The reference has {len(reference)} label maps for {len(dataset)} samples; give one for each.")
     if hasattr(reference, "metadata"):
         require_comparable(predictor.metadata, reference.metadata)
-    for index in tqdm(range(len(dataset)), "evaluating", disable=None if progress else True, file=sys.stderr):
-        image, truth = read_sample(dataset, index)
+    shown = {"total": len(dataset), "disable": None if progress else True, "file": sys.stderr}
+    for index, (image, truth) in enumerate(tqdm(_read_ahead(dataset), "evaluating", **shown)):
         labels = predictor.labels(image)
-        confusion = ConfusionMatrix(len(dataset.classes))
-        confusion.update(truth, labels)
-        equal = None
+        confusion = _confusion(truth, labels, dataset)
+        equal = other_confusion = None
         if reference is not None:
             other = reference[index] if isinstance(reference, list) else reference.labels(image)
             equal = int(np.count_nonzero(labels == other))
-        yield ImageResult(index, dataset.sample_id(index), confusion, labels.size, equal)
+            other_confusion = _confusion(truth, other, dataset)
+        yield ImageResult(index, dataset.sample_id(index), confusion, labels.size, equal, other_confusion)
+
+
+def _confusion(truth, labels, dataset):
+    confusion = ConfusionMatrix(len(dataset.classes))
+    confusion.update(truth, labels)
+    return confusion
+
+
+def _read_ahead(dataset):
+    """Yield (image, mask) of each sample; threads read the next ones while the network computes."""
+
+    indices = iter(range(len(dataset)))
+    with concurrent.futures.ThreadPoolExecutor(_READERS) as pool:
+        waiting = collections.deque(
+            pool.submit(read_sample, dataset, index) for index in itertools.islice(indices, 2 * _READERS)
+        )
+        while waiting:
+            sample = waiting.popleft().result()
+            waiting.extend(pool.submit(read_sample, dataset, index) for index in itertools.islice(indices, 1))
+            yield sample
 
 
 def total_confusion(results, num_classes):

@@ -89,8 +89,37 @@ def test_truth_without_any_class_is_refused():
 def test_agreement_counts_void_pixels_too():
     mine, other = predictor([[[0, 0, 0, 1]], [[0, 1, 1, 0]]]), predictor([[[0, 0, 0, 0]], [[0, 1, 1, 1]]])
     assert evaluate(mine, Data(TRUTH), other).agreement == 0.75
+    for result, truth in zip(measure(mine, Data(TRUTH), other), TRUTH, strict=True):
+        # The reference's own accuracy, as if it were measured alone.
+        (alone,) = measure(predictor([other.labels(np.full((1, 4, 3), result.index))]), Data([truth]))
+        np.testing.assert_array_equal(result.reference.matrix, alone.confusion.matrix)
     maps = [np.uint8([[0, 0, 0, 0]]), np.uint8([[0, 1, 1, 1]])]
     assert evaluate(mine, Data(TRUTH), maps).agreement == 0.75
+
+
+def test_pictures_are_read_in_order_and_only_a_few_ahead():
+    data, read = Data(TRUTH * 10), []
+    data.mask = lambda index: read.append(index) or np.uint8(data.truth[index])
+    for result in measure(predictor(TRUTH * 10), data):
+        assert len(read) <= result.index + 6
+        np.testing.assert_array_equal(
+            result.confusion.matrix.sum(1), np.bincount(np.ravel(data.truth[result.index]), minlength=256)[:3]
+        )
+    assert sorted(read) == list(range(20))
+
+
+def test_mistake_in_a_picture_ends_the_measurement():
+    class Broken(Data):
+        def image(self, index):
+            if index == 3:
+                raise UserError("picture 3 is broken")
+            return super().image(index)
+
+    results = measure(predictor(TRUTH * 10), Broken(TRUTH * 10))
+    with pytest.raises(UserError, match="picture 3 is broken"):
+        for result in results:
+            assert result.index < 3
+    assert result.index == 2
 
 
 def test_empty_data_set_is_refused():

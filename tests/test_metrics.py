@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from keras_liteseg import metrics
 from keras_liteseg.datasets import IGNORE_LABEL
 from keras_liteseg.errors import UserError
 from keras_liteseg.metrics import ConfusionMatrix, iou_per_class
@@ -53,6 +54,19 @@ def test_other_accuracies_of_the_fixed_masks(fixed):
     assert fixed.pixel_accuracy() == pytest.approx(12 / 18)
     assert fixed.mean_accuracy() == pytest.approx((7 / 9 + 4 / 5 + 1 / 4) / 3)
     assert fixed.frequency_weighted_iou() == pytest.approx((9 * 7 / 10 + 5 * 4 / 9 + 4 / 4) / 18)
+
+
+@pytest.mark.parametrize("num_classes", [1, 2, 19, 255])
+def test_bytes_are_counted_as_other_integers_are(num_classes, monkeypatch):
+    monkeypatch.setattr(metrics, "_STRIP", 1000)
+    rng = np.random.default_rng(0)
+    truth, prediction = rng.integers(0, num_classes, (2, 57, 99), np.uint8)
+    truth[rng.random(truth.shape) < 0.1] = VOID
+    quick, plain = ConfusionMatrix(num_classes), ConfusionMatrix(num_classes)
+    quick.update(truth, prediction)
+    plain.update(truth.astype(np.int32), prediction)
+    np.testing.assert_array_equal(quick.matrix, plain.matrix)
+    assert quick.matrix.sum() == np.count_nonzero(truth != VOID)
 
 
 def test_prediction_on_void_counts_nowhere(fixed):

@@ -98,9 +98,12 @@ def verify(path, network, metadata, dataset, max_drop):
     Raises:
         UserError: the file lost more than `max_drop`; the message names the classes that lost most.
     """
-    reference = _Remembering(keras_predictor(network, metadata))
-    before = summarize(measure(reference, dataset), dataset.classes)
-    after = summarize(measure(load_predictor(path), dataset, reference=reference.maps), dataset.classes)
+    # Both on one picture after the other: to remember the labels of all would take gigabytes.
+    images = list(measure(load_predictor(path), dataset, keras_predictor(network, metadata)))
+    after = summarize(images, dataset.classes)
+    before = summarize(
+        [dataclasses.replace(image, confusion=image.reference, equal=None) for image in images], dataset.classes
+    )
     result = Verification(before, after)
     _log.info(
         f"On {after.images} images of {dataset.name} ({dataset.split}): mIoU {before.miou_present:.4f} in Keras, "
@@ -120,16 +123,3 @@ def verify(path, network, metadata, dataset, max_drop):
             "--quantization_aware."
         )
     return result
-
-
-class _Remembering:
-    """A predictor that keeps its label maps, so that the slower Keras model runs once per image."""
-
-    def __init__(self, predictor):
-        self.metadata = predictor.metadata
-        self.maps = []
-        self._predictor = predictor
-
-    def labels(self, image):
-        self.maps.append(self._predictor.labels(image))
-        return self.maps[-1]

@@ -134,12 +134,16 @@ def resize_sample(image, mask, size):
     return resize_image(image, size), cv2.resize(mask, (size[1], size[0]), interpolation=cv2.INTER_NEAREST_EXACT)
 
 
-def resize_image(image, size):
-    """Return an image resized to `size` (height, width), by area averaging when it shrinks, else bilinearly."""
+def resize_image(image, size, out=None):
+    """Return an image resized to `size` (height, width), by area averaging when it shrinks, else bilinearly.
+
+    An image of that size is returned itself; of others, `out` may hold the result, uint8 (*size, 3).
+    """
     if image.shape[:2] == tuple(size):
         return image
     shrinks = image.shape[0] >= size[0] and image.shape[1] >= size[1]
-    return cv2.resize(image, (size[1], size[0]), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+    interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    return cv2.resize(image, (size[1], size[0]), dst=out, interpolation=interpolation)
 
 
 def _window(size, crop, scale, rng):

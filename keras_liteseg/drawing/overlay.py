@@ -2,6 +2,7 @@
 
 import pathlib
 
+import cv2
 import numpy as np
 from PIL import Image
 
@@ -18,6 +19,8 @@ PNG = {"compress_level": 4}
 JPEG = {"quality": 90, "subsampling": 0}
 """Pillow's options for JPEG; at half the resolution, colours would run over the outlines."""
 
+_CROSS = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
+
 
 def colorize(labels, classes):
     """Return the label map in the colours of a `ClassList`, black where it is `IGNORE_LABEL`.
@@ -25,22 +28,15 @@ def colorize(labels, classes):
     Raises:
         UserError: a label that is neither a class nor `IGNORE_LABEL`.
     """
-    labels = np.asarray(labels)
-    counted = labels[labels != IGNORE_LABEL]
-    if counted.size and not 0 <= counted.min() <= counted.max() < len(classes):
-        raise UserError(
-            f"A label map has labels from {counted.min()} to {counted.max()}, but there are {len(classes)} classes; "
-            f"labels go from 0 to {len(classes) - 1}, and {IGNORE_LABEL} is for pixels without a class."
-        )
-    palette = np.zeros((IGNORE_LABEL + 1, 3), np.uint8)
-    palette[: len(classes)] = classes.colors
-    return palette[labels]
+    palette = np.zeros((IGNORE_LABEL + 1, 1, 3), np.uint8)
+    palette[: len(classes), 0] = classes.colors
+    return cv2.applyColorMap(_checked(labels, classes), palette)
 
 
 def overlay(image, labels, classes, opacity=0.55):
     """Return `image` under the colours of `labels`, with each region outlined in the full colour of its class.
 
-    Pixels of `IGNORE_LABEL` show the image alone.
+    Pixels of `IGNORE_LABEL` show the image alone. Halves are rounded to either side.
 
     Args:
         opacity: of the colours inside the outline, 0 to 1.
@@ -49,8 +45,14 @@ def overlay(image, labels, classes, opacity=0.55):
         UserError: image and label map differ in size, or a label is not a class.
     """
     require_same_size(image, labels)
-    strength = np.where(_borders(labels), 1.0, opacity) * (np.asarray(labels) != IGNORE_LABEL)
-    return _blend(image, colorize(labels, classes), strength)
+    labels = _checked(labels, classes)
+    colors = colorize(labels, classes)
+    result = cv2.addWeighted(image, 1 - opacity, colors, opacity, 0)
+    # Both sides of every edge between labels, but not the rim of the map.
+    cv2.copyTo(colors, cv2.morphologyEx(labels, cv2.MORPH_GRADIENT, _CROSS), result)
+    if labels.max() == IGNORE_LABEL:
+        cv2.copyTo(image, cv2.compare(labels, IGNORE_LABEL, cv2.CMP_EQ), result)
+    return result
 
 
 def highlight(image, where):
@@ -62,7 +64,8 @@ def highlight(image, where):
     require_same_size(image, where)
     grey = np.asarray(Image.fromarray(image).convert("L"), np.float32)[..., None]
     pale = np.broadcast_to(130 + 0.45 * grey, image.shape)
-    return _blend(pale, np.array(SIGNAL), np.asarray(where, np.float32))
+    strength = np.asarray(where, np.float32)[..., None]
+    return np.rint((1 - strength) * pale + strength * np.array(SIGNAL)).astype(np.uint8)
 
 
 def save_image(path, rgb):
@@ -78,17 +81,18 @@ def save_image(path, rgb):
         Image.fromarray(rgb).save(temporary, **(PNG if suffix == ".png" else JPEG))
 
 
-def _blend(below, above, strength):
-    strength = strength[..., None]
-    return np.rint((1 - strength) * below + strength * above).astype(np.uint8)
-
-
-def _borders(labels):
-    """Mark both sides of every edge between labels, but not the rim of the map."""
-    padded = np.pad(labels, 1, mode="edge")
-    above, below = padded[:-2, 1:-1], padded[2:, 1:-1]
-    left, right = padded[1:-1, :-2], padded[1:-1, 2:]
-    return (labels != above) | (labels != below) | (labels != left) | (labels != right)
+def _checked(labels, classes):
+    """Return a label map as uint8; raise a UserError where a label is neither a class nor `IGNORE_LABEL`."""
+    labels = np.asarray(labels)
+    if labels.dtype == np.uint8 and labels.max(initial=0) < len(classes):
+        return labels
+    counted = labels[labels != IGNORE_LABEL]
+    if counted.size and not 0 <= counted.min() <= counted.max() < len(classes):
+        raise UserError(
+            f"A label map has labels from {counted.min()} to {counted.max()}, but there are {len(classes)} classes; "
+            f"labels go from 0 to {len(classes) - 1}, and {IGNORE_LABEL} is for pixels without a class."
+        )
+    return labels.astype(np.uint8)
 
 
 def require_same_size(image, labels):

@@ -2,6 +2,7 @@
 
 from keras_liteseg.choices import require_size, require_whole
 from keras_liteseg.errors import UserError
+from keras_liteseg.inference.predictor import fixed_size
 
 
 def load_predictor(model, checkpoint=None, input_size=None, classes=None, threads=2, averaged=False):
@@ -35,9 +36,11 @@ def load_predictor(model, checkpoint=None, input_size=None, classes=None, thread
             from keras_liteseg.inference.onnx_predictor import onnx_predictor
 
             return onnx_predictor(model, input_size, threads)
-        from keras_liteseg.inference.tflite_predictor import tflite_predictor
+        from keras_liteseg.inference.segmenter import Segmenter
 
-        return tflite_predictor(model, input_size, threads)
+        segmenter = Segmenter(model, threads)
+        fixed_size(model, segmenter.size, input_size)
+        return segmenter
     # An exported file is to run without the seconds, and the installation, that Keras takes.
     from keras_liteseg.inference.keras_predictor import keras_predictor
     from keras_liteseg.models.network import load_network

@@ -9,7 +9,7 @@ import numpy as np
 from keras_liteseg.errors import UserError
 from keras_liteseg.files import plain_path
 from keras_liteseg.inference.predictor import Predictor, fixed_size
-from keras_liteseg.inference.tflite_predictor import to_tensor
+from keras_liteseg.inference.tensors import to_tensor
 from keras_liteseg.metadata import Metadata
 
 METADATA, INPUT_SCALE, INPUT_ZERO_POINT = "keras_liteseg.json", "input_scale", "input_zero_point"

@@ -12,7 +12,6 @@ from tqdm import tqdm
 from keras_liteseg.datasets.pictures import Problem, read_rgb
 from keras_liteseg.drawing.overlay import overlay, save_image
 from keras_liteseg.errors import UserError
-from keras_liteseg.inference.predictor import labels_at, prepare
 from keras_liteseg.inference.video import video_writer
 
 
@@ -32,14 +31,10 @@ class Painter:
 
     def __call__(self, image):
         """Return (label map, overlay) of an RGB image: uint8 (height, width) and (height, width, 3)."""
-        metadata = self._predictor.metadata
-        batch = prepare(image, self._predictor.size, metadata)
-        start = time.perf_counter()
-        output = self._predictor.run(batch)
-        self._network_seconds += time.perf_counter() - start
+        labels = self._predictor.labels(image)
+        self._network_seconds += self._predictor.network_seconds
         self._images += 1
-        labels = labels_at(self._predictor.aligned(output), image.shape[:2])
-        return labels, overlay(image, labels, metadata.classes, self._opacity)
+        return labels, overlay(image, labels, self._predictor.metadata.classes, self._opacity)
 
     def speed(self):
         """Return a line about the time per image: of the network alone, and of all from reading to writing."""

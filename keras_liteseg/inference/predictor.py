@@ -1,12 +1,14 @@
 """Labels for pictures by a network of one input size, whatever runs it."""
 
-import cv2
+import time
+
 import numpy as np
 
 from keras_liteseg.choices import require_whole
 from keras_liteseg.datasets.augment import resize_image
 from keras_liteseg.errors import UserError
 from keras_liteseg.inference.channels import resize_channels
+from keras_liteseg.inference.labels import LabelMaker
 
 
 class Predictor:
@@ -15,6 +17,7 @@ class Predictor:
     Attributes:
         metadata: the network's `Metadata`.
         size: input (height, width) of the network.
+        network_seconds: how long `run` took for the last image.
         run: function from a normalized image, float32 (1, height, width, 3) as `prepare` makes it, to the network's
             output: float logits or probabilities (height, width, classes), or integer classes (height, width).
     """
@@ -32,7 +35,11 @@ class Predictor:
             UserError: `image` is no RGB image, uint8 (height, width, 3).
         """
         require_image(image)
-        return self.aligned(self.run(prepare(image, self.size, self.metadata)))
+        batch = prepare(image, self.size, self.metadata)
+        start = time.perf_counter()
+        output = self.run(batch)
+        self.network_seconds = time.perf_counter() - start
+        return self.aligned(output)
 
     def labels(self, image):
         """Return the label map of an RGB image, both uint8: (height, width, 3) to (height, width).
@@ -66,11 +73,9 @@ def labels_at(output, size):
     Raises:
         UserError: `output` has another number of dimensions.
     """
-    if output.ndim not in (2, 3):
-        raise UserError(f"The output of the network has the shape {output.shape}; wanted are scores or a class map.")
-    if output.ndim == 2:
-        return cv2.resize(output.astype(np.uint8), size[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
-    return logits_at(output, size).argmax(-1).astype(np.uint8)
+    labels = np.empty(size, np.uint8)
+    LabelMaker(output.shape, {"dtype": output.dtype, "quantization": (0.0, 0)}, size)(output, labels)
+    return labels
 
 
 def logits_at(logits, size):

@@ -8,7 +8,7 @@ from keras_liteseg.conversion.convert import convert
 from keras_liteseg.errors import UserError
 from keras_liteseg.graph import fold_batch_norm, native_dilation
 from keras_liteseg.inference.load import load_predictor
-from keras_liteseg.inference.tflite_predictor import from_tensor, to_tensor
+from keras_liteseg.inference.tensors import from_tensor, to_tensor
 from keras_liteseg.metadata import Metadata, OutputType, Quantization
 from keras_liteseg.quantization.options import CalibrationOptions
 from keras_liteseg.quantization.post_training import quantize

@@ -19,7 +19,7 @@ from keras_liteseg.conversion.options import InputType
 from keras_liteseg.errors import UserError
 from keras_liteseg.graph import fold_batch_norm, native_dilation, restructure
 from keras_liteseg.inference.keras_predictor import keras_predictor
-from keras_liteseg.inference.tflite_predictor import from_tensor, to_tensor
+from keras_liteseg.inference.tensors import from_tensor, to_tensor
 from keras_liteseg.metadata import Metadata
 from keras_liteseg.models.network import load_network
 from keras_liteseg.networks.layers import BilinearResize

@@ -60,6 +60,19 @@ def test_overlay_of_one_class_has_no_outline():
     assert len(np.unique(rgb.reshape(-1, 3), axis=0)) == 1
 
 
+@pytest.mark.parametrize("opacity", [0.55, 0.3, 1.0])
+def test_overlay_is_the_weighted_mean_to_half_a_step(opacity):
+    rng = np.random.default_rng(0)
+    image = rng.integers(0, 256, (60, 80, 3), np.uint8)
+    labels = rng.choice(np.array([0, 1, 2, IGNORE_LABEL], np.uint8), (6, 8)).repeat(10, axis=0).repeat(10, axis=1)
+    padded = np.pad(labels, 1, mode="edge")
+    neighbours = padded[:-2, 1:-1], padded[2:, 1:-1], padded[1:-1, :-2], padded[1:-1, 2:]
+    outline = np.any([labels != other for other in neighbours], axis=0)
+    strength = (np.where(outline, 1, opacity) * (labels != IGNORE_LABEL))[..., None]
+    expected = (1 - strength) * image + strength * colorize(labels, CLASSES)
+    assert np.abs(overlay(image, labels, CLASSES, opacity) - expected).max() <= 0.5 + 1e-4
+
+
 def test_overlay_does_not_change_its_input(labels):
     image, before = GREY.copy(), labels.copy()
     overlay(image, labels, CLASSES)

@@ -10,7 +10,7 @@ from keras_liteseg.graph import native_dilation
 from keras_liteseg.inference.keras_predictor import keras_predictor
 from keras_liteseg.inference.load import load_predictor
 from keras_liteseg.inference.predictor import Predictor, align_corners, calibration_images, prepare
-from keras_liteseg.inference.tflite_predictor import from_tensor, to_tensor
+from keras_liteseg.inference.tensors import from_tensor, to_tensor
 from keras_liteseg.metadata import Metadata
 from keras_liteseg.models import create_model
 from keras_liteseg.models.archive import save_model

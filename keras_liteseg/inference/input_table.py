@@ -1,0 +1,37 @@
+"""Pictures as a network's input, by a table instead of arithmetic."""
+
+import cv2
+import numpy as np
+
+from keras_liteseg.datasets.augment import resize_image
+from keras_liteseg.inference.predictor import prepare
+from keras_liteseg.inference.tensors import to_tensor
+
+
+class InputTable:
+    """Writes RGB images into a network's input.
+
+    A byte of a channel always becomes the same number, so all 256 are computed once, by `prepare` and `to_tensor`, and
+    every picture has exactly the numbers that these two would give.
+
+    Args:
+        metadata: the network's `Metadata`.
+        details: of the input, as LiteRT's `get_input_details` has them: shape, number type and scale.
+    """
+
+    def __init__(self, metadata, details):
+        self._size = tuple(int(length) for length in details["shape"][1:3])
+        values = np.arange(256, dtype=np.uint8)[None, :, None].repeat(3, axis=2)
+        self._table = _as_bytes(to_tensor(prepare(values, (1, 256), metadata), details)[0])
+        self._resized = np.empty((*self._size, 3), np.uint8)
+
+    def write(self, image, batch):
+        """Write an image, uint8 (h, w, 3) of any size, into all of `batch`, the input's type (pictures, height, width,
+        3)."""
+        cv2.LUT(resize_image(image, self._size, self._resized), self._table, dst=_as_bytes(batch[0]))
+        batch[1:] = batch[0]
+
+
+def _as_bytes(array):
+    """Return an int8 array as uint8 of the same bits, the only bytes that OpenCV's tables know."""
+    return array.view(np.uint8) if array.dtype == np.int8 else array
