@@ -62,6 +62,11 @@ def describe(path):
     from keras_liteseg.tflite.metadata_buffers import read_metadata
 
     metadata = read_metadata(path)
+    if not metadata.image_format.is_rgb:
+        raise UserError(
+            f"{path} takes images that are {metadata.image_format}, and a browser's pictures, videos and cameras are "
+            "8-bit RGB; look at its predictions with liteseg predict."
+        )
     interpreter = Interpreter(str(path))
     (source,), (result,) = interpreter.get_input_details(), interpreter.get_output_details()
     types = {name: np.dtype(tensor["dtype"]).name for name, tensor in (("input", source), ("output", result))}

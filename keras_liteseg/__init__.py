@@ -22,6 +22,7 @@ __all__ = [
     "Augmentation",
     "CalibrationOptions",
     "ExportOptions",
+    "ImageFormat",
     "Metadata",
     "QuantizationConfig",
     "TrainingConfig",
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from keras_liteseg.errors import UserError
     from keras_liteseg.evaluation import evaluate
     from keras_liteseg.graph.fold import fold_batch_norm
+    from keras_liteseg.image_format import ImageFormat
     from keras_liteseg.inference.load import load_predictor
     from keras_liteseg.metadata import Metadata
     from keras_liteseg.models import create_model, load_checkpoint, load_model, save_model
@@ -70,6 +72,7 @@ _HOMES = {
     "keras_liteseg.errors": ("UserError",),
     "keras_liteseg.evaluation": ("evaluate",),
     "keras_liteseg.graph.fold": ("fold_batch_norm",),
+    "keras_liteseg.image_format": ("ImageFormat",),
     "keras_liteseg.inference.load": ("load_predictor",),
     "keras_liteseg.metadata": ("Metadata",),
     "keras_liteseg.models": ("create_model", "load_checkpoint", "load_model", "save_model"),

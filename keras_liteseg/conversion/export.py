@@ -106,10 +106,15 @@ def export(
     data = calibration.dataset if validation is None else validation
     if data is not None:
         require_dataset(data)
-    network, metadata = load_network(model, checkpoint, input_size, None if data is None else data.classes, averaged)
+    network, metadata = load_network(model, checkpoint, input_size, averaged=averaged, dataset=data)
     for dataset in (validation, calibration.dataset):
         if dataset is not None:
             require_same_classes(metadata, dataset)
+    if options.input_type == InputType.UINT8 and metadata.image_format.dtype != "uint8":
+        raise UserError(
+            f"input_type is 'uint8', and {model} takes images that are {metadata.image_format}, which are no bytes; "
+            "leave it out for an int8 input, or take 'float32': both are given the normalized image."
+        )
     if str(reference).endswith(".keras"):
         require_comparable(metadata, read_metadata(reference), f"reference {reference}")
     trained = bool(checkpoint or metadata.data)

@@ -6,11 +6,12 @@ import numpy as np
 
 from keras_liteseg.datasets.base import SegmentationDataset
 from keras_liteseg.datasets.classes_file import read_classes
+from keras_liteseg.datasets.image_files import read_picture
 from keras_liteseg.datasets.masks import read_mask, solid, to_labels
-from keras_liteseg.datasets.pictures import IMAGE_SUFFIXES, Problem, open_picture
+from keras_liteseg.datasets.pictures import IMAGE_SUFFIXES, Problem
 from keras_liteseg.errors import UserError
 
-_PICTURE_SUFFIXES = (*IMAGE_SUFFIXES, ".gif", ".jp2", ".pgm", ".ppm", ".tif", ".tiff")
+_PICTURE_SUFFIXES = (*IMAGE_SUFFIXES, ".gif", ".jp2", ".pgm", ".ppm")
 
 
 class FileDataset(SegmentationDataset):
@@ -44,13 +45,13 @@ class FileDataset(SegmentationDataset):
         return self._pairs[index][0].stem
 
     def image(self, index):
-        """Return the RGB image, uint8 (height, width, 3).
+        """Return the image, (height, width, channels) as `image_format` says.
 
         Raises:
-            Problem: the file is missing, unreadable or has more than 8 bits per channel.
+            Problem: the file is missing, unreadable or holds pictures of another kind.
         """
         path, mask_path = self._pairs[index]
-        return np.array(open_picture(path, f"add it or remove {mask_path}").convert("RGB"))
+        return read_picture(path, self.image_format, f"add it or remove {mask_path}")
 
     def mask(self, index):
         """Return the label map, uint8 (height, width), train ids and `IGNORE_LABEL`.
@@ -77,13 +78,14 @@ class FileDataset(SegmentationDataset):
 class Folder(FileDataset):
     """A user's own data set.
 
-    Layout: `images/SPLIT/STEM.{png,jpg,jpeg,bmp,webp}`, `masks/SPLIT/STEM.png` and `classes.yaml`:
+    Layout: `images/SPLIT/STEM.{png,jpg,jpeg,bmp,webp,tif,tiff}`, `masks/SPLIT/STEM.png` and `classes.yaml`:
 
         classes:
           - {name: road, color: [128, 64, 128]}
           - {name: car}              # or just: car; a colour is then chosen
         values: {0: road, 7: car}    # optional; without, masks number the classes from 0
         ignore_label: 255            # optional, one value or a list; pixels of these values count nowhere
+        image: {channels: 4, dtype: uint16, max: 4095}    # optional; without, pictures are 8-bit RGB
 
     Masks are single-channel PNG of up to 8 bits, or palette PNG, whose indices count.
 
@@ -98,6 +100,7 @@ class Folder(FileDataset):
         pairs = pair_by_stem(*self._folders)
         found = labelling.table, labelling.undeclared, labelling.colors
         super().__init__("folder", split, labelling.classes, pairs, *found)
+        self.image_format, self.mean, self.std = labelling.image_format, labelling.mean, labelling.std
 
     def left_out(self):
         return unread_pictures(*self._folders)

@@ -8,10 +8,11 @@ import time
 import numpy as np
 from tqdm import tqdm
 
-from keras_liteseg.datasets.pictures import read_rgb
+from keras_liteseg.datasets.image_files import read_picture
 from keras_liteseg.drawing.overlay import overlay, save_image
+from keras_liteseg.drawing.viewable import viewable
 from keras_liteseg.errors import UserError
-from keras_liteseg.inference.predictor import labels_at, prepare
+from keras_liteseg.inference.predictor import labels_at, prepare, require_image
 from keras_liteseg.inference.video import video_writer
 
 
@@ -25,12 +26,19 @@ class Painter:
 
     def __init__(self, predictor, opacity):
         self._predictor, self._opacity = predictor, opacity
-        predictor.run(np.zeros((1, *predictor.size, 3), np.float32))  # builds the network, which is not to be timed
+        self.image_format = predictor.metadata.image_format
+        empty = np.zeros((1, *predictor.size, self.image_format.channels), np.float32)
+        predictor.run(empty)  # builds the network, which is not to be timed
         self._images, self._network_seconds = 0, 0.0
         self._start = time.perf_counter()
 
     def __call__(self, image):
-        """Return (label map, overlay) of an RGB image: uint8 (height, width) and (height, width, 3)."""
+        """Return (label map, overlay) of an image: uint8 (height, width) and (height, width, 3).
+
+        Raises:
+            UserError: the image is not as the network takes them.
+        """
+        require_image(image, self.image_format)
         metadata = self._predictor.metadata
         batch = prepare(image, self._predictor.size, metadata)
         start = time.perf_counter()
@@ -38,7 +46,7 @@ class Painter:
         self._network_seconds += time.perf_counter() - start
         self._images += 1
         labels = labels_at(self._predictor.aligned(output), image.shape[:2])
-        return labels, overlay(image, labels, metadata.classes, self._opacity)
+        return labels, overlay(viewable(image, self.image_format), labels, metadata.classes, self._opacity)
 
     def speed(self):
         """Return a line about the time per image: of the network alone, and of all from reading to writing."""
@@ -68,7 +76,7 @@ def draw_pictures(pictures, painter, output):
             if path.resolve() in sources:
                 raise UserError(f"The result {path} would replace one of the pictures; choose another --output_dir.")
     for name, path in tqdm(pictures.items(), "predicting", disable=None, file=sys.stderr):
-        labels, drawn = painter(read_rgb(path))
+        labels, drawn = painter(read_picture(path, painter.image_format))
         save_image(output / f"{name}.png", drawn)
         save_image(output / f"{name}_labels.png", labels)
 

@@ -179,17 +179,17 @@ def test_absent_classes_must_be_classes(root):
 
 
 def test_pictures_that_nobody_would_read_are_counted_and_named(root):
-    for name in ("images/train/day/x.jpg", "images/train/day/y.jpg", "images/train/z.tif", "masks/train/c.jpg"):
+    for name in ("images/train/day/x.jpg", "images/train/day/y.jpg", "images/train/z.gif", "masks/train/c.jpg"):
         (root / name).parent.mkdir(exist_ok=True)
         Image.new("L", (4, 1)).save(root / name)
-    (root / "images/train/.hidden.tif").write_bytes(b"")
+    (root / "images/train/.hidden.gif").write_bytes(b"")
     (root / "images/train/notes.txt").write_bytes(b"")
     for dataset in (Folder(root), load_dataset("folder", root, label_map={"road": "road"})):
         assert [str(problem) for problem in check_dataset(dataset)] == [
             f"{root}/images/train/day has 2 pictures (.jpg) that would not be read, such as x.jpg; move them into "
             f"{root}/images/train itself.",
-            f"{root}/images/train has 1 picture (.tif) that would not be read, such as z.tif; save them as .png, .jpg, "
-            ".jpeg, .bmp, .webp.",
+            f"{root}/images/train has 1 picture (.gif) that would not be read, such as z.gif; save them as .png, .jpg, "
+            ".jpeg, .bmp, .webp, .tif, .tiff.",
             f"{root}/masks/train has 1 picture (.jpg) that would not be read, such as c.jpg; save them as .png.",
         ]
     shutil.rmtree(root / "images/val")
