@@ -16,6 +16,8 @@ import cv2
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
+RGB = {"channels": 3, "dtype": "uint8", "min": 0, "max": 255}
+
 
 def segment(interpreter, card, image):
     """Return the class of each pixel of an RGB picture: uint8 (height, width, 3) to (height, width)."""
@@ -80,6 +82,8 @@ def main(model, source):
         if not needed.is_file():
             sys.exit(f"error: there is no {needed}; wanted are the .tflite file and, beside it, its card")
     card = json.loads(path.with_suffix(".json").read_text())
+    if card.get("image", RGB) != RGB:
+        sys.exit(f"error: {path} takes pictures that are {card['image']}; this program reads {RGB}")
     colors = np.array([one["color"] for one in card["classes"]], np.uint8)
     interpreter = Interpreter(model, num_threads=2)
     interpreter.allocate_tensors()
