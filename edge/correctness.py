@@ -110,7 +110,9 @@ def _frames(model, inputs, images):
 def _pictures(images, size, image_format):
     if images is None:
         from keras_liteseg.datasets import load_dataset
+        from keras_liteseg.datasets.street_scenes import SMALLEST
 
+        size = [max(length, SMALLEST) for length in size]
         scenes = load_dataset("street_scenes", split="val", length=FRAMES, size=size)
         return [_of_format(scenes.image(index), image_format) for index in range(FRAMES)]
     return [read_picture(path, image_format) for path in list(find_pictures(images).values())[:FRAMES]]

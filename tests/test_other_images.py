@@ -21,6 +21,7 @@ from keras_liteseg import (
     train,
 )
 from keras_liteseg.datasets.class_statistics import measure_images
+from keras_liteseg.evaluation import measure
 from keras_liteseg.inference.overlays import Painter, draw_pictures
 from keras_liteseg.models.archive import read_metadata
 from keras_liteseg.quantization.quantization_aware_training import train_quantization_aware
@@ -52,6 +53,7 @@ def trained(data, tiny_network, tmp_path):
     return train(config, *data, tmp_path / "run")
 
 
+@pytest.mark.slow
 def test_from_training_to_benchmark(data, trained, tmp_path):
     train_data, val_data = data
     image_format = train_data.image_format
@@ -111,6 +113,7 @@ def test_quantization_aware_training(data, trained, tmp_path):
     assert result.file.agreement > 0.97
 
 
+@pytest.mark.slow
 def test_bytes_as_input(data, trained, tmp_path):
     train_data, val_data = data
     options = ExportOptions(quantization="int8", input_type="uint8", max_drop=100)
@@ -130,8 +133,6 @@ def test_pictures_of_them_are_rgb(data, trained, tmp_path):
         sheet.dtype == np.uint8 and sheet.shape[2] == 3 and len(np.unique(sheet[8 : 8 + SIZE[0], 8 : 8 + SIZE[1]])) > 30
     )
     predictor = load_predictor(trained)
-    from keras_liteseg.evaluation import measure
-
     results = list(measure(predictor, val_data, progress=False))
     write_evaluation_report(tmp_path / "report", predictor, val_data, results, worst=1)
     (worst,) = (tmp_path / "report/worst").glob("*.jpg")
@@ -146,7 +147,9 @@ def test_networks_and_images_of_different_kinds_do_not_meet(data, trained, tmp_p
         predictor.labels(street)
     with pytest.raises(UserError, match=r"The image is uint8 \(32, 48, 3\); give uint"):
         Painter(predictor, 0.5)(street)
-    with pytest.raises(UserError, match="takes pictures that are uint.*, and those of street_scenes are 8-bit RGB"):
+    with pytest.raises(
+        UserError, match="takes images that are uint.*, and quantization needs such images; give the data set"
+    ):
         export(trained, tmp_path / "a.tflite", ExportOptions(quantization="int8"))
     image, _ = scene(train_data.image_format, SIZE)
     with pytest.raises(UserError, match=r"give uint8 \(height, width, 3\), RGB, from 0 to 255"):

@@ -117,6 +117,7 @@ def export(
         )
     if str(reference).endswith(".keras"):
         require_comparable(metadata, read_metadata(reference), f"reference {reference}")
+    calibration = _of_its_images(calibration, metadata, validation, options.quantization)
     trained = bool(checkpoint or metadata.data)
     if not trained:
         _log.info(f"{model} has no checkpoint: exporting seeded random weights, good for latency only.")
@@ -175,6 +176,23 @@ def _of_kind(kind, name, value):
     if value is not None and not isinstance(value, kind):
         raise UserError(f"{name} is {value!r}; give a keras_liteseg.{kind.__name__}, or None for its defaults.")
     return kind() if value is None else value
+
+
+def _of_its_images(calibration, metadata, validation, quantization):
+    """Return `CalibrationOptions` with images that the network takes: the street scenes are 8-bit RGB.
+
+    Scales that quantization-aware training has set need images only to compare the file on, for which `validation` will
+    do.
+    """
+    floats = quantization in (Quantization.NONE, Quantization.FLOAT16)
+    if calibration.dataset is not None or metadata.image_format.is_rgb or floats:
+        return calibration
+    if validation is None or not metadata.ranges:
+        raise UserError(
+            f"The network '{metadata.model}' takes images that are {metadata.image_format}, and quantization needs "
+            "such images; give the data set that it was trained on (--data, in Python CalibrationOptions(dataset))."
+        )
+    return dataclasses.replace(calibration, dataset=validation)
 
 
 def _require_finite(prepared, model):
