@@ -91,7 +91,7 @@ endef
 	@touch $@
 
 .venv/installed: requirements.txt requirements-lint.txt requirements-notebook.txt requirements-onnx.txt \
-		requirements-parquet.txt
+		requirements-parquet.txt requirements-tiff.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "error: $(PYTHON) is older than Python 3.11; name a newer one: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || \

@@ -4,7 +4,8 @@ import numpy as np
 
 from edge.device.tensors import pack, random_input, unpack
 from edge.targets import MeasurementFailed, connect
-from keras_liteseg.datasets.pictures import find_pictures, read_rgb
+from keras_liteseg.datasets.image_files import read_picture
+from keras_liteseg.datasets.pictures import find_pictures
 from keras_liteseg.errors import UserError
 from keras_liteseg.inference.input_table import InputTable
 from keras_liteseg.tflite.metadata_buffers import read_metadata
@@ -100,16 +101,27 @@ def _frames(model, inputs, images):
     tensor = tensor | {"dtype": np.dtype(tensor["dtype"])}
     _, height, width, _ = tensor["shape"]
     table, frames = InputTable(metadata, tensor), []
-    for picture in _pictures(images, (height, width)):
+    for picture in _pictures(images, (height, width), metadata.image_format):
         frames.append([np.empty(tensor["shape"], tensor["dtype"])])
         table.write(picture, *frames[-1])
     return frames
 
 
-def _pictures(images, size):
+def _pictures(images, size, image_format):
     if images is None:
         from keras_liteseg.datasets import load_dataset
+        from keras_liteseg.datasets.street_scenes import SMALLEST
 
+        size = [max(length, SMALLEST) for length in size]
         scenes = load_dataset("street_scenes", split="val", length=FRAMES, size=size)
-        return [scenes.image(index) for index in range(FRAMES)]
-    return [read_rgb(path) for path in find_pictures(images)[:FRAMES]]
+        return [_of_format(scenes.image(index), image_format) for index in range(FRAMES)]
+    return [read_picture(path, image_format) for path in find_pictures(images)[:FRAMES]]
+
+
+def _of_format(scene, image_format):
+    """Return an RGB picture in as many channels as wanted, its colours in turns, stretched from `min` to `max`."""
+    if image_format.is_rgb:
+        return scene
+    channels = scene[..., np.arange(image_format.channels) % 3] / 255
+    span = image_format.max - image_format.min
+    return np.rint(image_format.min + span * channels).astype(image_format.dtype)

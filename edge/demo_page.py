@@ -63,6 +63,11 @@ def describe(path):
     from keras_liteseg.tflite.metadata_buffers import read_metadata
 
     metadata = read_metadata(path)
+    if not metadata.image_format.is_rgb:
+        raise UserError(
+            f"{path} takes images that are {metadata.image_format}, and a browser's pictures, videos and cameras are "
+            "8-bit RGB; look at its predictions with liteseg predict."
+        )
     with plain_path(path) as plain:
         interpreter = Interpreter(plain)
     (source,), (result,) = interpreter.get_input_details(), interpreter.get_output_details()

@@ -22,6 +22,7 @@ __all__ = [
     "Augmentation",
     "CalibrationOptions",
     "ExportOptions",
+    "ImageFormat",
     "Metadata",
     "QuantizationConfig",
     "Segmenter",
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
     from keras_liteseg.errors import UserError
     from keras_liteseg.evaluation import evaluate
     from keras_liteseg.graph.fold import fold_batch_norm
+    from keras_liteseg.image_format import ImageFormat
     from keras_liteseg.inference.load import load_predictor
     from keras_liteseg.inference.segmenter import Segmenter
     from keras_liteseg.metadata import Metadata
@@ -72,6 +74,7 @@ _HOMES = {
     "keras_liteseg.errors": ("UserError",),
     "keras_liteseg.evaluation": ("evaluate",),
     "keras_liteseg.graph.fold": ("fold_batch_norm",),
+    "keras_liteseg.image_format": ("ImageFormat",),
     "keras_liteseg.inference.load": ("load_predictor",),
     "keras_liteseg.inference.segmenter": ("Segmenter",),
     "keras_liteseg.metadata": ("Metadata",),

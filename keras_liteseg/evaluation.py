@@ -207,8 +207,8 @@ def require_dataset(dataset):
 
 
 def require_same_classes(metadata, dataset):
-    """Raise a UserError when a network's classes, in their order, are not those of the data set, or the data set is
-    empty or none."""
+    """Raise a UserError when a network's classes, in their order, are not those of the data set, or it takes other
+    images, or the data set is empty or none."""
     require_dataset(dataset)
     if not len(dataset):
         raise UserError(f"The data set {dataset.name} has no samples in its split '{dataset.split}'; add some.")
@@ -220,6 +220,7 @@ def require_same_classes(metadata, dataset):
             f"The network knows {listed(metadata.classes)} and {dataset.name} has {listed(dataset.classes)}; {unlike}. "
             f"Use a network that was trained on these classes{cure}."
         )
+    metadata.image_format.require(dataset.image_format, f"The network '{metadata.model}'", dataset.name)
 
 
 def require_comparable(metadata, reference, name="reference"):

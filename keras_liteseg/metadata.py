@@ -7,6 +7,7 @@ from typing import Any, Self
 from keras_liteseg.choices import Choice, is_finite
 from keras_liteseg.classes import ClassList
 from keras_liteseg.errors import UserError
+from keras_liteseg.image_format import ImageFormat
 
 
 class Quantization(Choice):
@@ -46,12 +47,14 @@ class Metadata:
         model: registered name of the network.
         data: name of the data set that it was trained on, or "" for random weights.
         classes: a `ClassList`.
-        mean, std: RGB normalization of the input, (image / 255 - mean) / std.
+        mean, std: normalization of the input, a number per channel of pictures that `image_format` has brought to 0 to
+            1: of 8-bit RGB (image / 255 - mean) / std.
         ranges: after quantization-aware training, {layer name: (smallest, largest) activation}; else empty.
         quantization: a `Quantization` or its word in a `.tflite` file; '' in a `.keras` archive.
         output_type: an `OutputType` or its word in a `.tflite` file; '' in a `.keras` archive.
         align_corners: of an output smaller than the input: whether the centres of its corner pixels lie on those of the
             input, see `keras_liteseg.networks.ops.resize_bilinear`.
+        image_format: `ImageFormat` of the pictures that the network takes.
 
     Raises:
         UserError: the quantization or the output type is unknown, or an attribute of another kind than it must be.
@@ -60,12 +63,13 @@ class Metadata:
     model: str
     data: str
     classes: ClassList
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
     ranges: dict[str, tuple[float, float]] = dataclasses.field(default_factory=dict)
     quantization: str = ""
     output_type: str = ""
     align_corners: bool = False
+    image_format: ImageFormat = ImageFormat()
 
     def __post_init__(self) -> None:
         if not isinstance(self.classes, ClassList):
@@ -74,10 +78,15 @@ class Metadata:
         for name, of_type in wanted.items():
             if not isinstance(getattr(self, name), of_type):
                 raise UserError(f"{name} is {getattr(self, name)!r}; it must be of type {of_type.__name__}.")
+        if not isinstance(self.image_format, ImageFormat):
+            raise UserError(f"image_format is {self.image_format!r}; give a keras_liteseg.ImageFormat.")
         for name in ("mean", "std"):
             value: Any = getattr(self, name)
-            if not isinstance(value, tuple | list) or len(value) != 3 or not all(map(is_finite, value)):
-                raise UserError(f"{name} is {value!r}; it must be three numbers, for red, green and blue.")
+            channels = self.image_format.channels
+            if not isinstance(value, tuple | list) or len(value) != channels or not all(map(is_finite, value)):
+                colors = "three numbers, for red, green and blue"
+                numbers = colors if self.image_format.is_rgb else f"as many numbers as channels, {channels}"
+                raise UserError(f"{name} is {value!r}; it must be {numbers}.")
         if min(self.std) <= 0:
             raise UserError(f"std is {self.std!r}; images are divided by it, so every number must be above 0.")
         for kind, word in ((Quantization, self.quantization), (OutputType, self.output_type)):
@@ -101,4 +110,5 @@ class Metadata:
         """
         value = json.loads(text)
         classes = ClassList(tuple(value["classes"]["names"]), tuple(map(tuple, value["classes"]["colors"])))
-        return cls(**{**value, "classes": classes})
+        image_format = ImageFormat(**value.get("image_format", {}))  # files that do not say are of 8-bit RGB
+        return cls(**{**value, "classes": classes, "image_format": image_format})

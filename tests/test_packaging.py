@@ -23,6 +23,7 @@ ENVIRONMENTS = [
     (["requirements.txt", "requirements-backends.txt"], ["", "jax", "pytorch", "test"]),
     (["requirements.txt", "requirements-onnx.txt"], ["", "train", "test", "onnx"]),
     (["requirements.txt", "requirements-parquet.txt"], ["", "parquet"]),
+    (["requirements.txt", "requirements-tiff.txt"], ["", "tiff"]),
     (["requirements.txt", "requirements-runtimes.txt"], ["", "train", "test", "runtimes"]),
     (["requirements-mediapipe.txt"], ["mediapipe"]),
     (["requirements.txt", "requirements-lint.txt", "requirements-notebook.txt"], ["notebook"]),

@@ -278,7 +278,7 @@ def test_evaluate(function, arguments, said, scenes):
         ({"name": "ndnet45", "head": "fcn9"}, "There is no model 'ndnet45_fcn9'"),
         ({"input_shape": 64}, "input_shape is 64"),
         ({"input_shape": (64, 128)}, "input_shape is (64, 128)"),
-        ({"input_shape": (64, 128, 1)}, "input_shape is (64, 128, 1)"),
+        ({"input_shape": (64, 128, 0)}, "input_shape is (64, 128, 0)"),
         ({"input_shape": (64.0, 128, 3)}, "input_shape is (64.0, 128, 3)"),
         ({"num_classes": 1}, "num_classes is 1"),
         ({"num_classes": "9"}, "num_classes is '9'"),

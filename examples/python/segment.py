@@ -16,6 +16,8 @@ import cv2
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
+RGB = {"channels": 3, "dtype": "uint8", "min": 0, "max": 255}
+
 
 def lookup_table(card, source):
     """Return what each byte of red, green and blue becomes in the input: (1, 256, 3), the input's type."""
@@ -141,6 +143,8 @@ def main(model, source):
         if not needed.is_file():
             sys.exit(f"error: there is no {needed}; wanted are the .tflite file and, beside it, its card")
     card = json.loads(path.with_suffix(".json").read_text())
+    if card.get("image", RGB) != RGB:
+        sys.exit(f"error: {path} takes pictures that are {card['image']}; this program reads {RGB}")
     colors = np.zeros((256, 1, 3), np.uint8)
     colors[: len(card["classes"]), 0] = [one["color"][::-1] for one in card["classes"]]
     interpreter = Interpreter(model, num_threads=2)

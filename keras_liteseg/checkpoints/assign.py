@@ -3,6 +3,7 @@
 import numpy as np
 from keras import layers
 
+from keras_liteseg.checkpoints.first_kernel import adapted, first_kernels
 from keras_liteseg.checkpoints.names import canonical_entries, of_the_network, plain_names, unwrapped
 from keras_liteseg.errors import UserError
 from keras_liteseg.graph import Graph, norms_after_convolutions
@@ -12,7 +13,7 @@ from keras_liteseg.graph import Graph, norms_after_convolutions
 _OPTIONAL_PREFIXES = ("aux_", "seg_heads.1.", "seg_heads.2.", "mobile_features.classifier.", "shuffle_features.fc.")
 
 
-def assign_state_dict(model, state, source="the state dict", new_classes=False):
+def assign_state_dict(model, state, source="the state dict", new_classes=False, new_images=False):
     """Assign official weights to a model, in place: all of them or, on any mismatch, none.
 
     Args:
@@ -27,6 +28,7 @@ def assign_state_dict(model, state, source="the state dict", new_classes=False):
         source: what to call the weights in an error message.
         new_classes: let the layers whose shape follows from the number of classes, and auxiliary heads that `state`
             lacks, keep their weights.
+        new_images: let a model for images of other channels start from weights for RGB, see `first_kernel`.
 
     Returns:
         Names of the layers that kept their weights; empty unless `new_classes`.
@@ -44,11 +46,12 @@ def assign_state_dict(model, state, source="the state dict", new_classes=False):
         if entry not in wanted and name not in used and not _is_optional(name)
     ]
     given |= unfolded
-    return _assign(model, wanted, given, unexpected, source, new_classes)
+    return _assign(model, wanted, given, unexpected, source, new_classes, new_images)
 
 
 def assign_backbone(model, state, prefix, source="the state dict"):
-    """Assign the weights of a backbone, in place: all of them or none. Other entries (a classifier's) are ignored.
+    """Assign the weights of a backbone, in place: all of them or none. Other entries (a classifier's) are ignored. A
+    model for images of other channels starts from weights for RGB, see `first_kernel`.
 
     Args:
         model: a model of `create_model`.
@@ -63,7 +66,7 @@ def assign_backbone(model, state, prefix, source="the state dict"):
     wanted = {entry: target for entry, target in wanted_entries(model).items() if entry.startswith(prefix)}
     given = canonical_entries(plain_names(of_the_network(state, wanted, prefix)), source)
     given = {prefix + entry: value for entry, value in given.items()} | given
-    _assign(model, wanted, given, [], source, new_classes=False)
+    _assign(model, wanted, given, [], source, new_classes=False, new_images=True)
 
 
 def wanted_entries(model):
@@ -129,13 +132,16 @@ def _unfolded(model, given):
     return entries
 
 
-def _assign(model, wanted, given, unexpected, source, new_classes):
+def _assign(model, wanted, given, unexpected, source, new_classes, new_images):
+    first = {id(kernel) for kernel in first_kernels(model)} if new_images else set()
     missing = [entry for entry in wanted if entry not in given]
     misshapen, values, unsound = {}, [], []
     for entry, (variable, permutation) in wanted.items():
         if entry not in given:
             continue
         name, value = given[entry]
+        if id(variable) in first and value.ndim == 4:
+            value = adapted(value.transpose(permutation), variable.shape[2]).transpose(np.argsort(permutation))
         if value.ndim != len(permutation) or value.transpose(permutation).shape != tuple(variable.shape):
             expected = _official_shape(variable.shape, permutation)
             misshapen[entry] = f"{name} (is {tuple(value.shape)}, wanted {expected})"

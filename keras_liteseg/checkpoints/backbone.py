@@ -3,9 +3,11 @@
 import pathlib
 
 import keras
+import numpy as np
 
 from keras_liteseg.checkpoints.assign import assign_backbone, wanted_entries
 from keras_liteseg.checkpoints.files import read_weights
+from keras_liteseg.checkpoints.first_kernel import adapted
 from keras_liteseg.checkpoints.keras_file import assign_layers, is_keras_file, read_layers
 from keras_liteseg.checkpoints.names import canonical_entries, of_the_network, plain_names
 from keras_liteseg.choices import require_bool, require_path
@@ -19,7 +21,8 @@ _PREFIXES = ("mobile_features_", "shuffle_features_", "resnet_features_", "backb
 
 
 def load_backbone(model, source, averaged=False):
-    """Load weights into the backbone of `model`, in place; the other weights stay.
+    """Load weights into the backbone of `model`, in place; the other weights stay. A model for images of other channels
+    starts from weights for RGB, see `first_kernel`.
 
     Args:
         model: a model of `create_model`; LPS-Net has no backbone of its own.
@@ -42,7 +45,7 @@ def load_backbone(model, source, averaged=False):
         raise UserError(f"{source} holds one set of weights; leave out --averaged.")
     layers = read_layers(source) if is_keras_file(source) else {}
     if any(name.startswith(prefix) for name in layers) or str(source).endswith(".keras"):
-        assign_layers(model, layers, source, prefix)
+        assign_layers(model, layers, source, prefix, new_images=True)
     elif source == "imagenet" or str(source).endswith(".h5"):
         if prefix != "mobile_features_":
             raise UserError(
@@ -97,13 +100,14 @@ def _from_keras_applications(model, source):
         weights = donor.get_layer(theirs).get_weights()
         if len(weights) == 4:
             weights[3] += donor.get_layer(theirs).epsilon - BN_EPSILON
-        model.get_layer(f"mobile_features_features_{ours}").set_weights(weights)
+        if theirs != "Conv1":
+            model.get_layer(f"mobile_features_features_{ours}").set_weights(weights)
 
     # Ours is z = (image - mean) / std, theirs y = 2 * image - 1 = 2 * std * z + (2 * mean - 1).
     stem, norm = (model.get_layer(f"mobile_features_features_0_{index}") for index in (0, 1))
-    kernel = keras.ops.convert_to_numpy(stem.kernel)
+    (kernel,) = donor.get_layer("Conv1").get_weights()
     shift = sum(kernel[:, :, c].sum(axis=(0, 1)) * (2 * mean - 1) for c, mean in enumerate(IMAGENET_MEAN))
-    stem.kernel.assign(kernel * (2 * keras.ops.reshape(IMAGENET_STD, (3, 1))))
+    stem.kernel.assign(adapted(kernel * np.float32(2 * np.reshape(IMAGENET_STD, (3, 1))), stem.kernel.shape[2]))
     norm.moving_mean.assign(norm.moving_mean - shift)
 
 

@@ -13,6 +13,7 @@ import h5py
 import numpy as np
 
 from keras_liteseg.checkpoints.assign import aux_layers, class_layers
+from keras_liteseg.checkpoints.first_kernel import adapted, first_kernels
 from keras_liteseg.errors import UserError, reason
 from keras_liteseg.graph import listed
 
@@ -56,7 +57,7 @@ def read_layers(path):
         ) from error
 
 
-def assign_layers(model, layers, source, prefix="", new_classes=False, described="other weights"):
+def assign_layers(model, layers, source, prefix="", new_classes=False, described="other weights", new_images=False):
     """Assign the weights of layers by name, in place: those of all layers of the model or, on any misfit, none.
 
     Args:
@@ -67,6 +68,7 @@ def assign_layers(model, layers, source, prefix="", new_classes=False, described
         new_classes: let layers that depend on the number of classes, and auxiliary heads that `layers` lacks, keep
             their weights.
         described: what the file holds, for messages.
+        new_images: let a model for images of other channels start from weights for RGB, see `first_kernel`.
 
     Returns:
         Names of the layers that kept their weights; empty unless `new_classes`.
@@ -75,6 +77,11 @@ def assign_layers(model, layers, source, prefix="", new_classes=False, described
         UserError: weights are missing, of another shape, integers, NaN or infinite; the message names the layers.
     """
     wanted = [layer for layer in model.layers if layer.weights and layer.name.startswith(prefix)]
+    first = {id(kernel) for kernel in first_kernels(model)} if new_images else set()
+    for layer in wanted:
+        if layer.name in layers and id(layer.weights[0]) in first and layers[layer.name][0].ndim == 4:
+            kernel, *others = layers[layer.name]
+            layers = {**layers, layer.name: [adapted(kernel, layer.weights[0].shape[2]), *others]}
     misfits = {}
     for layer in wanted:
         given = layers.get(layer.name, [])

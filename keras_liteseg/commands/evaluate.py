@@ -75,9 +75,9 @@ def main(
     require_readable(dataset)
     start_keras(model, *([compare_with] if compare_with else []))
     if scales == [1.0] and not flip:
-        predictor = load_predictor(model, checkpoint, input_size, classes=dataset.classes, averaged=averaged)
+        predictor = load_predictor(model, checkpoint, input_size, dataset=dataset, averaged=averaged)
     else:
-        predictor = load_multi_scale(model, checkpoint, input_size, dataset.classes, scales, flip, averaged)
+        predictor = load_multi_scale(model, checkpoint, input_size, dataset, scales, flip, averaged)
     reference = load_predictor(compare_with, input_size=input_size) if compare_with else None
     for path in outputs:
         require_writable(path)
@@ -109,11 +109,11 @@ def main(
         print(f"Wrote confusion matrix and worst images to {report_dir}")
 
 
-def load_multi_scale(model, checkpoint, size, classes, scales, flip, averaged):
+def load_multi_scale(model, checkpoint, size, dataset, scales, flip, averaged):
     """Load a predictor that averages, and say over what."""
     from keras_liteseg.inference.multi_scale import load_multi_scale
 
-    predictor = load_multi_scale(model, checkpoint, size, classes, scales, flip, averaged)
+    predictor = load_multi_scale(model, checkpoint, size, None, scales, flip, averaged, dataset)
     sizes = ", ".join(f"{height}x{width}" for height, width in predictor.sizes)
     print(f"Averaging the predictions at {sizes}{' and of their mirror images' if flip else ''}")
     return predictor

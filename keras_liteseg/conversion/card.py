@@ -80,11 +80,12 @@ def write_card(path, output, origin, validation=None, verification=None):
         "classes": [
             {"name": name, "color": list(color)} for name, color in zip(*dataclasses.astuple(metadata.classes))
         ],
+        "image": dataclasses.asdict(metadata.image_format),
         "normalization": {
-            "formula": "(x / 255 - mean) / std",
+            "formula": _formula(metadata.image_format),
             "mean": list(metadata.mean),
             "std": list(metadata.std),
-            "channel_order": "RGB",
+            "channel_order": "RGB" if metadata.image_format.is_rgb else "as in the files",
             "resize": "before the normalization: area averaging where both sides shrink or stay, else bilinear",
         },
         "inputs": [_tensor(tensor) for tensor in report.inputs],
@@ -96,6 +97,11 @@ def write_card(path, output, origin, validation=None, verification=None):
     if verification is None:
         card["accuracy_missing"] = _NOT_MEASURED
     write_json(card_path(output), {**card, **header})
+
+
+def _formula(image_format):
+    smallest, span = image_format.min, image_format.max - image_format.min
+    return f"({f'(x - {smallest})' if smallest else 'x'} / {span} - mean) / std"
 
 
 def _source(model, checkpoint):
@@ -129,7 +135,7 @@ def _calibration(metadata, size, options):
         return None
     if options is None:
         return {"scales": "quantization-aware training"}
-    dataset = options.data(size)
+    dataset = options.data(size, metadata.image_format)
     images = min(options.images, len(dataset))
     return {"scales": "calibration", "data": dataset.name, "split": dataset.split or None, "images": images}
 

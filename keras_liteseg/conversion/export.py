@@ -116,12 +116,17 @@ def export(
     data = calibration.dataset if validation is None else validation
     if data is not None:
         require_dataset(data)
-    network, metadata = load_network(model, checkpoint, input_size, None if data is None else data.classes, averaged)
+    network, metadata = load_network(model, checkpoint, input_size, averaged=averaged, dataset=data)
     if is_stock(network):
         raise UserError(f"{model} was exported for Keras alone; export the .keras file that it was made from.")
     for dataset in (validation, calibration.dataset):
         if dataset is not None:
             require_same_classes(metadata, dataset)
+    if options.input_type == InputType.UINT8 and metadata.image_format.dtype != "uint8":
+        raise UserError(
+            f"input_type is 'uint8', and {model} takes images that are {metadata.image_format}, which are no bytes; "
+            "leave it out for an int8 input, or take 'float32': both are given the normalized image."
+        )
     if validation is not None:
         require_readable(validation)
     if calibration.dataset is not None and options.quantization in (Quantization.INT8, Quantization.INT16X8):
@@ -129,6 +134,7 @@ def export(
         require_readable(calibration.dataset, images=used)
     if str(reference).endswith(".keras"):
         require_comparable(metadata, read_metadata(reference), f"reference {reference}")
+    calibration = _of_its_images(calibration, metadata, validation, options.quantization)
     trained = bool(checkpoint or metadata.data)
     if not trained:
         _log.info(f"{model} has no checkpoint: exporting seeded random weights, good for latency only.")
@@ -140,7 +146,7 @@ def export(
         metadata = metadata.replace(align_corners=network.get_layer(network.output_names[0]).align_corners)
     if options.format == Format.KERAS:
         size = network.input.shape[1:3]
-        images = _normalized(calibration.data(size), COMPARED_IMAGES, size, metadata)
+        images = _normalized(calibration.data(size, metadata.image_format), COMPARED_IMAGES, size, metadata)
         write = functools.partial(write_plain, target, metadata=metadata, images=images)
     else:
         write = _for_devices(target, metadata, options, calibration, model, output, trained)
@@ -214,6 +220,24 @@ def _of_kind(kind, name, value):
     return kind() if value is None else value
 
 
+def _of_its_images(calibration, metadata, validation, quantization):
+    """Return `CalibrationOptions` with images that the network takes: the street scenes are 8-bit RGB.
+
+    Scales that quantization-aware training has set need images only to compare the file on, for which `validation` will
+    do.
+    """
+    floats = quantization in (Quantization.NONE, Quantization.FLOAT16)
+    given = calibration.dataset is not None or calibration.folder is not None
+    if given or metadata.image_format.is_rgb or floats:
+        return calibration
+    if validation is None or not metadata.ranges:
+        raise UserError(
+            f"The network '{metadata.model}' takes images that are {metadata.image_format}, and quantization needs "
+            "such images; give the data set that it was trained on (--data, in Python CalibrationOptions(dataset))."
+        )
+    return dataclasses.replace(calibration, dataset=validation)
+
+
 def _require_finite(prepared, model):
     """Refuse what folding makes of finite weights, such as a negative variance: NaN, which a file would hold on."""
     broken = not_finite(prepared.weights)
@@ -231,7 +255,7 @@ def _settle(network, metadata, calibration):
     leaves out ops that it takes in a trained network.
     """
     size = network.input.shape[1:3]
-    images = _normalized(calibration.data(size), SETTLING_IMAGES, size, metadata)
+    images = _normalized(calibration.data(size, metadata.image_format), SETTLING_IMAGES, size, metadata)
     # As one batch, because a map of one pixel has no variance within an image.
     measure_statistics(network, [(np.concatenate(images), None)])
 
@@ -259,7 +283,7 @@ def _prepare(network, metadata, calibration, float_layers):
         if metadata.ranges:
             raise UserError("The network was trained for int8; export the float network to int16x8.")
         network, metadata, _ = quantize(network, metadata, calibration)
-    images = _normalized(calibration.data(size), calibration.images, size, metadata)
+    images = _normalized(calibration.data(size, metadata.image_format), calibration.images, size, metadata)
     if metadata.quantization == Quantization.INT16X8:
         return _Prepared(native_dilation(restructure_at_size(network)), network, metadata, images)
     fast = paired_pixels(restructure_at_size(network))

@@ -1,5 +1,8 @@
 """Augmentation of an image together with its mask, in NumPy and OpenCV, so that it serves every Keras backend.
 
+Images may have any number of channels, of 8 or 16 bits. OpenCV is given four channels at a time at most: a border has
+no more, and `cv2.resize` takes 128 in all.
+
 Masks are resized by nearest neighbour with the pixel-centre convention that the images' resize has too; OpenCV's
 plain INTER_NEAREST aligns corners and would shift the labels by up to half a source pixel.
 """
@@ -12,6 +15,7 @@ import numpy as np
 from keras_liteseg.choices import require_size, require_types
 from keras_liteseg.datasets.base import IGNORE_LABEL
 from keras_liteseg.errors import UserError
+from keras_liteseg.image_format import RGB
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,10 +33,11 @@ class Augmentation:
         flip: probability of a horizontal flip.
         rotation: largest angle in degrees, to either side, drawn uniformly; the crop turns about its centre.
         brightness, contrast, saturation: strength s in [0, 1]; the factor is uniform in [1 - s, 1 + s].
-        hue: largest shift as a fraction of the colour circle, in [0, 0.5].
+        hue: largest shift as a fraction of the colour circle, in [0, 0.5]. Hue and saturation are for 8-bit RGB alone.
         color_probability: probability of each of these four, which come in random order.
         cutmix: probability that a rectangle of the result is taken from another sample, see `cutmix`.
-        pad_value: value (0 to 255) of the image where the scaled frame is smaller than the crop, and in turned corners.
+        pad_value: value of the image where the scaled frame is smaller than the crop, and in turned corners: from 0 to
+            255, which stand for the smallest and the largest value of any `ImageFormat`.
 
     Raises:
         UserError: a value of another kind than its default, or outside its range.
@@ -64,7 +69,17 @@ class Augmentation:
                 raise UserError(f"{name} is {getattr(self, name)}; it must be from 0 to {limit}.")
 
 
-def augment(image, mask, augmentation, rng):
+def require_colors(dataset, augmentation):
+    """Raise a `UserError` when `augmentation` changes hue or saturation, but no image of `dataset` is 8-bit RGB."""
+    if (augmentation.hue or augmentation.saturation) and not dataset.image_format.is_rgb:
+        raise UserError(
+            f"hue is {augmentation.hue} and saturation {augmentation.saturation}, which change the colours of 8-bit "
+            f"RGB, and the images of {dataset.name} are {dataset.image_format}; set both to 0 (--override hue=0 "
+            "--override saturation=0). Brightness and contrast are for all images."
+        )
+
+
+def augment(image, mask, augmentation, rng, image_format=RGB):
     """Return a copy of a sample that is randomly scaled, cropped, flipped, changed in its colours and rotated.
 
     Only the part of the image that ends up in the crop is cut out and resized, so that the cost does not grow with the
@@ -74,31 +89,33 @@ def augment(image, mask, augmentation, rng):
     mask.
 
     Args:
-        image: uint8 (height, width, 3), RGB.
+        image: (height, width, channels) as `image_format` says.
         mask: uint8 (height, width).
-        augmentation: an `Augmentation`.
+        augmentation: an `Augmentation`; `require_colors` tells which do not go with the `image_format`.
         rng: a `numpy.random.Generator`; the result depends on nothing else.
+        image_format: an `ImageFormat`.
 
     Returns:
-        (image, mask) as uint8 (crop height, crop width, 3) and (crop height, crop width).
+        (image, mask) of the types given, (crop height, crop width, channels) and (crop height, crop width).
     """
+    pad_value = image_format.min + round(augmentation.pad_value * (image_format.max - image_format.min) / 255)
     scale = rng.choice(augmentation.scales) if augmentation.scales else rng.uniform(*augmentation.scale_range)
     rows, height = _window(image.shape[0], augmentation.crop_size[0], scale, rng)
     columns, width = _window(image.shape[1], augmentation.crop_size[1], scale, rng)
     image, mask = np.ascontiguousarray(image[rows, columns]), np.ascontiguousarray(mask[rows, columns])
     if rng.random() < augmentation.flip:
-        image, mask = cv2.flip(image, 1), cv2.flip(mask, 1)
+        image, mask = _in_groups(lambda part: cv2.flip(part, 1), image), cv2.flip(mask, 1)
     # Changing colours costs more than everything else together, so it is done where there are fewer pixels.
     if height * width > mask.size:
-        image, mask = resize_sample(_recolor(image, augmentation, rng), mask, (height, width))
+        image, mask = resize_sample(_recolor(image, augmentation, rng, image_format), mask, (height, width))
     else:
         image, mask = resize_sample(image, mask, (height, width))
-        image = _recolor(image, augmentation, rng)
-    image = _pad(image, augmentation.crop_size, augmentation.pad_value)
+        image = _recolor(image, augmentation, rng, image_format)
+    image = _pad(image, augmentation.crop_size, pad_value)
     mask = _pad(mask, augmentation.crop_size, IGNORE_LABEL)
     if augmentation.rotation:
         degrees = rng.uniform(-augmentation.rotation, augmentation.rotation)
-        image, mask = _rotate(image, mask, degrees, augmentation.pad_value)
+        image, mask = _rotate(image, mask, degrees, pad_value)
     return image, mask
 
 
@@ -110,7 +127,7 @@ def cutmix(sample, other, rng):
     Segmentation Needs Strong, Varied Perturbations (BMVC 2020).
 
     Args:
-        sample, other: (image uint8 (height, width, 3), mask uint8 (height, width)) each, of one size. Both stay as
+        sample, other: (image (height, width, channels), mask uint8 (height, width)) each, of one size. Both stay as
             they are.
         rng: a `numpy.random.Generator`; the result depends on nothing else.
     """
@@ -142,8 +159,22 @@ def resize_image(image, size, out=None):
     if image.shape[:2] == tuple(size):
         return image
     shrinks = image.shape[0] >= size[0] and image.shape[1] >= size[1]
-    interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    return cv2.resize(image, (size[1], size[0]), dst=out, interpolation=interpolation)
+    how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    if image.shape[2] == 3:
+        return cv2.resize(image, (size[1], size[0]), dst=out, interpolation=how)
+    return _in_groups(lambda part: cv2.resize(part, (size[1], size[0]), interpolation=how), image)
+
+
+def _in_groups(function, image):
+    """Return what an OpenCV function makes of an image (height, width, channels), given one, three or four channels at
+    a time. OpenCV returns no third dimension for one, and computes less exactly for two."""
+    if image.shape[2] in (3, 4):
+        return function(image)
+    ends = [*range(4, image.shape[2] + 1, 4)]
+    rest = range(len(ends) * 4 + 1, image.shape[2] + 1)
+    ends += [image.shape[2]] if len(rest) == 3 else rest
+    parts = [function(np.ascontiguousarray(image[..., first:end])) for first, end in zip([0, *ends], ends)]
+    return np.concatenate([part.reshape(*part.shape[:2], -1) for part in parts], axis=2)
 
 
 def _window(size, crop, scale, rng):
@@ -161,7 +192,7 @@ def _pad(array, crop, value):
     if (height, width) == tuple(crop):
         return np.ascontiguousarray(array)
     top, left = (crop[0] - height + 1) // 2, (crop[1] - width + 1) // 2
-    padded = np.full((*crop, *array.shape[2:]), value, np.uint8)
+    padded = np.full((*crop, *array.shape[2:]), value, array.dtype)
     padded[top : top + height, left : left + width] = array
     return padded
 
@@ -171,15 +202,17 @@ def _rotate(image, mask, degrees, pad_value):
     height, width = mask.shape
     turn = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), degrees, 1.0)
     border = {"borderMode": cv2.BORDER_CONSTANT}
-    image = cv2.warpAffine(image, turn, (width, height), flags=cv2.INTER_LINEAR, borderValue=(pad_value,) * 3, **border)
+    linear = {"flags": cv2.INTER_LINEAR, "borderValue": (pad_value,) * 4, **border}
+    image = _in_groups(lambda part: cv2.warpAffine(part, turn, (width, height), **linear), image)
     mask = cv2.warpAffine(mask, turn, (width, height), flags=cv2.INTER_NEAREST, borderValue=IGNORE_LABEL, **border)
     return image, mask
 
 
-def _recolor(image, augmentation, rng):
+def _recolor(image, augmentation, rng, image_format):
+    brightness, contrast = (_brightness, _contrast) if image_format.is_rgb else _scaled_by(image_format)
     operations = (
-        (_brightness, augmentation.brightness),
-        (_contrast, augmentation.contrast),
+        (brightness, augmentation.brightness),
+        (contrast, augmentation.contrast),
         (_saturation, augmentation.saturation),
         (_hue, augmentation.hue),
     )
@@ -188,6 +221,21 @@ def _recolor(image, augmentation, rng):
         if strength and rng.random() < augmentation.color_probability:
             image = operation(image, rng.uniform(-strength, strength))
     return image
+
+
+def _scaled_by(image_format):
+    """Return `_brightness` and `_contrast` for images of any `ImageFormat`, whose grey is the mean of the channels."""
+    smallest, largest = image_format.min, image_format.max
+
+    def scaled(image, center, change):
+        image = image.astype(np.float32)
+        image += np.float32(change) * (image - np.float32(center))
+        return np.clip(np.rint(image), smallest, largest).astype(image_format.dtype)
+
+    return (
+        lambda image, change: scaled(image, smallest, change),
+        lambda image, change: scaled(image, image.mean(), change),
+    )
 
 
 def _brightness(image, change):

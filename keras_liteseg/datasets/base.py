@@ -7,6 +7,7 @@ import numpy as np
 
 from keras_liteseg.classes import IGNORE_LABEL, ClassList
 from keras_liteseg.errors import UserError
+from keras_liteseg.image_format import RGB, ImageFormat
 
 __all__ = ["IGNORE_LABEL", "ClassList", "SegmentationDataset"]
 
@@ -20,6 +21,9 @@ class SegmentationDataset(abc.ABC):
         classes: a `ClassList`.
         label_map: {new class: list of old classes} where `remap` made the classes, else None.
         absent_classes: names of classes that no mask of the split need have, see `check.check_dataset`.
+        image_format: `ImageFormat` of the pictures.
+        mean, std: normalization of the pictures, a number per channel, see `Metadata`; None for that of the network,
+            which only networks for 8-bit RGB have.
     """
 
     name: str
@@ -27,6 +31,9 @@ class SegmentationDataset(abc.ABC):
     classes: ClassList
     label_map: dict[str, list[str]] | None = None
     absent_classes: tuple[str, ...] = ()
+    image_format: ImageFormat = RGB
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
 
     @abc.abstractmethod
     def __len__(self) -> int:
@@ -38,7 +45,8 @@ class SegmentationDataset(abc.ABC):
 
     @abc.abstractmethod
     def image(self, index: int) -> np.ndarray:
-        """Return the RGB image, uint8 (height, width, 3)."""
+        """Return the image, (height, width, channels) as `image_format` says: by default RGB, uint8 (height, width,
+        3)."""
 
     @abc.abstractmethod
     def mask(self, index: int) -> np.ndarray:

@@ -1,7 +1,9 @@
-"""How often each class of a data set occurs, and what follows from it: class weights, pictures that come more often."""
+"""How often each class of a data set occurs, what follows from it (class weights, pictures that come more often), and
+what its images hold."""
 
 import dataclasses
 import logging
+import math
 
 import numpy as np
 
@@ -120,6 +122,53 @@ def inverse_log_weights(counts):
         counts: a `ClassCounts`.
     """
     return 1 / np.log(1.02 + counts.pixels / counts.pixels.sum())
+
+
+@dataclasses.dataclass(frozen=True)
+class ImageStatistics:
+    """What the images of a data set hold.
+
+    Attributes:
+        mean, std: of each channel over all pixels, tuples of floats, as `Metadata` has them.
+        smallest, largest: values over all channels.
+    """
+
+    mean: tuple
+    std: tuple
+    smallest: int
+    largest: int
+
+
+def measure_images(dataset, progress=True):
+    """Return the `ImageStatistics` of a `SegmentationDataset`, with a progress bar on a terminal.
+
+    Raises:
+        UserError: the data set is empty, or an image cannot be read.
+    """
+    image_format = dataset.image_format
+
+    def measure(index):
+        image = dataset.image(index)
+        pixels = image.reshape(-1, image_format.channels)
+        # Whole numbers, of which no sum is rounded.
+        exact = pixels.astype(np.uint64)
+        return len(pixels), exact.sum(axis=0), (exact * exact).sum(axis=0), int(image.min()), int(image.max())
+
+    if not len(dataset):
+        raise UserError(f"The data set {dataset.name} has no samples in its split '{dataset.split}'; add some.")
+    count, total, squares, smallest, largest = 0, [0] * image_format.channels, [0] * image_format.channels, 65535, 0
+    found = in_parallel(measure, range(len(dataset)), f"measure {dataset.name} {dataset.split}", progress)
+    for pixels, sums, of_squares, low, high in found:
+        count += pixels
+        total = [before + int(more) for before, more in zip(total, sums, strict=True)]
+        squares = [before + int(more) for before, more in zip(squares, of_squares, strict=True)]
+        smallest, largest = min(smallest, low), max(largest, high)
+    span = image_format.max - image_format.min
+    mean = tuple((each / count - image_format.min) / span for each in total)
+    std = tuple(
+        math.sqrt(count * square - each * each) / count / span for each, square in zip(total, squares, strict=True)
+    )
+    return ImageStatistics(mean, std, smallest, largest)
 
 
 CLASS_WEIGHTS = {"median_frequency": median_frequency_weights, "inverse_log": inverse_log_weights}

@@ -1,19 +1,22 @@
-"""`classes.yaml`: the classes of a folder of masks, and which values of the masks they have."""
+"""`classes.yaml`: the classes of a folder of masks, which values of the masks they have, and what the pictures hold."""
 
 import dataclasses
 
 import numpy as np
 import yaml
 
+from keras_liteseg.choices import is_finite
 from keras_liteseg.classes import IGNORE_LABEL, ClassList
 from keras_liteseg.errors import UserError, nearest
+from keras_liteseg.image_format import RGB, ImageFormat
 
 BACKGROUND = "background"
 
 UNKNOWN = -1
 """Entry of a raw-value table for values that no mask may contain."""
 
-_KEYS = ("classes", "values", "ignore_label")
+_KEYS = ("classes", "values", "ignore_label", "image")
+_IMAGE_KEYS = ("channels", "dtype", "min", "max", "mean", "std")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,6 +29,7 @@ class Labelling:
         undeclared: a raw value that is ignored though the file does not say so, or None.
         colors: colours that the file gives, None for a class without.
         either: raw values of one class of which a mask may hold only one; empty where there are none.
+        image_format, mean, std: as of a `SegmentationDataset`.
     """
 
     classes: ClassList
@@ -33,6 +37,9 @@ class Labelling:
     undeclared: int | None
     colors: tuple
     either: tuple = ()
+    image_format: ImageFormat = RGB
+    mean: tuple | None = None
+    std: tuple | None = None
 
 
 def read_classes(path):
@@ -43,6 +50,7 @@ def read_classes(path):
           - polyp                              # a colour is then chosen
         values: {0: background, 255: polyp}    # optional; without, the classes are numbered from 0
         ignore_label: [7, 8]                   # optional; one value or several, 255 by default
+        image: {channels: 1, dtype: uint16, max: 4095, mean: [0.3], std: [0.1]}    # optional; 8-bit RGB by default
 
     Without `classes`, the classes are those of `values` in their order there. A single class, `classes: polyp`, has
     the background beside it, which is 0; its own value is 1 or 255, as programs write it, in every mask only one of
@@ -89,7 +97,8 @@ def read_classes(path):
         table[undeclared] = IGNORE_LABEL
     either = tuple(int(value) for value in np.flatnonzero(table == 1)) if alone and "values" not in written else ()
     classes = ClassList(tuple(names), _colors(path, entries))
-    return Labelling(classes, table, undeclared, given, either if len(either) > 1 else ())
+    either = either if len(either) > 1 else ()
+    return Labelling(classes, table, undeclared, given, either, *_image(path, content.get("image")))
 
 
 def _with_background(path, content, entry):
@@ -106,6 +115,32 @@ def _with_background(path, content, entry):
         values = {0: BACKGROUND, **values}
     given = None, entry.get("color")
     return {**content, "values": values}, [{"name": BACKGROUND, "color": [0, 0, 0]}, entry], given
+
+
+def _image(path, image):
+    """Return (`ImageFormat`, mean, std) of the entry `image`; None for a mean and std that it does not give."""
+    if image is None:
+        return RGB, None, None
+    if not isinstance(image, dict):
+        raise UserError(f"{path} has the image {image!r}; write for example 'image: {{channels: 1, dtype: uint16}}'.")
+    _refuse_unknown_keys(path, image, _IMAGE_KEYS)
+    try:
+        image_format = ImageFormat(**{key: value for key, value in image.items() if key not in ("mean", "std")})
+    except UserError as error:
+        raise UserError(f"{path}, image: {error}") from error
+    mean, std = image.get("mean"), image.get("std")
+    if (mean is None) != (std is None):
+        raise UserError(f"{path} gives one of mean and std under image; liteseg statistics prints both.")
+    if mean is None:
+        return image_format, None, None
+    for name, values in (("mean", mean), ("std", std)):
+        listed = isinstance(values, list) and len(values) == image_format.channels and all(map(is_finite, values))
+        if not listed or name == "std" and min(values) <= 0:
+            raise UserError(
+                f"{path} gives images the {name} {values!r}; write a list of {image_format.channels} numbers"
+                f"{' above 0' if name == 'std' else ''}, as liteseg statistics prints it."
+            )
+    return image_format, tuple(map(float, mean)), tuple(map(float, std))
 
 
 def _values(path, content, names):

@@ -8,9 +8,10 @@ import numpy as np
 
 from keras_liteseg.datasets.base import SegmentationDataset
 from keras_liteseg.datasets.classes_file import read_classes
+from keras_liteseg.datasets.image_files import read_picture
 from keras_liteseg.datasets.intact import intact_size
 from keras_liteseg.datasets.masks import read_mask, solid, to_labels
-from keras_liteseg.datasets.pictures import IMAGE_SUFFIXES, PICTURE_SUFFIXES, Problem, open_picture
+from keras_liteseg.datasets.pictures import IMAGE_SUFFIXES, PICTURE_SUFFIXES, Problem
 from keras_liteseg.errors import UserError
 
 MASK_SUFFIXES = (".png", ".bmp", ".gif", ".tif", ".tiff")
@@ -59,13 +60,13 @@ class FileDataset(SegmentationDataset):
         return intact_size(self._pairs[index][0]) or super().image_size(index)
 
     def image(self, index):
-        """Return the RGB image, uint8 (height, width, 3).
+        """Return the image, (height, width, channels) as `image_format` says.
 
         Raises:
-            Problem: the file is missing, unreadable or has more than 8 bits per channel.
+            Problem: the file is missing, unreadable or holds pictures of another kind.
         """
         path, mask_path = self._pairs[index]
-        return np.array(open_picture(path, _cure_if_missing(path, mask_path, IMAGE_SUFFIXES)).convert("RGB"))
+        return read_picture(path, self.image_format, _cure_if_missing(path, mask_path, IMAGE_SUFFIXES))
 
     def mask(self, index):
         """Return the label map, uint8 (height, width), train ids and `IGNORE_LABEL`.
@@ -108,6 +109,7 @@ class Folder(FileDataset):
           - {name: car}              # or just: car; a colour is then chosen
         values: {0: road, 7: car}    # optional; without, masks number the classes from 0
         ignore_label: 255            # optional, one value or a list; pixels of these values count nowhere
+        image: {channels: 4, dtype: uint16, max: 4095}    # optional; without, pictures are 8-bit RGB
 
     Masks are single-channel pictures of up to 8 bits, or palette pictures, whose indices count. One class alone has the
     background beside it, see `read_classes`.
@@ -123,6 +125,7 @@ class Folder(FileDataset):
         pairs = pair_by_name(*self._folders)
         found = labelling.table, labelling.undeclared, labelling.colors, labelling.either
         super().__init__("folder", split, labelling.classes, pairs, *found, root=self._folders[0])
+        self.image_format, self.mean, self.std = labelling.image_format, labelling.mean, labelling.std
 
     def left_out(self):
         return unread_pictures(self.pairs(), *self._folders)

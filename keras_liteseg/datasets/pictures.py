@@ -1,11 +1,9 @@
-"""Reading single pictures from files."""
+"""Opening single pictures of 8 bits, and finding them; `image_files` reads those of any kind into arrays."""
 
 import pathlib
 
-import numpy as np
 from PIL import Image, ImageOps
 
-from keras_liteseg.choices import require_path
 from keras_liteseg.errors import UserError
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff")
@@ -16,6 +14,9 @@ PICTURE_SUFFIXES = (*IMAGE_SUFFIXES, ".avif", ".gif", ".heic", ".heif", ".jp2", 
 
 LARGEST = 2**30
 """Pixels of the largest picture that is read, which are 3 GB as RGB. OpenCV's own limit is the same."""
+
+TOO_LARGE = f"has more than {LARGEST:,} pixels", "cut it into smaller pictures"
+"""What a `Problem` says of a larger one."""
 
 # Pillow takes pictures of more than 90 megapixels for an attack, which aerial and medical ones are not.
 if Image.MAX_IMAGE_PIXELS is not None:
@@ -40,59 +41,45 @@ def open_picture(path, cure_if_missing="check the path"):
     """Return the decoded 8-bit Pillow image, rotated by its EXIF orientation.
 
     Raises:
-        Problem: the file is missing, unreadable, larger than `LARGEST` or has more than 8 bits per channel.
+        Problem: the file is missing, unreadable, larger than `LARGEST` or has more than 8 bits per channel, of which
+            Pillow may drop some.
     """
     try:
         with Image.open(path) as file:
             if file.width * file.height > LARGEST:
                 raise Image.DecompressionBombError
+            deep = bits(file) > 8
             image = ImageOps.exif_transpose(file)
     except FileNotFoundError:
         raise Problem(path, "does not exist", cure_if_missing) from None
     except Image.DecompressionBombError:  # which Pillow raises at twice its own limit
-        raise Problem(path, f"has more than {LARGEST:,} pixels", "cut it into smaller pictures") from None
+        raise Problem(path, *TOO_LARGE) from None
     except Exception as error:  # Pillow has no common error: broken bytes end in OSError, struct.error, TypeError, ...
         raise Problem(path, f"cannot be read as an image ({error})", "restore or remove the file") from error
-    if image.mode.startswith(("I", "F")):
+    if deep:
         raise Problem(path, f"has more than 8 bits per channel (mode {image.mode})", "convert it to 8 bits")
     return image
 
 
-def read_rgb(path):
-    """Return a picture as RGB, uint8 (height, width, 3).
+def bits(image):
+    """Return how many bits a channel has in the file of a Pillow image that is not loaded yet: 8, where not more."""
+    if image.mode.startswith(("I", "F")):
+        return 16 if image.mode.startswith("I;16") else 32
+    if image.format == "PNG":
+        return 16 if any("16" in str(tile.args) for tile in image.tile) else 8
+    if image.format == "TIFF":
+        return max(8, *image.tag_v2.get(_BITS_PER_SAMPLE, (8,)))
+    if image.format == "PPM":
+        return 16 if any(isinstance(tile.args, tuple) and tile.args[-1] > 255 for tile in image.tile) else 8
+    if image.format == "JPEG2000":
+        image.fp.seek(0)
+        head = image.fp.read(4096)
+        start = head.find(b"\xff\x4f\xff\x51")  # of the segment SIZ, whose byte 40 is the depth less one
+        return max(8, (head[start + 40] & 127) + 1) if start >= 0 else 8
+    return 8
 
-    Raises:
-        Problem: as `open_picture`.
-    """
-    return np.array(open_picture(path).convert("RGB"))
 
-
-class Pictures:
-    """The pictures in a folder and its sub-folders, without masks: what calibration needs of a data set.
-
-    Attributes:
-        name: of the folder.
-        split: '', because it has none.
-
-    Raises:
-        UserError: as `find_pictures`; or it is no folder.
-    """
-
-    split = ""
-
-    def __init__(self, folder):
-        require_path("folder of pictures", folder)
-        folder = pathlib.Path(folder).expanduser()
-        if folder.is_file():
-            raise UserError(f"{folder} is a file; give the folder of the pictures to calibrate on.")
-        self.name, self._paths = folder.resolve().name, find_pictures(folder)
-
-    def __len__(self):
-        return len(self._paths)
-
-    def image(self, index):
-        """Return the RGB image, uint8 (height, width, 3); raises a `Problem` as `open_picture`."""
-        return read_rgb(self._paths[index])
+_BITS_PER_SAMPLE = 258  # tag of TIFF
 
 
 def find_pictures(path, without=None):

@@ -16,15 +16,17 @@ import numpy as np
 import tqdm
 from PIL import Image
 
+from keras_liteseg.datasets.image_files import encode
 from keras_liteseg.datasets.intact import ORIENTATION
-from keras_liteseg.datasets.pictures import read_rgb
 from keras_liteseg.datasets.samples import read_sample
 from keras_liteseg.datasets.shards import Extent, Index, index_path, read_index
+from keras_liteseg.datasets.tiff import is_tiff
 from keras_liteseg.errors import UserError
 from keras_liteseg.files import atomic_path, write_json
 
 _BLOCK = 32
 _HEADER, _FOOTER = 12, 4  # of a record, in bytes: its length with a checksum of that; a checksum of the content
+_FORMATS = {b"\x89PNG": b"png", b"\x93NUMPY": b"npy", b"": b"jpeg"}
 
 
 def write_records(dataset, output, shards=16, options=None):
@@ -54,6 +56,9 @@ def write_records(dataset, output, shards=16, options=None):
         "options": json.loads(json.dumps(options or {})),
         "classes": {"names": list(dataset.classes.names), "colors": [list(color) for color in dataset.classes.colors]},
     }
+    if not dataset.image_format.is_rgb or dataset.mean is not None:
+        mean, std = (None if each is None else list(each) for each in (dataset.mean, dataset.std))
+        source["image"] = {**dataclasses.asdict(dataset.image_format), "mean": mean, "std": std}
     plan = {
         output / f"{split}-{number:05}-of-{shards:05}.tfrecord": indices.tolist()
         for number, indices in enumerate(np.array_split(np.arange(len(dataset)), shards))
@@ -134,14 +139,19 @@ def _samples(dataset, indices):
 def _load(dataset, index):
     name, (image, mask) = dataset.sample_id(index), read_sample(dataset, index)
     files = dataset.files(index)
-    return name, _stored(files[0]) if files else _png(image), _png(mask), mask.shape
+    if not dataset.image_format.is_rgb:
+        return name, encode(image)[0], _png(mask), mask.shape
+    return name, _stored(files[0], image) if files else _png(image), _png(mask), mask.shape
 
 
-def _stored(path):
+def _stored(path, image):
     """Return the bytes of an image file where every decoder reads them alike, else the decoded image as PNG."""
-    with Image.open(path) as image:
-        plain = image.format in ("PNG", "JPEG") and image.mode == "RGB" and image.getexif().get(ORIENTATION, 1) == 1
-    return pathlib.Path(path).read_bytes() if plain else _png(read_rgb(path))
+    content = pathlib.Path(path).read_bytes()
+    if is_tiff(content):
+        return _png(image)
+    with Image.open(io.BytesIO(content)) as file:
+        plain = file.format in ("PNG", "JPEG") and file.mode == "RGB" and file.getexif().get(ORIENTATION, 1) == 1
+    return content if plain else _png(image)
 
 
 def _png(array):
@@ -156,7 +166,7 @@ def _example(name, image, mask, size):
     values = {
         "image/filename": os.fsencode(name),
         "image/encoded": image,
-        "image/format": b"png" if image.startswith(b"\x89PNG") else b"jpeg",
+        "image/format": next(word for head, word in _FORMATS.items() if image.startswith(head)),
         "image/height": size[0],
         "image/width": size[1],
         "image/segmentation/class/encoded": mask,

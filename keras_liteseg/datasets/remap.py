@@ -70,6 +70,7 @@ def require_agreement(train_data, val_data):
             unlike = (
                 f"class '{name}' is made of {', '.join(ours)} in the first and of {', '.join(theirs)} in the second"
             )
+    train_data.image_format.require(val_data.image_format, f"A network for {train_data.name}", "the validation data")
     if unlike:
         raise UserError(
             f"The training data has {listed(train_data.classes)}, the validation data {listed(val_data.classes)}, so "
@@ -89,6 +90,7 @@ class Remapped(SegmentationDataset):
 
     def __init__(self, dataset, classes, table):
         self.name, self.split, self.classes = dataset.name, dataset.split, classes
+        self.image_format, self.mean, self.std = dataset.image_format, dataset.mean, dataset.std
         self._dataset, self._table = dataset, np.array(table, np.uint8)
         self._table[IGNORE_LABEL] = IGNORE_LABEL
 

@@ -8,7 +8,7 @@ import threading
 import cv2
 import numpy as np
 
-from keras_liteseg.datasets.augment import augment, cutmix, resize_sample
+from keras_liteseg.datasets.augment import augment, cutmix, require_colors, resize_sample
 from keras_liteseg.datasets.base import SegmentationDataset
 from keras_liteseg.errors import UserError
 
@@ -30,13 +30,14 @@ def training_samples(dataset, augmentation, seed=0, repeats=None):
             `class_statistics.repeat_factors` gives it; None for once each.
 
     Returns:
-        A function number -> (image uint8 (*crop, 3), mask uint8 (*crop)), for any thread. It raises a `UserError` where
-        a file cannot be read or its mask has another size.
+        A function number -> (image (*crop, channels) of the dtype of `dataset.image_format`, mask uint8 (*crop)), for
+        any thread. It raises a `UserError` where a file cannot be read or its mask has another size.
 
     Raises:
-        UserError: `dataset` is empty.
+        UserError: `dataset` is empty, or `augmentation` changes colours that its images do not have.
     """
     _require_samples(dataset)
+    require_colors(dataset, augmentation)
     length = len(dataset)
     pass_length = length if repeats is None else math.ceil(sum(repeats))
 
@@ -52,9 +53,10 @@ def training_samples(dataset, augmentation, seed=0, repeats=None):
         pass_index, position = divmod(int(number), pass_length)
         index, repeat = map(int, order(pass_index)[position])
         rng = np.random.default_rng((seed, pass_index, index, repeat) if repeat else (seed, pass_index, index))
-        sample = augment(*read_sample(dataset, index), augmentation, rng)
+        sample = augment(*read_sample(dataset, index), augmentation, rng, dataset.image_format)
         if augmentation.cutmix and rng.random() < augmentation.cutmix:
-            sample = cutmix(sample, augment(*read_sample(dataset, int(rng.integers(length))), augmentation, rng), rng)
+            other = read_sample(dataset, int(rng.integers(length)))
+            sample = cutmix(sample, augment(*other, augmentation, rng, dataset.image_format), rng)
         return sample
 
     return load
@@ -114,10 +116,20 @@ class _OneOpenCVThread(contextlib.ContextDecorator):
 one_opencv_thread = _OneOpenCVThread()
 
 
-def normalization(mean, std):
-    """Return (factor, offset), float32 (3,) each, of x * factor + offset = (x / 255 - mean) / std."""
-    mean, std = np.asarray(mean, np.float64), np.asarray(std, np.float64)
-    return (1 / (255 * std)).astype(np.float32), (-mean / std).astype(np.float32)
+def normalization(dataset, spec):
+    """Return (mean, std) that a network gets for a data set: those of the data set, else of the `ModelSpec`.
+
+    Raises:
+        UserError: the data set has none, and images that are not 8-bit RGB, of which no network knows them.
+    """
+    if dataset.mean is not None:
+        return dataset.mean, dataset.std
+    if not dataset.image_format.is_rgb:
+        raise UserError(
+            f"The images of {dataset.name} are {dataset.image_format}, and nothing says their mean and standard "
+            "deviation; add them to 'image' in classes.yaml: liteseg statistics measures them and prints the line."
+        )
+    return spec.mean, spec.std
 
 
 class CachedDataset(SegmentationDataset):
@@ -129,6 +141,7 @@ class CachedDataset(SegmentationDataset):
     def __init__(self, dataset, max_bytes=CACHE_BYTES):
         self.name, self.split, self.classes = dataset.name, dataset.split, dataset.classes
         self.label_map, self.absent_classes = dataset.label_map, dataset.absent_classes
+        self.image_format, self.mean, self.std = dataset.image_format, dataset.mean, dataset.std
         self._dataset, self._free = dataset, max_bytes
         self._kept, self._lock = {}, threading.Lock()
 
@@ -173,5 +186,11 @@ def read_sample(dataset, index):
         raise UserError(
             f"The image of {dataset.sample_id(index)} is {image.shape[0]}x{image.shape[1]} and its mask "
             f"{mask.shape[0]}x{mask.shape[1]}; run liteseg check to find all such files."
+        )
+    wanted = dataset.image_format
+    if image.dtype != wanted.dtype or image.shape[2:] != (wanted.channels,):
+        raise UserError(
+            f"The image of {dataset.sample_id(index)} is {image.dtype} {image.shape}, and the data set {dataset.name} "
+            f"says {wanted}; correct its image_format or its images."
         )
     return image, mask

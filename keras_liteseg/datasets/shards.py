@@ -4,9 +4,9 @@
     train-00000-of-00016.tfrecord     one tf.train.Example per sample
     train-00000-of-00016.json         index: id of every sample; offset, length and CRC-32 of its image and of its mask
 
-TensorFlow reads the shards as any TFRecord: `image/encoded` holds a PNG or JPEG, `image/segmentation/class/encoded` a
-PNG of train ids. Both lie in the shard byte by byte, so that with the index any sample is read without its
-predecessors and without TensorFlow.
+TensorFlow reads the shards as any TFRecord: `image/encoded` holds a PNG or JPEG, or of images with two or more than
+four channels an array as NumPy saves it (.npy); `image/segmentation/class/encoded` a PNG of train ids. Both lie in the
+shard byte by byte, so that with the index any sample is read without its predecessors and without TensorFlow.
 """
 
 import dataclasses
@@ -20,8 +20,10 @@ from PIL import Image
 
 from keras_liteseg.datasets.base import ClassList, SegmentationDataset
 from keras_liteseg.datasets.folder import require_folder
+from keras_liteseg.datasets.image_files import decode
 from keras_liteseg.datasets.pictures import Problem
 from keras_liteseg.errors import UserError
+from keras_liteseg.image_format import RGB, ImageFormat
 
 CURE = "run the command again that wrote it, which replaces damaged shards"
 
@@ -68,7 +70,8 @@ class Records(SegmentationDataset):
                 f"writes the records was interrupted, run it again."
             )
         self.split = split
-        self.name, self.classes, shards = _read(manifest, _manifest_of)
+        self.name, self.classes, shards, images = _read(manifest, _manifest_of)
+        self.image_format, self.mean, self.std = images
         self._samples = []
         for shard in shards:
             path = root / shard["file"]
@@ -88,13 +91,18 @@ class Records(SegmentationDataset):
         return self._samples[index][1]
 
     def image(self, index):
-        """Return the RGB image, uint8 (height, width, 3).
+        """Return the image, (height, width, channels) as `image_format` says.
 
         Raises:
             Problem: the shard has gone or is damaged there.
         """
         path, name, extent, _ = self._samples[index]
-        return np.array(_picture(path, extent, f"image of {name}").convert("RGB"))
+        content = _content(path, extent, f"image of {name}")
+        if self.image_format.is_rgb:
+            return np.array(Image.open(io.BytesIO(content)).convert("RGB"))
+        if content.startswith(b"\x93NUMPY"):
+            return np.load(io.BytesIO(content), allow_pickle=False)
+        return decode(content, path)
 
     def mask(self, index):
         """Return the label map, uint8 (height, width), train ids and `IGNORE_LABEL`.
@@ -103,7 +111,7 @@ class Records(SegmentationDataset):
             Problem: as `image`.
         """
         path, name, _, extent = self._samples[index]
-        return np.array(_picture(path, extent, f"mask of {name}"))
+        return np.array(Image.open(io.BytesIO(_content(path, extent, f"mask of {name}"))))
 
 
 def index_path(shard):
@@ -140,7 +148,12 @@ def _manifest_of(content):
             raise ValueError("entries of shards")
     if content["count"] != sum(shard["count"] for shard in content["shards"]):
         raise ValueError("all samples in the shards")
-    return str(content["data"]), ClassList(names, colors), content["shards"]
+    image_format, mean, std = RGB, None, None
+    if "image" in content:
+        image = dict(content["image"])
+        mean, std = (values and tuple(map(float, values)) for values in (image.pop("mean"), image.pop("std")))
+        image_format = ImageFormat(**image)
+    return str(content["data"]), ClassList(names, colors), content["shards"], (image_format, mean, std)
 
 
 def _index_of(content):
@@ -157,8 +170,8 @@ def _whole(number):
     return number
 
 
-def _picture(path, extent, what):
-    """Return the decoded Pillow image that lies in `extent` of the shard `path`."""
+def _content(path, extent, what):
+    """Return the bytes of the file that lies in `extent` of the shard `path`."""
     try:
         with open(path, "rb") as shard:
             shard.seek(extent.offset)
@@ -167,4 +180,4 @@ def _picture(path, extent, what):
         raise Problem(path, f"cannot be read ({error})", CURE) from error
     if zlib.crc32(content) != extent.crc32:
         raise Problem(path, f"is damaged: the {what} does not have its checksum", CURE)
-    return Image.open(io.BytesIO(content))
+    return content

@@ -8,6 +8,7 @@ import time
 
 import keras
 
+from keras_liteseg.datasets.samples import normalization
 from keras_liteseg.expansion.inherit import inherit
 from keras_liteseg.files import write_json
 from keras_liteseg.metadata import Metadata
@@ -79,10 +80,11 @@ class CandidateTraining:
         train_data, _ = self._data
         parent, _ = load_model(self._folder / base.name / BEST_FILE)
         keras.utils.set_random_seed(self._config.seed)
-        network = create_model(architecture.name, (*self._config.eval_size, 3), len(train_data.classes))
+        shape = *self._config.eval_size, train_data.image_format.channels
+        network = create_model(architecture.name, shape, len(train_data.classes))
         inherit(network, architecture, parent, base)
-        entry = model_spec(architecture.name)
-        metadata = Metadata(architecture.name, train_data.name, train_data.classes, entry.mean, entry.std)
+        said = train_data.name, train_data.classes, *normalization(train_data, model_spec(architecture.name))
+        metadata = Metadata(architecture.name, *said, image_format=train_data.image_format)
         save_model(network, folder / INHERITED_FILE, metadata)
         return folder / INHERITED_FILE
 

@@ -2,7 +2,7 @@
 is.
 
 - Reading a graph: `Graph` (what makes and what reads a tensor), `layers_of`, `input_tensors`, `first_input`,
-  `before_last_resize`.
+  `first_layers`, `before_last_resize`.
 - The same network, copied: `copy_model`; for another image size: `at_size`.
 - Of Keras's own layers: `stock_layers`, which `is_stock` recognises.
 - For inference: `fold_batch_norm`, which `norms_after_convolutions` tells the pairs of; for LiteRT: `restructure` and
@@ -19,7 +19,7 @@ from keras_liteseg.graph.fold import fold_batch_norm, norms_after_convolutions
 from keras_liteseg.graph.restructuring import paired_pixels, restructure, restructure_any_size, restructure_at_size
 from keras_liteseg.graph.size import at_size
 from keras_liteseg.graph.stock import is_stock, stock_layers
-from keras_liteseg.graph.traversal import Graph, before_last_resize, first_input, input_tensors, layers_of
+from keras_liteseg.graph.traversal import Graph, before_last_resize, first_input, first_layers, input_tensors, layers_of
 
 __all__ = [
     "Graph",
@@ -27,6 +27,7 @@ __all__ = [
     "before_last_resize",
     "copy_model",
     "first_input",
+    "first_layers",
     "fold_batch_norm",
     "input_tensors",
     "is_stock",

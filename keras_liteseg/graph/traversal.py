@@ -1,6 +1,7 @@
 """Who makes and who reads the tensors of a model."""
 
 import keras
+from keras import layers
 
 from keras_liteseg.networks.layers import BilinearResize
 
@@ -67,6 +68,19 @@ def first_input(layer):
     """Return the first tensor that a layer reads: the only one whose values a `BilinearResize` uses, as the second
     gives it the size alone."""
     return input_tensors(layer)[0]
+
+
+def first_layers(model):
+    """Return the layers that read the input of a model, as it is or padded or resized, these two kinds left out."""
+    tensors, found = {id(model.input)}, []
+    for layer in model.layers[1:]:
+        if id(first_input(layer)) not in tensors:
+            continue
+        if isinstance(layer, layers.ZeroPadding2D | BilinearResize):
+            tensors.add(id(layer.output))
+        else:
+            found.append(layer)
+    return found
 
 
 def before_last_resize(model):

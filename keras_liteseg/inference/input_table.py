@@ -9,10 +9,10 @@ from keras_liteseg.inference.tensors import to_tensor
 
 
 class InputTable:
-    """Writes RGB images into a network's input.
+    """Writes images into a network's input.
 
-    A byte of a channel always becomes the same number, so all 256 are computed once, by `prepare` and `to_tensor`, and
-    every picture has exactly the numbers that these two would give.
+    A byte of a channel always becomes the same number, so for 8-bit RGB all 256 are computed once, by `prepare` and
+    `to_tensor`, and every picture has exactly the numbers that these two would give. Other images go through the two.
 
     Args:
         metadata: the network's `Metadata`.
@@ -21,14 +21,19 @@ class InputTable:
 
     def __init__(self, metadata, details):
         self._size = tuple(int(length) for length in details["shape"][1:3])
-        values = np.arange(256, dtype=np.uint8)[None, :, None].repeat(3, axis=2)
-        self._table = _as_bytes(to_tensor(prepare(values, (1, 256), metadata), details)[0])
-        self._resized = np.empty((*self._size, 3), np.uint8)
+        self._metadata, self._details = metadata, details
+        if metadata.image_format.is_rgb:
+            values = np.arange(256, dtype=np.uint8)[None, :, None].repeat(3, axis=2)
+            self._table = _as_bytes(to_tensor(prepare(values, (1, 256), metadata), details)[0])
+            self._resized = np.empty((*self._size, 3), np.uint8)
 
     def write(self, image, batch):
-        """Write an image, uint8 (h, w, 3) of any size, into all of `batch`, the input's type (pictures, height, width,
-        3)."""
-        cv2.LUT(resize_image(image, self._size, self._resized), self._table, dst=_as_bytes(batch[0]))
+        """Write an image (h, w, channels) of any size into all of `batch`, the input's type (pictures, height, width,
+        channels)."""
+        if self._metadata.image_format.is_rgb:
+            cv2.LUT(resize_image(image, self._size, self._resized), self._table, dst=_as_bytes(batch[0]))
+        else:
+            batch[0] = to_tensor(prepare(image, self._size, self._metadata), self._details)[0]
         batch[1:] = batch[0]
 
 

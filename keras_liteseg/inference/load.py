@@ -5,7 +5,7 @@ from keras_liteseg.errors import UserError
 from keras_liteseg.inference.predictor import fixed_size
 
 
-def load_predictor(model, checkpoint=None, input_size=None, classes=None, threads=2, averaged=False):
+def load_predictor(model, checkpoint=None, input_size=None, classes=None, threads=2, averaged=False, dataset=None):
     """Return a `Predictor`.
 
         >>> from keras_liteseg import load_dataset, load_predictor
@@ -20,6 +20,7 @@ def load_predictor(model, checkpoint=None, input_size=None, classes=None, thread
         classes: `ClassList` for a registered name, by default that of Cityscapes; a file has its own.
         threads: CPU threads of LiteRT or ONNX Runtime.
         averaged: take the averaged weights (EMA) of the checkpoint, see `keras_liteseg.load_checkpoint`.
+        dataset: data set whose classes and kind of images a registered name gets, in place of `classes`.
 
     Raises:
         UserError: the file or the name cannot be used, or the size does not fit.
@@ -45,7 +46,7 @@ def load_predictor(model, checkpoint=None, input_size=None, classes=None, thread
     from keras_liteseg.inference.keras_predictor import keras_predictor
     from keras_liteseg.models.network import load_network
 
-    network, metadata = load_network(model, checkpoint, input_size, classes, averaged)
+    network, metadata = load_network(model, checkpoint, input_size, classes, averaged, dataset)
     return keras_predictor(network, metadata)
 
 

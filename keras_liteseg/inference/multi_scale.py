@@ -49,7 +49,7 @@ class MultiScalePredictor:
         self._normalize = [_softmax if each == OutputType.LOGITS else np.copy for each in output_types]
 
     def labels(self, image):
-        """Return the label map of an RGB image, both uint8: (height, width, 3) to (height, width)."""
+        """Return the label map, uint8 (height, width), of an image (height, width, channels)."""
         total = np.zeros(1, np.float32)
         for predictor, normalize in zip(self._predictors, self._normalize, strict=True):
             total = total + normalize(logits_at(predictor.logits(image), image.shape[:2]))
@@ -59,7 +59,9 @@ class MultiScalePredictor:
         return total.argmax(-1).astype(np.uint8)
 
 
-def load_multi_scale(model, checkpoint=None, input_size=None, classes=None, scales=(1.0,), flip=False, averaged=False):
+def load_multi_scale(
+    model, checkpoint=None, input_size=None, classes=None, scales=(1.0,), flip=False, averaged=False, dataset=None
+):
     """Return a `MultiScalePredictor`; arguments as `keras_liteseg.inference.load.load_predictor`.
 
     Args:
@@ -87,7 +89,7 @@ def load_multi_scale(model, checkpoint=None, input_size=None, classes=None, scal
     from keras_liteseg.inference.keras_predictor import keras_predictor
     from keras_liteseg.models.network import load_network
 
-    network, metadata = load_network(model, checkpoint, input_size, classes, averaged)
+    network, metadata = load_network(model, checkpoint, input_size, classes, averaged, dataset)
     size = network.input.shape[1:3]
     sizes = [_scaled_size(size, scale, metadata.model) for scale in scales]
     return MultiScalePredictor(size, [keras_predictor(at_size(network, each), metadata) for each in sizes], flip)

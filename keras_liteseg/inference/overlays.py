@@ -9,8 +9,10 @@ import time
 import numpy as np
 from tqdm import tqdm
 
-from keras_liteseg.datasets.pictures import Problem, read_rgb
+from keras_liteseg.datasets.image_files import read_picture
+from keras_liteseg.datasets.pictures import Problem
 from keras_liteseg.drawing.overlay import overlay, save_image
+from keras_liteseg.drawing.viewable import viewable
 from keras_liteseg.errors import UserError
 from keras_liteseg.inference.video import video_writer
 
@@ -25,16 +27,23 @@ class Painter:
 
     def __init__(self, predictor, opacity):
         self._predictor, self._opacity = predictor, opacity
-        predictor.run(np.zeros((1, *predictor.size, 3), np.float32))  # builds the network, which is not to be timed
+        self.image_format = predictor.metadata.image_format
+        empty = np.zeros((1, *predictor.size, self.image_format.channels), np.float32)
+        predictor.run(empty)  # builds the network, which is not to be timed
         self._images, self._network_seconds = 0, 0.0
         self._start = time.perf_counter()
 
     def __call__(self, image):
-        """Return (label map, overlay) of an RGB image: uint8 (height, width) and (height, width, 3)."""
+        """Return (label map, overlay) of an image: uint8 (height, width) and (height, width, 3).
+
+        Raises:
+            UserError: the image is not as the network takes them.
+        """
         labels = self._predictor.labels(image)
         self._network_seconds += self._predictor.network_seconds
         self._images += 1
-        return labels, overlay(image, labels, self._predictor.metadata.classes, self._opacity)
+        shown = viewable(image, self.image_format)
+        return labels, overlay(shown, labels, self._predictor.metadata.classes, self._opacity)
 
     def speed(self):
         """Return a line about the time per image: of the network alone, and of all from reading to writing."""
@@ -109,7 +118,7 @@ def draw_pictures(pictures, painter, output):
     try:
         for name, path in tqdm(pictures.items(), "predicting", disable=None, file=sys.stderr):
             try:
-                image = read_rgb(path)
+                image = read_picture(path, painter.image_format)
             except Problem as problem:
                 problems.append(problem)
                 continue

@@ -7,18 +7,19 @@ import numpy as np
 from keras_liteseg.choices import require_whole
 from keras_liteseg.datasets.augment import resize_image
 from keras_liteseg.errors import UserError
+from keras_liteseg.image_format import RGB
 from keras_liteseg.inference.channels import resize_channels
 from keras_liteseg.inference.labels import LabelMaker
 
 
 class Predictor:
-    """Labels for RGB images of any size, by a network of one input size.
+    """Labels for images of any size, by a network of one input size.
 
     Attributes:
         metadata: the network's `Metadata`.
         size: input (height, width) of the network.
         network_seconds: how long `run` took for the last image.
-        run: function from a normalized image, float32 (1, height, width, 3) as `prepare` makes it, to the network's
+        run: function from a normalized image, float32 (1, height, width, channels) as `prepare` makes it, to its
             output: float logits or probabilities (height, width, classes), or integer classes (height, width).
     """
 
@@ -32,9 +33,9 @@ class Predictor:
         where it gives these.
 
         Raises:
-            UserError: `image` is no RGB image, uint8 (height, width, 3).
+            UserError: `image` is not as the network takes them: by default uint8 (height, width, 3), RGB.
         """
-        require_image(image)
+        require_image(image, self.metadata.image_format)
         batch = prepare(image, self.size, self.metadata)
         start = time.perf_counter()
         output = self.run(batch)
@@ -42,12 +43,12 @@ class Predictor:
         return self.aligned(output)
 
     def labels(self, image):
-        """Return the label map of an RGB image, both uint8: (height, width, 3) to (height, width).
+        """Return the label map, uint8 (height, width), of an image (height, width, channels).
 
         Raises:
-            UserError: `image` is something else.
+            UserError: as `logits`.
         """
-        require_image(image)
+        require_image(image, self.metadata.image_format)
         return labels_at(self.logits(image), image.shape[:2])
 
     def aligned(self, output):
@@ -55,13 +56,16 @@ class Predictor:
         return align_corners(output, self.size) if self.metadata.align_corners else output
 
 
-def require_image(image):
-    """Raise a `UserError` unless `image` is an RGB image, uint8 (height, width, 3); floats from 0 to 1 would give wrong
-    labels."""
+def require_image(image, image_format=RGB):
+    """Raise a `UserError` unless `image` is an array as `image_format` says, by default RGB, uint8 (height, width, 3);
+    floats from 0 to 1 would give wrong labels."""
+    limits = f"from {image_format.min} to {image_format.max}"
+    wanted = f"{image_format.dtype} (height, width, {image_format.channels}){', RGB' if image_format.is_rgb else ''}"
     if not isinstance(image, np.ndarray):
-        raise UserError(f"The image is {image!r}; give an array, uint8 (height, width, 3), RGB.")
-    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[-1] != 3 or not image.size:
-        raise UserError(f"The image is {image.dtype} {image.shape}; give uint8 (height, width, 3), RGB, from 0 to 255.")
+        raise UserError(f"The image is {image!r}; give an array, {wanted}.")
+    fits = image.dtype == image_format.dtype and image.ndim == 3 and image.shape[-1] == image_format.channels
+    if not fits or not image.size:
+        raise UserError(f"The image is {image.dtype} {image.shape}; give {wanted}, {limits}.")
 
 
 def labels_at(output, size):
@@ -104,17 +108,18 @@ def align_corners(output, size):
 
 
 def prepare(image, size, metadata):
-    """Return an RGB image, uint8 (h, w, 3), as the network's input, float32 (1, *size, 3)."""
+    """Return an image (h, w, channels) as the network's input, float32 (1, *size, channels)."""
     mean, std = np.float32(metadata.mean), np.float32(metadata.std)
-    return ((resize_image(image, size).astype(np.float32) / 255 - mean) / std)[None]
+    return ((metadata.image_format.to_unit(resize_image(image, size)) - mean) / std)[None]
 
 
 def calibration_images(dataset, count, size, metadata):
-    """Return up to `count` images of a data set, evenly spread, as a list of network inputs (1, *size, 3).
+    """Return up to `count` images of a data set, evenly spread, as a list of network inputs (1, *size, channels).
 
     Raises:
-        UserError: `count` is not 1 or more.
+        UserError: `count` is not 1 or more, or the images are not as the network takes them.
     """
+    metadata.image_format.require(dataset.image_format, f"The network '{metadata.model}'", dataset.name)
     require_whole("calibration images", count, 1)
     return [prepare(dataset.image(index), size, metadata) for index in evenly_spread(count, len(dataset))]
 

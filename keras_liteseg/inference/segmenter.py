@@ -15,7 +15,7 @@ from keras_liteseg.tflite.metadata_buffers import read_metadata
 
 
 class Segmenter(Predictor):
-    """Labels for RGB images of any size, by a `.tflite` file of ours in LiteRT.
+    """Labels for images of any size, by a `.tflite` file of ours in LiteRT.
 
         >>> from keras_liteseg import ExportOptions, Segmenter, export, load_dataset
         >>> export("lps_net_tiny", "tiny.tflite", ExportOptions(quantization="int8"), input_size=(64, 128))
@@ -69,17 +69,17 @@ class Segmenter(Predictor):
         self._labels = None
 
     def __call__(self, image, out=None):
-        """Return the label map of an RGB image, both uint8: (height, width, 3) to (height, width).
+        """Return the label map, uint8 (height, width), of an image (height, width, channels).
 
         Args:
-            image: pixels from 0 to 255.
+            image: as the network takes them: by default RGB, uint8 (height, width, 3).
             out: memory for the label map, uint8 (height, width), in one piece; it is returned. Without, the label map
                 is a new array.
 
         Raises:
             UserError: `image` or `out` is something else.
         """
-        require_image(image)
+        require_image(image, self.metadata.image_format)
         size = image.shape[:2]
         out = np.empty(size, np.uint8) if out is None else _require_labels(out, size)
         self._input_table.write(image, self._input())

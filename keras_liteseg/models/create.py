@@ -32,23 +32,24 @@ def create_model(
     Args:
         name: one of `list_models()`, or of a family such as "lps_net_d1-3-3-10-10_w8-24-48-96-96_r6-2": an LPS-Net with
             these depths, widths and resolutions of its paths in eighths of the image.
-        input_shape: (height, width, 3). Height and width may be None for any size, which training uses; a network for
-            export needs both.
+        input_shape: (height, width, channels), 3 channels for RGB. Height and width may be None for any size, which
+            training uses; a network for export needs both.
         num_classes: number of classes, at least 2; by default those of `weights`, or the 19 of Cityscapes.
         aux_heads: whether the auxiliary heads of the training loss are built. LiteSeg and LPS-Net have none.
         head: head of an NDNet, "ende", "fcn8" or "fcn32": `create_model("ndnet45", head="fcn8")` is
             `create_model("ndnet45_fcn8")`.
         weights: data set of weights that we publish, such as "camvid", see
-            `keras_liteseg.models.pretrained.list_pretrained`. By default all weights are random.
+            `keras_liteseg.models.pretrained.list_pretrained`. By default all weights are random. Other channels than
+            those of RGB start from its weights, see `keras_liteseg.checkpoints.first_kernel`.
         backbone_weights: weights that the backbone starts from, a file or "imagenet" to download them; see
             `keras_liteseg.checkpoints.load_backbone`.
         averaged: take the averaged weights (EMA) of `backbone_weights`, see `keras_liteseg.load_checkpoint`.
         **options: arguments of the network itself, see its function in `keras_liteseg.networks`.
 
     Returns:
-        A `keras.Model` from normalized float images (N, height, width, 3), see `model_spec(name).mean` and `.std`, to
-        logits (N, height, width, num_classes); with `aux_heads`, to the list [logits, auxiliary logits, ...], all of
-        that shape.
+        A `keras.Model` from normalized float images (N, height, width, channels), see `model_spec(name).mean` and
+        `.std`, to logits (N, height, width, num_classes); with `aux_heads`, to the list [logits, auxiliary logits,
+        ...], all of that shape.
 
     Raises:
         UserError: the name, the input shape, the number of classes or an option cannot be used.

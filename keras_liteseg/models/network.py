@@ -6,10 +6,13 @@ import keras
 
 from keras_liteseg.choices import require_bool, require_path, require_size
 from keras_liteseg.classes import ClassList
+from keras_liteseg.datasets.base import SegmentationDataset
 from keras_liteseg.datasets.cityscapes import CLASSES as CITYSCAPES_CLASSES
+from keras_liteseg.datasets.samples import normalization
 from keras_liteseg.errors import UserError
 from keras_liteseg.files import AnyPath
 from keras_liteseg.graph import at_size
+from keras_liteseg.image_format import RGB
 from keras_liteseg.metadata import Metadata
 from keras_liteseg.models.archive import load_model
 from keras_liteseg.models.create import create_model
@@ -24,12 +27,13 @@ def load_network(
     input_size: tuple[int, int] | None = None,
     classes: ClassList | None = None,
     averaged: bool = False,
+    dataset: SegmentationDataset | None = None,
 ) -> tuple[keras.Model, Metadata]:
     """Return (Keras model at `input_size`, metadata) of a `.keras` file or a registered name.
 
-    A registered name gets `classes`, or without a data set the classes of Cityscapes; without a checkpoint its weights
-    are random. The name of weights that we publish, such as 'camvid', brings its own classes and size. `averaged` is as
-    for `load_checkpoint`.
+    A registered name gets `classes`, or the classes and the kind of images of `dataset`, or else those of Cityscapes;
+    without a checkpoint its weights are random. The name of weights that we publish, such as 'camvid', brings its own
+    classes and size. `averaged` is as for `load_checkpoint`.
 
     Raises:
         UserError: as `load_predictor`.
@@ -48,7 +52,7 @@ def load_network(
             raise UserError(f"{model} holds one set of weights; leave out --averaged.")
         network, metadata = load_model(model)
         if input_size and tuple(input_size) != tuple(network.input.shape[1:3]):
-            check_input_shape(metadata.model, (*input_size, 3))
+            check_input_shape(metadata.model, (*input_size, metadata.image_format.channels))
             network = at_size(network, input_size)
         return network, metadata
     spec = model_spec(str(model))
@@ -58,15 +62,19 @@ def load_network(
         if averaged:
             raise UserError(f"The published weights '{checkpoint}' are one set; leave out --averaged.")
         card = read_card(str(model), str(checkpoint))
-        return create_model(str(model), (*(input_size or card.input_size), 3), weights=str(checkpoint)), card.metadata
+        size = *(input_size or card.input_size), card.metadata.image_format.channels
+        return create_model(str(model), size, weights=str(checkpoint)), card.metadata
     if checkpoint and str(checkpoint).endswith(".keras"):
         raise UserError(f"{checkpoint} is a whole model: give it as --model and leave out --checkpoint.")
     if input_size is None:
         raise UserError(f"'{model}' has no size of its own; give --input_size HEIGHTxWIDTH.")
-    classes = classes or CITYSCAPES_CLASSES
-    network = create_model(str(model), (*input_size, 3), len(classes))
+    classes, image_format, mean, std = classes or CITYSCAPES_CLASSES, RGB, spec.mean, spec.std
+    if dataset is not None:
+        classes, image_format = dataset.classes, dataset.image_format
+        mean, std = normalization(dataset, spec)
+    network = create_model(str(model), (*input_size, image_format.channels), len(classes))
     if checkpoint and load_checkpoint(network, checkpoint, averaged):
         raise UserError(
             f"{checkpoint} holds the backbone of '{model}' alone, which predicts nothing; train with --init_from it."
         )
-    return network, Metadata(network.name, "", classes, spec.mean, spec.std)
+    return network, Metadata(network.name, "", classes, mean, std, image_format=image_format)

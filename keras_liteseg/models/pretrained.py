@@ -149,7 +149,8 @@ def weight_file(card: Card) -> pathlib.Path:
 
 
 def load_pretrained(model: "keras.Model", name: str) -> None:
-    """Load published weights into a model of `create_model`, in place.
+    """Load published weights into a model of `create_model`, in place; into one for images of other channels as
+    `keras_liteseg.checkpoints.first_kernel` says.
 
     Raises:
         UserError: as `read_card` and `weight_file`, or the model has other classes.
@@ -158,7 +159,7 @@ def load_pretrained(model: "keras.Model", name: str) -> None:
     from keras_liteseg.checkpoints.files import read_weights
 
     path = weight_file(read_card(model.name, name))
-    assign_state_dict(model, read_weights(path), str(path))
+    assign_state_dict(model, read_weights(path), str(path), new_images=True)
 
 
 def splits_of(config: dict[str, Any]) -> list[str]:

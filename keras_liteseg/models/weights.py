@@ -52,7 +52,8 @@ def load_checkpoint(model: keras.Model, path: AnyPath, averaged: bool = False) -
 def initialize_from(
     model: keras.Model, path: AnyPath, averaged: bool = False, classes: ClassList | None = None
 ) -> list[str]:
-    """Load what fits from a checkpoint that may be for other classes, to fine-tune from it.
+    """Load what fits from a checkpoint that may be for other classes, to fine-tune from it. A model for images of other
+    channels starts from weights for RGB: see `keras_liteseg.checkpoints.first_kernel`.
 
     Args:
         model: a model of `create_model`.
@@ -115,7 +116,8 @@ def _load(model: keras.Model, path: pathlib.Path, averaged: bool, new_classes: b
         return _assign_any(model, path, averaged, new_classes)
     if averaged:
         raise UserError(f"{path} holds no averages apart from its weights; load it without asking for them.")
-    return assign_layers(model, read_layers(path), path, new_classes=new_classes, described=described)
+    options = dict(new_classes=new_classes, new_images=new_classes, described=described)
+    return assign_layers(model, read_layers(path), path, **options)
 
 
 def _assign_any(model: keras.Model, path: pathlib.Path, averaged: bool, new_classes: bool) -> list[str]:
@@ -124,4 +126,4 @@ def _assign_any(model: keras.Model, path: pathlib.Path, averaged: bool, new_clas
         prefix = backbone_prefix(model)
         assign_backbone(model, state, prefix, str(path))
         return [layer.name for layer in model.layers if layer.weights and not layer.name.startswith(prefix)]
-    return assign_state_dict(model, state, str(path), new_classes)
+    return assign_state_dict(model, state, str(path), new_classes, new_images=new_classes)

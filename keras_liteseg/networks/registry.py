@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 ImageShape = Sequence[int | None]
-"""(height, width, 3); height and width may be None, for any."""
+"""(height, width, channels), 3 channels for RGB; height and width may be None, for any."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,7 +23,7 @@ class ModelSpec:
 
     Attributes:
         build: `build(input_shape, num_classes, aux_heads, **options)` that returns a functional model.
-        mean, std: RGB normalization of the input, (image / 255 - mean) / std.
+        mean, std: RGB normalization of the input, (image / 255 - mean) / std; other images bring their own.
         output_stride: input size over the size of the backbone's smallest feature map.
         size_multiple: input height and width must be multiples of this.
         aux_size_multiple: the same when the model has its auxiliary heads.
@@ -182,9 +182,12 @@ def check_input_shape(name: str, input_shape: ImageShape, aux_heads: bool = Fals
 
 
 def check_image_shape(name: str, input_shape: ImageShape) -> None:
-    """Raise a `UserError` unless `input_shape` is (height, width, 3), the first two positive or None."""
-    if not isinstance(input_shape, tuple | list) or len(input_shape) != 3 or input_shape[2] != 3:
-        raise UserError(f"input_shape is {input_shape}; '{name}' takes (height, width, 3), an RGB image.")
+    """Raise a `UserError` unless `input_shape` is (height, width, channels), all positive, the first two or None."""
+    right = isinstance(input_shape, tuple | list) and len(input_shape) == 3
+    if not right or not isinstance(input_shape[2], int) or input_shape[2] < 1:
+        raise UserError(
+            f"input_shape is {input_shape}; '{name}' takes (height, width, channels), 3 channels for an RGB image."
+        )
     for length in input_shape[:2]:
         if length is not None and (not isinstance(length, int) or length < 1):
             raise UserError(f"input_shape is {input_shape}; height and width must be positive whole numbers.")

@@ -1,11 +1,10 @@
-"""Normalization under which the 8-bit values of a picture are int8 values exactly."""
+"""Normalization under which int8 has the values of a picture: those of 8 bits exactly, of 16 bits 256 steps."""
 
 import numpy as np
 from keras import layers
 
 from keras_liteseg.errors import UserError
-from keras_liteseg.graph import copy_model, first_input
-from keras_liteseg.networks.layers import BilinearResize
+from keras_liteseg.graph import copy_model, first_layers
 
 
 def byte_input(model, metadata):
@@ -15,6 +14,8 @@ def byte_input(model, metadata):
     pixel would then be rounded one way or the other by float noise. And one scale must do for all channels. So all get
     one mean, a whole number of the 255 steps, and one deviation; the kernels and biases of the first convolutions make
     up for it, except in the taps over the padding, which stands for a pixel of the mean.
+
+    For other images than 8-bit RGB the 255 steps go from `min` to `max` of the `ImageFormat`: all that a sensor gives.
 
     Args:
         model: a functional model without batch normalization.
@@ -35,20 +36,14 @@ def byte_input(model, metadata):
         shift = (mean - old_mean) / old_std
         layer.set_weights([kernel * (std / old_std)[:, None], bias + np.einsum("hwio,i->o", kernel, shift)])
     step = 1 / (255 * std)
-    metadata = metadata.replace(mean=(mean,) * 3, std=(std,) * 3)
+    metadata = metadata.replace(mean=(mean,) * len(old_mean), std=(std,) * len(old_std))
     return model, metadata, (-steps * step, (255 - steps) * step)
 
 
 def _first_convolutions(model):
     """Return the convolutions that read the input, padded or resized."""
-    inputs, found = {id(model.input)}, []
-    for layer in model.layers[1:]:
-        if id(first_input(layer)) not in inputs:
-            continue
-        if isinstance(layer, layers.ZeroPadding2D | BilinearResize):
-            inputs.add(id(layer.output))
-        elif type(layer) is layers.Conv2D and layer.use_bias:
-            found.append(layer)
-        else:
+    found = first_layers(model)
+    for layer in found:
+        if type(layer) is not layers.Conv2D or not layer.use_bias:
             raise UserError(f"'{model.name}' does not begin with convolutions, which int8 pictures need.")
     return found

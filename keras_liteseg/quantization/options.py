@@ -5,10 +5,11 @@ from collections.abc import Sequence
 
 from keras_liteseg.choices import Choice, require_bool, require_whole
 from keras_liteseg.datasets import SegmentationDataset, load_dataset
-from keras_liteseg.datasets.pictures import Pictures
+from keras_liteseg.datasets.image_files import Pictures
 from keras_liteseg.datasets.street_scenes import SMALLEST
 from keras_liteseg.errors import UserError
 from keras_liteseg.files import AnyPath
+from keras_liteseg.image_format import RGB, ImageFormat
 
 
 class CalibrationMethod(Choice):
@@ -63,11 +64,11 @@ class CalibrationOptions:
         require_bool("cross_layer_equalization", self.cross_layer_equalization)
         require_bool("bias_correction", self.bias_correction)
 
-    def data(self, size: Sequence[int]) -> SegmentationDataset | Pictures:
+    def data(self, size: Sequence[int], image_format: ImageFormat = RGB) -> SegmentationDataset | Pictures:
         """Return the data set or the pictures of the folder, or else the street scenes, of `size` (height, width) where
-        they can be so small."""
+        they can be so small. Pictures of the folder are read as `image_format`."""
         if self.folder is not None:
-            return Pictures(self.folder)
+            return Pictures(self.folder, image_format)
         if self.dataset is not None:
             return self.dataset
         return load_dataset("street_scenes", split="train", size=[max(length, SMALLEST) for length in size])

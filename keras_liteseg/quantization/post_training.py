@@ -25,7 +25,7 @@ def quantize(network, metadata, calibration):
         calibration: `CalibrationOptions`.
     """
     size = network.input.shape[1:3]
-    dataset = calibration.data(size)
+    dataset = calibration.data(size, metadata.image_format)
     model, metadata, input_range = byte_input(restructure_any_size(fold_batch_norm(network)), metadata)
     images = calibration_images(dataset, calibration.images, size, metadata)
     kind = "training images of" if dataset.split else "pictures in"

@@ -8,6 +8,7 @@ import tensorflow as tf
 import tf_keras
 
 from keras_liteseg.choices import require_path
+from keras_liteseg.datasets.augment import require_colors
 from keras_liteseg.datasets.base import IGNORE_LABEL
 from keras_liteseg.datasets.class_statistics import class_weights, repeat_factors
 from keras_liteseg.datasets.samples import CachedDataset
@@ -67,16 +68,17 @@ def train_quantization_aware(config, train_data, val_data, output_dir, init_from
     """
     require_arguments(QuantizationConfig, config, train_data, val_data, output_dir, resume, init_from, averaged)
     require_path("trained network (init_from)", init_from)
-    check_input_shape(config.model, (*config.crop_size, 3))
+    check_input_shape(config.model, (*config.crop_size, train_data.image_format.channels))
+    require_colors(train_data, config)
     folder = pathlib.Path(output_dir)
     if hosts() > 1:
         raise UserError("Quantization-aware training runs on the GPUs of one host; unset TF_CONFIG.")
     if resume:
-        run_folder.require_same_classes(folder / QAT_FILE, train_data.classes)
+        run_folder.require_same_data(folder / QAT_FILE, train_data)
     require_state(folder, resume, folder / BACKUP_FOLDER)
     keras.utils.set_random_seed(config.seed)
     with choose_strategy().scope():
-        network, metadata = _float_network(config, init_from, train_data.classes, averaged)
+        network, metadata = _float_network(config, init_from, train_data, averaged)
         require_same_classes(metadata, train_data)
         reference = keras_predictor(network, metadata)
         calibration = CalibrationOptions(train_data, config.calibration_images, config.calibration_method)
@@ -199,11 +201,13 @@ class _Validation(tf_keras.callbacks.Callback):
             self.best = logs[self.aim]
 
 
-def _float_network(config, init_from, classes, averaged=False):
+def _float_network(config, init_from, train_data, averaged=False):
     if str(init_from).endswith(".keras"):
         network, metadata = load_network(init_from, None, config.eval_size, averaged=averaged)
     else:
-        network, metadata = load_network(config.model, init_from, config.eval_size, classes, averaged)
+        network, metadata = load_network(
+            config.model, init_from, config.eval_size, averaged=averaged, dataset=train_data
+        )
     if is_stock(network):
         raise UserError(f"{init_from} was exported for Keras alone; start from the .keras file that it was made from.")
     if metadata.ranges:

@@ -5,6 +5,7 @@ import io
 import pathlib
 
 from keras_liteseg.drawing.overlay import save_image
+from keras_liteseg.drawing.viewable import viewable
 from keras_liteseg.evaluation import total_confusion, worst_images
 from keras_liteseg.files import write_text
 from keras_liteseg.reports.confusion import confusion_picture
@@ -51,7 +52,8 @@ def write_evaluation_report(folder, predictor, dataset, results, worst):
             f"{each.sample_id}: mIoU {100 * each.confusion.miou_present():.1f} % over the classes of its ground truth, "
             f"pixel accuracy {100 * each.confusion.pixel_accuracy():.1f} %"
         )
-        picture = failure_picture(title, image, truth, predictor.labels(image), dataset.classes)
+        shown, labels = viewable(image, dataset.image_format), predictor.labels(image)
+        picture = failure_picture(title, shown, truth, labels, dataset.classes)
         save_image(folder / "worst" / f"{place:02}_{each.sample_id.replace('/', '_')}.jpg", picture)
 
 

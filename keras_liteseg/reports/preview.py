@@ -8,6 +8,7 @@ from keras_liteseg.datasets.augment import resize_image
 from keras_liteseg.datasets.samples import training_samples
 from keras_liteseg.drawing.overlay import overlay, save_image
 from keras_liteseg.drawing.text import INK, draw_text, width_of
+from keras_liteseg.drawing.viewable import viewable
 from keras_liteseg.errors import UserError
 
 _WIDEST, _NARROWEST = 512, 480  # of a tile; of the sheet, so that any legend fits
@@ -46,6 +47,7 @@ def contact_sheet(dataset, augmentation, count=8, seed=0):
     if count < 1:
         raise UserError(f"A preview of {count} samples is empty; give 1 or more.")
     images, masks = zip(*map(training_samples(dataset, augmentation, seed), range(count)))
+    images = [viewable(image, dataset.image_format) for image in images]
     size = _tile_size(augmentation.crop_size)
     tiles = [
         resize_image(picture, size)
@@ -71,7 +73,7 @@ def write_understood(path, data_dir, shown):
     for split, indices in shown.items():
         dataset = load_dataset("folder", data_dir, split)
         for index in indices:
-            image, mask = dataset.image(index), dataset.mask(index)
+            image, mask = viewable(dataset.image(index), dataset.image_format), dataset.mask(index)
             size = size or _tile_size(image.shape[:2])
             tiles += [_fitted(picture, size) for picture in (image, overlay(image, mask, dataset.classes))]
             masks.append(mask.ravel())

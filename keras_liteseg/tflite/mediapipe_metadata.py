@@ -23,7 +23,7 @@ _GRAPH_INPUTS, _GRAPH_OUTPUTS, _GRAPH_CUSTOM = 2, 3, 9
 _TENSOR_CONTENT, _TENSOR_PROCESS_UNITS, _TENSOR_FILES = 3, 4, 6
 _UNION_TYPE, _UNION_VALUE = 0, 1
 _IMAGE_PROPERTIES, _NORMALIZATION_OPTIONS = 2, 1
-_IMAGE_COLOR_SPACE, _RGB = 0, 1
+_IMAGE_COLOR_SPACE, _UNKNOWN, _RGB, _GREYSCALE = 0, 0, 1, 2
 _MEAN, _STD = 0, 1
 _FILE_TYPE, _IS_DESCRIPTION, _IS_AXIS_LABELS, _IS_VALUE_LABELS = 2, 1, 2, 3
 _CUSTOM_DATA = 1
@@ -33,7 +33,8 @@ _ACTIVATION, _SOFTMAX = 0, 2
 def model_metadata(metadata):
     """Return the ModelMetadata (bytes) of a file with the `Metadata` given: images in, scores or classes out.
 
-    The normalization is that of `metadata` in pixel values, (x - 255 mean) / (255 std) with x from 0 to 255; for an
+    The normalization is that of `metadata` in pixel values, (x - 255 mean) / (255 std) with x from 0 to 255, or what
+    corresponds to it where images go from `min` to `max`; for an
     int8 input, the scale of the tensor follows on it, as the schema says. Logits are declared to need a softmax.
 
     A class map goes without normalization: MediaPipe's ImageSegmenter would take its classes for scores and give wrong
@@ -41,13 +42,17 @@ def model_metadata(metadata):
     """
     table = _Tables()
     scores = not metadata.output_type.startswith("classes")
+    image_format = metadata.image_format
+    color_space = _RGB if image_format.is_rgb else _GREYSCALE if image_format.channels == 1 else _UNKNOWN
     source = {
         _NAME: table.text("images"),
-        _DESCRIPTION: table.text("RGB image"),
-        _TENSOR_CONTENT: table.union(_IMAGE_PROPERTIES, table.add({}, {_IMAGE_COLOR_SPACE: _RGB})),
+        _DESCRIPTION: table.text("RGB image" if image_format.is_rgb else f"image, {image_format}"),
+        _TENSOR_CONTENT: table.union(_IMAGE_PROPERTIES, table.add({}, {_IMAGE_COLOR_SPACE: color_space})),
     }
     if scores:
-        mean, std = (table.floats(255 * np.array(values)) for values in (metadata.mean, metadata.std))
+        span = image_format.max - image_format.min
+        mean = table.floats(image_format.min + span * np.array(metadata.mean))
+        std = table.floats(span * np.array(metadata.std))
         normalization = table.union(_NORMALIZATION_OPTIONS, table.add({_MEAN: mean, _STD: std}))
         source[_TENSOR_PROCESS_UNITS] = table.list([normalization])
     labels = table.add({_NAME: table.text(LABELS)}, {_FILE_TYPE: _IS_AXIS_LABELS if scores else _IS_VALUE_LABELS})

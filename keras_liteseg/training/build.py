@@ -46,7 +46,7 @@ def build(config, train_data, steps_per_epoch, backbone_weights=None, averaged=F
     with dtype_policy(config.precision):
         network = create_model(
             config.model,
-            (None, None, 3),
+            (None, None, train_data.image_format.channels),
             num_classes,
             aux_heads=True,
             backbone_weights=backbone_weights,

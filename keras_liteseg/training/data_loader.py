@@ -10,7 +10,8 @@ import os
 import keras
 import numpy as np
 
-from keras_liteseg.datasets.samples import evaluation_samples, normalization, training_samples
+from keras_liteseg.datasets.samples import evaluation_samples, training_samples
+from keras_liteseg.image_format import RGB
 
 # Samples that are loaded at the same time: a thread for each core, but no more than eight, as they share Python's lock.
 WORKERS = min(max(2, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 2), 8)
@@ -27,8 +28,8 @@ def training_batches(
         others: as of `keras_liteseg.training.pipeline.training_pipeline`.
 
     Returns:
-        Batches (images float32 (batch_size, height, width, 3), a tuple of `heads` times the masks int32 (batch_size,
-        height, width)).
+        Batches (images float32 (batch_size, height, width, channels), a tuple of `heads` times the masks int32
+        (batch_size, height, width)).
 
     Raises:
         UserError: `dataset` is empty.
@@ -45,14 +46,15 @@ def training_batches(
 
         return tf.distribute.get_strategy().distribute_datasets_from_function(part)
     load = training_samples(dataset, augmentation, seed, repeats)
-    return NumberedBatches(load, batch_size, mean, std, workers, first_step=first_step, heads=heads)
+    image_format = dataset.image_format
+    return NumberedBatches(load, batch_size, mean, std, workers, None, first_step, heads, image_format)
 
 
 def evaluation_batches(dataset, size, batch_size, mean, std, workers=WORKERS):
     """Return the samples in order, resized to `size` (height, width) where they differ, the last batch as it comes.
 
     Returns:
-        Batches (images float32 (batch_size, height, width, 3), masks int32 (batch_size, height, width)).
+        Batches (images float32 (batch_size, height, width, channels), masks int32 (batch_size, height, width)).
 
     Raises:
         UserError: `dataset` is empty.
@@ -66,28 +68,30 @@ def evaluation_batches(dataset, size, batch_size, mean, std, workers=WORKERS):
             lambda context: evaluation_pipeline(dataset, size, batch_size, mean, std, workers, context)
         )
     load = evaluation_samples(dataset, size)
-    return NumberedBatches(load, batch_size, mean, std, workers, length=len(dataset))
+    return NumberedBatches(load, batch_size, mean, std, workers, len(dataset), image_format=dataset.image_format)
 
 
 class NumberedBatches(keras.utils.PyDataset):
     """Batches of the samples that `load` gives for the numbers from 0 on.
 
     Args:
-        load: function number -> (image uint8 (height, width, 3), mask uint8 (height, width)), for any thread.
+        load: function number -> (image (height, width, channels), mask uint8 (height, width)), for any thread.
         batch_size: samples per batch; the last batch holds what is left.
-        mean, std: per-channel normalisation of the image: (x / 255 - mean) / std.
+        mean, std: normalization of the image, a number per channel, see `keras_liteseg.Metadata`.
         workers: samples that are loaded at the same time.
         length: number of samples; None for no end.
         first_step: batches that are left out at the start.
         heads: number of times that the masks are given, as a tuple; None for masks alone.
+        image_format: `ImageFormat` of the images.
     """
 
-    def __init__(self, load, batch_size, mean, std, workers=2, length=None, first_step=0, heads=None):
+    def __init__(self, load, batch_size, mean, std, workers=2, length=None, first_step=0, heads=None, image_format=RGB):
         # None of Keras's own workers: with these, the batch that `fit` and `evaluate` take to build the model is lost
         # or comes later.
         super().__init__(workers=1)
         self._load, self._batch_size, self._heads = load, batch_size, heads
-        self._to_device = _on_jax(mean, std) if keras.backend.backend() == "jax" else _in_numpy(mean, std)
+        scaling = image_format.scaling(mean, std)
+        self._to_device = _on_jax(*scaling) if keras.backend.backend() == "jax" else _in_numpy(*scaling)
         self._length, self._first_step = length, first_step
         self._loaders, self._makers = map(concurrent.futures.ThreadPoolExecutor, (workers, AHEAD))
         self._started = {}
@@ -114,9 +118,7 @@ class NumberedBatches(keras.utils.PyDataset):
         return images, masks if self._heads is None else (masks,) * self._heads
 
 
-def _in_numpy(mean, std):
-    factor, offset = normalization(mean, std)
-
+def _in_numpy(factor, offset):
     def convert(images, masks):
         images = images.astype(np.float32)
         images *= factor
@@ -126,11 +128,10 @@ def _in_numpy(mean, std):
     return convert
 
 
-def _on_jax(mean, std):
+def _on_jax(factor, offset):
     """As `_in_numpy`, but computed on the device: it is sent bytes, a quarter of what float32 images would be."""
     import jax
 
-    factor, offset = normalization(mean, std)
     # Two programs, because XLA makes one rounding of a product and a sum, where NumPy and TensorFlow make two.
     multiply = jax.jit(lambda images: images.astype(np.float32) * factor)
     add = jax.jit(lambda images: images + offset, donate_argnums=0)

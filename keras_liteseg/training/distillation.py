@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from keras_liteseg.classes import difference, listed
+from keras_liteseg.datasets.samples import normalization
 from keras_liteseg.errors import UserError
 from keras_liteseg.graph.size import at_size
 from keras_liteseg.models.archive import load_model
@@ -49,12 +50,13 @@ class Teacher:
                 f"The teacher {config.teacher} knows {listed(metadata.classes)}, not the {listed(train_data.classes)} "
                 f"of {train_data.name}; {unlike}. Take a teacher that was trained on these classes."
             )
-        check_input_shape(metadata.model, (*config.crop_size, 3))
-        student = model_spec(config.model)
+        metadata.image_format.require(train_data.image_format, f"The teacher {config.teacher}", train_data.name)
+        check_input_shape(metadata.model, (*config.crop_size, train_data.image_format.channels))
+        mean, std = normalization(train_data, model_spec(config.model))
         # Of the student's images, which become those that the teacher was trained on.
-        self._scale = [theirs / ours for theirs, ours in zip(student.std, metadata.std, strict=True)]
+        self._scale = [theirs / ours for theirs, ours in zip(std, metadata.std, strict=True)]
         self._shift = [
-            (theirs - ours) / std for theirs, ours, std in zip(student.mean, metadata.mean, metadata.std, strict=True)
+            (theirs - ours) / scale for theirs, ours, scale in zip(mean, metadata.mean, metadata.std, strict=True)
         ]
         self._network = at_size(network, config.crop_size)
         self._divergence = Distillation(config.temperature)
@@ -62,7 +64,7 @@ class Teacher:
 
     def __call__(self, images, labels, logits):
         """Return the loss of a student's `logits`, float (N, height, width, classes), for a batch of its images, float
-        (N, height, width, 3), and labels, integers (N, height, width)."""
+        (N, height, width, channels), and labels, integers (N, height, width)."""
         scale, shift = (ops.convert_to_tensor(values, "float32") for values in (self._scale, self._shift))
         teacher_logits = self._network(ops.cast(images, "float32") * scale + shift, training=False)
         return self._weight * self._divergence((labels, teacher_logits), logits)

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_liteseg.datasets.base import IGNORE_LABEL
-from keras_liteseg.datasets.samples import evaluation_samples, normalization, training_samples
+from keras_liteseg.datasets.samples import evaluation_samples, training_samples
 
 
 def training_pipeline(
@@ -25,7 +25,7 @@ def training_pipeline(
         dataset: a `SegmentationDataset`.
         augmentation: an `Augmentation`.
         batch_size: samples per batch.
-        mean, std: per-channel normalisation of the image: (x / 255 - mean) / std.
+        mean, std: normalization of the image, a number per channel, see `keras_liteseg.Metadata`.
         seed: a whole number, 0 or more.
         first_step: index of the first batch.
         workers: samples loaded at the same time.
@@ -35,7 +35,7 @@ def training_pipeline(
         repeats: as of `keras_liteseg.datasets.samples.training_samples`.
 
     Returns:
-        Batches (images float32 (batch_size, height, width, 3), masks int32 (batch_size, height, width)).
+        Batches (images float32 (batch_size, height, width, channels), masks int32 (batch_size, height, width)).
 
     Raises:
         UserError: `dataset` is empty.
@@ -48,7 +48,8 @@ def training_pipeline(
         lambda number: number // part * batch_size + start + number % part
     )
     device_batch = batch_size // context.num_replicas_in_sync
-    return _batches(numbers, load, augmentation.crop_size, device_batch, True, mean, std, workers)
+    image = dataset.image_format, mean, std
+    return _batches(numbers, load, augmentation.crop_size, device_batch, True, image, workers)
 
 
 def evaluation_pipeline(dataset, size, batch_size, mean, std, workers=2, context=None):
@@ -78,18 +79,22 @@ def evaluation_pipeline(dataset, size, batch_size, mean, std, workers=2, context
     numbers = tf.data.Dataset.range(device_samples * devices).shard(hosts, context.input_pipeline_id)
     rest = device_samples % device_batch
     full = (device_samples - rest) * devices // hosts
-    batches = _batches(numbers.take(full), load, size, device_batch, False, mean, std, workers)
+    image = dataset.image_format, mean, std
+    batches = _batches(numbers.take(full), load, size, device_batch, False, image, workers)
     if not rest:
         return batches
-    return batches.concatenate(_batches(numbers.skip(full), load, size, rest, False, mean, std, workers))
+    return batches.concatenate(_batches(numbers.skip(full), load, size, rest, False, image, workers))
 
 
-def _batches(numbers, load, size, batch_size, drop_remainder, mean, std, workers):
+def _batches(numbers, load, size, batch_size, drop_remainder, image, workers):
+    """Return the batches of `load` for `numbers`; `image` is (`ImageFormat`, mean, std) of the images."""
+    image_format, mean, std = image
+
     def load_tensors(number):
-        image, mask = tf.numpy_function(load, [number], [tf.uint8, tf.uint8])
-        return tf.ensure_shape(image, (*size, 3)), tf.ensure_shape(mask, tuple(size))
+        image, mask = tf.numpy_function(load, [number], [tf.as_dtype(image_format.dtype), tf.uint8])
+        return tf.ensure_shape(image, (*size, image_format.channels)), tf.ensure_shape(mask, tuple(size))
 
-    factor, offset = normalization(mean, std)
+    factor, offset = image_format.scaling(mean, std)
 
     def normalize(images, masks):
         return tf.cast(images, tf.float32) * factor + offset, tf.cast(masks, tf.int32)

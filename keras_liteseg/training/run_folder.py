@@ -51,20 +51,25 @@ def begin(folder, config):
     write_text(folder / CONFIG_FILE, config_to_yaml(config))
 
 
-def require_same_classes(path, classes):
-    """Raise a UserError when the network that a training has written has other classes than it would go on with.
+def require_same_data(path, dataset):
+    """Raise a UserError when the network that a training has written has other classes than it would go on with, or
+    takes other images.
 
     Args:
         path: the network's `.keras` file; one that is not there says nothing.
-        classes: the `ClassList` of the data.
+        dataset: the `SegmentationDataset` that it learns from.
     """
-    unlike = difference(read_metadata(path).classes, classes) if path.exists() else ""
+    if not path.exists():
+        return
+    metadata = read_metadata(path)
+    unlike = difference(metadata.classes, dataset.classes)
     if unlike:
         raise UserError(
-            f"The training in {path.parent} had {listed(read_metadata(path).classes)} and would go on with "
-            f"{listed(classes)}; {unlike}. Resume it with the data and the label_map that it began with, which "
+            f"The training in {path.parent} had {listed(metadata.classes)} and would go on with "
+            f"{listed(dataset.classes)}; {unlike}. Resume it with the data and the label_map that it began with, which "
             f"{CONFIG_FILE} there has, or begin another in a folder of its own."
         )
+    metadata.image_format.require(dataset.image_format, f"The network in {path.parent}", dataset.name)
 
 
 def read_log(folder):

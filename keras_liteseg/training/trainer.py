@@ -5,8 +5,9 @@ import pathlib
 
 import keras
 
+from keras_liteseg.datasets.augment import require_colors
 from keras_liteseg.datasets.class_statistics import repeat_factors
-from keras_liteseg.datasets.samples import CachedDataset
+from keras_liteseg.datasets.samples import CachedDataset, normalization
 from keras_liteseg.evaluation import absent_note
 from keras_liteseg.graph.size import at_size
 from keras_liteseg.metadata import Metadata
@@ -35,7 +36,7 @@ from keras_liteseg.training.run_folder import (
     LAST_FILE,
     LOG_FILE,
     begin,
-    require_same_classes,
+    require_same_data,
     require_state,
     trim_log,
 )
@@ -79,11 +80,14 @@ def train(config, train_data, val_data, output_dir, init_from=None, resume=False
     """
     require_arguments(TrainingConfig, config, train_data, val_data, output_dir, resume, init_from, averaged)
     # The training model takes any size, so a wrong one would show only in the middle of `fit`.
-    check_input_shape(config.model, (*config.crop_size, 3), aux_heads=True)
-    check_input_shape(config.model, (*config.eval_size, 3))
+    channels = train_data.image_format.channels
+    check_input_shape(config.model, (*config.crop_size, channels), aux_heads=True)
+    check_input_shape(config.model, (*config.eval_size, channels))
+    require_colors(train_data, config)
+    normalization(train_data, model_spec(config.model))  # before anything is written
     folder = pathlib.Path(output_dir)
     if resume:
-        require_same_classes(folder / BEST_FILE, train_data.classes)
+        require_same_data(folder / BEST_FILE, train_data)
     require_state(folder, resume, folder / LAST_FILE)
     keras.utils.set_random_seed(config.seed)
     steps = config.steps_in_epoch(train_data)
@@ -164,8 +168,8 @@ def _start(config, train_data, steps, last, init_from, resume, averaged):
 
 def _batches(config, train_data, val_data, first_step, heads):
     """Return (training batches from the first on, those from `first_step` on, validation batches)."""
-    spec = model_spec(config.model)
-    norm = dict(mean=spec.mean, std=spec.std)
+    mean, std = normalization(train_data, model_spec(config.model))
+    norm = dict(mean=mean, std=std)
     samples = CachedDataset(train_data)
     options = dict(seed=config.seed, heads=heads, repeats=repeat_factors(samples, config.oversample_threshold), **norm)
     # The config is the `Augmentation`.
@@ -181,6 +185,7 @@ def _save(inference, path, config, train_data):
     # Files hold a network of one definite size, of Keras's own class.
     network = keras.Model(inference.input, inference.output, name=inference.name)
     if is_chief():
-        spec = model_spec(config.model)
-        metadata = Metadata(config.model, train_data.name, train_data.classes, spec.mean, spec.std)
+        mean, std = normalization(train_data, model_spec(config.model))
+        said = config.model, train_data.name, train_data.classes, mean, std
+        metadata = Metadata(*said, image_format=train_data.image_format)
         save_model(at_size(network, config.eval_size), path, metadata)

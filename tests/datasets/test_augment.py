@@ -4,7 +4,10 @@ import pytest
 
 from keras_liteseg.datasets import IGNORE_LABEL, load_dataset
 from keras_liteseg.datasets.augment import Augmentation, augment, cutmix, resize_sample
+from keras_liteseg.datasets.samples import training_samples
 from keras_liteseg.errors import UserError
+from keras_liteseg.image_format import ImageFormat
+from tests.image_sets import THERMAL, write_set
 
 
 def sample(height=40, width=60, seed=0):
@@ -280,3 +283,49 @@ def test_real_frame(shared):
         assert new_image.shape == (256, 512, 3)
         road = new_image[new_mask == 0]
         assert len(road) == 0 or np.abs(road.mean(0) - image[mask == 0].mean(0)).max() < 40
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4, 5, 8, 130])
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+def test_every_channel_is_treated_like_those_of_rgb(channels, dtype):
+    image_format = ImageFormat(channels, dtype)
+    image, mask = sample()
+    image = (image[..., :1].astype(dtype) * (image_format.max // 255)).repeat(channels, axis=2)
+    for scale in (0.6, 1.7):
+        augmentation = Augmentation(crop_size=(50, 70), scales=(scale,), rotation=20, pad_value=128)
+        rgb, its_mask = augment(image[..., :1].repeat(3, 2), mask, augmentation, np.random.default_rng(3), image_format)
+        found, new_mask = augment(image, mask, augmentation, np.random.default_rng(3), image_format)
+        assert found.shape == (50, 70, channels) and found.dtype == dtype and found.flags.c_contiguous
+        np.testing.assert_array_equal(found, rgb[..., :1].repeat(channels, 2))
+        np.testing.assert_array_equal(new_mask, its_mask)
+
+
+def test_brightness_and_contrast_of_other_images_stay_within_what_the_sensor_gives():
+    image_format = ImageFormat(1, "uint16", 1000, 4000)
+    image = np.linspace(1000, 4000, 600).reshape(20, 30, 1).astype(np.uint16)
+    mask = np.zeros((20, 30), np.uint8)
+    for kind in ("brightness", "contrast"):
+        augmentation = Augmentation(crop_size=(20, 30), flip=0, color_probability=1, **{kind: 0.5})
+        found = [augment(image, mask, augmentation, np.random.default_rng(s), image_format)[0] for s in range(20)]
+        assert all(each.dtype == np.uint16 and each.min() >= 1000 and each.max() <= 4000 for each in found)
+        means, spreads = [each.mean() for each in found], [each.std() for each in found]
+        if kind == "brightness":  # black stays black
+            assert np.ptp(means) > 500 and all(each.min() == 1000 for each in found)
+        else:
+            assert np.ptp(means) < 50 and np.ptp(spreads) > 300
+
+
+def test_the_border_is_relative_to_what_the_sensor_gives():
+    image_format = ImageFormat(1, "uint16", 1000, 4060)
+    image, mask = np.full((4, 4, 1), 2000, np.uint16), np.zeros((4, 4), np.uint8)
+    augmentation = Augmentation(crop_size=(8, 8), pad_value=85)
+    found, _ = augment(image, mask, augmentation, np.random.default_rng(0), image_format)
+    assert found[0, 0, 0] == 2020 and found[4, 4, 0] == 2000
+
+
+def test_hue_and_saturation_are_for_8_bit_rgb(tmp_path):
+    dataset = load_dataset("folder", write_set(tmp_path, THERMAL, size=(16, 16)))
+    for options in (dict(hue=0.1), dict(saturation=0.2)):
+        with pytest.raises(UserError, match="set both to 0 .* Brightness and contrast are for all images"):
+            training_samples(dataset, Augmentation(crop_size=(16, 16), **options))
+    training_samples(dataset, Augmentation(crop_size=(16, 16), brightness=0.2, contrast=0.3))(0)

@@ -182,7 +182,7 @@ def test_pictures_that_nobody_would_read_are_counted_and_named(root):
     for name in ("images/train/day/x.gif", "images/train/day/y.gif", "images/train/z.ppm", "masks/train/c.jpg"):
         (root / name).parent.mkdir(exist_ok=True)
         Image.new("L", (4, 1)).save(root / name)
-    (root / "images/train/.hidden.tif").write_bytes(b"")
+    (root / "images/train/.hidden.gif").write_bytes(b"")
     (root / "images/train/notes.txt").write_bytes(b"")
     for dataset in (Folder(root), load_dataset("folder", root, label_map={"road": "road"})):
         assert [str(problem) for problem in check_dataset(dataset)] == [

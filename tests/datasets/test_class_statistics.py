@@ -9,10 +9,13 @@ from keras_liteseg.datasets import ClassList, SegmentationDataset, load_dataset
 from keras_liteseg.datasets.class_statistics import (
     count_classes,
     inverse_log_weights,
+    measure_images,
     median_frequency_weights,
     repeat_factors,
 )
 from keras_liteseg.errors import UserError
+from keras_liteseg.image_format import ImageFormat
+from tests.image_sets import THERMAL, write_set
 
 MASKS = (
     [[0, 0, 0, 1, 255]],
@@ -97,3 +100,33 @@ def test_repeat_factors(caplog):
     np.testing.assert_allclose(repeat_factors(InMemory(MASKS), 0.5), [1, 1, np.sqrt(2), 1])
     np.testing.assert_array_equal(repeat_factors(InMemory(MASKS), 0.2), 1)
     assert repeat_factors(InMemory(MASKS), 0) is None
+
+
+def test_mean_deviation_and_range_of_images(tmp_path):
+    image_format = ImageFormat(4, "uint16", 100, 4100)
+    dataset = load_dataset("folder", write_set(tmp_path, image_format, size=(16, 24)))
+    found = measure_images(dataset)
+    pixels = np.concatenate([dataset.image(index).reshape(-1, 4) for index in range(len(dataset))]).astype(np.float64)
+    np.testing.assert_allclose(found.mean, (pixels.mean(0) - 100) / 4000, rtol=1e-12)
+    np.testing.assert_allclose(found.std, pixels.std(0) / 4000, rtol=1e-9)
+    assert (found.smallest, found.largest) == (pixels.min(), pixels.max())
+
+
+def test_the_command_prints_the_line_for_classes_yaml(tmp_path, liteseg):
+    root = write_set(tmp_path, THERMAL, size=(16, 24))
+    done = liteseg("statistics", "--data", "folder", "--data_dir", root)
+    assert done.returncode == 0, done.stderr
+    line = done.stdout.splitlines()[-1].strip()
+    assert line.startswith("image: {channels: 1, dtype: uint16, min: 1000, max: 5095, mean: [0."), done.stdout
+    (root / "classes.yaml").write_text(f"classes: [ground, warm]\n{line}\n")
+    dataset = load_dataset("folder", root)
+    assert dataset.image_format == THERMAL
+    measured = measure_images(dataset)
+    np.testing.assert_allclose((*dataset.mean, *dataset.std), (*measured.mean, *measured.std), rtol=1e-3)
+
+
+def test_the_command_warns_of_a_range_that_is_hardly_used(tmp_path, liteseg):
+    root = write_set(tmp_path, THERMAL, size=(16, 24))
+    (root / "classes.yaml").write_text("classes: [ground, warm]\nimage: {channels: 1, dtype: uint16}\n")
+    done = liteseg("statistics", "--data", "folder", "--data_dir", root)
+    assert "less than a quarter of what min and max say" in done.stdout

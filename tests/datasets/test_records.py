@@ -15,10 +15,13 @@ from PIL import Image
 from keras_liteseg.datasets import IGNORE_LABEL, load_dataset
 from keras_liteseg.datasets.augment import Augmentation
 from keras_liteseg.datasets.check import check_dataset
+from keras_liteseg.datasets.folder import Folder
 from keras_liteseg.datasets.pictures import Problem
 from keras_liteseg.datasets.records import write_records
 from keras_liteseg.errors import UserError
+from keras_liteseg.image_format import ImageFormat
 from keras_liteseg.training.pipeline import training_pipeline
+from tests.image_sets import FOUR_BANDS, THERMAL, write_set
 
 SAMPLES = 7
 
@@ -303,3 +306,37 @@ def test_real_frames(shared, tmp_path):
     write_records(frames, tmp_path, shards=2)
     assert_same(load_dataset("records", tmp_path, "val"), frames)
     assert load_dataset("records", tmp_path, "val").name == "cityscapes"
+
+
+@pytest.mark.parametrize("image_format", [THERMAL, FOUR_BANDS, ImageFormat(3, "uint16", max=4095)])
+def test_images_that_are_not_8_bit_rgb_stay_whole(tmp_path, image_format):
+    numbers = ", ".join(["0.5"] * image_format.channels)
+    root = write_set(tmp_path / "source", image_format, size=(16, 24), more=f", mean: [{numbers}], std: [{numbers}]")
+    dataset = load_dataset("folder", root)
+    write_records(dataset, tmp_path / "records", shards=2)
+    records = load_dataset("records", tmp_path / "records")
+    assert (records.image_format, records.mean, records.std) == (image_format, dataset.mean, dataset.std)
+    for index in range(len(dataset)):
+        assert records.image(index).dtype == image_format.dtype
+        np.testing.assert_array_equal(records.image(index), dataset.image(index))
+        np.testing.assert_array_equal(records.mask(index), dataset.mask(index))
+
+
+def test_images_of_a_number_of_channels_that_png_has_not_stay_whole(tmp_path):
+    rng = np.random.default_rng(0)
+
+    class Bands(Folder):
+        image_format = ImageFormat(6, "uint16")
+
+        def image(self, index):
+            return rng.integers(index, index + 1, (16, 24, 6), np.uint16)
+
+    source = Bands(write_set(tmp_path / "source", FOUR_BANDS, size=(16, 24)))
+    source.image_format = Bands.image_format
+    write_records(source, tmp_path / "records", shards=1)
+    records = load_dataset("records", tmp_path / "records")
+    assert records.image_format == Bands.image_format and records.mean is None
+    np.testing.assert_array_equal(records.image(3), np.full((16, 24, 6), 3))
+    record = next(iter(tf.data.TFRecordDataset(str(next((tmp_path / "records").glob("*.tfrecord"))))))
+    features = tf.train.Example.FromString(record.numpy()).features.feature
+    assert features["image/format"].bytes_list.value[0] == b"npy"

@@ -7,6 +7,8 @@ import pytest
 from keras_liteseg.datasets.augment import Augmentation
 from keras_liteseg.datasets.samples import CachedDataset, evaluation_samples, normalization, training_samples
 from keras_liteseg.errors import UserError
+from keras_liteseg.image_format import ImageFormat
+from keras_liteseg.networks.registry import model_spec
 from tests.training.test_pipeline import PLAIN, Numbered
 
 
@@ -94,10 +96,21 @@ def test_evaluation_resizes():
     assert (image == 2).all() and (mask == 2).all()
 
 
-def test_normalization():
-    factor, offset = normalization((0.1, 0.2, 0.3), (0.5, 0.4, 0.3))
-    assert factor.dtype == offset.dtype == np.float32
-    np.testing.assert_allclose(255 * factor + offset, (0.9 / 0.5, 0.8 / 0.4, 0.7 / 0.3), rtol=1e-6)
+def test_normalization_is_that_of_the_data_else_of_the_network_which_has_one_for_8_bit_rgb_alone():
+    data, spec = Numbered(1), model_spec("ndnet45")
+    assert normalization(data, spec) == (spec.mean, spec.std)
+    data.image_format = ImageFormat(channels=2)
+    with pytest.raises(UserError, match="numbered are uint8 of 2 channels.* liteseg statistics measures them"):
+        normalization(data, spec)
+    data.mean, data.std = (0.1, 0.2), (0.3, 0.4)
+    assert normalization(CachedDataset(data), spec) == ((0.1, 0.2), (0.3, 0.4))
+
+
+def test_images_of_another_kind_than_the_data_set_says_are_refused():
+    data = Numbered(1)
+    data.image_format = ImageFormat(channels=1)
+    with pytest.raises(UserError, match=r"The image of sample0 is uint8 \(4, 6, 3\), and the data set numbered says"):
+        evaluation_samples(data, (4, 6))(0)
 
 
 def test_an_empty_data_set_is_refused():

@@ -235,18 +235,20 @@ def test_shuffle_is_merged_into_a_convolution_without_groups(relu):
 
 @pytest.mark.parametrize("size", [(16, 20), (15, 18)])
 @pytest.mark.parametrize("end", [0, 1, 3])
-def test_first_convolution_reads_pairs_of_pixels(size, end):
-    images = keras.Input((*size, 3))
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_first_convolution_reads_pairs_of_pixels(size, end, channels):
+    images = keras.Input((*size, channels))
     x = layers.ZeroPadding2D(((1, end), (1, end)))(images)
     before = keras.Model(images, layers.Conv2D(5, 3, 2, name="first", use_bias=False)(x))
     randomize(before)
     after = steps.paired_pixels(before)
     assert_equal(before, after)
-    assert after.get_layer("first").kernel.shape == (3, 2, 6, 5)
+    assert after.get_layer("first").kernel.shape == (3, 2, 2 * channels, 5)
 
 
-def test_odd_width_has_no_pairs():
-    images = keras.Input((16, 19, 3))
+@pytest.mark.parametrize("shape", [(16, 19, 3), (16, 20, 5)])
+def test_an_odd_width_and_many_channels_have_no_pairs(shape):
+    images = keras.Input(shape)
     model = keras.Model(images, layers.Conv2D(5, 3, 2)(layers.ZeroPadding2D(1)(images)))
     assert steps.paired_pixels(model) is model
 

@@ -175,8 +175,14 @@ def test_smallest_legal_size(name):
             create_model(name, (least - 1, 1, 3))
 
 
+@pytest.mark.parametrize("channels", [1, 2, 4, 7])
+def test_every_network_takes_any_number_of_channels(name, channels):
+    model = create_model(name, (*SIZE, channels), num_classes=3)
+    assert (model.input_shape, model.output_shape) == ((None, *SIZE, channels), (None, *SIZE, 3))
+
+
 @pytest.mark.parametrize(
-    "shape", [(64, 128), (64, 128, 1), (64, 128, 4), (2, 64, 128, 3), (0, 128, 3), (-64, 128, 3), (64.0, 128, 3)]
+    "shape", [(64, 128), (64, 128, 0), (64, 128, None), (2, 64, 128, 3), (0, 128, 3), (-64, 128, 3), (64.0, 128, 3)]
 )
 def test_wrong_input_shape_is_refused(name, shape):
     with pytest.raises(UserError) as error:

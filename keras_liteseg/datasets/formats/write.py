@@ -15,10 +15,13 @@ from PIL import Image
 
 from keras_liteseg.datasets.base import IGNORE_LABEL
 from keras_liteseg.datasets.formats.base import BACKGROUND, IGNORED, UNLABELED, is_background
+from keras_liteseg.datasets.image_files import decode, format_of
 from keras_liteseg.datasets.in_parallel import in_parallel
 from keras_liteseg.datasets.intact import ORIENTATION
-from keras_liteseg.datasets.pictures import IMAGE_SUFFIXES, Problem
+from keras_liteseg.datasets.pictures import IMAGE_SUFFIXES, Problem, bits
+from keras_liteseg.datasets.tiff import is_tiff
 from keras_liteseg.errors import UserError, nearest
+from keras_liteseg.image_format import RGB
 
 SPLITS = ("train", "val", "test")
 _LISTED = 20
@@ -93,8 +96,16 @@ def write_folder(export, output_dir, unlabeled=BACKGROUND, ignored=(), splits=No
             for kind in ("images", "masks"):
                 (partial / kind / split).mkdir(parents=True)
         found = _write_all(partial, tasks, table, link)
+        image_format = _common_format(tasks, found)
         content = {"classes": classes, "ignore_label": IGNORE_LABEL}
-        (partial / "classes.yaml").write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
+        text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
+        if not image_format.is_rgb:
+            text += f"{image_format.declaration()}\n"
+            notes.append(
+                f"The pictures are {image_format}, as 'image' in classes.yaml says. liteseg statistics measures what a "
+                "network has to know of them, and prints the line to write there."
+            )
+        (partial / "classes.yaml").write_text(text)
         os.chmod(partial, 0o777 & ~_umask())
         if output_dir.exists():
             output_dir.rmdir()
@@ -166,7 +177,7 @@ def _file_names(samples):
 
 
 def _write_all(folder, tasks, table, link):
-    """Write every sample and return a list of (split, int64 counts (256,), unlabelled pixels).
+    """Write every sample and return a list of (split, int64 counts (256,), unlabelled pixels, `ImageFormat`).
 
     Raises:
         UserError: there are problems.
@@ -189,7 +200,7 @@ def _write_all(folder, tasks, table, link):
 
 def _write_sample(folder, split, name, sample, table, link):
     image = sample.image() if callable(sample.image) else sample.image
-    suffix, size, turn = _look_at(image)
+    suffix, size, turn, image_format = _look_at(image)
     labels = np.asarray(sample.labels(size))
     if labels.shape != size and turn in _TURNS and labels.shape == (size[::-1] if turn >= 5 else size):
         labels = np.asarray(Image.fromarray(labels.astype(np.int32)).transpose(_TURNS[turn]))
@@ -201,26 +212,58 @@ def _write_sample(folder, split, name, sample, table, link):
     mask = table[labels]
     Image.fromarray(mask).save(folder / "masks" / split / f"{name}.png", compress_level=4)
     _place(image, folder / "images" / split / f"{name}{suffix}", link)
-    return np.bincount(mask.ravel(), minlength=256), unlabeled
+    return np.bincount(mask.ravel(), minlength=256), unlabeled, image_format
+
+
+def _common_format(tasks, found):
+    """Return the `ImageFormat` of all pictures.
+
+    Raises:
+        UserError: they have several.
+    """
+    first = {}
+    for (_, name, _), (*_, image_format) in zip(tasks, found, strict=True):
+        first.setdefault(image_format, name)
+    if len(first) > 1:
+        (one, name), (other, its_name) = list(first.items())[:2]
+        raise UserError(
+            f"Nothing was written: the picture {name} is {one}, and {its_name} is {other}; a data set has pictures of "
+            "one kind, so convert these or leave them out."
+        )
+    return next(iter(first))
 
 
 def _look_at(image):
-    """Return (suffix of the file to write, (height, width) as seen, EXIF orientation) of a picture.
+    """Return (suffix of the file to write, (height, width) as seen, EXIF orientation, `ImageFormat`) of a picture.
 
     Raises:
         Problem: it is missing or unreadable.
     """
+    path = image if isinstance(image, pathlib.Path) else "A picture"
     try:
+        with io.BytesIO(image) if isinstance(image, bytes) else open(image, "rb") as file:
+            tiff = is_tiff(file.read(4))
+        if tiff:
+            array = decode(_bytes(image), path)
+            own = path != "A picture" and image.suffix.lower() in (".tif", ".tiff")
+            return image.suffix if own else ".tif", array.shape[:2], 1, format_of(array, path)
         with Image.open(io.BytesIO(image) if isinstance(image, bytes) else image) as file:
+            plain = file.mode in ("L", "RGB") and bits(file) == 8
             turn, (width, height) = file.getexif().get(ORIENTATION, 1), file.size
             kind = {"JPEG": ".jpg", "BMP": ".bmp", "WEBP": ".webp"}.get(file.format, ".png")
+        image_format = RGB if plain else format_of(decode(_bytes(image), path), path)
+    except Problem:
+        raise
     except FileNotFoundError:
         raise Problem(image, "does not exist", "add it, or say where the pictures are (--images)") from None
     except Exception as error:  # Pillow has no common error
-        what = image if isinstance(image, pathlib.Path) else "A picture"
-        raise Problem(what, f"cannot be read as an image ({error})", "restore or remove the file") from error
+        raise Problem(path, f"cannot be read as an image ({error})", "restore or remove the file") from error
     suffix = image.suffix if isinstance(image, pathlib.Path) and image.suffix.lower() in IMAGE_SUFFIXES else kind
-    return suffix, (width, height) if turn in (5, 6, 7, 8) else (height, width), turn
+    return suffix, (width, height) if turn in (5, 6, 7, 8) else (height, width), turn, image_format
+
+
+def _bytes(image):
+    return image if isinstance(image, bytes) else image.read_bytes()
 
 
 def _place(image, path, link):
@@ -233,6 +276,9 @@ def _place(image, path, link):
                 pass
         shutil.copyfile(image, path)
         return
+    if is_tiff(image):
+        path.write_bytes(image)
+        return
     with Image.open(io.BytesIO(image)) as file:
         if file.format in ("JPEG", "PNG", "BMP", "WEBP"):
             path.write_bytes(image)
@@ -244,12 +290,12 @@ def _summary(classes, tasks, found, notes, drawn):
     pixels, pictures, counts, shown = {}, {}, collections.Counter(), {}
     for split in dict.fromkeys(split for split, _, _ in tasks):
         # As Folder numbers them: by name.
-        order = sorted((name, counted) for (place, name, _), (_, counted, _) in zip(tasks, found) if place == split)
+        order = sorted((name, counted) for (place, name, _), (_, counted, *_) in zip(tasks, found) if place == split)
         per_picture = np.array([counted for _, counted in order])
         pixels[split], pictures[split] = per_picture.sum(axis=0), (per_picture > 0).sum(axis=0)
         counts[split], shown[split] = len(order), _telling(per_picture[:, : len(classes)] > 0)
     total = sum(values.sum() for values in pixels.values())
-    share = sum(unlabeled for _, _, unlabeled in found) / total if drawn else None
+    share = sum(unlabeled for _, _, unlabeled, _ in found) / total if drawn else None
     return Written(tuple(entry["name"] for entry in classes), pixels, pictures, dict(counts), share, notes, shown)
 
 

@@ -46,7 +46,7 @@ def _equal_paddings(pad, convolution, axis):
 def paired_pixels(model):
     """Let the first convolution read two neighbouring pixels as one of twice the channels.
 
-    XNNPACK's int8 convolutions take channels eight at a time, so that the three of a picture leave most of the work
+    XNNPACK's int8 convolutions take channels eight at a time, so that up to four of a picture leave most of the work
     empty. For int8 alone, as float convolutions get slower, and so no part of `restructure`.
     """
     graph = Graph(model)
@@ -54,17 +54,17 @@ def paired_pixels(model):
     for pad in layers_of(model, layers.ZeroPadding2D):
         _, height, width, channels = pad.input.shape
         convolution = graph.only_reader(pad)
-        if channels != 3 or width % 2 or not is_dense(convolution) or convolution.padding != "valid":
+        if channels > 4 or width % 2 or not is_dense(convolution) or convolution.padding != "valid":
             continue
         form = convolution.kernel_size, convolution.strides, convolution.dilation_rate
         rows, (left, _) = pad.padding
         if form != ((3, 3), (2, 2), (1, 1)) or left != 1:
             continue
         pads = rows, (1, convolution.output.shape[2] - width // 2)
-        rules[pad.name] = functools.partial(_padded_pairs, pad.name, (height, width // 2, 6), pads)
+        rules[pad.name] = functools.partial(_padded_pairs, pad.name, (height, width // 2, 2 * channels), pads)
         kernel, bias = kernel_and_bias(convolution)
         # The left one of the first two pixels is not read.
-        pairs = np.pad(kernel, ((0, 0), (1, 0), (0, 0), (0, 0))).reshape(3, 2, 6, -1)
+        pairs = np.pad(kernel, ((0, 0), (1, 0), (0, 0), (0, 0))).reshape(3, 2, 2 * channels, -1)
         rules[convolution.name] = functools.partial(_convolve_pairs, convolution, pairs, bias)
     return rebuild(model, rules)
 

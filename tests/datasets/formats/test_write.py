@@ -8,7 +8,10 @@ from keras_liteseg.datasets import load_dataset
 from keras_liteseg.datasets.check import check_dataset
 from keras_liteseg.datasets.formats.base import IGNORED, UNLABELED, Export, Sample, named
 from keras_liteseg.datasets.formats.write import by_lists, by_share, write_folder
+from keras_liteseg.datasets.image_files import encode
 from keras_liteseg.errors import UserError
+from keras_liteseg.image_format import ImageFormat
+from tests.image_sets import FOUR_BANDS, THERMAL, scene
 
 DRAWN = np.array([[UNLABELED, 0, 1], [IGNORED, 1, 1]], np.int16)
 
@@ -159,3 +162,35 @@ def test_lists(tmp_path):
         by_lists(loose(["city/a", "x/b"]), tmp_path)
     with pytest.raises(UserError, match="none of train.txt"):
         by_lists(loose("a"), tmp_path / "none")
+
+
+def deep(folder, name, image_format, split="train"):
+    image, mask = scene(image_format, (16, 24))
+    path = folder / f"{name}.png"
+    path.write_bytes(encode(image)[0])
+    return Sample(name, path, split, lambda size: mask.astype(np.int16))
+
+
+@pytest.mark.parametrize("image_format", [THERMAL, ImageFormat(3, "uint16"), FOUR_BANDS])
+def test_pictures_that_are_not_8_bit_rgb_are_declared(write, tmp_path, image_format):
+    dataset, written = write([deep(tmp_path, name, image_format) for name in "ab"], drawn=False)
+    assert dataset.image_format == ImageFormat(image_format.channels, image_format.dtype)
+    np.testing.assert_array_equal(dataset.image(0), scene(image_format, (16, 24))[0])
+    assert check_dataset(dataset) == []
+    assert f"The pictures are {dataset.image_format}, as 'image' in classes.yaml says." in written.notes[-1]
+
+
+def test_pictures_of_two_kinds_are_refused(write, tmp_path):
+    samples = [deep(tmp_path, "a", THERMAL), sample(tmp_path, "b")]
+    with pytest.raises(UserError, match="the picture a is uint16 of 1 channel, .*, and b is 8-bit RGB; a data set has"):
+        write(samples)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_tiff_stays_one(write, tmp_path):
+    tifffile = pytest.importorskip("tifffile", reason="pip install -r requirements-tiff.txt")
+    image, mask = scene(ImageFormat(6, "uint16"), (16, 24))
+    tifffile.imwrite(tmp_path / "a.tiff", image, photometric="minisblack", planarconfig="contig")
+    dataset, _ = write([Sample("a", tmp_path / "a.tiff", "train", lambda size: mask.astype(np.int16))])
+    assert dataset.files(0)[0].suffix == ".tiff"
+    np.testing.assert_array_equal(dataset.image(0), image)
