@@ -89,6 +89,8 @@ def decode(content, path):
             if file.width * file.height > LARGEST:
                 raise Image.DecompressionBombError
             depth, turn = bits(file), file.getexif().get(_ORIENTATION, 1)  # in this order: the second loads a PNG
+            if file.format == "TIFF":  # which Pillow turns when it loads it
+                turn = 1
             if depth == 8:
                 array = np.array(file if file.mode in _AS_STORED else file.convert("L" if file.mode == "1" else "RGB"))
             elif file.format == "PNG":

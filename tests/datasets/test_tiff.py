@@ -71,7 +71,7 @@ def test_what_is_no_picture_of_the_data_set_is_refused(tifffile, tmp_path, array
 
 
 def test_a_broken_file_is_named(tifffile, tmp_path):
-    tifffile.imwrite(tmp_path / "a.tif", np.ones((600, 800), np.uint8), compression="deflate")
+    tifffile.imwrite(tmp_path / "a.tif", np.ones((600, 800), np.uint16), compression="deflate")
     (tmp_path / "a.tif").write_bytes((tmp_path / "a.tif").read_bytes()[:300])
     with pytest.raises(Problem, match=r"a\.tif cannot be read as a TIFF"):
         read_picture(tmp_path / "a.tif")

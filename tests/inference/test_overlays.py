@@ -165,6 +165,7 @@ def test_interrupted_pictures_are_counted(painter, tmp_path):
             raise KeyboardInterrupt
         return painter(image)
 
+    interrupted.image_format = painter.image_format
     pictures = {name: tmp_path / f"{name}.png" for name in "abc"}
     assert draw_pictures(pictures, interrupted, tmp_path / "out") == (2, [], True)
     assert len(list((tmp_path / "out").iterdir())) == 4
