@@ -68,7 +68,7 @@ def summaries(pattern: str, input_size: tuple[int, int], num_classes: int = 19) 
     if not names:
         raise UserError(f"No network is named '{pattern}'; the names are {', '.join(list_models())}.")
     for name in names:
-        fits = not any(length % model_spec(name).size_multiple for length in input_size)
+        fits = all(map(model_spec(name).takes, input_size))
         yield name, summarize(name, input_size, num_classes) if fits else None
 
 
