@@ -75,7 +75,9 @@ def summaries(pattern: str, input_size: tuple[int, int], num_classes: int = 19) 
 def line(name: str, summary: Summary | None) -> str:
     """Return the line of the table for a pair of `summaries`."""
     if summary is None:
-        return f"{name:<20} needs height and width that are multiples of {model_spec(name).size_multiple}"
+        spec = model_spec(name)
+        more = " or one more" if spec.plus_one else ""
+        return f"{name:<20} needs height and width that are multiples of {spec.size_multiple}{more}"
     aux = summary.training_parameters - summary.parameters
     cells = (f"{summary.parameters:,}", f"{aux:,}", f"{summary.macs / 1e9:.4f} G", summary.output_stride)
     return ROW.format(name, *cells)
