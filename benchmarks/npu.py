@@ -17,6 +17,7 @@ import click
 
 from keras_liteseg.commands import options
 from keras_liteseg.commands.running import command, run, start_keras
+from keras_liteseg.errors import UserError
 from keras_liteseg.logs import quiet_log
 
 TARGETS = ("ethos-u:u55-256", "ethos-u:u65-512", "ethos-u:u85-512")
@@ -48,7 +49,11 @@ def main(networks, output):
                 if not missing:
                     continue
                 with tempfile.TemporaryDirectory() as folder:
-                    path = _export(pathlib.Path(folder) / "model.tflite", *file)
+                    try:
+                        path = _export(pathlib.Path(folder) / "model.tflite", *file)
+                    except UserError as error:
+                        print(f"{card.model} {card.name} {size} {upsampling} cannot be exported: {error}", flush=True)
+                        continue
                     for target in missing:
                         rows[*file, target] = _predict(path, file, target)
                         print(_line(rows[*file, target]), flush=True)
@@ -58,11 +63,13 @@ def main(networks, output):
 
 
 def sizes(network, published):
-    """Return the sizes (height, width) to try: the published one, where the mIoU was measured, one near it that an NPU
-    can upsample to, if there is one, and one of half its sides."""
+    """Return the sizes (height, width) to try: the published one, where the mIoU was measured, those near it at which an
+    NPU can upsample, if there are any, and one of half its sides."""
     halves = tuple(side // 2 for side in published)
     if network.startswith(("ndnet", "liteseg")):  # a pixel more, for whole factors with align_corners
         near = [tuple(side // 32 * 32 + 1 for side in size) for size in (published, halves)]
+        if network.startswith("ndnet"):  # 16n + 8: the inner resize has the factor 2, from n + 1 to 2n + 1 positions
+            near.insert(0, tuple(side // 16 * 16 + 8 for side in published))
     else:  # PP-LiteSeg has no align_corners, and LPS-Net no whole factors
         near = [tuple(side // 32 * 32 for side in halves)]
     return list(dict.fromkeys([tuple(published), *near]))
@@ -85,10 +92,13 @@ def _export(path, network, checkpoint, size, upsampling):
 
 
 def _predict(path, file, target):
-    from edge.targets import ethos_u
+    from edge.targets import MeasurementFailed, ethos_u
 
     network, checkpoint, size, upsampling = file
-    found = ethos_u.compiled(path, target.partition(":")[2])
+    try:
+        found = ethos_u.compiled(path, target.partition(":")[2])
+    except MeasurementFailed as failure:
+        found = {"failed": str(failure)}
     return {
         "network": network,
         "checkpoint": checkpoint,
@@ -110,12 +120,13 @@ def _rows_so_far(path):
 
 
 def _line(row):
-    left = sum(entry["count"] for entry in row["delegation"]["other_ops"])
     size = "x".join(map(str, row["input_size"]))
-    return (
-        f"{row['network']} {row['checkpoint']} {size} {row['upsampling']} on {row['target']}: {row['time_ms']:.2f} ms "
-        f"of the NPU, {left} ops on the CPU, {row['memory_kib']['sram']:g} KiB of SRAM"
-    )
+    what = f"{row['network']} {row['checkpoint']} {size} {row['upsampling']} on {row['target']}"
+    if "failed" in row:
+        return f"{what}: {row['failed']}"
+    left = sum(entry["count"] for entry in row["delegation"]["other_ops"])
+    sram = row["memory_kib"]["sram"]
+    return f"{what}: {row['time_ms']:.2f} ms of the NPU, {left} ops on the CPU, {sram:g} KiB of SRAM"
 
 
 if __name__ == "__main__":

@@ -42,6 +42,8 @@ def _miou(card, size, upsampling):
 
 
 def _verdict(row):
+    if "failed" in row:
+        return "does not compile"
     time, memory = row["time_ms"], row["memory_kib"]
     left = ", ".join(f"{entry['count']} {entry['op']}" for entry in row["delegation"]["other_ops"])
     text = f"{time:.1f} ms" + (f" and {left} on the CPU" if left else "")
