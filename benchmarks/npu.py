@@ -63,7 +63,7 @@ def main(networks, output):
 
 
 def sizes(network, published):
-    """Return the sizes (height, width) to try: the published one, where the mIoU was measured, those near it at which an
+    """Return the sizes (height, width) to try: the published one, where mIoU was measured, those near it at which an
     NPU can upsample, if there are any, and one of half its sides."""
     halves = tuple(side // 2 for side in published)
     if network.startswith(("ndnet", "liteseg")):  # a pixel more, for whole factors with align_corners
