@@ -145,7 +145,7 @@ class _Pair:
     def check(self, reference):
         def compare():
             try:
-                return reference(self.model).compare(self.session)
+                return reference(self.model).compare(self.session, self.report.get("known_difference"))
             except targets.Unsupported as reason:
                 return {"unsupported": str(reason)}
 
@@ -185,6 +185,10 @@ class _Pair:
                 self.reason = " ".join(str(failure).split())
         return None
 
+    def is_whole(self):
+        """Return whether the latency is that of the whole network."""
+        return self.reason is None and not self.report.get("partial")
+
     def row(self, first, target, warmup, runs):
         row = {
             **model_files.describe(self.model),
@@ -198,6 +202,7 @@ class _Pair:
         return {
             **row,
             "status": "ok",
+            "kind": "measured",
             **self.report,
             "correctness": self.correctness,
             **({} if self.profile is None else {"profile": self.profile}),
@@ -205,7 +210,7 @@ class _Pair:
             **{name: _rounded(self.loaded[name]) for name in ("init_ms", "compile_ms", "first_run_ms")},
             "latency_ms": self.latency.summary(),
             "round_p50_ms": [round(median, 4) for median in self.latency.medians()],
-            "ratio_to_first": None if first.reason is not None else self.latency.ratio_to(first.latency),
+            "ratio_to_first": self.latency.ratio_to(first.latency) if self.is_whole() and first.is_whole() else None,
         }
 
 

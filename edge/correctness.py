@@ -12,6 +12,8 @@ from keras_liteseg.tflite.metadata_buffers import read_metadata
 
 FRAMES = 2
 EQUAL_LABELS = 0.995
+# Where a runtime is known to compute another function, which its target names.
+EQUAL_LABELS_AT_LEAST = 0.9
 # Scores that are no further apart than this count as tied: in steps of an integer output, and as a share of the range
 # of a float one, where a device may compute in 16 bits.
 TIED_STEPS, TIED_SHARE = 2, 0.005
@@ -35,13 +37,18 @@ class Reference:
         finally:
             session.close()
 
-    def compare(self, session):
+    def compare(self, session, known_difference=None):
         """Return how the outputs of a session on a device differ from the reference.
+
+        Args:
+            session: the session.
+            known_difference: why its runtime gives other labels for this file, as a sentence; None where it should give
+                the same.
 
         Returns:
             {"frames": number, "max_difference": largest difference of a value, in steps for integer outputs,
             "equal_labels": share of the pixels whose label is the reference's or tied with it, or None where the output
-            is neither scores nor classes}.
+            is neither scores nor classes}, and "known_difference" where that is why labels are not equal.
 
         Raises:
             MeasurementFailed: the device fails, or differs by more than rounding.
@@ -62,10 +69,14 @@ class Reference:
             "max_difference": max(differences),
             "equal_labels": round(min(measured), 6) if measured else None,
         }
-        if not np.isfinite(result["max_difference"]) or measured and min(measured) < EQUAL_LABELS:
+        wanted = EQUAL_LABELS
+        if known_difference and measured and min(measured) < EQUAL_LABELS:
+            wanted = EQUAL_LABELS_AT_LEAST
+            result["known_difference"] = known_difference
+        if not np.isfinite(result["max_difference"]) or measured and min(measured) < wanted:
             raise MeasurementFailed(
                 f"wrong result: {100 * min(measured, default=0):.2f} % of the labels are those of this machine's CPU "
-                f"(wanted: {100 * EQUAL_LABELS} %), values differ by up to {result['max_difference']:.4g}"
+                f"(wanted: {100 * wanted:g} %), values differ by up to {result['max_difference']:.4g}"
             )
         return result
 
@@ -112,6 +123,7 @@ def _pictures(images, size, image_format):
         from keras_liteseg.datasets import load_dataset
         from keras_liteseg.datasets.street_scenes import SMALLEST
 
+        # Of smaller inputs, which microcontrollers take, there are no scenes to draw; they are shrunk like any picture.
         size = [max(length, SMALLEST) for length in size]
         scenes = load_dataset("street_scenes", split="val", length=FRAMES, size=size)
         return [_of_format(scenes.image(index), image_format) for index in range(FRAMES)]

@@ -120,6 +120,12 @@ class FamilyLatency:
         for name, row in zip(names, rows, strict=True):
             if row["status"] == "failed":
                 raise UserError(f"{name} cannot be measured on {row['target']}: {row['reason']}.")
+            if row.get("partial"):
+                left = ", ".join(f"{entry['count']}x {entry['op']}" for entry in row["delegation"]["other_ops"])
+                raise UserError(
+                    f"{name} cannot be compared on {row['target']}: {left} stay on the CPU, and the prediction counts "
+                    f"the {row['partial']}."
+                )
         self._require_same_device(rows[0])
         return rows
 

@@ -6,6 +6,7 @@ import pathlib
 
 from keras_liteseg.errors import UserError
 from keras_liteseg.files import plain_path
+from keras_liteseg.tflite import flatbuffer
 from keras_liteseg.tflite.flatbuffer import read_model
 from keras_liteseg.tflite.metadata_buffers import read_metadata
 
@@ -44,6 +45,27 @@ def describe(path):
         "precision": precision,
         "accuracy": _accuracy(path, sha256),
     }
+
+
+def tensors(path):
+    """Return (inputs, outputs) of a file as lists of {"name", "dtype", "shape", "quantization": [scale, zero point]},
+    as a row has them of a device that tells them."""
+    file = read_model(path)
+    graph = file.subgraphs[0]
+
+    def described(indices):
+        found = [flatbuffer.describe(graph.tensors[index], file.buffers) for index in indices]
+        return [
+            {
+                "name": tensor.name,
+                "dtype": tensor.dtype,
+                "shape": [max(size, 1) for size in tensor.shape],
+                "quantization": [tensor.scale or 0.0, tensor.zero_point or 0],
+            }
+            for tensor in found
+        ]
+
+    return described(graph.inputs), described(graph.outputs)
 
 
 def xnnpack_reasons(path):

@@ -1,12 +1,14 @@
 """Rows of the benchmark as a text table."""
 
-_LINE = "{:<{width}}  {:>7} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9} {:>8} {:>6}  {}"
-_HEAD = ("threads", "run", "p50", "p90", "p99", "init", "first", "MB", "ratio", "where")
+import math
+
+_LINE = "{:<{width}}  {:>7}  {:<9} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9} {:>8} {:>6}  {}"
+_HEAD = ("threads", "kind", "run", "p50", "p90", "p99", "init", "first", "MB", "ratio", "where")
 
 
 def table(rows):
     """Return rows of `edge.benchmark.benchmark` as a text table: ms from input to output except 'run', MB of the model
-    alone; '-' where the tool on the device does not tell."""
+    alone; '-' where the tool on the device does not tell. 'kind' is measured, simulated or predicted."""
     width = max(len(row["model"]) for row in rows)
     lines = [_LINE.format("model", *_HEAD, width=width)]
     for row in rows:
@@ -18,7 +20,9 @@ def table(rows):
         times += [row["init_ms"], row["first_run_ms"]]
         cells = [_number(time, 2) for time in times]
         cells += [_number(row["peak_memory_mb"].get("model"), 1), _number(row["ratio_to_first"], 2)]
-        lines.append(_LINE.format(row["model"], row["threads"], *cells, _where(row), width=width))
+        lines.append(
+            _LINE.format(row["model"], row["threads"], row.get("kind", "measured"), *cells, _where(row), width=width)
+        )
     return "\n".join(lines + _remarks(rows))
 
 
@@ -37,17 +41,45 @@ def _where(row):
         where = f"{row['accelerator']}: {row['adapter']['name']}"
     if row["stand_in"]:
         where += f" ({row['stand_in']}: no device's speed)"
+    if row.get("partial"):
+        where += f"; {row['partial']}"
+    if row.get("memory_kib"):
+        where += "; KiB: " + ", ".join(f"{area} {size:g}" for area, size in row["memory_kib"].items())
     if "unsupported" in row["correctness"]:
         where += "; outputs not compared"
+    if "known_difference" in row["correctness"]:
+        share = row["correctness"]["equal_labels"]
+        where += f"; {100 * share:.2f} % of the labels equal or tied: {row['correctness']['known_difference']}"
     return where
 
 
 def _remarks(rows):
     measured = [row for row in rows if row["status"] == "ok"]
     busy = [row for row in measured if row["load_average"] and row["load_average"] > 0.5 * row["device"]["cores"]]
-    if not busy:
-        return []
-    return [
-        f"The machine was busy before the measuring (load average {busy[0]['load_average']:.1f} on "
-        f"{busy[0]['device']['cores']} cores): repeat it when idle before you rely on the numbers."
-    ]
+    remarks = []
+    if busy:
+        remarks.append(
+            f"The machine was busy before the measuring (load average {busy[0]['load_average']:.1f} on "
+            f"{busy[0]['device']['cores']} cores): repeat it when idle before you rely on the numbers."
+        )
+    if any(row.get("partial") for row in measured):
+        remarks.append(
+            "Rows of the NPU part only leave out what their ops outside cost on the CPU: they are no time of the "
+            "network, and have no ratio."
+        )
+    return remarks + [remark for row in measured if (remark := sram_remark(row))]
+
+
+def sram_remark(row):
+    """Return what to do about a row that needs more SRAM than its NPU has, or None where it fits."""
+    memory = row.get("memory_kib") or {}
+    if memory.get("sram", 0) <= memory.get("sram_limit", math.inf):
+        return None
+    _, height, width, _ = row["inputs"][0]["shape"]
+    # Feature maps are most of it, and grow with the pixels.
+    shrink = (memory["sram_limit"] / memory["sram"]) ** 0.5
+    fitting = "x".join(str(int(side * shrink) // 32 * 32 + side % 2) for side in (height, width))
+    return (
+        f"{row['model']} needs {memory['sram']:g} KiB of SRAM, more than the {memory['sram_limit']} that the NPU is "
+        f"given (--npu_sram): export it for about {fitting}, where the feature maps should fit, or give the board's."
+    )

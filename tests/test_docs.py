@@ -107,7 +107,7 @@ def test_notebook_runs(executed):
     scenes = keras_liteseg.load_dataset("folder", folder / "data", split="val")
     assert labels(scenes.image(0)).shape == scenes.mask(0).shape == (192, 256)
     measured = outputs(notebook, "text/plain")["measure"]
-    assert re.findall(r"^mine.tflite +(\d) +\d+\.\d\d ", measured, re.MULTILINE) == ["1", "2"]
+    assert re.findall(r"^mine.tflite +(\d) +measured +\d+\.\d\d ", measured, re.MULTILINE) == ["1", "2"]
 
 
 def test_notebook_is_kept_with_the_outputs_of_a_whole_run(executed):

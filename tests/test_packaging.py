@@ -25,6 +25,7 @@ ENVIRONMENTS = [
     (["requirements.txt", "requirements-parquet.txt"], ["", "parquet"]),
     (["requirements.txt", "requirements-tiff.txt"], ["", "tiff"]),
     (["requirements.txt", "requirements-runtimes.txt"], ["", "train", "test", "runtimes"]),
+    (["requirements.txt", "requirements-npu.txt"], ["", "ethos-u", "micro"]),
     (["requirements-mediapipe.txt"], ["mediapipe"]),
     (["requirements.txt", "requirements-lint.txt", "requirements-notebook.txt"], ["notebook"]),
     (["requirements-docs.txt"], ["", "docs"]),

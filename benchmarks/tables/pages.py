@@ -12,6 +12,7 @@ from benchmarks.tables.accuracy import (
 )
 from benchmarks.tables.expansion import expanded_table, expansion_table, family_table
 from benchmarks.tables.networks import networks_table, pretrained_table
+from benchmarks.tables.npu import npu_table
 from benchmarks.tables.speed import latency_table, runtimes_table, training_speed_table
 from keras_liteseg.errors import UserError
 
@@ -28,6 +29,7 @@ PAGES = {
     "docs/checkpoints.md": {"pretrained": pretrained_table},
     "docs/expansion.md": {"expansion": expansion_table, "expanded": expanded_table, "family": family_table},
     "docs/networks.md": {"networks": networks_table},
+    "docs/npu.md": {"npu": npu_table},
     "docs/outputs.md": {"outputs": outputs_table},
     "docs/speed.md": {"latency": latency_table, "runtimes": runtimes_table, "training_speed": training_speed_table},
 }

@@ -43,9 +43,11 @@ def bars(devices, families):
     """
     found = {}
     for device in devices:
-        name = f"{device.title} ({device.stand_in})" if device.stand_in else device.title
+        what = device.stand_in or (device.kind if device.kind != "measured" else None)
+        name = f"{device.title} ({what})" if what else device.title
         for row in device.measured:
-            found.setdefault((row.network, row.size, device.stand_in is not None), []).append((name, row))
+            label = f"{name}, {row.partial}" if row.partial else name
+            found.setdefault((row.network, row.size, device.stand_in is not None), []).append((label, row))
     blocks = sorted(
         found.items(), key=lambda item: (item[0][0] is None, item[0][0] or "", item[0][1] or "", item[0][2])
     )

@@ -170,6 +170,8 @@ def _differences(new, old):
     yield from _unequal("accelerator", old.accelerator, new.accelerator)
     yield from _unequal("conversion", old.converted or "none", new.converted or "none")
     yield from _unequal("stand-in", old.stand_in or "none", new.stand_in or "none")
+    yield from _unequal("kind", old.kind, new.kind)
+    yield from _unequal("what is counted", old.partial or "all ops", new.partial or "all ops")
     yield from _unequal("runtime", old.runtime_text or None, new.runtime_text or None)
     for name in ("power_mode", "governor"):
         yield from _unequal(name.replace("_", " "), _state(old, name), _state(new, name))

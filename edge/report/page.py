@@ -10,6 +10,7 @@ from edge.report.bars import bars
 from edge.report.profiles import no_profiles, profiles
 from edge.report.rows import PRECISIONS, device_text, groups
 from edge.report.scatter import GUIDES, Mark, pareto, scatter, shape
+from edge.table import sram_remark
 from keras_liteseg.files import write_text
 from keras_liteseg.reports.demo_report import UNKNOWN, megabytes, milliseconds, percent
 
@@ -92,6 +93,7 @@ class Device:
         self.measured = [row for row in rows if row.ok]
         first = rows[-1]  # of the newest run, which says most of the device
         self.target, self.stand_in, self.place = first.target, first.stand_in, first.place
+        self.kind = first.kind
         self.adapter, self.data = first.adapter, first.device
         self.name = self.title = f"{self.target} on {self.place}"
 
@@ -192,6 +194,15 @@ def _warnings(devices):
                 f"{title} is no device: the times are those of a stand-in ({device.stand_in}) and say nothing about "
                 "the speed of any device. They are hatched, and kept out of the devices’ pictures."
             )
+        if device.kind == "predicted" and measured:
+            found.append(f"Nothing ran on {title}: its times are predicted by {' and '.join(device.runtimes)}.")
+        partial = [row for row in measured if row.partial]
+        if partial:
+            found.append(
+                f"{len(partial)} of {len(measured)} rows of {title} count the {partial[0].partial}: what their ops "
+                "outside cost on the CPU is not in them. They are in no picture of accuracy, and never the fastest."
+            )
+        found += [remark for row in measured if (remark := sram_remark(row.data))]
         converted = sorted({row.converted for row in measured if row.converted})
         if converted:
             found.append(
@@ -221,10 +232,13 @@ def _tiles(devices):
     real = [device for device in devices if device.measured and not device.stand_in]
     tiles = []
     for device in real[:3]:
-        row = min(device.measured, key=lambda row: row.p50)
+        row = min((row for row in device.measured if not row.partial), key=lambda row: row.p50, default=None)
+        if row is None:
+            continue
+        predicted = "" if device.kind == "measured" else f" ({device.kind})"
         tiles.append(
             (
-                f"fastest on {device.title}",
+                f"fastest on {device.title}{predicted}",
                 milliseconds(row.p50),
                 f"{row.label}, {_threads(row.threads)}: {1e3 / row.p50:.3g} frames/s",
             )
@@ -237,7 +251,8 @@ def _tiles(devices):
                 (
                     f"best mIoU on {basis[0]} at {REAL_TIME} frames/s",
                     percent(row.accuracy["miou"], 2),
-                    f"{row.label}, {milliseconds(row.p50)} on {row.target}",
+                    f"{row.label}, {milliseconds(row.p50)} on {row.target}"
+                    + ("" if row.kind == "measured" else f", {row.kind}"),
                 )
             )
     compared = [row for device in devices for row in device.measured if row.correctness.get("equal_labels") is not None]
@@ -263,7 +278,7 @@ def _by_accuracy(rows):
     """Return {(data, split, images): [rows]}: only accuracies on the same images can be compared."""
     found = {}
     for row in rows:
-        if row.ok and row.accuracy:
+        if row.ok and row.accuracy and not row.partial:
             found.setdefault(tuple(row.accuracy[name] for name in ("data", "split", "images")), []).append(row)
     return found
 

@@ -22,6 +22,8 @@ TARGETS = {
     "host": ("edge.targets.host", "host:cpu, host:gpu"),
     "ssh": ("edge.targets.ssh", "ssh://user@host, ssh://user@host/gpu, ssh://user@host/tensorrt"),
     "browser": ("edge.targets.browser", "browser:wasm, browser:webgpu"),
+    "ethos-u": ("edge.targets.ethos_u", "ethos-u:u55-256, ethos-u:u65-512"),
+    "micro": ("edge.targets.micro", "micro:tflm"),
     "adb": ("edge.targets.adb", "adb://serial/cpu, /gpu, /npu"),
 }
 """Scheme: (module, which is a `Target`; how such a target is written)."""

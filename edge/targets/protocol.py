@@ -29,6 +29,8 @@ class Options:
         clean: whether to remove from the devices also what later benchmarks would use again.
         benchmark_model: LiteRT's program of that name for an Android phone.
         chromium: path of Chromium or Chrome; the one that is installed by default.
+        compiled: folder for what is made of the files for NPUs and microcontrollers; nothing is kept by default.
+        npu_sram_kib: KiB of SRAM that an NPU may use; see `edge.targets.ethos_u.CONFIGS` for the defaults.
     """
 
     ssh_config: str | None = None
@@ -36,6 +38,8 @@ class Options:
     clean: bool = False
     benchmark_model: str | None = None
     chromium: str | None = None
+    compiled: str | None = None
+    npu_sram_kib: int | None = None
 
 
 @runtime_checkable

@@ -3,8 +3,8 @@
   liteseg models
   liteseg models 'pp_liteseg*'
 
-For each name: what the height and width of its input must be multiples of, the input size over that of its smallest
-feature map, and the names of published weights. liteseg summary builds the networks and tells
+For each name: what the height and width of its input must be multiples of (+1: or a pixel more), the input size over
+that of its smallest feature map, and the names of published weights. liteseg summary builds the networks and tells
 their parameters and multiply-accumulates.
 """
 
@@ -31,4 +31,5 @@ def main(pattern):
     for name in names:
         spec = model_spec(name)
         weights = ", ".join(card.name for card in cards if card.model == name)
-        print(ROW.format(name, spec.size_multiple, spec.output_stride, weights).rstrip())
+        multiple = f"{spec.size_multiple}{' (+1)' if spec.plus_one else ''}"
+        print(ROW.format(name, multiple, spec.output_stride, weights).rstrip())

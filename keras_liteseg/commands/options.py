@@ -260,11 +260,21 @@ def devices():
         file("--benchmark_model", "LiteRT's program of that name for an Android phone."),
         switch("--clean", "Remove LiteRT from the devices afterwards."),
         file("--chromium", "Chromium or Chrome for browser:wasm and browser:webgpu."),
+        folder("--compiled", "Folder for what ethos-u and micro make of the files: NPU programs, C++ sources."),
+        whole("--npu_sram", None, "KiB of SRAM that an Ethos-U may use; 2048 for U55 by default, 384 for U65 and U85."),
     )
 
 
-def device_options(ssh_config=None, wheels=None, benchmark_model=None, clean=False, chromium=None):
+def device_options(
+    ssh_config=None,
+    wheels=None,
+    benchmark_model=None,
+    clean=False,
+    chromium=None,
+    compiled=None,
+    npu_sram=None,
+):
     """Return the `edge.targets.Options` that the values of `devices` give."""
     from edge.targets import Options
 
-    return Options(ssh_config, wheels, clean, benchmark_model, chromium)
+    return Options(ssh_config, wheels, clean, benchmark_model, chromium, compiled, npu_sram)

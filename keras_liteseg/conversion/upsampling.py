@@ -29,7 +29,8 @@ def with_upsampling(model, upsampling):
         raise UserError(f"'{model.name}' does not end with an upsampling that '{upsampling}' could change; use 'full'.")
     if upsampling == Upsampling.NONE:
         return keras.Model(model.input, scores, name=model.name)
-    size = tuple(length // _DIVISORS[upsampling] for length in model.input.shape[1:3])
+    # Rounded up, so that the corners of 8n + 1 pixels lie on those of the 4n + 1 of their half.
+    size = tuple(-(-length // _DIVISORS[upsampling]) for length in model.input.shape[1:3])
     if size[0] < scores.shape[1] or size[1] < scores.shape[2]:
         raise UserError(
             f"'{upsampling}' of the input is {size[0]}x{size[1]}, but the scores of {model.name} are "

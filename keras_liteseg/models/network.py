@@ -54,6 +54,12 @@ def load_network(
         if input_size and tuple(input_size) != tuple(network.input.shape[1:3]):
             check_input_shape(metadata.model, (*input_size, metadata.image_format.channels))
             network = at_size(network, input_size)
+            if network.output.shape[1:3] != tuple(input_size):  # NDNets were saved with a fixed factor once
+                raise UserError(
+                    f"{model} was saved by an older version, whose {metadata.model} takes multiples of "
+                    f"{model_spec(metadata.model).size_multiple} only; give such an --input_size, or its weights as "
+                    "--checkpoint."
+                )
         return network, metadata
     spec = model_spec(str(model))
     if averaged and not checkpoint:

@@ -68,14 +68,16 @@ def summaries(pattern: str, input_size: tuple[int, int], num_classes: int = 19) 
     if not names:
         raise UserError(f"No network is named '{pattern}'; the names are {', '.join(list_models())}.")
     for name in names:
-        fits = not any(length % model_spec(name).size_multiple for length in input_size)
+        fits = all(map(model_spec(name).takes, input_size))
         yield name, summarize(name, input_size, num_classes) if fits else None
 
 
 def line(name: str, summary: Summary | None) -> str:
     """Return the line of the table for a pair of `summaries`."""
     if summary is None:
-        return f"{name:<20} needs height and width that are multiples of {model_spec(name).size_multiple}"
+        spec = model_spec(name)
+        more = " or one more" if spec.plus_one else ""
+        return f"{name:<20} needs height and width that are multiples of {spec.size_multiple}{more}"
     aux = summary.training_parameters - summary.parameters
     cells = (f"{summary.parameters:,}", f"{aux:,}", f"{summary.macs / 1e9:.4f} G", summary.output_stride)
     return ROW.format(name, *cells)

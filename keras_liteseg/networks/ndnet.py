@@ -46,10 +46,10 @@ def ndnet_ende(name, config, input_shape, num_classes, aux_heads):
     x = BilinearResize(name="block5_resize")(block5, like=block3)
     x = layers.Concatenate(name="fusion_concat")([x, block3])
     x = conv_bn_relu(x, config.channels[2], 1, "fusion")
-    logits = upsample(predict(x, HEAD_WIDTH, num_classes, "seg"), 8, "logits")
+    logits = upsample(predict(x, HEAD_WIDTH, num_classes, "seg"), images, "logits")
     if not aux_heads:
         return keras.Model(images, logits, name=name)
-    aux = upsample(predict(block4, AUX_WIDTH, num_classes, "aux_seg"), 16, "aux_logits")
+    aux = upsample(predict(block4, AUX_WIDTH, num_classes, "aux_seg"), images, "aux_logits")
     return keras.Model(images, [logits, aux], name=name)
 
 
@@ -75,11 +75,11 @@ def ndnet_fcn8(name, config, input_shape, num_classes, aux_heads, adaptive_fusio
     # Pairs, because a layer that adds three has a sum inside that gets no int8 scale.
     x = layers.Add(name="seg_add16")([scores8, scores16])
     x = layers.Add(name="seg_add32")([x, scores32])
-    logits = upsample(x, 8, "logits")
+    logits = upsample(x, images, "logits")
     if not aux_heads:
         return keras.Model(images, logits, name=name)
-    aux = upsample(predict(block4, AUX_WIDTH, num_classes, "aux_seg"), 16, "aux_logits")
-    aux1 = upsample(predict(block5, AUX_WIDTH, num_classes, "aux_seg1"), 32, "aux_logits1")
+    aux = upsample(predict(block4, AUX_WIDTH, num_classes, "aux_seg"), images, "aux_logits")
+    aux1 = upsample(predict(block5, AUX_WIDTH, num_classes, "aux_seg1"), images, "aux_logits1")
     return keras.Model(images, [logits, aux, aux1], name=name)
 
 
@@ -87,10 +87,10 @@ def ndnet_fcn32(name, config, input_shape, num_classes, aux_heads):
     """FCN32 head: scores of block 5 (output stride 32), upsampled."""
     images = keras.Input(input_shape, name="images")
     _, block4, block5 = ndnet_backbone(images, config, output_stride=32)
-    logits = upsample(predict(block5, HEAD_WIDTH, num_classes, "seg"), 32, "logits")
+    logits = upsample(predict(block5, HEAD_WIDTH, num_classes, "seg"), images, "logits")
     if not aux_heads:
         return keras.Model(images, logits, name=name)
-    aux = upsample(predict(block4, AUX_WIDTH, num_classes, "aux_seg"), 16, "aux_logits")
+    aux = upsample(predict(block4, AUX_WIDTH, num_classes, "aux_seg"), images, "aux_logits")
     return keras.Model(images, [logits, aux], name=name)
 
 
@@ -100,9 +100,9 @@ def predict(x, width, num_classes, name):
     return conv(x, num_classes, 1, f"{name}_score", use_bias=True)
 
 
-def upsample(scores, scale, name):
-    """Scores to logits, which stay float32 under mixed precision: the loss needs the range."""
-    return BilinearResize(scale, name=name, dtype="float32")(scores)
+def upsample(scores, images, name):
+    """Scores to logits of the images' size, which stay float32 under mixed precision: the loss needs the range."""
+    return BilinearResize(name=name, dtype="float32")(scores, like=images)
 
 
 def fuse_global_context(x):
@@ -117,10 +117,12 @@ def fuse_global_context(x):
 
 def _register(backbone, config):
     """Register a backbone with its three heads, for the sizes at which every map that is upsampled divides the input's
-    size exactly."""
+    size exactly, as in the authors' code, and for those at which its corners lie on those of the input (a pixel more).
+    """
 
     def add(head, name, aliases=(), **sizes):
-        register(name, aliases=aliases, mean=(0.5,) * 3, std=(0.5,) * 3, **sizes)(functools.partial(head, name, config))
+        attributes = dict(mean=(0.5,) * 3, std=(0.5,) * 3, plus_one=True, **sizes)
+        register(name, aliases=aliases, **attributes)(functools.partial(head, name, config))
 
     add(ndnet_ende, backbone, (f"{backbone}_ende",), output_stride=16, size_multiple=8, aux_size_multiple=16)
     add(ndnet_fcn8, f"{backbone}_fcn8", output_stride=32, size_multiple=8, aux_size_multiple=32)

@@ -27,6 +27,8 @@ class ModelSpec:
         output_stride: input size over the size of the backbone's smallest feature map.
         size_multiple: input height and width must be multiples of this.
         aux_size_multiple: the same when the model has its auxiliary heads.
+        plus_one: whether a multiple plus 1 is legal too. Every upsampling with align_corners then has a whole factor,
+            as (n + 1) positions become (8n + 1), which NPUs demand.
         min_length: smallest input height and width, itself a legal one.
     """
 
@@ -36,7 +38,28 @@ class ModelSpec:
     output_stride: int
     size_multiple: int = 1
     aux_size_multiple: int = 1
+    plus_one: bool = False
     min_length: int = 1
+
+    def multiple(self, aux_heads: bool = False) -> int:
+        """Return what height and width must be multiples of."""
+        return self.aux_size_multiple if aux_heads else self.size_multiple
+
+    def takes(self, length: int, aux_heads: bool = False) -> bool:
+        """Return whether `length` is a legal height or width."""
+        multiple = self.multiple(aux_heads)
+        fits = length % multiple == 0 or self.plus_one and length % multiple == 1
+        return fits and length >= max(self.min_length, multiple)
+
+    def nearest_lengths(self, length: int, aux_heads: bool = False) -> tuple[int, int]:
+        """Return the nearest legal lengths (at most `length` where possible, at least `length`)."""
+        multiple = self.multiple(aux_heads)
+        below, above = length // multiple * multiple, -(-length // multiple) * multiple
+        if self.plus_one and length > below:
+            below += 1
+            above = max(above, below) if length > below else below
+        least = max(self.min_length, multiple)
+        return max(below, least), max(above, least)
 
 
 # Normalization of networks whose backbone was pre-trained on ImageNet.
@@ -164,16 +187,15 @@ def check_input_shape(name: str, input_shape: ImageShape, aux_heads: bool = Fals
     """
     spec = model_spec(name)
     check_image_shape(name, input_shape)
-    multiple = spec.aux_size_multiple if aux_heads else spec.size_multiple
-    least = max(spec.min_length, multiple)
-    lengths = [length for length in input_shape[:2] if length is not None]
-    if all(length >= least and length % multiple == 0 for length in lengths):
+    if all(length is None or spec.takes(length, aux_heads) for length in input_shape[:2]):
         return
     legal = [
-        (length, length) if length is None else nearest_lengths(length, multiple, least) for length in input_shape[:2]
+        (length, length) if length is None else spec.nearest_lengths(length, aux_heads) for length in input_shape[:2]
     ]
     smaller, larger = (f"{legal[0][i]}x{legal[1][i]}" for i in (0, 1))
-    wants = [f"multiples of {multiple}"] * (multiple > 1) + [f"at least {least}"] * (least > multiple)
+    multiple = spec.multiple(aux_heads)
+    wants = [f"multiples of {multiple}{' or one more' if spec.plus_one else ''}"] * (multiple > 1)
+    wants += [f"at least {spec.min_length}"] * (spec.min_length > multiple)
     nearest_sizes = f"sizes are {smaller} and {larger}" if smaller != larger else f"size is {larger}"
     raise UserError(
         f"Input size {input_shape[0]}x{input_shape[1]} does not fit '{name}', which needs {', '.join(wants)}; "
@@ -197,8 +219,3 @@ def check_num_classes(num_classes: int) -> None:
     """Raise a `UserError` unless `num_classes` is a whole number of 2 or more."""
     if not isinstance(num_classes, int) or num_classes < 2:
         raise UserError(f"num_classes is {num_classes!r}; a network needs a whole number of classes, 2 or more.")
-
-
-def nearest_lengths(length: int, multiple: int, least: int) -> tuple[int, int]:
-    """Return the nearest legal lengths (at most `length` where possible, at least `length`)."""
-    return max(length // multiple * multiple, least), max(-(-length // multiple) * multiple, least)

@@ -52,6 +52,21 @@ def test_one_step_is_rounding(reference):
     assert found == {"frames": 2, "max_difference": 1.0, "equal_labels": 1.0}
 
 
+def test_known_difference_asks_for_fewer_equal_labels(reference):
+    def shifted(output, rows):
+        output = output.copy()
+        output[:, -rows:] = np.invert(output[:, -rows:])
+        return output
+
+    found = reference.compare(Changed(reference, lambda output: shifted(output, 3)), "rows drift")
+    assert found["known_difference"] == "rows drift" and 0.9 < found["equal_labels"] < 0.995
+    with pytest.raises(MeasurementFailed, match="wanted: 99.5 %"):
+        reference.compare(Changed(reference, lambda output: shifted(output, 3)))
+    with pytest.raises(MeasurementFailed, match="wanted: 90 %"):
+        reference.compare(Changed(reference, lambda output: shifted(output, 30)), "rows drift")
+    assert "known_difference" not in reference.compare(Changed(reference, lambda output: output), "rows drift")
+
+
 def test_other_labels_are_wrong(reference):
     with pytest.raises(MeasurementFailed, match="wrong result: .* of the labels"):
         reference.compare(Changed(reference, np.invert))

@@ -1,6 +1,7 @@
 """Timing LPS-Nets of any size, and the table of a grid of them."""
 
 import importlib.metadata
+import importlib.util
 import json
 import logging
 import subprocess
@@ -119,6 +120,14 @@ def test_network_that_cannot_be_measured(tmp_path):
     (tmp_path / f"{TINY}.tflite").write_bytes(b"nothing")
     with pytest.raises(UserError, match="is not a TFLite file"):
         latency(tmp_path)([TINY])
+
+
+@pytest.mark.skipif(importlib.util.find_spec("ethosu") is None, reason="Vela is not installed (extra ethos-u)")
+def test_prediction_of_the_npu_part_ranks_nothing(tmp_path):
+    with pytest.raises(
+        UserError, match=f"{TINY} cannot be compared on ethos-u:u55-256: .*RESIZE_BILINEAR stay on the CPU"
+    ):
+        latency(tmp_path, target="ethos-u:u55-256", precision="int8")([TINY])
 
 
 def test_grid_scales_widths_in_multiples_of_four():

@@ -6,7 +6,7 @@ import inspect
 import pytest
 
 from edge import targets
-from edge.targets import adb, browser, host, ssh
+from edge.targets import adb, browser, ethos_u, host, micro, ssh
 from edge.targets.adb_session import AdbSession
 from edge.targets.protocol import Device, Session, Target
 from edge.targets.runner_session import RunnerSession
@@ -16,6 +16,8 @@ CLASSES = {
     "host": (host, host.Host, RunnerSession),
     "ssh": (ssh, ssh.SshDevice, RunnerSession),
     "browser": (browser, browser.Browser, browser.BrowserSession),
+    "ethos-u": (ethos_u, ethos_u.EthosU, ethos_u.VelaSession),
+    "micro": (micro, micro.Microcontroller, micro.MicroSession),
     "adb": (adb, adb.Phone, AdbSession),
 }
 METHODS = {Target: ("check", "uses_threads", "connect"), Device: ("start", "close"), Session: ("ask", "close")}
@@ -64,6 +66,7 @@ def test_device_and_session_that_are_alive(float_file):
 
 
 UNKNOWN = ["jetson", "host:", "host:npu", "browser:webnn", "ssh:board", "ssh://board/npu", "adb:tpu", "", None, 3]
+UNKNOWN += ["ethos-u:", "ethos-u:u55", "ethos-u:u55-512", "ethos-u:u75-256", "ethos-u:u55-2²", "micro:", "micro:esp32"]
 
 
 @pytest.mark.parametrize("target", UNKNOWN)

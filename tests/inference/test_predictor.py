@@ -1,4 +1,5 @@
 import cv2
+import keras
 import numpy as np
 import pytest
 
@@ -6,7 +7,7 @@ from keras_liteseg.conversion.convert import convert
 from keras_liteseg.conversion.export import export
 from keras_liteseg.conversion.options import ExportOptions
 from keras_liteseg.errors import UserError
-from keras_liteseg.graph import native_dilation
+from keras_liteseg.graph import at_size, before_last_resize, native_dilation
 from keras_liteseg.inference.keras_predictor import keras_predictor
 from keras_liteseg.inference.load import load_predictor
 from keras_liteseg.inference.predictor import Predictor, align_corners, calibration_images, prepare
@@ -15,6 +16,7 @@ from keras_liteseg.metadata import Metadata
 from keras_liteseg.models import create_model
 from keras_liteseg.models.archive import save_model
 from keras_liteseg.models.network import load_network
+from keras_liteseg.networks.layers import BilinearResize
 from keras_liteseg.networks.ops import resize_bilinear
 
 
@@ -109,6 +111,18 @@ def test_keras_file_at_another_size(tiny_network, scenes, tmp_path):
     assert larger.input.shape[1:3] == (96, 160) and metadata.classes == scenes.classes
     for found, expected in zip(larger.get_weights(), network.get_weights(), strict=True):
         np.testing.assert_array_equal(found, expected)
+
+
+def test_ndnet_of_an_older_version_keeps_to_its_multiples(scenes, tmp_path):
+    network = create_model("ndnet29", (64, 128, 3), 9)
+    scores, _ = before_last_resize(network)
+    older = keras.Model(network.input, BilinearResize(8, name="logits", dtype="float32")(scores), name="ndnet29")
+    save_model(older, tmp_path / "a.keras", Metadata("ndnet29", "", scenes.classes, (0.5,) * 3, (0.5,) * 3))
+    images = np.random.default_rng(0).normal(size=(1, 72, 136, 3)).astype(np.float32)
+    found, _ = load_network(tmp_path / "a.keras", input_size=(72, 136))
+    np.testing.assert_array_equal(found(images), at_size(network, (72, 136))(images))
+    with pytest.raises(UserError, match="saved by an older version, whose ndnet29 takes multiples of 8 only"):
+        load_network(tmp_path / "a.keras", input_size=(65, 129))
 
 
 def test_keras_file_after_quantization_aware_training_at_another_size(calibrated, metadata, tmp_path):

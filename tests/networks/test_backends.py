@@ -23,6 +23,8 @@ def cases():
         yield name, (64, 96)
         if model_spec(name).size_multiple == 1:
             yield name, (57, 83)
+        elif model_spec(name).plus_one:
+            yield name, (65, 97)
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ from PIL import Image
 
 from keras_liteseg import create_model, list_models, load_checkpoint, model_spec
 from keras_liteseg.checkpoints import assign_state_dict
+from keras_liteseg.graph import first_input
 from keras_liteseg.networks.backbones.ndnet import NDNET29, NDNET29W, NDNET45, NDNET61, NDNetConfig, ndnet_backbone
 from keras_liteseg.networks.layers import BilinearResize
 from keras_liteseg.networks.ndnet import predict, upsample
@@ -160,9 +161,14 @@ def test_head_as_an_option_or_in_the_name(head):
 def test_legal_sizes_are_those_whose_outputs_have_the_size_of_the_input(head, aux_heads):
     entry = model_spec(f"ndnet29_{head}")
     multiple = entry.aux_size_multiple if aux_heads else entry.size_multiple
-    for size, legal in (((multiple, 3 * multiple), True), ((3 * multiple // 2, 2 * multiple), False)):
+    for size in ((multiple, 3 * multiple), (2 * multiple + 1, 3 * multiple + 1)):
+        assert all(entry.takes(length, aux_heads) for length in size)
         model = entry.build(input_shape=(*size, 3), num_classes=2, aux_heads=aux_heads)
-        assert all(output.shape == (None, *size, 2) for output in model.outputs) == legal
+        assert all(output.shape == (None, *size, 2) for output in model.outputs)
+    for layer in model.layers:
+        if layer.name.startswith(("logits", "aux_logits")):
+            factors = {(side - 1) / (length - 1) for side, length in zip(size, first_input(layer).shape[1:3])}
+            assert factors in ({8}, {16}, {32})  # of the larger size: corners lie on corners
 
 
 @pytest.mark.parametrize(
@@ -245,7 +251,7 @@ def test_logits_stay_float32_under_mixed_precision():
     keras.config.set_dtype_policy("mixed_float16")
     try:
         inputs = keras.Input((4, 4, 8))
-        outputs = upsample(predict(BilinearResize(2)(inputs), 4, 3, "seg"), 2, "logits")
+        outputs = upsample(predict(BilinearResize(2)(inputs), 4, 3, "seg"), inputs, "logits")
     finally:
         keras.config.set_dtype_policy(policy)
     assert outputs.dtype == "float32"

@@ -11,7 +11,7 @@ from keras_liteseg.datasets import ClassList
 from keras_liteseg.graph import at_size, norms_after_convolutions
 from keras_liteseg.metadata import Metadata
 from keras_liteseg.networks import registry
-from keras_liteseg.networks.registry import nearest_lengths
+from keras_liteseg.networks.registry import ModelSpec
 
 SIZE = (64, 96)  # legal for every network
 CLASSES = ClassList(tuple(f"class {i}" for i in range(19)), tuple((i, 2 * i, 255 - i) for i in range(19)))
@@ -71,13 +71,13 @@ def test_number_of_classes_is_free(name, images):
 
 def test_any_legal_size_where_height_and_width_are_none(name, model):
     """One network for all sizes computes what the networks of one size compute."""
-    multiple = model_spec(name).size_multiple
+    entry = model_spec(name)
     free = create_model(name, (None, None, 3))
     assert free.output_shape == (None, None, None, 19)
     free.set_weights(model.get_weights())
-    for rows, columns in ((37, 50), (64, 41)):
-        size = (-(-rows // multiple) * multiple, -(-columns // multiple) * multiple)
-        images = np.random.default_rng(rows).uniform(-1, 1, (1, *size, 3)).astype(np.float32)
+    for length in (37, 50), (64, 41), (65, 97):
+        size = tuple(entry.nearest_lengths(each)[1] for each in length)
+        images = np.random.default_rng(size).uniform(-1, 1, (1, *size, 3)).astype(np.float32)
         logits = np.asarray(free(images))
         assert logits.shape == (1, *size, 19)
         fixed = np.asarray(at_size(model, size)(images))
@@ -155,19 +155,22 @@ def test_illegal_size_is_refused_with_the_nearest_legal_ones(name):
     for aux_heads, multiple in ((False, entry.size_multiple), (True, entry.aux_size_multiple)):
         if multiple == 1:
             continue
-        height, width = 10 * multiple + 1, 20 * multiple - 1
+        height, width = 10 * multiple + 2, 20 * multiple - 1
+        one_more = 1 if entry.plus_one else 0
         with pytest.raises(UserError) as error:
             create_model(name, (height, width, 3), aux_heads=aux_heads)
         message = str(error.value)
         assert f"{height}x{width}" in message and f"needs multiples of {multiple}" in message
-        assert f"{10 * multiple}x{19 * multiple} and {11 * multiple}x{20 * multiple}" in message
+        assert ("or one more" in message) == entry.plus_one
+        smaller = f"{10 * multiple + one_more}x{19 * multiple + one_more}"
+        assert f"{smaller} and {11 * multiple}x{20 * multiple}" in message
         with pytest.raises(UserError, match=f"{11 * multiple}x{20 * multiple}"):
             create_model(name, (height, 20 * multiple, 3), aux_heads=aux_heads)
 
 
 def test_smallest_legal_size(name):
     entry = model_spec(name)
-    least = max(entry.min_length, entry.size_multiple)
+    least = entry.nearest_lengths(1)[0]
     images = np.random.default_rng(0).normal(size=(1, least, least, 3)).astype(np.float32)
     assert np.isfinite(create_model(name, images.shape[1:])(images)).all()
     if least > 1:
@@ -226,16 +229,31 @@ def test_names_by_pattern():
     assert list_models("no such*") == []
 
 
+def sizes(**attributes):
+    """Return a `ModelSpec` that differs from others in its sizes alone."""
+    return ModelSpec(lambda: None, (0.5,) * 3, (0.5,) * 3, output_stride=8, **attributes)
+
+
 @pytest.mark.parametrize(
     ("length", "pair"), [(1, (8, 8)), (8, (8, 8)), (9, (8, 16)), (15, (8, 16)), (16, (16, 16)), (513, (512, 520))]
 )
 def test_nearest_lengths(length, pair):
-    assert nearest_lengths(length, 8, 8) == pair
+    assert sizes(size_multiple=8).nearest_lengths(length) == pair
+
+
+@pytest.mark.parametrize(
+    ("length", "pair"), [(1, (8, 8)), (8, (8, 8)), (9, (9, 9)), (10, (9, 16)), (15, (9, 16)), (513, (513, 513))]
+)
+def test_nearest_lengths_where_one_more_is_legal(length, pair):
+    spec = sizes(size_multiple=8, aux_size_multiple=32, plus_one=True)
+    assert spec.nearest_lengths(length) == pair
+    assert spec.takes(length) == (pair == (length, length))
+    assert spec.takes(65, aux_heads=True) and not spec.takes(73, aux_heads=True)
 
 
 def test_nearest_lengths_are_large_enough():
-    assert nearest_lengths(6, 4, 16) == (16, 16)
-    assert nearest_lengths(18, 4, 16) == (16, 20)
+    assert sizes(size_multiple=4, min_length=16).nearest_lengths(6) == (16, 16)
+    assert sizes(size_multiple=4, min_length=16).nearest_lengths(18) == (16, 20)
 
 
 def test_registration(monkeypatch):

@@ -6,7 +6,7 @@ import pytest
 import tf_keras
 
 from keras_liteseg.conversion.convert import convert
-from keras_liteseg.graph import copy_model, fold_batch_norm, restructure_at_size
+from keras_liteseg.graph import at_size, copy_model, fold_batch_norm, restructure_at_size
 from keras_liteseg.inference.keras_predictor import keras_predictor
 from keras_liteseg.inference.load import load_predictor
 from keras_liteseg.metadata import Metadata
@@ -97,9 +97,12 @@ def test_training_step(quantized, scenes):
     assert changed.count(False) == sum(not layer.trainable for layer in model.layers if layer.name in before)
 
 
-def test_file_is_int8_throughout_in_one_partition(quantized, scenes, tmp_path):
+@pytest.mark.parametrize("size", [SIZE, (65, 129)])
+def test_file_is_int8_throughout_in_one_partition(size, quantized, scenes, tmp_path):
     model, metadata, _ = quantized
-    model = restructure_at_size(model)
+    if not all(map(model_spec(model.name).takes, size)):
+        pytest.skip(f"{model.name} takes no {size}")
+    model = restructure_at_size(at_size(model, size))
     simulated = simulate_int8(model, all_ranges(model, metadata.ranges))
     path = tmp_path / "a.tflite"
     request = metadata.replace(quantization="int8", output_type="logits", ranges={})
