@@ -22,11 +22,19 @@ def latency_table(results):
 
 def runtimes_table(results):
     """Latency of one network of each family in every runtime."""
-    result = results.documents.get("runtimes_512x1024", {"results": [], "ratios": []})
+    return _runtimes_table(results.documents.get("runtimes_512x1024", {"results": [], "ratios": []}))
+
+
+def runtimes_processor_table(results):
+    """The same with 1 thread by the processor's time, on another machine."""
+    return _runtimes_table(results.documents.get("runtimes_512x1024_avx512", {"results": [], "ratios": []}))
+
+
+def _runtimes_table(result):
     rows = result["results"]
     kinds = list(dict.fromkeys((row["runtime"], row["precision"]) for row in rows))
     lines = [
-        f"| network | threads | {' | '.join(map(' '.join, kinds))} | our int8 against the best other |",
+        f"| network | threads | {' | '.join(map(' '.join, kinds))} | our int8 in LiteRT against the best other |",
         "|---|---|" + "---|" * (len(kinds) + 1),
     ]
     ratios = {(each["model"], each["threads"]): each for each in result["ratios"]}

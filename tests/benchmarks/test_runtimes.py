@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from benchmarks import runtimes
-from benchmarks.runtimes_files import before_last_upsampling, litert, random_network
+from benchmarks.runtimes_files import before_last_upsampling, litert, network_of
 from benchmarks.runtimes_sessions import LiteRT
 from keras_liteseg.commands.running import run
 from keras_liteseg.errors import UserError
@@ -45,7 +45,7 @@ def test_every_network_is_cut_before_its_last_upsampling(name):
 
 @pytest.mark.parametrize("quantization, precision, error", [("none", "float32", 1e-5), ("int8", "int8", 0.1)])
 def test_litert_computes_what_keras_computes(tiny_network, tmp_path, quantization, precision, error):
-    network, metadata, dataset, images = random_network(tiny_network, (64, 128), 2)
+    network, metadata, dataset, images = network_of(tiny_network, (64, 128), 2)
     path = tmp_path / "a.tflite"
     litert(network, metadata, dataset, 2, quantization, path)
     scores = LiteRT(path, precision, 1).scores(images[0])
