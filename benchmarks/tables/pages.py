@@ -12,7 +12,14 @@ from benchmarks.tables.accuracy import (
 )
 from benchmarks.tables.expansion import expanded_table, expansion_table, family_table
 from benchmarks.tables.networks import networks_table, pretrained_table
-from benchmarks.tables.speed import latency_table, runtimes_table, training_speed_table
+from benchmarks.tables.speed import (
+    int8_peak_table,
+    latency_table,
+    older_processor_table,
+    runtimes_processor_table,
+    runtimes_table,
+    training_speed_table,
+)
 from keras_liteseg.errors import UserError
 
 PAGES = {
@@ -29,7 +36,14 @@ PAGES = {
     "docs/expansion.md": {"expansion": expansion_table, "expanded": expanded_table, "family": family_table},
     "docs/networks.md": {"networks": networks_table},
     "docs/outputs.md": {"outputs": outputs_table},
-    "docs/speed.md": {"latency": latency_table, "runtimes": runtimes_table, "training_speed": training_speed_table},
+    "docs/speed.md": {
+        "latency": latency_table,
+        "runtimes": runtimes_table,
+        "runtimes avx512": runtimes_processor_table,
+        "int8 peak": int8_peak_table,
+        "older processor": older_processor_table,
+        "training_speed": training_speed_table,
+    },
 }
 
 

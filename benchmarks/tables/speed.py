@@ -52,6 +52,34 @@ def _runtimes_table(result):
     return "\n".join(lines) + "\n"
 
 
+def int8_peak_table(results):
+    """Share of the measured int8 peak that each network reaches."""
+    result = results.documents["int8_peak"]
+    device, peaks = result["device"], result["peak_gmacs_per_second"]
+    lines = [f"| {device['cpu']} ({', '.join(device['instructions'])}) | GMAC | 1 thread | at the peak | share |"]
+    lines.append("|---|---|---|---|---|")
+    lines += [f"| large convolutions in {runtime} | | | {peak:.0f} GMAC/s | |" for runtime, peak in peaks.items()]
+    lines += [
+        f"| {row['model']} | {row['gmacs']:.2f} | {row['ms']:.1f} ms | {row['bound_ms']:.1f} ms "
+        f"| {row['share_of_peak']:.0%} |"
+        for row in result["results"]
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def older_processor_table(results):
+    """float32 and int8 with all instructions of the processor, and with AVX2 alone."""
+    rows = results.documents["older_processor"]["results"]
+    lines = ["| network | instructions | float32 | int8 | int8 against float32 |", "|---|---|---|---|---|"]
+    for network, instructions in dict.fromkeys((row["network"], row["instructions"]) for row in rows):
+        found = {
+            row["precision"]: row for row in rows if (row["network"], row["instructions"]) == (network, instructions)
+        }
+        cells = [f"{found[name]['ms']:.1f} ms" for name in ("float32", "int8")]
+        lines.append(f"| `{network}` | {instructions} | {' | '.join(cells)} | {found['int8']['ratio']:.2f} x |")
+    return "\n".join(lines) + "\n"
+
+
 def training_speed_table(results):
     """Images per second of a training step."""
     lines = ["| | images/s |", "|---|---|"]
