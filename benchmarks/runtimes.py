@@ -56,8 +56,8 @@ VARIANTS = (
 )
 ROUNDS = 10
 # Smallest share of labels equal to Keras's, or tied. int8 may lose many, because drawn scenes are not what the weights
-# have learned from: LPS-Net-S keeps three quarters. Networks with random weights have no labels to speak of.
-EQUAL_LABELS = {"float32": 0.995, "bfloat16": 0.98, "int8": 0.7}
+# have learned from: LiteSeg keeps three fifths. Networks with random weights have no labels to speak of.
+EQUAL_LABELS = {"float32": 0.995, "bfloat16": 0.98, "int8": 0.5}
 # Largest difference of a float32 file from Keras, in standard deviations of the scores.
 FLOAT_TOLERANCE = 0.01
 
