@@ -34,7 +34,7 @@ def _runtimes_table(result):
     rows = result["results"]
     kinds = list(dict.fromkeys((row["runtime"], row["precision"]) for row in rows))
     lines = [
-        f"| network | threads | {' | '.join(map(' '.join, kinds))} | our int8 in LiteRT against the best other |",
+        f"| network {_instructions(result)} | threads | {' | '.join(map(' '.join, kinds))} | our int8 in LiteRT against the best other |",
         "|---|---|" + "---|" * (len(kinds) + 1),
     ]
     ratios = {(each["model"], each["threads"]): each for each in result["ratios"]}
@@ -52,11 +52,17 @@ def _runtimes_table(result):
     return "\n".join(lines) + "\n"
 
 
+def _instructions(result):
+    """Return the processor and those of its instructions that int8 depends on, where the result names them."""
+    device = result.get("device", {})
+    return f"({device['cpu']}: {', '.join(device['instructions'])})" if "instructions" in device else ""
+
+
 def int8_peak_table(results):
     """Share of the measured int8 peak that each network reaches."""
-    result = results.documents["int8_peak"]
-    device, peaks = result["device"], result["peak_gmacs_per_second"]
-    lines = [f"| {device['cpu']} ({', '.join(device['instructions'])}) | GMAC | 1 thread | at the peak | share |"]
+    result = results.documents.get("int8_peak", {"results": [], "peak_gmacs_per_second": {}})
+    peaks = result["peak_gmacs_per_second"]
+    lines = [f"| {_instructions(result)} | GMAC | 1 thread | at the peak | share |"]
     lines.append("|---|---|---|---|---|")
     lines += [f"| large convolutions in {runtime} | | | {peak:.0f} GMAC/s | |" for runtime, peak in peaks.items()]
     lines += [
@@ -69,7 +75,7 @@ def int8_peak_table(results):
 
 def older_processor_table(results):
     """float32 and int8 with all instructions of the processor, and with AVX2 alone."""
-    rows = results.documents["older_processor"]["results"]
+    rows = results.documents.get("older_processor", {"results": []})["results"]
     lines = ["| network | instructions | float32 | int8 | int8 against float32 |", "|---|---|---|---|---|"]
     for network, instructions in dict.fromkeys((row["network"], row["instructions"]) for row in rows):
         found = {
