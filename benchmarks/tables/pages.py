@@ -41,7 +41,7 @@ PAGES = {
         "runtimes": runtimes_table,
         "runtimes avx512": runtimes_processor_table,
         "int8 peak": int8_peak_table,
-        "older processor": older_processor_table,
+        "avx2": older_processor_table,
         "training_speed": training_speed_table,
     },
 }

@@ -34,7 +34,8 @@ def _runtimes_table(result):
     rows = result["results"]
     kinds = list(dict.fromkeys((row["runtime"], row["precision"]) for row in rows))
     lines = [
-        f"| network {_instructions(result)} | threads | {' | '.join(map(' '.join, kinds))} | our int8 in LiteRT against the best other |",
+        f"| {' '.join(filter(None, ['network', _instructions(result)]))} | threads | {' | '.join(map(' '.join, kinds))} "
+        "| our int8 in LiteRT against the best other |",
         "|---|---|" + "---|" * (len(kinds) + 1),
     ]
     ratios = {(each["model"], each["threads"]): each for each in result["ratios"]}
