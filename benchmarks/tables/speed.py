@@ -33,9 +33,9 @@ def runtimes_processor_table(results):
 def _runtimes_table(result):
     rows = result["results"]
     kinds = list(dict.fromkeys((row["runtime"], row["precision"]) for row in rows))
+    head = " ".join(filter(None, ["network", _instructions(result)]))
     lines = [
-        f"| {' '.join(filter(None, ['network', _instructions(result)]))} | threads | {' | '.join(map(' '.join, kinds))} "
-        "| our int8 in LiteRT against the best other |",
+        f"| {head} | threads | {' | '.join(map(' '.join, kinds))} | our int8 in LiteRT against the best other |",
         "|---|---|" + "---|" * (len(kinds) + 1),
     ]
     ratios = {(each["model"], each["threads"]): each for each in result["ratios"]}
