@@ -74,7 +74,7 @@ endef
 	$(install)
 	@touch $@
 
-.venv-edge/installed: requirements.txt requirements-npu.txt requirements-onnx.txt
+.venv-edge/installed: requirements.txt requirements-npu.txt requirements-onnx.txt requirements-openvino.txt
 	$(install)
 	@touch $@
 

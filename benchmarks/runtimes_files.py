@@ -10,49 +10,65 @@ import keras
 import numpy as np
 
 from keras_liteseg import CalibrationOptions, ExportOptions
-from keras_liteseg.conversion.export import export
+from keras_liteseg.conversion.export import SETTLING_IMAGES, export
+from keras_liteseg.conversion.onnx_export import tflite_to_onnx
 from keras_liteseg.datasets import load_dataset
 from keras_liteseg.graph import native_dilation
 from keras_liteseg.inference.predictor import calibration_images
 from keras_liteseg.metadata import Metadata
 from keras_liteseg.models import create_model
 from keras_liteseg.models.archive import save_model
+from keras_liteseg.models.pretrained import is_pretrained
 from keras_liteseg.networks import model_spec
+from keras_liteseg.tflite.flatbuffer import describe, read_model
+from keras_liteseg.training.batch_norm_statistics import measure_statistics
 
 OPSET = 18  # the highest of tf2onnx
+WEIGHTS = "camvid"
 
 
-def random_network(name, size, count, upsampling="none"):
-    """Return (network, its `Metadata`, data set of `count` street scenes, these as normalized images).
+def network_of(name, size, count, upsampling="none"):
+    """Return (network for 19 classes, its `Metadata`, data set of `count` street scenes, these as normalized images).
 
-    The weights are seeded random numbers, which changes no latency. The network ends before its last upsampling unless
-    `upsampling` is 'full'. Batch normalization has the statistics of two scenes, because values that grow or vanish
-    from layer to layer end in denormal numbers, which are slow; one scene alone would have no variance where a map is
-    one pixel.
+    It has the weights published for CamVid, where there are any, so that labels can be compared; classes beyond those
+    of CamVid repeat the first. Other networks get seeded random weights with the statistics of the scenes, because
+    values that grow or vanish from layer to layer end in denormal numbers, which are slow. Neither changes a latency.
+    The network ends before its last upsampling unless `upsampling` is 'full'.
     """
     entry = model_spec(name)
+    trained = is_pretrained(name, WEIGHTS)
     dataset = load_dataset("street_scenes", split="train", length=count, size=size)
-    metadata = Metadata(name, "", dataset.classes, entry.mean, entry.std)
+    metadata = Metadata(name, WEIGHTS if trained else "", dataset.classes, entry.mean, entry.std)
     images = calibration_images(dataset, count, size, metadata)
     keras.utils.set_random_seed(0)
     model = create_model(name, (*size, 3), 19)
-    for layer in model.layers:
-        if isinstance(layer, keras.layers.BatchNormalization):
-            layer.momentum = 0.0
-    model(np.concatenate(images[:2]), training=True)
+    if trained:
+        for layer, source in zip(model.layers, create_model(name, (*size, 3), weights=WEIGHTS).layers, strict=True):
+            pairs = zip(source.get_weights(), layer.weights, strict=True)
+            layer.set_weights([_repeated(values, weight.shape[-1]) for values, weight in pairs])
+    else:
+        # As the export does, which does it again.
+        measure_statistics(model, [(np.concatenate(images[:SETTLING_IMAGES]), None)])
     return model if upsampling == "full" else before_last_upsampling(model), metadata, dataset, images
+
+
+def _repeated(values, length):
+    """Return weights with as many output channels as asked for, by repeating the first ones."""
+    return np.take(values, np.arange(length) % values.shape[-1], axis=-1)
 
 
 def make_files(network, metadata, dataset, images, folder):
     """Write all files of a network and return {(runtime, precision): path, or the exception that prevented it}."""
     float_onnx, int8_onnx = folder / "float32.onnx", folder / "int8.onnx"
+    ours = folder / "int8.tflite"
     steps = {
         ("LiteRT", "float32"): (litert, (network, metadata, dataset, len(images), "none"), folder / "float32.tflite"),
-        ("LiteRT", "int8"): (litert, (network, metadata, dataset, len(images), "int8"), folder / "int8.tflite"),
+        ("LiteRT", "int8"): (litert, (network, metadata, dataset, len(images), "int8"), ours),
         ("TFLite converter", "float32"): (converter_alone, (network,), folder / "plain_float32.tflite"),
         ("TFLite converter", "int8"): (converter_alone, (network, images), folder / "plain_int8.tflite"),
         ("ONNX Runtime", "float32"): (onnx_float32, (network,), float_onnx),
         ("ONNX Runtime", "int8"): (onnx_int8, (float_onnx, images), int8_onnx),
+        ("ONNX Runtime, our file", "int8"): (our_onnx_int8, (ours,), folder / "our_int8.onnx"),
         ("OpenVINO", "int8"): (openvino_int8, (float_onnx, images), folder / "int8.xml"),
     }
     paths = {}
@@ -64,8 +80,11 @@ def make_files(network, metadata, dataset, images, folder):
         # Whatever another tool raises: the others go on without it.
         except Exception as error:
             paths[runtime, precision] = error
-    # OpenVINO reads the ONNX file itself, and computes in the precision that it is told.
-    paths["OpenVINO", "float32"] = paths["OpenVINO", "bfloat16"] = paths["ONNX Runtime", "float32"]
+    # OpenVINO reads .onnx and .tflite files itself, and computes floats in the precision that it is told.
+    paths["OpenVINO, our file", "int8"] = paths["LiteRT", "int8"]
+    for precision in ("float32", "bfloat16"):
+        paths["OpenVINO", precision] = paths["ONNX Runtime", "float32"]
+        paths["OpenVINO, our file", precision] = paths["LiteRT", "float32"]
     return paths
 
 
@@ -150,6 +169,16 @@ def onnx_int8(float_path, images, path):
     model = onnx.load(path)
     onnx.helper.set_model_props(model, {end: json.dumps(scale) for end, scale in quantized_ends(model.graph).items()})
     onnx.save(model, path)
+
+
+def our_onnx_int8(tflite_path, path):
+    """Our int8 file as ONNX, as liteseg export makes it, but with the 8-bit input and scores of the .tflite file."""
+    file = read_model(tflite_path)
+    graph = file.subgraphs[0]
+    ends = {"input": graph.inputs, "output": graph.outputs}
+    tensors = {name: describe(graph.tensors[indices[0]], file.buffers) for name, indices in ends.items()}
+    scales = {name: json.dumps((tensor.scale, tensor.zero_point + 128)) for name, tensor in tensors.items()}
+    tflite_to_onnx(tflite_path, path, int8=True, properties=scales)
 
 
 def quantized_ends(graph):

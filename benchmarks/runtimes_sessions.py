@@ -11,6 +11,9 @@ import numpy as np
 
 from keras_liteseg.inference.tensors import from_tensor, to_tensor
 
+NCHW, NHWC = (0, 3, 1, 2), (0, 2, 3, 1)
+"""Orders of the axes that turn the one layout into the other."""
+
 _DTYPES = {"tensor(float)": np.float32, "tensor(uint8)": np.uint8}
 
 
@@ -42,6 +45,8 @@ class ONNXRuntime:
         self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         (image,), (scores,) = self._session.get_inputs(), self._session.get_outputs()
         scales = self._session.get_modelmeta().custom_metadata_map
+        # Our file has the layout of LiteRT.
+        self._to, self._from = ((0, 1, 2, 3),) * 2 if image.shape[-1] == 3 else (NCHW, NHWC)
         self._input, self._output = (
             {"dtype": _DTYPES[tensor.type], "quantization": json.loads(scales.get(end, "[0.0, 0]"))}
             for end, tensor in (("input", image), ("output", scores))
@@ -58,9 +63,9 @@ class ONNXRuntime:
         self._session.run_with_iobinding(self._binding)
 
     def scores(self, image):
-        self._image[:] = to_tensor(image, self._input).transpose(0, 3, 1, 2)
+        self._image[:] = to_tensor(image, self._input).transpose(self._to)
         self.run()
-        return from_tensor(self._scores, self._output).transpose(0, 2, 3, 1)
+        return from_tensor(self._scores, self._output).transpose(self._from)
 
 
 class OpenVINO:
@@ -75,11 +80,32 @@ class OpenVINO:
             properties["INFERENCE_PRECISION_HINT"] = {"float32": "f32", "bfloat16": "bf16"}[precision]
         self._request = core.compile_model(str(path), "CPU", properties).create_infer_request()
         self.run = self._request.infer
+        self._to, self._from = NCHW, NHWC
+        self._input = self._output = {"dtype": np.float32, "quantization": (0.0, 0)}
 
     def scores(self, image):
-        self._request.input_tensors[0].data[:] = image.transpose(0, 3, 1, 2)
+        self._request.input_tensors[0].data[:] = to_tensor(image, self._input).transpose(self._to)
         self.run()
-        return self._request.output_tensors[0].data.transpose(0, 2, 3, 1).copy()
+        return from_tensor(self._request.output_tensors[0].data, self._output).transpose(self._from).copy()
 
 
-RUNTIMES = {"LiteRT": LiteRT, "TFLite converter": LiteRT, "ONNX Runtime": ONNXRuntime, "OpenVINO": OpenVINO}
+class OpenVINOWithOurFile(OpenVINO):
+    """It takes and gives what LiteRT does with the file: its layout, and int8 where that is int8."""
+
+    def __init__(self, path, precision, threads):
+        from ai_edge_litert.interpreter import Interpreter
+
+        super().__init__(path, precision, threads)
+        interpreter = Interpreter(str(path))
+        (self._input,), (self._output,) = interpreter.get_input_details(), interpreter.get_output_details()
+        self._to = self._from = (0, 1, 2, 3)
+
+
+RUNTIMES = {
+    "LiteRT": LiteRT,
+    "TFLite converter": LiteRT,
+    "ONNX Runtime": ONNXRuntime,
+    "ONNX Runtime, our file": ONNXRuntime,
+    "OpenVINO": OpenVINO,
+    "OpenVINO, our file": OpenVINOWithOurFile,
+}

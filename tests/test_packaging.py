@@ -21,7 +21,10 @@ ENVIRONMENTS = [
     (["requirements.txt"], ["", "train", "cuda", "test"]),
     (["requirements.txt", "requirements-lint.txt", "requirements-onnx.txt"], ["", "train", "test", "lint", "onnx"]),
     (["requirements.txt", "requirements-backends.txt"], ["", "jax", "pytorch", "test"]),
-    (["requirements.txt", "requirements-onnx.txt"], ["", "train", "test", "onnx"]),
+    (
+        ["requirements.txt", "requirements-onnx.txt", "requirements-openvino.txt"],
+        ["", "train", "test", "onnx", "openvino"],
+    ),
     (["requirements.txt", "requirements-parquet.txt"], ["", "parquet"]),
     (["requirements.txt", "requirements-tiff.txt"], ["", "tiff"]),
     (["requirements.txt", "requirements-runtimes.txt"], ["", "train", "test", "runtimes"]),

@@ -13,7 +13,14 @@ from benchmarks.tables.accuracy import (
 from benchmarks.tables.expansion import expanded_table, expansion_table, family_table
 from benchmarks.tables.networks import networks_table, pretrained_table
 from benchmarks.tables.npu import npu_table
-from benchmarks.tables.speed import latency_table, runtimes_table, training_speed_table
+from benchmarks.tables.speed import (
+    int8_peak_table,
+    latency_table,
+    older_processor_table,
+    runtimes_processor_table,
+    runtimes_table,
+    training_speed_table,
+)
 from keras_liteseg.errors import UserError
 
 PAGES = {
@@ -31,7 +38,14 @@ PAGES = {
     "docs/networks.md": {"networks": networks_table},
     "docs/npu.md": {"npu": npu_table},
     "docs/outputs.md": {"outputs": outputs_table},
-    "docs/speed.md": {"latency": latency_table, "runtimes": runtimes_table, "training_speed": training_speed_table},
+    "docs/speed.md": {
+        "latency": latency_table,
+        "runtimes": runtimes_table,
+        "runtimes avx512": runtimes_processor_table,
+        "int8 peak": int8_peak_table,
+        "avx2": older_processor_table,
+        "training_speed": training_speed_table,
+    },
 }
 
 

@@ -22,11 +22,20 @@ def latency_table(results):
 
 def runtimes_table(results):
     """Latency of one network of each family in every runtime."""
-    result = results.documents.get("runtimes_512x1024", {"results": [], "ratios": []})
+    return _runtimes_table(results.documents.get("runtimes_512x1024", {"results": [], "ratios": []}))
+
+
+def runtimes_processor_table(results):
+    """The same with 1 thread by the processor's time, on another machine."""
+    return _runtimes_table(results.documents.get("runtimes_512x1024_avx512", {"results": [], "ratios": []}))
+
+
+def _runtimes_table(result):
     rows = result["results"]
     kinds = list(dict.fromkeys((row["runtime"], row["precision"]) for row in rows))
+    head = " ".join(filter(None, ["network", _instructions(result)]))
     lines = [
-        f"| network | threads | {' | '.join(map(' '.join, kinds))} | our int8 against the best other |",
+        f"| {head} | threads | {' | '.join(map(' '.join, kinds))} | our int8 in LiteRT against the best other |",
         "|---|---|" + "---|" * (len(kinds) + 1),
     ]
     ratios = {(each["model"], each["threads"]): each for each in result["ratios"]}
@@ -41,6 +50,40 @@ def runtimes_table(results):
         best = ratios[model, threads]
         cells = [f"`{model}`", str(threads), *(times[kind] for kind in kinds)]
         lines.append(f"| {' | '.join(cells)} | {best['ratio']:.2f} x ({best['best_other']}) |")
+    return "\n".join(lines) + "\n"
+
+
+def _instructions(result):
+    """Return the processor and those of its instructions that int8 depends on, where the result names them."""
+    device = result.get("device", {})
+    return f"({device['cpu']}: {', '.join(device['instructions'])})" if "instructions" in device else ""
+
+
+def int8_peak_table(results):
+    """Share of the measured int8 peak that each network reaches."""
+    result = results.documents.get("int8_peak", {"results": [], "peak_gmacs_per_second": {}})
+    peaks = result["peak_gmacs_per_second"]
+    lines = [f"| {_instructions(result)} | GMAC | 1 thread | at the peak | share |"]
+    lines.append("|---|---|---|---|---|")
+    lines += [f"| large convolutions in {runtime} | | | {peak:.0f} GMAC/s | |" for runtime, peak in peaks.items()]
+    lines += [
+        f"| {row['model']} | {row['gmacs']:.2f} | {row['ms']:.1f} ms | {row['bound_ms']:.1f} ms "
+        f"| {row['share_of_peak']:.0%} |"
+        for row in result["results"]
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def older_processor_table(results):
+    """float32 and int8 with all instructions of the processor, and with AVX2 alone."""
+    rows = results.documents.get("older_processor", {"results": []})["results"]
+    lines = ["| network | instructions | float32 | int8 | int8 against float32 |", "|---|---|---|---|---|"]
+    for network, instructions in dict.fromkeys((row["network"], row["instructions"]) for row in rows):
+        found = {
+            row["precision"]: row for row in rows if (row["network"], row["instructions"]) == (network, instructions)
+        }
+        cells = [f"{found[name]['ms']:.1f} ms" for name in ("float32", "int8")]
+        lines.append(f"| `{network}` | {instructions} | {' | '.join(cells)} | {found['int8']['ratio']:.2f} x |")
     return "\n".join(lines) + "\n"
 
 

@@ -26,11 +26,24 @@ ARM_CORES = {
     }.items()
 }
 DEVFREQ = "/sys/class/devfreq"
+# What of the names in /proc/cpuinfo decides how fast int8 is.
+_INSTRUCTIONS = {
+    "avx2": "AVX2",
+    "avx_vnni": "AVX-VNNI",
+    "avx512bw": "AVX-512",
+    "avx512_vnni": "AVX512-VNNI",
+    "avx512_bf16": "AVX512-BF16",
+    "amx_int8": "AMX-INT8",
+    "asimd": "NEON",
+    "asimddp": "NEON dot product",
+    "i8mm": "NEON i8mm",
+    "sve2": "SVE2",
+}
 
 
 def device():
     """Return {"cpu": name of the board or processor, "soc": such as 'brcm,bcm2712', "cores": usable by this process,
-    "os"}."""
+    "os", "instructions": see `instructions`}."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     try:
         distribution = platform.freedesktop_os_release()["PRETTY_NAME"]
@@ -39,7 +52,16 @@ def device():
     # The device tree names the board first and the system on a chip last.
     compatible = (read("/proc/device-tree/compatible") or "").strip("\0").split("\0")
     system = f"{platform.system()} {platform.machine()}, {distribution}"
-    return {"cpu": cpu_name(), "soc": compatible[-1] or None, "cores": cores, "os": system}
+    soc = compatible[-1] or None
+    return {"cpu": cpu_name(), "soc": soc, "cores": cores, "os": system, "instructions": instructions()}
+
+
+def instructions():
+    """Return the names of the vector instructions that int8 depends on, such as ['AVX2', 'AVX512-VNNI']; none where the
+    system does not tell."""
+    found = re.search(r"^(?:flags|Features)\s*:(.*)$", read("/proc/cpuinfo") or "", flags=re.MULTILINE)
+    words = set(found[1].split()) if found else set()
+    return [name for word, name in _INSTRUCTIONS.items() if word in words]
 
 
 def stand_in():

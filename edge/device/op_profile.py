@@ -102,6 +102,28 @@ def profile(model, threads, accelerator, runs):
         return {"unsupported": str(reason)}
 
 
+def summary(measured, delegate):
+    """Return a profile in the form of `profile`, of a runtime that takes all of a model, from the times of each run.
+
+    Args:
+        measured: list of (ms of the run, [(op, ms), ...] in order of execution), the same ops in each.
+        delegate: name of the runtime.
+    """
+    total_ms = float(np.mean([ms for ms, _ in measured]))
+    times = np.mean([[ms for _, ms in ops] for _, ops in measured], axis=0)
+    ops = [
+        {
+            "op": op,
+            "ms": round(float(ms), 6),
+            "share": round(float(ms / total_ms), 6),
+            "delegate": delegate,
+            "index": index,
+        }
+        for index, ((op, _), ms) in enumerate(zip(measured[0][1], times))
+    ]
+    return {"ops": ops, "total_ms": round(total_ms, 6), "runs": len(measured), "partitions": 1}
+
+
 def find_library():
     """Return the path of LiteRT's C library."""
     package = importlib.util.find_spec("ai_edge_litert")
@@ -161,21 +183,12 @@ class _Profiler:
             raise _Refused("LiteRT ran other ops from run to run")
         if not names[0]:
             raise _Refused("LiteRT's profiler saw no op")
-        total_ms = float(np.mean([ms for ms, _ in measured]))
-        times = np.mean([[row[3] for row in rows] for _, rows in measured], axis=0)
-        ops = [
-            {
-                "op": op,
-                "ms": round(float(ms), 6),
-                "share": round(float(ms / total_ms), 6),
-                "delegate": "xnnpack" if kind == _DELEGATE_OPERATOR else None,
-                "index": index,
-            }
-            for (op, kind, index), ms in zip(names[0], times)
-        ]
+        found = summary([(ms, [(row[0], row[3]) for row in rows]) for ms, rows in measured], "xnnpack")
+        for op, (_, kind, index) in zip(found["ops"], names[0]):
+            op |= {"delegate": "xnnpack" if kind == _DELEGATE_OPERATOR else None, "index": index}
         # XNNPACK counts its operators anew in each partition.
-        partitions = sum(op["delegate"] is not None and op["index"] == 0 for op in ops)
-        return {"ops": ops, "total_ms": round(total_ms, 6), "runs": runs, "partitions": partitions}
+        found["partitions"] = sum(op["delegate"] is not None and op["index"] == 0 for op in found["ops"])
+        return found
 
     def _profiled_run(self):
         """Return (ms of the run, [(op, kind, index, ms), ...])."""

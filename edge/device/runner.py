@@ -1,9 +1,9 @@
 """Measures one TFLite file on the machine where it runs, driven by lines on stdin.
 
-    python -m device.runner MODEL.tflite THREADS cpu|gpu|tensorrt
+    python -m device.runner MODEL.tflite THREADS cpu|gpu|tensorrt|openvino|onnxruntime
 
-is started in the folder that holds the folder `device`; TensorRT also wants MODEL.onnx beside MODEL.tflite. Every line
-that it reads is answered by one line of JSON on stdout:
+is started in the folder that holds the folder `device`; TensorRT and ONNX Runtime also want MODEL.onnx beside
+MODEL.tflite. Every line that it reads is answered by one line of JSON on stdout:
 
     load       {"init_ms": ms until the first run can begin, "compile_ms": of these the ms in which the accelerator
                 prepares the graph, "first_run_ms": ms of the first write + invoke + read, "load_average": of the
@@ -26,7 +26,7 @@ import sys
 
 from .tensors import UnsupportedType, pack, unpack
 
-ACCELERATORS = ("cpu", "gpu", "tensorrt")
+ACCELERATORS = ("cpu", "gpu", "tensorrt", "openvino", "onnxruntime")
 
 
 def runner_class(accelerator):
@@ -36,7 +36,7 @@ def runner_class(accelerator):
         ValueError: it is none of them.
     """
     _check(accelerator)
-    # Imported here, as LiteRT's GPU accelerator is not in every build of it.
+    # Imported here, as LiteRT's GPU accelerator is not in every build of it, and the others are packages of their own.
     if accelerator == "gpu":
         from .gpu_runner import GpuRunner
 
@@ -45,6 +45,14 @@ def runner_class(accelerator):
         from .tensorrt_runner import TensorRTRunner
 
         return TensorRTRunner
+    if accelerator == "openvino":
+        from .openvino_runner import OpenVINORunner
+
+        return OpenVINORunner
+    if accelerator == "onnxruntime":
+        from .onnxruntime_runner import ONNXRuntimeRunner
+
+        return ONNXRuntimeRunner
     from .cpu_runner import CpuRunner
 
     return CpuRunner
@@ -55,6 +63,10 @@ def profile(model, threads, accelerator, runs):
     _check(accelerator)
     if accelerator == "tensorrt":
         from .tensorrt_runner import profile
+    elif accelerator == "openvino":
+        from .openvino_runner import profile
+    elif accelerator == "onnxruntime":
+        from .onnxruntime_runner import profile
     else:
         from .op_profile import profile
     return profile(model, threads, accelerator, runs)

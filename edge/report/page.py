@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from edge.report.bars import bars
 from edge.report.profiles import no_profiles, profiles
-from edge.report.rows import PRECISIONS, device_text, groups
+from edge.report.rows import PRECISIONS, advice_of, device_text, groups
 from edge.report.scatter import GUIDES, Mark, pareto, scatter, shape
 from edge.table import sram_remark
 from keras_liteseg.files import write_text
@@ -65,6 +65,7 @@ def write_page(path, runs, passed_over, left_out, comparison=None):
         failed=[row for row in rows if not row.ok],
         files=len({row.label for row in rows}),
         warnings=_warnings(devices),
+        advice=advice_of(runs),
         tiles=_tiles(devices),
         families=families,
         precisions=_precisions(rows),
@@ -145,7 +146,7 @@ def number(value, digits=2):
 
 def times(text):
     """Return a text with the sign for 'times' in place of the terminal's x."""
-    return text.replace("x slower", "× slower").replace("x faster", "× faster")
+    return text.replace("x slower", "× slower").replace("x faster", "× faster").replace("x as fast", "× as fast")
 
 
 def breakable(name):

@@ -30,6 +30,9 @@ def report(files, output, baseline=None):
     comparison = compare(runs, rows.load([baseline])[0]) if baseline else None
     write_page(output, runs, passed_over, left_out, comparison)
     parts = [_text(runs)]
+    found = rows.advice_of(runs)
+    if found:
+        parts.append("\n".join(found) + "\n")
     if left_out:
         parts.append(f"{left_out} older rows of the same files were left out.\n")
     if passed_over:

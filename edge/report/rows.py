@@ -6,6 +6,7 @@ import json
 import pathlib
 
 from edge import result_files
+from edge.advice import advice
 from keras_liteseg.errors import UserError
 
 PRECISIONS = ("float32", "float16", "int16x8", "int8")
@@ -197,6 +198,11 @@ def groups(runs):
         for row in run.rows:
             found.setdefault(row.group, []).append(row)
     return dict(sorted(found.items(), key=lambda item: item[1][0].stand_in is not None))
+
+
+def advice_of(runs):
+    """Return the sentences of `edge.advice` on every run: only the rows of one run met the same machine."""
+    return list(dict.fromkeys(sentence for run in runs for sentence in advice([row.data for row in run.rows])))
 
 
 def _is_json(path):

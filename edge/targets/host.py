@@ -1,30 +1,44 @@
-"""host:cpu and host:gpu, this machine through LiteRT: its processor with XNNPACK, its GPU with the GPU accelerator."""
+"""This machine.
+
+host:cpu, host:gpu              LiteRT: the processor with XNNPACK, the GPU with the GPU accelerator
+host:openvino                   the processor, OpenVINO with the very .tflite file
+host:onnxruntime                the processor, ONNX Runtime with what `edge.targets.to_onnx` makes of the file
+"""
 
 import glob
+import hashlib
+import importlib.util
 import os
 import pathlib
 import shutil
 import sys
 import tempfile
 
+from edge.targets import to_onnx
 from edge.targets.protocol import MeasurementFailed
 from edge.targets.runner_session import DEVICE_FOLDER, MODULE, RunnerSession
 from keras_liteseg.errors import UserError
 from keras_liteseg.tflite.gpu import SWIFTSHADER, swiftshader_variables
 
+ADDRESSES = ("cpu", "gpu", "openvino", "onnxruntime")
 _DRIVERS = ("/usr/share/vulkan/icd.d/*.json", "/etc/vulkan/icd.d/*.json")
 
 
 def check(address):
-    """Raise a `UserError` unless `address` is 'cpu' or 'gpu'."""
-    if address not in ("cpu", "gpu"):
-        raise UserError(f"Unknown target 'host:{address}'; of this machine there are host:cpu and host:gpu.")
+    """Raise a `UserError` unless `address` is one of `ADDRESSES`, and what it takes is here."""
+    if address not in ADDRESSES:
+        *first, last = (f"host:{name}" for name in ADDRESSES)
+        raise UserError(f"Unknown target 'host:{address}'; of this machine there are {', '.join(first)} and {last}.")
+    if address == "openvino" and importlib.util.find_spec("openvino") is None:
+        raise UserError("host:openvino needs openvino; install it with: pip install 'keras-liteseg[openvino]'")
+    if address == "onnxruntime":
+        to_onnx.check("host:onnxruntime")
 
 
 def uses_threads(address):
     """Return whether the number of CPU threads changes what is measured."""
     check(address)
-    return address == "cpu"
+    return address != "gpu"
 
 
 def connect(address, options):
@@ -44,21 +58,36 @@ class Host:
     def __init__(self, accelerator, variables):
         self._accelerator = accelerator
         self._environment = {**os.environ, **variables}
+        self._converted = tempfile.TemporaryDirectory() if accelerator == "onnxruntime" else None
 
     def start(self, model, threads, timeout_s):
         """Return a `RunnerSession`; see `protocol.Device`."""
+        path = pathlib.Path(model).resolve() if self._converted is None else self._with_onnx(model)
         # The runner is copied, as to any device, so that it cannot come to depend on the rest of the project.
         folder = tempfile.TemporaryDirectory()
         shutil.copytree(
             DEVICE_FOLDER, pathlib.Path(folder.name) / "device", ignore=shutil.ignore_patterns("__pycache__")
         )
         link = pathlib.Path(folder.name, "model.tflite")  # LiteRT opens names of UTF-8 only
-        link.symlink_to(pathlib.Path(model).resolve())
+        link.symlink_to(path)
+        if self._converted is not None:
+            link.with_suffix(".onnx").symlink_to(path.with_suffix(".onnx"))
         command = [sys.executable, "-m", MODULE, link, str(threads), self._accelerator]
         return RunnerSession(command, timeout_s, folder.cleanup, self._environment, folder.name)
 
+    def _with_onnx(self, model):
+        """Return the path of a copy of the file with its ONNX beside it, made once."""
+        content = pathlib.Path(model).read_bytes()
+        path = pathlib.Path(self._converted.name, f"{hashlib.sha256(content).hexdigest()[:16]}.tflite")
+        if not path.exists():
+            to_onnx.convert_for_onnxruntime(model, path.with_suffix(".onnx"))
+            path.write_bytes(content)
+        return path
+
     def close(self):
-        """Nothing is left behind."""
+        """Take away what was made."""
+        if self._converted is not None:
+            self._converted.cleanup()
 
 
 def _vulkan():

@@ -1,19 +1,21 @@
-"""A float .tflite file as ONNX, for TensorRT, which reads no .tflite."""
+"""A .tflite file as ONNX, for TensorRT and ONNX Runtime, which read no .tflite."""
 
 from edge.device.trtexec import OPSET, input_name, output_name
 from edge.targets.protocol import MeasurementFailed
+from keras_liteseg.conversion.onnx_export import OPSET as EXPORTED_OPSET
 from keras_liteseg.conversion.onnx_export import require_packages, tflite_to_onnx
 from keras_liteseg.errors import UserError
 from keras_liteseg.tflite.flatbuffer import describe, read_model
 
 
-def check():
-    """Raise a `UserError` unless the packages are here that `convert` needs."""
-    require_packages("TensorRT, which needs the network as ONNX,", half=True)
+def check(runtime="TensorRT"):
+    """Raise a `UserError` unless the packages are here that the functions below need for a runtime."""
+    require_packages(f"{runtime}, which needs the network as ONNX,", half=runtime == "TensorRT")
 
 
 def convert(model, path, half=False):
-    """Write a .tflite file as ONNX. Inputs and outputs keep their order and are named as `edge.device.trtexec` wants.
+    """Write a .tflite file as ONNX for TensorRT. Inputs and outputs keep their order and get the names that
+    `edge.device.trtexec` wants.
 
     Args:
         model: path of a .tflite file with float32 or float16 weights.
@@ -32,11 +34,30 @@ def convert(model, path, half=False):
         raise MeasurementFailed(str(error)) from error
 
 
+def convert_for_onnxruntime(model, path):
+    """Write a .tflite file as ONNX, as liteseg export does, but with its own inputs and outputs: uint8 where they are
+    int8. The file says its opset.
+
+    Raises:
+        MeasurementFailed: it has an op that ONNX has not.
+    """
+    file = read_model(model)
+    try:
+        properties = {"opset": str(EXPORTED_OPSET)}
+        tflite_to_onnx(model, path, int8=bool(_quantized(file, file.subgraphs[0])), properties=properties)
+    except UserError as error:
+        raise MeasurementFailed(str(error)) from error
+
+
+def _quantized(file, graph):
+    tensors = [describe(tensor, file.buffers) for tensor in graph.tensors]
+    return [tensor for tensor in tensors if tensor.scale is not None or tensor.channel_scales]
+
+
 def _float_graph(model):
     file = read_model(model)
     graph = file.subgraphs[0]
-    tensors = [describe(tensor, file.buffers) for tensor in graph.tensors]
-    quantized = [tensor for tensor in tensors if tensor.scale is not None or tensor.channel_scales]
+    quantized = _quantized(file, graph)
     if quantized:
         shifted = sum(bool(tensor.zero_point) for tensor in quantized)
         raise MeasurementFailed(

@@ -1,6 +1,7 @@
 """Measure latency, memory, delegation and correctness of .tflite files on devices.
 
   liteseg benchmark --model a.tflite,b.tflite --target host:cpu --threads 1,2 --runs 100 --output result.json
+  liteseg benchmark --model a.tflite --target host:cpu,host:openvino,host:onnxruntime --output result.json
   liteseg benchmark --model a.tflite --target ssh://pi@raspberrypi.local --threads 4 --profile --output history.jsonl
 
 edge/README.md says how the numbers are taken, docs/devices_reference.md what each of them means.
@@ -39,6 +40,7 @@ from keras_liteseg.errors import UserError
 @options.devices()
 def main(models, target, threads, runs, warmup, timeout, images, profile, output, **devices):
     from edge import result_files, targets
+    from edge.advice import advice
     from edge.benchmark import benchmark
     from edge.table import table
 
@@ -63,6 +65,8 @@ def main(models, target, threads, runs, warmup, timeout, images, profile, output
         result_files.write(output, rows, found)
         rows += found
         print(f"{each}\n{table(found)}\n", flush=True)
+    for sentence in advice(rows):
+        print(sentence)
     print(f"Wrote {output}")
     failed = sum(row["status"] == "failed" for row in rows)
     if failed:

@@ -45,13 +45,15 @@ def require_packages(what, half=False):
         raise UserError(f"{what} needs {', '.join(missing)}; install it with: pip install 'keras-liteseg[{parts}]'")
 
 
-def tflite_to_onnx(source, target, *, half=False, names=None, opset=OPSET, properties=None, time_limit=600):
-    """Write a float `.tflite` file as ONNX; its inputs and outputs stay what they are.
+def tflite_to_onnx(source, target, *, half=False, int8=False, names=None, opset=OPSET, properties=None, time_limit=600):
+    """Write a `.tflite` file as ONNX; its inputs and outputs stay what they are, but that int8 ones become uint8.
 
     Args:
-        source: path of a `.tflite` file with float32 or float16 weights.
+        source: path of a `.tflite` file.
         target: path of the file to write.
-        half: whether the ONNX file shall compute in 16 bits.
+        half: whether the ONNX file shall compute in 16 bits; not of an int8 file.
+        int8: whether the `.tflite` file is quantized. An int8 of it is 128 less than the uint8 that stands for the same
+            value in the ONNX file.
         names: new names of its inputs and outputs, or None for those of the `.tflite` file.
         opset: version of the ONNX operators.
         properties: {key: text} for the file's `metadata_props`.
@@ -60,7 +62,8 @@ def tflite_to_onnx(source, target, *, half=False, names=None, opset=OPSET, prope
     Raises:
         UserError: the file has an op that ONNX has not, or the conversion took longer than `time_limit`.
     """
-    request = {"half": half, "names": names, "int8": False, "opset": opset, "properties": properties or {}}
+    ends = {"float_input": None, "float_output": None}
+    request = {"half": half, "names": names, "int8": int8, "opset": opset, "properties": properties or {}, **ends}
     _run(source, target, request, time_limit)
 
 

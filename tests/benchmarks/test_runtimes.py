@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from benchmarks import runtimes
-from benchmarks.runtimes_files import before_last_upsampling, litert, random_network
+from benchmarks.runtimes_files import _repeated, before_last_upsampling, litert, network_of
 from benchmarks.runtimes_sessions import LiteRT
 from keras_liteseg.commands.running import run
 from keras_liteseg.errors import UserError
@@ -45,7 +45,7 @@ def test_every_network_is_cut_before_its_last_upsampling(name):
 
 @pytest.mark.parametrize("quantization, precision, error", [("none", "float32", 1e-5), ("int8", "int8", 0.1)])
 def test_litert_computes_what_keras_computes(tiny_network, tmp_path, quantization, precision, error):
-    network, metadata, dataset, images = random_network(tiny_network, (64, 128), 2)
+    network, metadata, dataset, images = network_of(tiny_network, (64, 128), 2)
     path = tmp_path / "a.tflite"
     litert(network, metadata, dataset, 2, quantization, path)
     scores = LiteRT(path, precision, 1).scores(images[0])
@@ -109,3 +109,14 @@ def test_runs_are_shared_out_evenly():
 def test_bad_numbers_of_threads_are_refused(text, tmp_path, capsys):
     assert run(runtimes.main, ["--threads", text, "--output", str(tmp_path / "a.json")]) == 2
     assert "write it like 1,2." in capsys.readouterr().err and list(tmp_path.iterdir()) == []
+
+
+def test_processor_time_is_for_one_thread(tmp_path, capsys):
+    arguments = ["--threads", "1,2", "--processor_time", "--output", str(tmp_path / "a.json")]
+    assert run(runtimes.main, arguments) == 1
+    assert "The processor's time of several threads is no latency" in capsys.readouterr().err
+
+
+def test_further_classes_repeat_the_first():
+    kernel = np.arange(6).reshape(1, 1, 2, 3)
+    np.testing.assert_array_equal(_repeated(kernel, 5)[0, 0], [[0, 1, 2, 0, 1], [3, 4, 5, 3, 4]])

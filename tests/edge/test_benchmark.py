@@ -78,7 +78,7 @@ def test_rows(good):
     assert (left_out["op"], left_out["count"]) == ("ARG_MAX", 1) and "XNNPACK" in left_out["reason"]
     assert [(tensor["dtype"], tensor["shape"]) for tensor in first["inputs"]] == [("float32", [1, 16, 16, 3])]
     assert [(tensor["dtype"], tensor["shape"]) for tensor in first["outputs"]] == [("int32", [1, 14, 14])]
-    assert set(first["device"]) == {"cpu", "soc", "cores", "os"}
+    assert set(first["device"]) == {"cpu", "soc", "cores", "os", "instructions"}
     assert (first["stand_in"], first["network"], first["precision"], first["accuracy"]) == (None,) * 4
     assert first["ratio_to_first"] == 1
     assert first["correctness"] == {"frames": 2, "max_difference": 0.0, "equal_labels": 1.0}
@@ -172,9 +172,9 @@ def test_session_that_cannot_start_says_why(good):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"target": "jetson:orin"}, "Unknown target 'jetson:orin'; choose from host:cpu, host:gpu, ssh://user@host"),
+        ({"target": "jetson:orin"}, "Unknown target 'jetson:orin'; choose from host:cpu, host:gpu, host:openvino, "),
         ({"images": "no/such/folder"}, "There is no picture or folder no/such/folder"),
-        ({"target": "host:npu"}, "of this machine there are host:cpu and host:gpu"),
+        ({"target": "host:npu"}, "of this machine there are host:cpu, host:gpu, host:openvino and host:onnxruntime"),
         ({"threads": [0]}, "threads is 0; give whole numbers from 1 on"),
         ({"threads": []}, "threads is empty"),
         ({"threads": 2}, "threads is 2; give whole numbers from 1 on"),

@@ -11,7 +11,7 @@ import edge
 from edge.targets.runner_session import DEVICE_FOLDER, MODULE, explained, refusal
 
 FILES = sorted(DEVICE_FOLDER.rglob("*.py"))
-INSTALLED = {"numpy", "ai_edge_litert"}
+INSTALLED = {"numpy", "ai_edge_litert", "openvino", "onnxruntime"}
 
 # As LiteRT 2.3.0 lists a convolution that XNNPACK took, and an ARG_MAX that it left out.
 OPS = [
@@ -59,7 +59,7 @@ def test_it_starts_where_nothing_else_of_the_project_is(tmp_path):
     done = subprocess.run(command, cwd=tmp_path, input="load\n", capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (
         1,
-        '{"error": "ValueError: unknown accelerator \'npu\'; choose from cpu, gpu, tensorrt"}\n',
+        '{"error": "ValueError: unknown accelerator \'npu\'; choose from cpu, gpu, tensorrt, openvino, onnxruntime"}\n',
     )
 
 

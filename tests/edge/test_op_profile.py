@@ -140,7 +140,8 @@ for accelerator, runs in (("npu", 2), ("cpu", 0)):
     except ValueError as error:
         said.append(str(error))
 print(json.dumps(said))""")
-    assert found == ["unknown accelerator 'npu'; choose from cpu, gpu, tensorrt", "runs is 0; give 1 or more"]
+    choices = "cpu, gpu, tensorrt, openvino, onnxruntime"
+    assert found == [f"unknown accelerator 'npu'; choose from {choices}", "runs is 0; give 1 or more"]
 
 
 def test_library_without_the_profiler(on_device):
