@@ -21,8 +21,9 @@ _OURS = "keras_liteseg>"  # what the registered names of our classes begin with
 def stock_layers(model):
     """Return a copy of a functional model of static size that holds layers of Keras alone, and computes the same.
 
-    Its layers with weights keep their names and can be trained. Resizes with aligned corners, and averages over windows
-    that overlap, are products with fixed matrices along the rows and the columns.
+    Its layers with weights keep their names and can be trained. Resizes, and averages over windows that may overlap,
+    are products with fixed matrices along the rows and the columns. Keras's `Resizing` knows no aligned corners, and in
+    a model that is called without `training` its own default, True, becomes that of the layers behind it.
 
     Raises:
         UserError: the model has a layer that Keras's own cannot stand for.
@@ -42,8 +43,8 @@ def stock_layers(model):
 
 
 def is_stock(model):
-    """Return whether a model of ours was made by `stock_layers`: all networks end with a resize, here one of Keras."""
-    return any(isinstance(layer, layers.EinsumDense | layers.Resizing) for layer in model.layers)
+    """Return whether a model of ours was made by `stock_layers`: all networks end with a resize, here a product."""
+    return any(isinstance(layer, layers.EinsumDense) for layer in model.layers)
 
 
 def _config(layer):
@@ -67,15 +68,14 @@ def _resize(layer, x, **_):
     height, width = layer.output.shape[1:3]
     if (height, width) == tuple(x.shape[1:3]):
         return x
-    if not layer.align_corners:
-        return layers.Resizing(height, width, "bilinear", name=layer.name)(x)
-    return _along_both(x, _enlargement(x.shape[1], height), _enlargement(x.shape[2], width), layer.name)
+    rows, columns = (_interpolation(*lengths, layer.align_corners) for lengths in zip(x.shape[1:3], (height, width)))
+    return _along_both(x, rows, columns, layer.name)
 
 
-def _enlargement(length, wanted):
-    """Return the matrix (length, wanted) that resizes an axis with aligned corners."""
+def _interpolation(length, wanted, align_corners):
+    """Return the matrix (length, wanted) that resizes an axis."""
     image = np.eye(length, dtype=np.float32)[None, ..., None]
-    return keras.ops.convert_to_numpy(resize_bilinear(image, (length, wanted)))[0, ..., 0]
+    return keras.ops.convert_to_numpy(resize_bilinear(image, (length, wanted), align_corners))[0, ..., 0]
 
 
 def _adaptive_average(layer, x, **_):

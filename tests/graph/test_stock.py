@@ -50,10 +50,21 @@ def test_every_layer_is_computed_by_those_of_keras(layer, size):
     model.set_weights([rng.uniform(0.5, 1.5, weight.shape) for weight in model.get_weights()])
     stock = stock_layers(model)
     images = rng.normal(size=(2, *size, 6)).astype(np.float32)
-    expected, found = (np.asarray(each(images, training=False)) for each in (model, stock))
+    expected, found = np.asarray(model(images, training=False)), np.asarray(stock(images))
     np.testing.assert_allclose(found, expected, atol=1e-5)
     assert all(type(each).__module__.startswith("keras.") for each in stock.operations)
     assert "keras_liteseg" not in stock.to_json()
+
+
+@pytest.mark.parametrize("align_corners", [True, False])
+def test_nothing_trains_behind_a_resize(align_corners):
+    """Behind Keras's own Resizing, batch normalization does in a model that is called without `training`."""
+    inputs = keras.Input((6, 8, 3))
+    model = keras.Model(inputs, BatchNormalization()(BilinearResize(2, align_corners)(inputs)))
+    stock = stock_layers(model)
+    images = np.random.default_rng(0).normal(3, 2, (2, 6, 8, 3)).astype(np.float32)
+    np.testing.assert_allclose(stock(images), model(images, training=False), atol=1e-5)
+    assert not np.any(stock.layers[-1].moving_mean)
 
 
 def test_weights_that_are_trained_stay_so_under_their_names():
