@@ -17,6 +17,8 @@ PICTURE_SUFFIXES = (*IMAGE_SUFFIXES, ".avif", ".gif", ".heic", ".heif", ".jp2", 
 LARGEST = 2**30
 """Pixels of the largest picture that is read, which are 3 GB as RGB. OpenCV's own limit is the same."""
 
+_BAND = 2**20  # pixels that `read_rgb` converts at once
+
 # Pillow takes pictures of more than 90 megapixels for an attack, which aerial and medical ones are not.
 if Image.MAX_IMAGE_PIXELS is not None:
     Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS, LARGEST)
@@ -46,7 +48,8 @@ def open_picture(path, cure_if_missing="check the path"):
         with Image.open(path) as file:
             if file.width * file.height > LARGEST:
                 raise Image.DecompressionBombError
-            image = ImageOps.exif_transpose(file)
+            ImageOps.exif_transpose(file, in_place=True)  # which reads it; a copy would take as much memory again
+            image = file
     except FileNotFoundError:
         raise Problem(path, "does not exist", cure_if_missing) from None
     except Image.DecompressionBombError:  # which Pillow raises at twice its own limit
@@ -64,7 +67,14 @@ def read_rgb(path):
     Raises:
         Problem: as `open_picture`.
     """
-    return np.array(open_picture(path).convert("RGB"))
+    picture = open_picture(path)
+    rgb = np.empty((picture.height, picture.width, 3), np.uint8)
+    # In bands, as a large picture would take its memory several times otherwise.
+    band = max(1, _BAND // picture.width)
+    for top in range(0, picture.height, band):
+        rows = picture.crop((0, top, picture.width, min(top + band, picture.height)))
+        rgb[top : top + band] = rows.convert("RGB")
+    return rgb
 
 
 class Pictures:
