@@ -66,7 +66,8 @@ def test_few_items_are_on_their_way(threads):
 
     def endless():
         nonlocal begun
-        for begun in itertools.count(1):
+        while True:
+            begun += 1
             yield begun
 
     results = in_stages(endless(), abs, abs, threads=threads)
