@@ -34,8 +34,8 @@ class Flicker:
         if self._before is not None:
             blurred_before, labels_before = self._before
             still = cv2.absdiff(blurred, blurred_before).max(axis=2) <= self._most
-            self._still += np.count_nonzero(still)
-            self._changed += np.count_nonzero(still & (labels != labels_before))
+            self._still += int(np.count_nonzero(still))
+            self._changed += int(np.count_nonzero(still & (labels != labels_before)))
         self._before = blurred, labels.copy()
 
     @property

@@ -33,7 +33,7 @@ class ScoreAverage:
 
     def reset(self):
         """Forget all frames."""
-        self._average = self._scores = None
+        self._average: np.ndarray | None = None
 
     @staticmethod
     def details(details):
@@ -55,13 +55,12 @@ class ScoreAverage:
         """
         if self._average is None:
             dtype = self.details({"dtype": scores.dtype})["dtype"]
-            self._average, self._scores = np.empty(scores.shape, dtype), np.empty(scores.shape, dtype)
+            self._average, self._scores = np.empty((2, *scores.shape), dtype)
             self._write(scores, self._average)
             return self._average
         self._write(scores, self._scores)
-        rows = (len(scores), -1)
-        average = self._average.reshape(rows)
-        cv2.addWeighted(average, self._smoothing, self._scores.reshape(rows), 1 - self._smoothing, 0, dst=average)
+        average, new = (array.reshape(len(scores), -1) for array in (self._average, self._scores))
+        cv2.addWeighted(average, self._smoothing, new, 1 - self._smoothing, 0, dst=average)
         return self._average
 
     @staticmethod

@@ -23,7 +23,7 @@ def in_stages(items, *stages, threads=1):
     source = (item for item in items)
     reader = concurrent.futures.ThreadPoolExecutor(1)
     workers = [concurrent.futures.ThreadPoolExecutor(threads) for _ in stages]
-    waiting = collections.deque()
+    waiting: collections.deque[concurrent.futures.Future] = collections.deque()
 
     def begin():
         future = reader.submit(next, source, _END)
