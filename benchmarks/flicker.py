@@ -5,7 +5,8 @@
 
 Without --video, drawn street scenes are seen by a noisy camera that stands still for some frames and then jumps to the
 next scene, so that the labels that are right are known: mIoU, over all frames and in the frames after a jump. Flicker
-is the share of labels that change from frame to frame where the picture does not (`keras_liteseg.inference.flicker`).
+is the share of labels that change from frame to frame where the picture does not (`keras_liteseg.inference.flicker`),
+those included that follow a jump late.
 """
 
 import itertools
@@ -18,7 +19,7 @@ import click
 from keras_liteseg.commands import options
 from keras_liteseg.commands.running import command, run
 
-SIZE, STAYS, NOISE = (720, 1280), 12, 6.0  # of a frame; frames of a scene; standard deviation of the noise, of 255
+SIZE, STAYS, NOISE = (720, 1280), 40, 6.0  # of a frame; frames of a scene; standard deviation of the noise, of 255
 
 
 def scenes(count):
@@ -47,7 +48,7 @@ def measure(model, frames, smoothing, threads=2):
     """
     import numpy as np
 
-    from keras_liteseg import Segmenter
+    from keras_liteseg import Segmenter, UserError
     from keras_liteseg.inference.flicker import Flicker
     from keras_liteseg.metrics import ConfusionMatrix
 
@@ -63,6 +64,8 @@ def measure(model, frames, smoothing, threads=2):
         flicker.update(frame, labels)
         if truth is not None:
             confusion.update(truth, labels)
+    if not seconds:
+        raise UserError("The video has no frame that can be read.")
     found = {
         "flicker": round(flicker.share, 6),
         "ms": round(1000 * statistics.median(seconds), 3),
@@ -77,12 +80,11 @@ def measure(model, frames, smoothing, threads=2):
 @click.option(
     "--smoothing", type=options.CommaList(click.FLOAT, "0.3,0.6"), default="0.3,0.6,0.8", help="Weights beside none."
 )
-@options.whole("--frames", 120, "Number of frames at most.")
+@options.whole("--frames", 160, "Number of frames at most.")
 @options.threads("CPU threads of the network.", default=2)
 @options.file("--output", "JSON file for the result.", required=True)
 def main(model, video, smoothing, frames, threads, output):
     from keras_liteseg.datasets import load_dataset
-    from keras_liteseg.errors import UserError
     from keras_liteseg.files import require_writable, write_json
     from keras_liteseg.inference.video import open_video
     from keras_liteseg.provenance import provenance
@@ -100,8 +102,6 @@ def main(model, video, smoothing, frames, threads, output):
     found = {}
     for weight in (0.0, *smoothing):
         found[str(weight)] = result = measure(model, itertools.islice(source(), frames), weight, threads)
-        if not result["ms"]:
-            raise UserError(f"{video} has no frames.")
         print(f"smoothing {weight:g}: " + ", ".join(f"{key} {value:g}" for key, value in result.items()), flush=True)
     what = {"kind": "flicker", "model": str(model), "video": video, "frames": frames, "threads": threads}
     write_json(output, {**what, "smoothing": found, **provenance()})
