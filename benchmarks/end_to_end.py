@@ -7,8 +7,9 @@ Both run in this Python on the same file and the same drawn street scenes, 1280x
 its own; they take turns, so that a slow spell of the machine meets both, and each pair gives ratios, whose medians
 count. Measured are, for each file: the network alone; from a picture in memory to its label map; drawing the overlay;
 `liteseg predict` of a video, from decoding to encoding, without its start, and now with --output_labels too; and with
---data `evaluate`, without its start, whose accuracies must be the same. Rates are given as shares of the network alone.
-With --memory_frames, `predict` of that many frames and of a tenth of them tells whether memory grows.
+--data `evaluate`, without its start, whose accuracies must be the same. With --reference it also compares the labels
+with those of a file that both sources can read, as the gate of `liteseg export` does. Rates are given as shares of the
+network alone. With --memory_frames, `predict` of that many frames and of a tenth of them tells whether memory grows.
 """
 
 import json
@@ -160,6 +161,7 @@ def require_equal(found):
 @click.option("--model", "models", type=options.CommaList(), required=True, help=".tflite files.")
 @click.option("--data", metavar="NAME", help="Data set for `evaluate`, of the files' classes.")
 @options.folder("--data_dir", "Folder of the data set.")
+@options.file("--reference", "File whose labels `evaluate` compares with.")
 @click.option("--split", default="val", help="Split of the data set.")
 @options.threads("CPU threads of the network.", default=2)
 @options.whole("--frames", 24, "Number of scenes.")
@@ -167,7 +169,7 @@ def require_equal(found):
 @options.whole("--memory_frames", None, "Frames of a long video whose peak memory is measured.", least=10)
 @click.option("--before", default=BEFORE, help="The older commit.")
 @options.file("--output", "JSON file for the result.", required=True)
-def main(models, data, data_dir, split, threads, frames, rounds, memory_frames, before, output):
+def main(models, data, data_dir, reference, split, threads, frames, rounds, memory_frames, before, output):
     from keras_liteseg.errors import UserError
     from keras_liteseg.files import require_writable, write_json
     from keras_liteseg.provenance import provenance
@@ -179,8 +181,8 @@ def main(models, data, data_dir, split, threads, frames, rounds, memory_frames, 
             raise UserError(f"There is no model file {path}. Check the path.")
     if data and not data_dir:
         raise UserError("--data is given without --data_dir; name the folder of the data set.")
-    with tempfile.TemporaryDirectory() as name:
-        folder = pathlib.Path(name)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = pathlib.Path(temporary)
         check_out(before, folder / "before")
         draw(folder, frames)
         measurements = {}
@@ -192,9 +194,13 @@ def main(models, data, data_dir, split, threads, frames, rounds, memory_frames, 
                 source, path, folder / "frames.mp4", folder / "predicted", threads
             )
             if data:
-                measurements[f"{path.stem} evaluate"] = lambda source, path=path: work(
-                    source, "evaluate", path, data, pathlib.Path(data_dir).resolve(), split
-                )
+                compared = {"evaluate": []}
+                if reference:
+                    compared["gate"] = [pathlib.Path(reference).resolve()]
+                for name, other in compared.items():
+                    measurements[f"{path.stem} {name}"] = lambda source, path=path, other=other: work(
+                        source, "evaluate", path, data, pathlib.Path(data_dir).resolve(), split, *other
+                    )
         found = measure(measurements, {NOW: ROOT, before: folder / "before"}, rounds)
         peaks = {path.stem: memory(path, threads, folder, memory_frames) for path in paths} if memory_frames else {}
     require_equal(found)

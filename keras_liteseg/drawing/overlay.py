@@ -14,10 +14,7 @@ SIGNAL = (255, 64, 32)
 """Colour of the pixels that `highlight` points out."""
 
 PNG = [cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE]
-"""OpenCV's options for PNG: overlays and label maps as small as by Pillow's level 4, in less than half of the time."""
-
-if hasattr(cv2, "IMWRITE_PNG_FILTER"):  # older releases always take another one, which gives larger files
-    PNG += [cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_PAETH]
+"""OpenCV's options for PNG: as small as by Pillow's level 4, in less than half of the time."""
 
 JPEG = {"quality": 90, "subsampling": 0}
 """Pillow's options for JPEG; at half the resolution, colours would run over the outlines."""
@@ -97,9 +94,16 @@ def save_image(path, rgb):
         if suffix == ".png":
             # Into memory first, because OpenCV itself says nothing of a full disk.
             pixels = cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR) if rgb.ndim == 3 else rgb
-            temporary.write_bytes(cv2.imencode(".png", pixels, PNG)[1])
+            temporary.write_bytes(cv2.imencode(".png", pixels, PNG + _png_filter(rgb))[1])
         else:
             Image.fromarray(rgb).save(temporary, **JPEG)
+
+
+def _png_filter(pixels):
+    """Return the option for the filter that makes a picture or a label map small."""
+    if not hasattr(cv2, "IMWRITE_PNG_FILTER"):  # older releases of OpenCV always take the same
+        return []
+    return [cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_PAETH if pixels.ndim == 3 else cv2.IMWRITE_PNG_FILTER_UP]
 
 
 def _checked(labels, classes):
