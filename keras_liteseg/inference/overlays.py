@@ -165,36 +165,39 @@ def draw_video(frames, painter, path):
         UserError: there is no frame, or the video cannot be written.
     """
 
-    def label(timed):
-        frame, seconds = timed
-        return frame, painter.labels(frame), seconds
-
-    def draw(labelled):
-        frame, labels, seconds = labelled
-        return painter.draw(frame, labels, out=frame), seconds
-
     first, timed = _begin(frames)
     predicted = written = 0
-    drawn = None
+    shown, seconds = None, 0.0
     with video_writer(path, frames.rate, first.shape[:2]) as write, _progress(frames.count, " frames") as progress:
 
-        def show_until(seconds):
+        def label(timed):
+            frame, when = timed
+            return frame, painter.labels(frame), when
+
+        def draw(labelled):
+            frame, labels, when = labelled
+            return painter.draw(frame, labels, out=frame), when
+
+        def show(drawn):
+            nonlocal shown, seconds, predicted
+            show_until(drawn[1])
+            shown, seconds = drawn
+            predicted += 1
+
+        def show_until(end):
             nonlocal written
-            for _ in range(round(seconds * frames.rate) - written):
-                write(drawn)
+            for _ in range(round(end * frames.rate) - written):
+                write(shown)
                 written += 1
 
         try:
-            with _results_of(timed, label, draw) as done:
-                for newer, seconds in done:
-                    show_until(seconds)
-                    drawn, last = newer, seconds
-                    predicted += 1
+            with _results_of(timed, label, draw, show) as done:
+                for _ in done:
                     progress.update()
         except KeyboardInterrupt:
-            if drawn is None:
+            if shown is None:
                 raise
-            show_until(last + 1 / frames.rate)
+            show_until(seconds + 1 / frames.rate)
             return predicted, True
         show_until(frames.end)
     return predicted, False

@@ -2,6 +2,7 @@
 
 import collections
 import concurrent.futures
+import threading
 
 _END = object()
 
@@ -11,8 +12,8 @@ def in_stages(items, *stages, threads=1):
 
     The first stage gets an item, each other one what the stage before it returns. Every stage works in threads of its
     own, and so does the iteration over `items`; only a few items are on their way at a time, however many there are.
-    What goes wrong, in `items` or a stage, is raised in the place of its item, Ctrl-C included. Then nothing more is
-    begun, and what has begun is waited for; that is so too when the generator is closed.
+    What goes wrong, in `items` or a stage, is raised in the place of its item, Ctrl-C included. Then no stage begins
+    with anything more, and those at work are waited for; that is so too when the generator is closed.
 
     Args:
         items: any iterable, also one without end.
@@ -24,11 +25,16 @@ def in_stages(items, *stages, threads=1):
     reader = concurrent.futures.ThreadPoolExecutor(1)
     workers = [concurrent.futures.ThreadPoolExecutor(threads) for _ in stages]
     waiting: collections.deque[concurrent.futures.Future] = collections.deque()
+    stopped = threading.Event()
+
+    def work(stage, before):
+        item = before.result()
+        return item if item is _END or stopped.is_set() else stage(item)
 
     def begin():
         future = reader.submit(next, source, _END)
         for pool, stage in zip(workers, stages, strict=True):
-            future = pool.submit(_work, stage, future)
+            future = pool.submit(work, stage, future)
         waiting.append(future)
 
     try:
@@ -38,12 +44,8 @@ def in_stages(items, *stages, threads=1):
             begin()
             yield result
     finally:
+        stopped.set()
         for pool in (reader, *workers):
             pool.shutdown(wait=False, cancel_futures=True)
         for pool in (reader, *workers):
             pool.shutdown()
-
-
-def _work(stage, before):
-    item = before.result()
-    return item if item is _END else stage(item)

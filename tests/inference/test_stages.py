@@ -112,3 +112,18 @@ def test_no_thread_stays():
     with pytest.raises(ZeroDivisionError):
         list(in_stages([1, 0], lambda number: 1 / number))
     assert threading.active_count() == before
+
+
+def test_what_is_on_its_way_when_it_is_closed_goes_no_further():
+    released, arrived = threading.Event(), []
+
+    def first(number):
+        if number == 1:
+            released.wait(10)
+        return number
+
+    results = in_stages(range(9), first, arrived.append)
+    next(results)
+    threading.Timer(0.05, released.set).start()
+    results.close()
+    assert released.is_set() and arrived == [0]
