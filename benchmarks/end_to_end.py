@@ -6,8 +6,10 @@
 Both run in this Python on the same file and the same drawn street scenes, 1280x720. Each measurement is a process of
 its own; they take turns, so that a slow spell of the machine meets both, and each pair gives ratios, whose medians
 count. Measured are, for each file: the network alone; from a picture in memory to its label map; drawing the overlay;
-`liteseg predict` of a video, from decoding to encoding, without its start; and with --data `evaluate`, without its
-start, whose accuracies must be the same.
+`liteseg predict` of a video, from decoding to encoding, without its start, and now with --output_labels too; and with
+--data `evaluate`, without its start, whose accuracies must be the same. With --reference it also compares the labels
+with those of a file that both sources can read, as the gate of `liteseg export` does. Rates are given as shares of the
+network alone. With --memory_frames, `predict` of that many frames and of a tenth of them tells whether memory grows.
 """
 
 import json
@@ -20,7 +22,7 @@ import tempfile
 
 import click
 
-from benchmarks.startup import BEFORE, ROOT, check_out
+from benchmarks.startup import BEFORE, ROOT, check_out, timed
 from keras_liteseg.commands import options
 from keras_liteseg.commands.running import command, run
 
@@ -34,14 +36,22 @@ def draw(folder, count):
     import numpy as np
 
     from keras_liteseg.datasets import load_dataset
-    from keras_liteseg.inference.video import video_writer
 
     scenes = load_dataset("street_scenes", split="val", length=count, size=SIZE)
-    pictures = [scenes.image(index) for index in range(count)]
-    np.save(folder / "frames.npy", pictures)
-    with video_writer(folder / "frames.mp4", 25, SIZE) as write:
-        for picture in pictures * 3:
-            write(picture)
+    np.save(folder / "frames.npy", [scenes.image(index) for index in range(count)])
+    film(folder, "frames.mp4", 3 * count)
+
+
+def film(folder, name, count):
+    """Write a video of `count` frames, those of `draw` over and over."""
+    import numpy as np
+
+    from keras_liteseg.inference.video import video_writer
+
+    pictures = np.load(folder / "frames.npy")
+    with video_writer(folder / name, 25, SIZE) as write:
+        for index in range(count):
+            write(pictures[index % len(pictures)])
 
 
 def work(source, *arguments):
@@ -54,14 +64,33 @@ def work(source, *arguments):
 
 
 def predict(source, model, video, folder, threads):
-    """Return {"network", "end_to_end"}: ms of a frame as `predict` of a source says."""
-    if (source / "keras_liteseg" / "commands").is_dir():
-        program = ["-m", "keras_liteseg", "predict", "--threads", threads, "--output_dir", folder]
-    else:
-        program = ["predict.py", "--output", folder]  # always of two threads
-    said = _output([*program, "--model", model, "--input", video], source)
-    network, total = re.search(r"\(([\d.]+) ms\) the network alone, .*\(([\d.]+) ms\) end to end", said).groups()
-    return {"network": float(network), "end_to_end": float(total)}
+    """Return {"network", "end_to_end"}: ms of a frame as `predict` of a source says, and of this source "labels_only",
+    what a frame takes end to end with --output_labels. The network's time is that while the other stages work too."""
+    given = ["--model", model, "--input", video]
+    if not (source / "keras_liteseg" / "commands").is_dir():
+        return dict(zip(("network", "end_to_end"), _speed(["predict.py", "--output", folder, *given], source)))
+    network, end_to_end = _speed(_program(folder, threads, given), source)
+    labels_only = _speed([*_program(folder, threads, given), "--output_labels"], source)[1]
+    return {"network": network, "end_to_end": end_to_end, "labels_only": labels_only}
+
+
+def _program(folder, threads, given):
+    return ["-m", "keras_liteseg", "predict", "--threads", threads, "--output_dir", folder, *given]
+
+
+def _speed(arguments, source):
+    said = re.search(r"\(([\d.]+) ms\) the network alone, .*\(([\d.]+) ms\) end to end", _output(arguments, source))
+    return tuple(map(float, said.groups()))
+
+
+def memory(model, threads, folder, frames):
+    """Return {number of frames: peak memory of `predict` in MB of 2^20 bytes}, of a tenth of `frames` and of all."""
+    found = {}
+    for count in (max(1, frames // 10), frames):
+        film(folder, "long.mp4", count)
+        program = _program(folder / "predicted", threads, ["--model", model, "--input", folder / "long.mp4"])
+        _, found[str(count)] = timed([sys.executable, *map(str, program)], ROOT, folder / "log.txt")
+    return {count: round(size / 2**20, 1) for count, size in found.items()}
 
 
 def _output(arguments, source):
@@ -91,20 +120,31 @@ def measure(measurements, sources, rounds):
 
 def summarize(found):
     """Return the medians of what `measure` found: {name: {number: {source: median, ..., "ratio": median over the rounds
-    of the older one's number by the newer one's}}}."""
+    of the older one's number by the newer one's}}}; of what the older one lacks, only the newer one's median."""
     summary = {}
     for name, by_source in found.items():
         (now, new), (before, old) = by_source.items()
-        numbers = [key for key, value in new[0].items() if isinstance(value, float)]
-        summary[name] = {
-            key: {
-                now: round(statistics.median(each[key] for each in new), 2),
-                before: round(statistics.median(each[key] for each in old), 2),
-                "ratio": round(statistics.median(b[key] / a[key] for a, b in zip(new, old, strict=True)), 2),
-            }
-            for key in numbers
-        }
+        summary[name] = {}
+        for key in (key for key, value in new[0].items() if isinstance(value, float)):
+            summary[name][key] = {now: _median(each[key] for each in new)}
+            if key in old[0]:
+                ratio = _median(b[key] / a[key] for a, b in zip(new, old, strict=True))
+                summary[name][key] |= {before: _median(each[key] for each in old), "ratio": ratio}
     return summary
+
+
+def _median(values):
+    return round(statistics.median(values), 2)
+
+
+def shares_of_network(found, stem):
+    """Return {what: its rate now, as a share of the rate of the network alone}: medians over the rounds."""
+    frames, predicted = (found[f"{stem} {what}"][NOW] for what in ("frames", "predict"))
+    numbers = {"labels": frames, "labels_only": predicted, "end_to_end": predicted}
+    return {
+        what: _median(alone["network"] / each[what] for alone, each in zip(frames, results, strict=True))
+        for what, results in numbers.items()
+    }
 
 
 def require_equal(found):
@@ -121,13 +161,15 @@ def require_equal(found):
 @click.option("--model", "models", type=options.CommaList(), required=True, help=".tflite files.")
 @click.option("--data", metavar="NAME", help="Data set for `evaluate`, of the files' classes.")
 @options.folder("--data_dir", "Folder of the data set.")
+@options.file("--reference", "File whose labels `evaluate` compares with.")
 @click.option("--split", default="val", help="Split of the data set.")
 @options.threads("CPU threads of the network.", default=2)
 @options.whole("--frames", 24, "Number of scenes.")
 @options.whole("--rounds", 5, "Number of pairs.")
+@options.whole("--memory_frames", None, "Frames of a long video whose peak memory is measured.", least=10)
 @click.option("--before", default=BEFORE, help="The older commit.")
 @options.file("--output", "JSON file for the result.", required=True)
-def main(models, data, data_dir, split, threads, frames, rounds, before, output):
+def main(models, data, data_dir, reference, split, threads, frames, rounds, memory_frames, before, output):
     from keras_liteseg.errors import UserError
     from keras_liteseg.files import require_writable, write_json
     from keras_liteseg.provenance import provenance
@@ -139,8 +181,8 @@ def main(models, data, data_dir, split, threads, frames, rounds, before, output)
             raise UserError(f"There is no model file {path}. Check the path.")
     if data and not data_dir:
         raise UserError("--data is given without --data_dir; name the folder of the data set.")
-    with tempfile.TemporaryDirectory() as name:
-        folder = pathlib.Path(name)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = pathlib.Path(temporary)
         check_out(before, folder / "before")
         draw(folder, frames)
         measurements = {}
@@ -152,17 +194,27 @@ def main(models, data, data_dir, split, threads, frames, rounds, before, output)
                 source, path, folder / "frames.mp4", folder / "predicted", threads
             )
             if data:
-                measurements[f"{path.stem} evaluate"] = lambda source, path=path: work(
-                    source, "evaluate", path, data, pathlib.Path(data_dir).resolve(), split
-                )
+                compared = {"evaluate": []}
+                if reference:
+                    compared["gate"] = [pathlib.Path(reference).resolve()]
+                for name, other in compared.items():
+                    measurements[f"{path.stem} {name}"] = lambda source, path=path, other=other: work(
+                        source, "evaluate", path, data, pathlib.Path(data_dir).resolve(), split, *other
+                    )
         found = measure(measurements, {NOW: ROOT, before: folder / "before"}, rounds)
+        peaks = {path.stem: memory(path, threads, folder, memory_frames) for path in paths} if memory_frames else {}
     require_equal(found)
-    summary = summarize(found)
+    summary, shares = summarize(found), {path.stem: shares_of_network(found, path.stem) for path in paths}
     what = {"kind": "end to end", "frame": list(SIZE), "threads": threads, "rounds": rounds, "before": before}
-    write_json(output, {**what, "medians": summary, "rounds_of_each": found, **provenance()})
+    results = {"medians": summary, "shares_of_network": shares, "peak_memory_mb": peaks, "rounds_of_each": found}
+    write_json(output, {**what, **results, **provenance()})
     for name, numbers in summary.items():
         for key, each in numbers.items():
-            print(f"{name:>36} {key:>14}  now {each[NOW]:8.2f}  before {each[before]:8.2f}  ratio {each['ratio']:6.2f}")
+            print(f"{name:>36} {key:>14}  " + "  ".join(f"{source} {value:8.2f}" for source, value in each.items()))
+    for stem, each in shares.items():
+        print(f"{stem}, share of the network alone: " + ", ".join(f"{key} {value:.2f}" for key, value in each.items()))
+    for stem, each in peaks.items():
+        print(f"{stem}, peak memory: " + ", ".join(f"{size} MB for {count} frames" for count, size in each.items()))
     print(f"Wrote {output}")
 
 

@@ -1,7 +1,7 @@
 """What `benchmarks.end_to_end` measures of one source of keras_liteseg, in a process of its own; it prints JSON.
 
   python end_to_end_worker.py SOURCE frames MODEL THREADS FRAMES.npy
-  python end_to_end_worker.py SOURCE evaluate MODEL DATA DATA_DIR SPLIT
+  python end_to_end_worker.py SOURCE evaluate MODEL DATA DATA_DIR SPLIT [REFERENCE]
 
 It imports from the folder SOURCE, which may be of this commit or of an older one, and knows where each has what it
 takes.
@@ -47,8 +47,10 @@ def frames(model, threads, path):
     return {name: 1000 * statistics.median(each) for name, each in seconds.items()} | {"sha256": digest.hexdigest()}
 
 
-def evaluate(model, data, data_dir, split):
-    """Return {"ms": of an image, "peak_memory_mb": of the process, "result": all numbers of the accuracy}."""
+def evaluate(model, data, data_dir, split, reference=None):
+    """Return {"ms": of an image, "peak_memory_mb": of the process, "result": all numbers of the accuracy}.
+
+    With a reference, a file too, labels are compared with its labels, as the gate of the export does."""
     import dataclasses
 
     load_predictor, _ = _imports()
@@ -56,8 +58,9 @@ def evaluate(model, data, data_dir, split):
     from keras_liteseg.evaluation import evaluate
 
     dataset, predictor = load_dataset(data, data_dir, split), load_predictor(model)
+    other = load_predictor(reference) if reference else None
     start = time.perf_counter()
-    result = dataclasses.asdict(evaluate(predictor, dataset))
+    result = dataclasses.asdict(evaluate(predictor, dataset, other))
     seconds = time.perf_counter() - start
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return {"ms": 1000 * seconds / len(dataset), "peak_memory_mb": peak, "result": result}

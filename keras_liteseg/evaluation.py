@@ -1,9 +1,7 @@
 """Accuracy of a network, in whatever file, on a data set."""
 
-import collections
-import concurrent.futures
 import dataclasses
-import itertools
+import functools
 import sys
 
 import numpy as np
@@ -15,6 +13,7 @@ from keras_liteseg.datasets.check import require_readable
 from keras_liteseg.datasets.remap import map_to
 from keras_liteseg.datasets.samples import read_sample
 from keras_liteseg.errors import UserError
+from keras_liteseg.inference.stages import in_stages
 from keras_liteseg.metrics import ConfusionMatrix
 
 _READERS = 2  # threads that decode pictures
@@ -106,7 +105,9 @@ def measure(predictor, dataset, reference=None, progress=True):
     if hasattr(reference, "metadata"):
         require_comparable(predictor.metadata, reference.metadata)
     shown = {"total": len(dataset), "disable": None if progress else True, "file": sys.stderr}
-    for index, (image, truth) in enumerate(tqdm(_read_ahead(dataset), "evaluating", **shown)):
+    # Threads read the next ones while the network computes.
+    samples = in_stages(range(len(dataset)), functools.partial(read_sample, dataset), threads=_READERS)
+    for index, (image, truth) in enumerate(tqdm(samples, "evaluating", **shown)):
         labels = predictor.labels(image)
         confusion = _confusion(truth, labels, dataset)
         equal = other_confusion = None
@@ -121,20 +122,6 @@ def _confusion(truth, labels, dataset):
     confusion = ConfusionMatrix(len(dataset.classes))
     confusion.update(truth, labels)
     return confusion
-
-
-def _read_ahead(dataset):
-    """Yield (image, mask) of each sample; threads read the next ones while the network computes."""
-
-    indices = iter(range(len(dataset)))
-    with concurrent.futures.ThreadPoolExecutor(_READERS) as pool:
-        waiting = collections.deque(
-            pool.submit(read_sample, dataset, index) for index in itertools.islice(indices, 2 * _READERS)
-        )
-        while waiting:
-            sample = waiting.popleft().result()
-            waiting.extend(pool.submit(read_sample, dataset, index) for index in itertools.islice(indices, 1))
-            yield sample
 
 
 def total_confusion(results, num_classes):

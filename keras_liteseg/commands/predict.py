@@ -16,6 +16,10 @@ its frames are: at the frame rate that the source declares, frames are repeated 
 the length that it declares gives what is there, and the exit status is 1. A camera gives cameraNUMBER.mp4, which
 Ctrl-C ends.
 
+With --output_labels there are no overlays: of a picture only NAME_labels.png is written, and of a video or a camera
+the folder NAME_labels, with 000000.png, 000001.png and so on for its frames. With --smoothing, the labels of a video
+flicker less.
+
 Results of earlier runs are replaced, but for recordings of a camera. Pictures and videos are turned as they are to be
 seen.
 """
@@ -42,8 +46,15 @@ from keras_liteseg.errors import UserError
 )
 @options.folder("--output_dir", "Folder for the results.", required=True)
 @options.real("--opacity", 0.55, "Opacity of the colours over the picture.", most=1)
+@options.switch("--output_labels", "Write label maps only, and no overlays.")
+@click.option(
+    "--smoothing",
+    type=click.FloatRange(0, 1, max_open=True),
+    default=0.0,
+    help="Weight of the frames before in the average of scores that a video's labels are taken from, such as 0.6.",
+)
 @options.threads("CPU threads for a .tflite file.", default=2)
-def main(model, checkpoint, averaged, input_size, source, output_dir, opacity, threads):
+def main(model, checkpoint, averaged, input_size, source, output_dir, opacity, output_labels, smoothing, threads):
     from keras_liteseg.inference.video import find_frames
 
     def load_painter():
@@ -51,16 +62,20 @@ def main(model, checkpoint, averaged, input_size, source, output_dir, opacity, t
         from keras_liteseg.inference.overlays import Painter
 
         start_keras(model)
-        return Painter(load_predictor(model, checkpoint, input_size, threads=threads, averaged=averaged), opacity)
+        predictor = load_predictor(model, checkpoint, input_size, threads=threads, averaged=averaged)
+        predictor.smooth(smoothing)
+        return Painter(predictor, opacity)
 
     frames = find_frames(source)
     if frames is None:
-        return predict_pictures(source, output_dir, load_painter)
+        if smoothing:
+            raise UserError(f"--smoothing is for the frames of a video, and {source} is none; leave it out.")
+        return predict_pictures(source, output_dir, output_labels, load_painter)
     with contextlib.closing(frames):
-        return predict_video(frames, source, output_dir, load_painter)
+        return predict_video(frames, source, output_dir, output_labels, load_painter)
 
 
-def predict_pictures(source, output_dir, load_painter):
+def predict_pictures(source, output_dir, output_labels, load_painter):
     from keras_liteseg.datasets.pictures import files_below, find_pictures
     from keras_liteseg.inference.overlays import draw_pictures, name_results
     from keras_liteseg.inference.video import VIDEO_SUFFIXES
@@ -72,10 +87,11 @@ def predict_pictures(source, output_dir, load_painter):
     found = find_pictures(source, output_dir)
     pictures = name_results(found, source if source.is_dir() else source.parent)
     painter = load_painter()
-    written, problems, interrupted = draw_pictures(pictures, painter, output_dir)
+    written, problems, interrupted = draw_pictures(pictures, painter, output_dir, output_labels)
     if found == [source] and problems:
         raise problems[0]
-    print(f"Wrote {written} overlay(s) to {output_dir}; {painter.speed()}", flush=True)
+    what = "label map(s)" if output_labels else "overlay(s)"
+    print(f"Wrote {written} {what} to {output_dir}; {painter.speed()}", flush=True)
     for problem in problems:
         print(problem, file=sys.stderr)
     if interrupted:
@@ -84,23 +100,29 @@ def predict_pictures(source, output_dir, load_painter):
         raise UserError(f"{len(problems)} of {len(pictures)} pictures cannot be read; see above.")
 
 
-def predict_video(frames, source, output_dir, load_painter):
+def predict_video(frames, source, output_dir, output_labels, load_painter):
     from keras_liteseg.files import require_writable
-    from keras_liteseg.inference.overlays import draw_video
+    from keras_liteseg.inference.overlays import draw_video, write_labels
 
-    path = pathlib.Path(output_dir) / f"{frames.name}.mp4"
+    path = pathlib.Path(output_dir) / (f"{frames.name}_labels" if output_labels else f"{frames.name}.mp4")
     if path.exists() and frames.live:
         raise UserError(f"{path} is there, and what it shows will not come again; choose another --output_dir.")
     if path.exists() and path.samefile(source):
         raise UserError(f"The result {path} would replace the video itself; choose another --output_dir.")
-    require_writable(path)
-    if path.exists():
+    replaces = path.exists()
+    require_writable(path / "000000.png" if output_labels else path)
+    if replaces:
         print(f"Replacing {path}, the result of an earlier run.", flush=True)
     painter = load_painter()
     if frames.live:
         print("Recording; Ctrl-C ends it.")
-    count, interrupted = draw_video(frames, painter, path)
-    print(f"Wrote {path}: {count} frames predicted, played at {frames.rate:g} frames/s; {painter.speed()}", flush=True)
+    if output_labels:
+        count, interrupted = write_labels(frames, painter, path)
+        print(f"Wrote {count} label map(s) to {path}; {painter.speed()}", flush=True)
+    else:
+        count, interrupted = draw_video(frames, painter, path)
+        played = f"played at {frames.rate:g} frames/s"
+        print(f"Wrote {path}: {count} frames predicted, {played}; {painter.speed()}", flush=True)
     if interrupted and not frames.live:
         raise KeyboardInterrupt
     if not interrupted and frames.cut_off:

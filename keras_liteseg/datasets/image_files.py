@@ -16,6 +16,7 @@ from keras_liteseg.image_format import LIMITS, RGB, ImageFormat
 _ORIENTATION = 0x0112  # tag of EXIF
 _PHOTOMETRIC, _SAMPLES_PER_PIXEL = 262, 277  # tags of TIFF
 _AS_STORED = ("L", "LA", "RGB", "RGBA")
+_BAND = 2**20  # pixels that are converted at once
 _GREY_ALPHA = 4  # colour type of a PNG
 _BGR = [2, 1, 0, 3]  # order of the channels of OpenCV, both ways
 
@@ -92,7 +93,7 @@ def decode(content, path):
             if file.format == "TIFF":  # which Pillow turns when it loads it
                 turn = 1
             if depth == 8:
-                array = np.array(file if file.mode in _AS_STORED else file.convert("L" if file.mode == "1" else "RGB"))
+                array = _array(file)
             elif file.format == "PNG":
                 array = _deep_png(content)
             else:
@@ -181,6 +182,18 @@ def _misfit(array, image_format):
         return what, f"convert it, or, if all pictures are so, say '{declaration}' in classes.yaml"
     cure = "convert it to 8-bit RGB" if dtype != "uint8" else "save it as RGB, without alpha"
     return what, f"{cure}, or, if these are data, say '{declaration}' in the classes.yaml of a data set 'folder'"
+
+
+def _array(picture):
+    """Return a Pillow image of 8 bits as array, in bands: a large one would take its memory several times otherwise."""
+    picture.load()
+    mode = picture.mode if picture.mode in _AS_STORED else "L" if picture.mode == "1" else "RGB"
+    array = np.empty((picture.height, picture.width, len(mode)), np.uint8)
+    band = max(1, _BAND // picture.width)
+    for top in range(0, picture.height, band):
+        rows = picture.crop((0, top, picture.width, min(top + band, picture.height)))
+        array[top : top + band] = np.asarray(rows.convert(mode)).reshape(*array[top : top + band].shape)
+    return array
 
 
 def _turned(array, orientation):

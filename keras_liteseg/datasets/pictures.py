@@ -49,7 +49,8 @@ def open_picture(path, cure_if_missing="check the path"):
             if file.width * file.height > LARGEST:
                 raise Image.DecompressionBombError
             deep = bits(file) > 8
-            image = ImageOps.exif_transpose(file)
+            ImageOps.exif_transpose(file, in_place=True)  # which reads it; a copy would take as much memory again
+            image = file
     except FileNotFoundError:
         raise Problem(path, "does not exist", cure_if_missing) from None
     except Image.DecompressionBombError:  # which Pillow raises at twice its own limit

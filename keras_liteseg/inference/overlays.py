@@ -1,24 +1,30 @@
-"""Predictions drawn over pictures, videos and what a camera sees."""
+"""Predictions for pictures, videos and what a camera sees: drawn over them, or as label maps."""
 
 import collections
+import contextlib
 import itertools
 import pathlib
 import sys
+import threading
 import time
 
 import numpy as np
 from tqdm import tqdm
 
 from keras_liteseg.datasets.image_files import read_picture
+from keras_liteseg.datasets.in_parallel import CORES
 from keras_liteseg.datasets.pictures import Problem
 from keras_liteseg.drawing.overlay import overlay, save_image
 from keras_liteseg.drawing.viewable import viewable
 from keras_liteseg.errors import UserError
+from keras_liteseg.inference.stages import in_stages
 from keras_liteseg.inference.video import video_writer
+
+_AT_ONCE = min(CORES + 1, 5)  # pictures: more would take memory and wait for the network
 
 
 class Painter:
-    """Draws a network's labels over images and keeps the time.
+    """Makes a network's labels, draws them over images, and keeps the time.
 
     Args:
         predictor: a `keras_liteseg.inference.predictor.Predictor`.
@@ -30,20 +36,33 @@ class Painter:
         self.image_format = predictor.metadata.image_format
         empty = np.zeros((1, *predictor.size, self.image_format.channels), np.float32)
         predictor.run(empty)  # builds the network, which is not to be timed
+        self._alone = threading.Lock()
         self._images, self._network_seconds = 0, 0.0
         self._start = time.perf_counter()
 
-    def __call__(self, image):
-        """Return (label map, overlay) of an image: uint8 (height, width) and (height, width, 3).
+    def labels(self, image):
+        """Return the label map, uint8 (height, width), of an image; one thread at a time.
 
         Raises:
             UserError: the image is not as the network takes them.
         """
-        labels = self._predictor.labels(image)
-        self._network_seconds += self._predictor.network_seconds
-        self._images += 1
+        with self._alone:
+            labels = self._predictor.labels(image)
+            self._network_seconds += self._predictor.network_seconds
+            self._images += 1
+        return labels
+
+    def draw(self, image, labels, out=None):
+        """Return the overlay of an image and its label map, uint8 (height, width, 3).
+
+        Args:
+            image: the image; only 8-bit RGB is shown as it is.
+            labels: its label map.
+            out: as in `keras_liteseg.drawing.overlay.overlay`, where the image is shown as it is.
+        """
         shown = viewable(image, self.image_format)
-        return labels, overlay(shown, labels, self._predictor.metadata.classes, self._opacity)
+        out = out if shown is image else None
+        return overlay(shown, labels, self._predictor.metadata.classes, self._opacity, out)
 
     def speed(self):
         """Return a line about the time per image: of the network alone, and of all from reading to writing."""
@@ -92,15 +111,17 @@ def _results(name):
     return f"{name}.png", f"{name}_labels.png"
 
 
-def draw_pictures(pictures, painter, output):
+def draw_pictures(pictures, painter, output, labels_only=False):
     """Write the overlay and the label map of each picture that can be read.
 
-    Ctrl-C ends this with what is there.
+    Several pictures are read, drawn and written at once, but only one goes through the network at a time. Ctrl-C ends
+    this with what is there.
 
     Args:
         pictures: {name: path}, see `name_results`.
         painter: a `Painter`.
         output: folder that gets NAME.png and NAME_labels.png.
+        labels_only: whether NAME.png is left out.
 
     Returns:
         (Number of pictures predicted, list of the `Problem` of each that cannot be read, whether Ctrl-C ended it).
@@ -111,32 +132,42 @@ def draw_pictures(pictures, painter, output):
     output = pathlib.Path(output)
     sources = {path.resolve() for path in pictures.values()}
     for name in pictures:
-        for path in (output / result for result in _results(name)):
+        for path in (output / result for result in _results(name)[1 if labels_only else 0 :]):
             if path.resolve() in sources:
                 raise UserError(f"The result {path} would replace one of the pictures; choose another --output_dir.")
-    written, problems = 0, []
+    written = []
+
+    def draw(named):
+        name, path = named
+        try:
+            image = read_picture(path, painter.image_format)
+        except Problem as problem:
+            return problem
+        drawn_path, labels_path = (output / result for result in _results(name))
+        labels = painter.labels(image)
+        if not labels_only:
+            save_image(drawn_path, painter.draw(image, labels, out=image))  # in place: a large picture fits once
+        save_image(labels_path, labels)
+        written.append(name)
+
+    problems = []
     try:
-        for name, path in tqdm(pictures.items(), "predicting", disable=None, file=sys.stderr):
-            try:
-                image = read_picture(path, painter.image_format)
-            except Problem as problem:
-                problems.append(problem)
-                continue
-            labels, drawn = painter(image)
-            for result, picture in zip(_results(name), (drawn, labels)):
-                save_image(output / result, picture)
-            written += 1
+        with _progress(len(pictures), "it") as progress, _results_of(pictures.items(), draw, threads=_AT_ONCE) as done:
+            for problem in done:
+                if problem is not None:
+                    problems.append(problem)
+                progress.update()
     except KeyboardInterrupt:
-        return written, problems, True
-    return written, problems, False
+        return len(written), problems, True
+    return len(written), problems, False
 
 
 def draw_video(frames, painter, path):
     """Write the overlays of all frames as a video that lasts as long.
 
     The video has the frame rate that the source declares. Where frames come at other times, of a video of variable
-    rate or of a camera whose network is slow, they are repeated or left out so that each is seen when it was. Ctrl-C
-    ends the video with what is there.
+    rate or of a camera whose network is slow, they are repeated or left out so that each is seen when it was. Reading,
+    the network, drawing and writing overlap. Ctrl-C ends the video with what is there.
 
     Args:
         frames: `keras_liteseg.inference.video.Frames`.
@@ -149,30 +180,100 @@ def draw_video(frames, painter, path):
     Raises:
         UserError: there is no frame, or the video cannot be written.
     """
-    first = next(frames, None)
-    if first is None:
-        raise UserError(f"No frame of {frames.name} can be read; it may be damaged.")
-    predicted = written = 0
-    drawn = None
-    progress = tqdm(total=frames.count, desc="predicting", unit=" frames", disable=None, file=sys.stderr)
-    with video_writer(path, frames.rate, first.shape[:2]) as write, progress:
 
-        def show_until(seconds):
+    first, timed = _begin(frames)
+    predicted = written = 0
+    shown, seconds = None, 0.0
+    with video_writer(path, frames.rate, first.shape[:2]) as write, _progress(frames.count, " frames") as progress:
+
+        def label(timed):
+            frame, when = timed
+            return frame, painter.labels(frame), when
+
+        def draw(labelled):
+            frame, labels, when = labelled
+            return painter.draw(frame, labels, out=frame), when
+
+        def show(drawn):
+            nonlocal shown, seconds, predicted
+            show_until(drawn[1])
+            shown, seconds = drawn
+            predicted += 1
+
+        def show_until(end):
             nonlocal written
-            for _ in range(round(seconds * frames.rate) - written):
-                write(drawn)
+            for _ in range(round(end * frames.rate) - written):
+                write(shown)
                 written += 1
 
         try:
-            for frame in itertools.chain([first], frames):
-                show_until(frames.seconds)
-                _, drawn = painter(frame)
-                predicted += 1
-                progress.update()
+            with _results_of(timed, label, draw, show) as done:
+                for _ in done:
+                    progress.update()
         except KeyboardInterrupt:
-            if drawn is None:
+            if shown is None:
                 raise
-            show_until(frames.seconds + 1 / frames.rate)
+            show_until(seconds + 1 / frames.rate)
             return predicted, True
         show_until(frames.end)
     return predicted, False
+
+
+def write_labels(frames, painter, folder):
+    """Write the label map of each frame as 000000.png, 000001.png and so on into a folder.
+
+    Ctrl-C ends this with what is there.
+
+    Args:
+        frames: `keras_liteseg.inference.video.Frames`.
+        painter: a `Painter`.
+        folder: the folder; label maps of an earlier run are removed from it.
+
+    Returns:
+        (Number of frames predicted, whether Ctrl-C ended it).
+
+    Raises:
+        UserError: there is no frame, or a label map cannot be written.
+    """
+    folder, written = pathlib.Path(folder), []
+
+    def label(numbered):
+        number, (frame, _) = numbered
+        return number, painter.labels(frame)
+
+    def save(labelled):
+        number, labels = labelled
+        save_image(folder / f"{number:06}.png", labels)
+        written.append(number)
+
+    _, timed = _begin(frames)
+    for path in folder.glob("*.png"):
+        if path.stem.isdecimal():
+            path.unlink()
+    try:
+        with _progress(frames.count, " frames") as progress, _results_of(enumerate(timed), label, save) as done:
+            for _ in done:
+                progress.update()
+    except KeyboardInterrupt:
+        if not written:
+            raise
+        return len(written), True
+    return len(written), False
+
+
+def _begin(frames):
+    """Return (first frame, what `frames.timed` yields, the first frame included)."""
+    timed = frames.timed()
+    first = next(timed, None)
+    if first is None:
+        raise UserError(f"No frame of {frames.name} can be read; it may be damaged.")
+    return first[0], itertools.chain([first], timed)
+
+
+def _results_of(items, *stages, threads=1):
+    """Return what `in_stages` does, for a `with` block at whose end all its threads have ended."""
+    return contextlib.closing(in_stages(items, *stages, threads=threads))
+
+
+def _progress(total, unit):
+    return tqdm(total=total, desc="predicting", unit=unit, disable=None, file=sys.stderr)

@@ -10,6 +10,8 @@ from keras_liteseg.errors import UserError
 from keras_liteseg.image_format import RGB
 from keras_liteseg.inference.channels import resize_channels
 from keras_liteseg.inference.labels import LabelMaker
+from keras_liteseg.inference.smoothing import ScoreAverage
+from keras_liteseg.metadata import OutputType
 
 
 class Predictor:
@@ -27,6 +29,7 @@ class Predictor:
         self.metadata = metadata
         self.size = size
         self.run = run
+        self._average = None
 
     def logits(self, image):
         """Return what the network gives for an image resized to its input: logits, or probabilities or classes
@@ -35,12 +38,15 @@ class Predictor:
         Raises:
             UserError: `image` is not as the network takes them: by default uint8 (height, width, 3), RGB.
         """
+        return self.aligned(self._output_for(image))
+
+    def _output_for(self, image):
         require_image(image, self.metadata.image_format)
         batch = prepare(image, self.size, self.metadata)
         start = time.perf_counter()
         output = self.run(batch)
         self.network_seconds = time.perf_counter() - start
-        return self.aligned(output)
+        return output
 
     def labels(self, image):
         """Return the label map, uint8 (height, width), of an image (height, width, channels).
@@ -48,8 +54,33 @@ class Predictor:
         Raises:
             UserError: as `logits`.
         """
-        require_image(image, self.metadata.image_format)
-        return labels_at(self.logits(image), image.shape[:2])
+        output = self._output_for(image)
+        if self._average:
+            output = self._average(output)
+        return labels_at(self.aligned(output), image.shape[:2])
+
+    def smooth(self, smoothing):
+        """From now on take the labels of each image from its scores and those of the images before it, the frames of a
+        video; `logits` stay those of the image alone.
+
+        Args:
+            smoothing: weight of the frames before, see `keras_liteseg.inference.smoothing`; 0 for none.
+
+        Raises:
+            UserError: `smoothing` is not from 0 to below 1, or the network gives classes instead of scores.
+        """
+        average = ScoreAverage(smoothing)
+        if smoothing and OutputType(self.metadata.output_type or OutputType.LOGITS).is_class_map:
+            raise UserError(
+                "Smoothing averages scores, and this file gives classes; export it with another output_type, or leave "
+                "smoothing out."
+            )
+        self._average = average if smoothing else None
+
+    def reset(self):
+        """Forget the frames before the next one, which begins another video."""
+        if self._average:
+            self._average.reset()
 
     def aligned(self, output):
         """Return what `run` gave, at the input's size where only this keeps its corners in place; see `Metadata`."""

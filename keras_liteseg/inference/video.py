@@ -4,6 +4,7 @@ import contextlib
 import math
 import os
 import pathlib
+import threading
 import time
 
 import cv2
@@ -80,8 +81,56 @@ class Frames:
             return False
         return self.length - self.seconds - 1 / self.rate > min(1, self.length / 10)
 
+    def timed(self):
+        """Yield (frame, when it is seen, in seconds after the first) of each frame that is left."""
+        for frame in self:
+            yield frame, self.seconds
+
     def close(self):
         """Give the file or the camera back."""
+        self._capture.release()
+
+
+class NewestFrame:
+    """An OpenCV capture of a camera whose frames are read in a thread as they come; only the newest is kept.
+
+    The camera's driver keeps some itself and would give the oldest of them first, long after it was seen.
+    """
+
+    def __init__(self, capture):
+        self.get = capture.get
+        self._capture, self._newest, self._ended = capture, None, False
+        self._changed = threading.Condition()
+        self._thread = threading.Thread(target=self._read, daemon=True)
+
+    def read(self):
+        """Return (whether there is one, the newest frame that was not returned before), as OpenCV's method does."""
+        if not self._thread.ident:
+            self._thread.start()
+        with self._changed:
+            self._changed.wait_for(lambda: self._ended or self._newest is not None)
+            frame, self._newest = self._newest, None
+        return frame is not None, frame
+
+    def _read(self):
+        try:
+            while not self._ended:
+                found, frame = self._capture.read()
+                if not found:
+                    break
+                with self._changed:
+                    self._newest = frame
+                    self._changed.notify()
+        finally:
+            with self._changed:
+                self._ended = True
+                self._changed.notify()
+
+    def release(self):
+        """Give the camera back."""
+        self._ended = True
+        if self._thread.ident:
+            self._thread.join()
         self._capture.release()
 
 
@@ -130,7 +179,7 @@ def open_camera(number):
             f"Camera {number} cannot be opened; check that it is plugged in, that no other program uses it and that "
             "you may (on Linux: the group 'video'). The first camera is camera:0."
         )
-    return Frames(capture, f"camera{number}", live=True)
+    return Frames(NewestFrame(capture), f"camera{number}", live=True)
 
 
 @contextlib.contextmanager

@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from benchmarks.end_to_end import NOW, ROOT, WORKER, measure, require_equal, summarize
+from benchmarks.end_to_end import NOW, ROOT, WORKER, measure, require_equal, shares_of_network, summarize
 
 
 def test_sources_take_turns_and_the_first_round_does_not_count():
@@ -26,6 +26,19 @@ def test_sources_take_turns_and_the_first_round_does_not_count():
 def test_ratio_is_the_median_of_the_pairs():
     new, old = ([{"ms": value, "sha256": "a"} for value in values] for values in ((1.0, 2.0, 1.0), (5.0, 20.0, 6.0)))
     assert summarize({"a": {NOW: new, "old": old}}) == {"a": {"ms": {NOW: 1, "old": 6, "ratio": 6}}}
+
+
+def test_what_the_older_source_lacks_has_no_ratio():
+    found = {"a": {NOW: [{"labels_only": 2.0}], "old": [{"network": 1.0}]}}
+    assert summarize(found) == {"a": {"labels_only": {NOW: 2}}}
+
+
+def test_shares_are_of_the_network_alone_not_of_the_one_beside_other_stages():
+    found = {
+        "a frames": {NOW: [{"network": 4.0, "labels": 5.0}, {"network": 2.0, "labels": 4.0}]},
+        "a predict": {NOW: [{"network": 9.0, "end_to_end": 8.0, "labels_only": 5.0}] * 2},
+    }
+    assert shares_of_network(found, "a") == {"labels": 0.65, "labels_only": 0.6, "end_to_end": 0.38}
 
 
 @pytest.mark.parametrize("key, equal, other", [("sha256", "a", "b"), ("result", {"miou": 0.5}, {"miou": 0.6})])

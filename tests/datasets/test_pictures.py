@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from keras_liteseg.datasets import image_files
 from keras_liteseg.datasets.image_files import read_picture
 from keras_liteseg.datasets.pictures import Problem, find_pictures, open_picture
 from keras_liteseg.errors import UserError
@@ -29,6 +30,14 @@ def test_grey_palette_and_transparent_pictures_become_rgb(tmp_path):
     np.testing.assert_array_equal(read_picture(grey), np.repeat(RGB[..., :1], 3, -1))
     opaque = np.dstack([RGB, np.full((5, 7), 255, np.uint8)])
     np.testing.assert_array_equal(read_picture(save(tmp_path / "alpha.png", opaque)), RGB)
+    Image.fromarray(RGB // 128 * 255).quantize(8).save(tmp_path / "palette.png")
+    np.testing.assert_array_equal(read_picture(tmp_path / "palette.png"), RGB // 128 * 255)
+
+
+@pytest.mark.parametrize("band", [1, 14, 21])
+def test_bands_of_a_large_picture_make_one(tmp_path, band, monkeypatch):
+    monkeypatch.setattr(image_files, "_BAND", band)
+    np.testing.assert_array_equal(read_picture(save(tmp_path / "a.png")), RGB)
     Image.fromarray(RGB // 128 * 255).quantize(8).save(tmp_path / "palette.png")
     np.testing.assert_array_equal(read_picture(tmp_path / "palette.png"), RGB // 128 * 255)
 

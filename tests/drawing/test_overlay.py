@@ -3,6 +3,7 @@ import pytest
 from PIL import Image
 
 from keras_liteseg.datasets.base import IGNORE_LABEL, ClassList
+from keras_liteseg.drawing import overlay as module
 from keras_liteseg.drawing.overlay import SIGNAL, colorize, highlight, overlay, save_image
 from keras_liteseg.errors import UserError
 
@@ -79,6 +80,18 @@ def test_overlay_does_not_change_its_input(labels):
     assert np.array_equal(image, GREY) and np.array_equal(labels, before)
 
 
+@pytest.mark.parametrize("band", [1, 8 * 9, 2**18])
+def test_overlay_in_bands_and_in_place_is_the_same(band, monkeypatch):
+    rng = np.random.default_rng(0)
+    image = rng.integers(0, 256, (30, 9, 3), np.uint8)
+    labels = rng.choice(np.array([0, 1, 2, IGNORE_LABEL], np.uint8), (10, 3)).repeat(3, axis=0).repeat(3, axis=1)
+    expected = overlay(image, labels, CLASSES)
+    monkeypatch.setattr(module, "_BAND", band)
+    np.testing.assert_array_equal(overlay(image, labels, CLASSES), expected)
+    assert overlay(image, labels, CLASSES, out=image) is image
+    np.testing.assert_array_equal(image, expected)
+
+
 @pytest.mark.parametrize("shape", [(6, 9), (6, 8, 1)])
 def test_overlay_refuses_another_size(shape):
     with pytest.raises(UserError, match="6x8 pixels and the label map " + "x".join(map(str, shape))):
@@ -116,3 +129,10 @@ def test_save_image_into_a_place_that_is_no_folder(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="Cannot write"):
         save_image(tmp_path / "file" / "a.png", GREY)
+
+
+def test_picture_on_a_full_disk_is_told_and_not_left(disk):
+    noise = np.random.default_rng(0).integers(0, 256, (800, 800, 3), np.uint8)
+    with pytest.raises(UserError, match="Cannot write .*a.png: No space left on device"):
+        save_image(disk / "a.png", noise)
+    assert not list(disk.iterdir())

@@ -1,12 +1,15 @@
+import itertools
 import pathlib
+import types
 
 import cv2
 import numpy as np
 import pytest
 
+from keras_liteseg.datasets.image_files import read_picture
 from keras_liteseg.drawing.overlay import overlay, save_image
 from keras_liteseg.errors import UserError
-from keras_liteseg.inference.overlays import Painter, draw_pictures, draw_video, name_results
+from keras_liteseg.inference.overlays import Painter, draw_pictures, draw_video, name_results, write_labels
 from keras_liteseg.inference.predictor import Predictor
 from keras_liteseg.inference.video import Frames, open_video
 from tests.inference.test_video import FILES, MILLISECONDS, RATE, write_video
@@ -18,6 +21,12 @@ def painter(metadata):
     labels = np.zeros((4, 6), np.int32)
     labels[:2] = 4
     return Painter(Predictor(metadata, labels.shape, lambda images: labels), 0.5)
+
+
+@pytest.fixture
+def plain():
+    """Painter that gives the images back."""
+    return types.SimpleNamespace(labels=lambda image: image[..., 0], draw=lambda image, labels, out: image)
 
 
 class Interrupted(Frames):
@@ -36,7 +45,8 @@ class Interrupted(Frames):
 
 def test_painter_gives_labels_and_overlay(painter, metadata):
     image = np.random.default_rng(0).integers(0, 256, (20, 30, 3), np.uint8)
-    labels, drawn = painter(image)
+    labels = painter.labels(image)
+    drawn = painter.draw(image, labels)
     assert labels.shape == (20, 30) and set(np.unique(labels)) == {0, 4}
     np.testing.assert_array_equal(drawn, overlay(image, labels, metadata.classes, 0.5))
     assert "frames/s" in painter.speed() and "end to end" in painter.speed()
@@ -49,7 +59,7 @@ def test_video_of_the_same_length_and_rate(painter, metadata, tmp_path):
     assert drawn.count == 6 and drawn.rate == pytest.approx(RATE)
     for before, after in zip(open_video(source), drawn, strict=True):
         # The codec blurs; the middle of each half is flat.
-        expected = painter(before)[1].astype(int)
+        expected = painter.draw(before, painter.labels(before)).astype(int)
         for row in (10, 38):
             np.testing.assert_allclose(after[row, 32].astype(int), expected[row, 32], atol=12)
 
@@ -68,14 +78,28 @@ def test_live_frames_make_a_video_that_ctrl_c_ends(painter, tmp_path):
     assert len(list(open_video(tmp_path / "out.mp4"))) >= 1
 
 
-def test_interrupt_before_the_first_frame_leaves_nothing(painter, tmp_path):
+def test_interrupt_before_the_first_frame_leaves_nothing(plain, tmp_path):
     source = write_video(tmp_path / "a.mp4")
 
     def interrupt(image):
         raise KeyboardInterrupt
 
+    plain.labels = interrupt
     with pytest.raises(KeyboardInterrupt):
-        draw_video(open_video(source), interrupt, tmp_path / "out.mp4")
+        draw_video(open_video(source), plain, tmp_path / "out.mp4")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.mp4"]
+
+
+@pytest.mark.parametrize("stage", ["labels", "draw"])
+def test_error_in_any_stage_leaves_nothing(plain, tmp_path, stage):
+    source = write_video(tmp_path / "a.mp4")
+
+    def fail(image, *rest, out=None):
+        raise UserError("it is so")
+
+    setattr(plain, stage, fail)
+    with pytest.raises(UserError, match="it is so"):
+        draw_video(open_video(source), plain, tmp_path / "out.mp4")
     assert [path.name for path in tmp_path.iterdir()] == ["a.mp4"]
 
 
@@ -88,9 +112,9 @@ def test_video_without_frames(painter, tmp_path):
 
 
 @pytest.mark.parametrize("suffix", ["mkv", "mp4"])
-def test_video_of_variable_rate_shows_each_frame_when_it_was_seen(tmp_path, suffix):
+def test_video_of_variable_rate_shows_each_frame_when_it_was_seen(plain, tmp_path, suffix):
     frames = open_video(FILES / f"variable_rate.{suffix}")
-    assert draw_video(frames, lambda image: (None, image), tmp_path / "out.mp4") == (16, False)
+    assert draw_video(frames, plain, tmp_path / "out.mp4") == (16, False)
     drawn = open_video(tmp_path / "out.mp4")
     reds = [frame[..., 0].mean() for frame in drawn]
     assert len(reds) / drawn.rate == pytest.approx(3.233, abs=0.01)  # 16 frames at 30 frames/s would last 0.533
@@ -99,19 +123,17 @@ def test_video_of_variable_rate_shows_each_frame_when_it_was_seen(tmp_path, suff
         assert red == pytest.approx(16 * max(i for i in range(16) if due[i] <= index), abs=5)
 
 
-def test_frames_of_a_slow_network_are_repeated_and_those_of_a_fast_camera_left_out(tmp_path):
+def test_frames_of_a_slow_network_are_repeated_and_those_of_a_fast_camera_left_out(plain, tmp_path):
     class Camera(Frames):
         """A camera of 12.5 frames/s whose frames are fetched at these times."""
 
         def __next__(self):
-            times = (0, 0.01, 0.02, 0.5, 0.52, 2.0)
-            self.fetched = getattr(self, "fetched", -1) + 1
             frame = super().__next__()
-            self.seconds = times[self.fetched]
+            self.seconds = (0, 0.01, 0.02, 0.5, 0.52, 2.0)[self._read - 1]
             return frame
 
     camera = Camera(cv2.VideoCapture(str(write_video(tmp_path / "a.mp4"))), "camera0", live=True)
-    draw_video(camera, lambda image: (None, image), tmp_path / "out.mp4")
+    draw_video(camera, plain, tmp_path / "out.mp4")
     reds = [frame[..., 0].mean() / 40 for frame in open_video(tmp_path / "out.mp4")]
     np.testing.assert_allclose(reds, [2] * 6 + [4] * 19 + [5], atol=0.2)
 
@@ -157,18 +179,48 @@ def test_interrupted_pictures_are_counted(painter, tmp_path):
     for name in "abc":
         save_image(tmp_path / f"{name}.png", np.zeros((20, 30, 3), np.uint8))
 
-    seen = []
+    seen, labels = itertools.count(1), painter.labels
 
     def interrupted(image):
-        seen.append(image)
-        if len(seen) == 3:
+        if next(seen) == 3:
             raise KeyboardInterrupt
-        return painter(image)
+        return labels(image)
 
-    interrupted.image_format = painter.image_format
+    painter.labels = interrupted
     pictures = {name: tmp_path / f"{name}.png" for name in "abc"}
-    assert draw_pictures(pictures, interrupted, tmp_path / "out") == (2, [], True)
+    assert draw_pictures(pictures, painter, tmp_path / "out") == (2, [], True)
     assert len(list((tmp_path / "out").iterdir())) == 4
+
+
+def test_error_in_writing_a_picture_is_raised(painter, tmp_path):
+    save_image(tmp_path / "a.png", np.zeros((20, 30, 3), np.uint8))
+    (tmp_path / "out").write_text("no folder")
+    with pytest.raises(UserError, match="Cannot write .*a.png"):
+        draw_pictures({"a": tmp_path / "a.png"}, painter, tmp_path / "out")
+
+
+def test_label_maps_only_of_pictures(painter, tmp_path):
+    save_image(tmp_path / "a.png", np.zeros((20, 30, 3), np.uint8))
+    # An overlay would replace the picture.
+    assert draw_pictures({"a": tmp_path / "a.png"}, painter, tmp_path, labels_only=True) == (1, [], False)
+    np.testing.assert_array_equal(read_picture(tmp_path / "a_labels.png")[..., 0], [[4] * 30] * 10 + [[0] * 30] * 10)
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_label_maps_of_a_video_replace_those_of_a_longer_one(plain, tmp_path):
+    for count in (6, 3):
+        source = write_video(tmp_path / "a.mp4", count)
+        assert write_labels(open_video(source), plain, tmp_path / "out") == (count, False)
+        names = [f"{number:06}.png" for number in range(count)]
+        assert sorted(path.name for path in (tmp_path / "out").iterdir()) == names
+    for name, frame in zip(names, open_video(source), strict=True):
+        np.testing.assert_array_equal(read_picture(tmp_path / "out" / name)[..., 0], frame[..., 0])
+
+
+def test_interrupted_label_maps_are_counted(plain, tmp_path):
+    frames = Interrupted(write_video(tmp_path / "a.mp4"), stop=4)
+    assert write_labels(frames, plain, tmp_path / "out") == (3, True)
+    assert len(list((tmp_path / "out").iterdir())) == 3
 
 
 def test_speed_without_a_picture(painter):

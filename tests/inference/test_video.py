@@ -1,12 +1,23 @@
 import os
 import pathlib
+import queue
+import threading
+import time
 
 import cv2
 import numpy as np
 import pytest
 
 from keras_liteseg.errors import UserError
-from keras_liteseg.inference.video import USUAL_RATE, Frames, find_frames, open_camera, open_video, video_writer
+from keras_liteseg.inference.video import (
+    USUAL_RATE,
+    Frames,
+    NewestFrame,
+    find_frames,
+    open_camera,
+    open_video,
+    video_writer,
+)
 
 RATE = 12.5
 FILES = pathlib.Path(__file__).parent / "files"
@@ -140,6 +151,55 @@ def test_missing_camera_is_one_sentence(capfd):
     with pytest.raises(UserError, match="Camera 99 cannot be opened"):
         open_camera(99)
     assert capfd.readouterr().err == ""
+
+
+class Camera:
+    """A capture whose frames come when the test says so; frame i is full of i."""
+
+    def __init__(self):
+        self.frames, self.released = queue.SimpleQueue(), False
+
+    def get(self, _):
+        return 0.0
+
+    def read(self):
+        number = self.frames.get()
+        return number is not None, None if number is None else np.full((2, 3, 3), number, np.uint8)
+
+    def release(self):
+        self.released = True
+
+
+def test_camera_gives_the_newest_frame_only():
+    camera = Camera()
+    frames = Frames(NewestFrame(camera), "camera0", live=True)
+    camera.frames.put(1)
+    assert next(frames).max() == 1
+    for number in (2, 3, 4):
+        camera.frames.put(number)
+    while not camera.frames.empty():
+        time.sleep(0.001)
+    time.sleep(0.01)
+    assert next(frames).max() == 4
+    camera.frames.put(5)
+    assert next(frames).max() == 5
+    camera.frames.put(None)
+    assert next(frames, None) is None and next(frames, None) is None
+    frames.close()
+    assert camera.released
+
+
+def test_camera_that_fails_ends(monkeypatch):
+    monkeypatch.setattr(threading, "excepthook", lambda raised: None)
+    camera = Camera()
+    camera.read = lambda: 1 / 0
+    assert next(Frames(NewestFrame(camera), "camera0", live=True), None) is None
+
+
+def test_camera_that_was_not_read_is_given_back():
+    camera = Camera()
+    Frames(NewestFrame(camera), "camera0", live=True).close()
+    assert camera.released
 
 
 @pytest.mark.parametrize("source", ["camera:", "camera:front", "camera:-1"])

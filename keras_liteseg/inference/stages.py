@@ -1,0 +1,51 @@
+"""Work on one item after the other in stages that overlap."""
+
+import collections
+import concurrent.futures
+import threading
+
+_END = object()
+
+
+def in_stages(items, *stages, threads=1):
+    """Yield what the last of `stages` makes of each item, in the order of the items.
+
+    The first stage gets an item, each other one what the stage before it returns. Every stage works in threads of its
+    own, and so does the iteration over `items`; only a few items are on their way at a time, however many there are.
+    What goes wrong, in `items` or a stage, is raised in the place of its item, Ctrl-C included. Then no stage begins
+    with anything more, and those at work are waited for; that is so too when the generator is closed.
+
+    Args:
+        items: any iterable, also one without end.
+        stages: functions of one argument.
+        threads: of each stage; with one, a stage has one item at a time, in order.
+    """
+    # Behind an error there is nothing more, which a generator sees to.
+    source = (item for item in items)
+    reader = concurrent.futures.ThreadPoolExecutor(1)
+    workers = [concurrent.futures.ThreadPoolExecutor(threads) for _ in stages]
+    waiting: collections.deque[concurrent.futures.Future] = collections.deque()
+    stopped = threading.Event()
+
+    def work(stage, before):
+        item = before.result()
+        return item if item is _END or stopped.is_set() else stage(item)
+
+    def begin():
+        future = reader.submit(next, source, _END)
+        for pool, stage in zip(workers, stages, strict=True):
+            future = pool.submit(work, stage, future)
+        waiting.append(future)
+
+    try:
+        for _ in range(len(stages) * threads + 2):
+            begin()
+        while (result := waiting.popleft().result()) is not _END:
+            begin()
+            yield result
+    finally:
+        stopped.set()
+        for pool in (reader, *workers):
+            pool.shutdown(wait=False, cancel_futures=True)
+        for pool in (reader, *workers):
+            pool.shutdown()
