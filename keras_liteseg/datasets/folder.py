@@ -10,7 +10,7 @@ from keras_liteseg.datasets.base import SegmentationDataset
 from keras_liteseg.datasets.classes_file import read_classes
 from keras_liteseg.datasets.intact import intact_size
 from keras_liteseg.datasets.masks import read_mask, solid, to_labels
-from keras_liteseg.datasets.pictures import IMAGE_SUFFIXES, PICTURE_SUFFIXES, Problem, open_picture
+from keras_liteseg.datasets.pictures import IMAGE_SUFFIXES, PICTURE_SUFFIXES, Problem, read_rgb
 from keras_liteseg.errors import UserError
 
 MASK_SUFFIXES = (".png", ".bmp", ".gif", ".tif", ".tiff")
@@ -65,7 +65,7 @@ class FileDataset(SegmentationDataset):
             Problem: the file is missing, unreadable or has more than 8 bits per channel.
         """
         path, mask_path = self._pairs[index]
-        return np.array(open_picture(path, _cure_if_missing(path, mask_path, IMAGE_SUFFIXES)).convert("RGB"))
+        return read_rgb(path, _cure_if_missing(path, mask_path, IMAGE_SUFFIXES))
 
     def mask(self, index):
         """Return the label map, uint8 (height, width), train ids and `IGNORE_LABEL`.

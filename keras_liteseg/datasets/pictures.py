@@ -17,6 +17,8 @@ PICTURE_SUFFIXES = (*IMAGE_SUFFIXES, ".avif", ".gif", ".heic", ".heif", ".jp2", 
 LARGEST = 2**30
 """Pixels of the largest picture that is read, which are 3 GB as RGB. OpenCV's own limit is the same."""
 
+_STRIP = 1024  # rows that are handled at once
+
 # Pillow takes pictures of more than 90 megapixels for an attack, which aerial and medical ones are not.
 if Image.MAX_IMAGE_PIXELS is not None:
     Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS, LARGEST)
@@ -46,7 +48,8 @@ def open_picture(path, cure_if_missing="check the path"):
         with Image.open(path) as file:
             if file.width * file.height > LARGEST:
                 raise Image.DecompressionBombError
-            image = ImageOps.exif_transpose(file)
+            ImageOps.exif_transpose(file, in_place=True)  # else Pillow copies the picture, turned or not
+            image = file
     except FileNotFoundError:
         raise Problem(path, "does not exist", cure_if_missing) from None
     except Image.DecompressionBombError:  # which Pillow raises at twice its own limit
@@ -58,13 +61,21 @@ def open_picture(path, cure_if_missing="check the path"):
     return image
 
 
-def read_rgb(path):
+def read_rgb(path, cure_if_missing="check the path"):
     """Return a picture as RGB, uint8 (height, width, 3).
 
     Raises:
         Problem: as `open_picture`.
     """
-    return np.array(open_picture(path).convert("RGB"))
+    image = open_picture(path, cure_if_missing)
+    if image.mode != "RGB":
+        image = image.convert("RGB")
+    pixels = np.empty((image.height, image.width, 3), np.uint8)
+    # In strips, because Pillow copies what is turned into an array twice more.
+    for top in range(0, image.height, _STRIP):
+        bottom = min(top + _STRIP, image.height)
+        pixels[top:bottom] = np.asarray(image.crop((0, top, image.width, bottom)))
+    return pixels
 
 
 class Pictures:

@@ -19,6 +19,8 @@ PNG = {"compress_level": 4}
 JPEG = {"quality": 90, "subsampling": 0}
 """Pillow's options for JPEG; at half the resolution, colours would run over the outlines."""
 
+_STRIP = 1024  # rows that are drawn at once
+
 _CROSS = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
 
 
@@ -46,12 +48,18 @@ def overlay(image, labels, classes, opacity=0.55):
     """
     require_same_size(image, labels)
     labels = _checked(labels, classes)
-    colors = colorize(labels, classes)
-    result = cv2.addWeighted(image, 1 - opacity, colors, opacity, 0)
-    # Both sides of every edge between labels, but not the rim of the map.
-    cv2.copyTo(colors, cv2.morphologyEx(labels, cv2.MORPH_GRADIENT, _CROSS), result)
-    if labels.max() == IGNORE_LABEL:
-        cv2.copyTo(image, cv2.compare(labels, IGNORE_LABEL, cv2.CMP_EQ), result)
+    result = np.empty_like(image)
+    # In strips, so that large pictures take no more memory than their result.
+    for top in range(0, len(labels), _STRIP):
+        part, shown = result[top : top + _STRIP], labels[top : top + _STRIP]
+        colors = colorize(shown, classes)
+        cv2.addWeighted(image[top : top + _STRIP], 1 - opacity, colors, opacity, 0, dst=part)
+        # Both sides of every edge between labels, but not the rim of the map.
+        start = max(0, top - 1)
+        edges = cv2.morphologyEx(labels[start : top + _STRIP + 1], cv2.MORPH_GRADIENT, _CROSS)
+        cv2.copyTo(colors, edges[top - start :][: len(part)], part)
+        if shown.max() == IGNORE_LABEL:
+            cv2.copyTo(image[top : top + _STRIP], cv2.compare(shown, IGNORE_LABEL, cv2.CMP_EQ), part)
     return result
 
 

@@ -109,17 +109,20 @@ def draw_pictures(pictures, painter, output):
     try:
         for name, path in tqdm(pictures.items(), "predicting", disable=None, file=sys.stderr):
             try:
-                image = read_rgb(path)
+                _draw_picture(path, painter, [output / result for result in _results(name)])
+                written += 1
             except Problem as problem:
                 problems.append(problem)
-                continue
-            labels, drawn = painter(image)
-            for result, picture in zip(_results(name), (drawn, labels)):
-                save_image(output / result, picture)
-            written += 1
     except KeyboardInterrupt:
         return written, problems, True
     return written, problems, False
+
+
+def _draw_picture(path, painter, results):
+    # No picture is kept longer than it is needed: large ones would be too many.
+    labels, drawn = painter(read_rgb(path))
+    for result, picture in zip(results, (drawn, labels), strict=True):
+        save_image(result, picture)
 
 
 def draw_video(frames, painter, path):
