@@ -143,7 +143,7 @@ def tiles_along(length, tile, overlap):
 def _fade(before, scores, count):
     """Let the first `count` rows of `scores` come out of those of `before`."""
     if count:
-        weight = np.float32((np.arange(count) + 0.5) / count)[:, None, None]
+        weight = ((np.arange(count, dtype=np.float32) + 0.5) / count)[:, None, None]
         scores[:count] = before * (1 - weight) + scores[:count] * weight
 
 
