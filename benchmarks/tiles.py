@@ -92,7 +92,7 @@ def compare(network, metadata, dataset):
             found |= {"equal_at_seams": equal[near].mean(), "equal_elsewhere": equal[~near].mean()}
         if metadata.classes == dataset.classes:
             found["miou_present"] = confusion.miou_present()
-        yield {key: round(float(value), 6) if isinstance(value, np.floating) else value for key, value in found.items()}
+        yield {key: round(float(value), 6) if isinstance(value, float) else value for key, value in found.items()}
 
 
 @command("tiles", __doc__)

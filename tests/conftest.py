@@ -129,12 +129,12 @@ def small_file(metadata, scenes, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def tiled_file(small_file, tmp_path_factory):
-    """`small_file` as a float .tflite file of 32x48, smaller than the scenes."""
+def tiled_file(network_file, tmp_path_factory):
+    """`network` as a float .tflite file of 32x48, smaller than the scenes."""
     from keras_liteseg import export
 
     path = tmp_path_factory.mktemp("network") / "tile.tflite"
-    export(small_file, path, input_size=(32, 48))
+    export(network_file, path, input_size=(32, 48))
     return path
 
 
