@@ -17,6 +17,7 @@ from keras_liteseg.datasets.base import IGNORE_LABEL
 from keras_liteseg.datasets.formats.base import BACKGROUND, IGNORED, UNLABELED, is_background
 from keras_liteseg.datasets.in_parallel import in_parallel
 from keras_liteseg.datasets.intact import ORIENTATION
+from keras_liteseg.datasets.masks import count_values
 from keras_liteseg.datasets.pictures import IMAGE_SUFFIXES, Problem
 from keras_liteseg.errors import UserError, nearest
 
@@ -201,7 +202,7 @@ def _write_sample(folder, split, name, sample, table, link):
     mask = table[labels]
     Image.fromarray(mask).save(folder / "masks" / split / f"{name}.png", compress_level=4)
     _place(image, folder / "images" / split / f"{name}{suffix}", link)
-    return np.bincount(mask.ravel(), minlength=256), unlabeled
+    return count_values(mask), unlabeled
 
 
 def _look_at(image):
