@@ -129,6 +129,16 @@ def small_file(metadata, scenes, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def tiled_file(network_file, tmp_path_factory):
+    """`network` as a float .tflite file of 32x48, smaller than the scenes."""
+    from keras_liteseg import export
+
+    path = tmp_path_factory.mktemp("network") / "tile.tflite"
+    export(network_file, path, input_size=(32, 48))
+    return path
+
+
+@pytest.fixture(scope="session")
 def int8_file(calibrated, metadata, tmp_path_factory):
     """`network` as an int8 .tflite file that gives logits."""
     from keras_liteseg.conversion.convert import convert

@@ -1,6 +1,7 @@
 """Tables of accuracy: what was trained, and what quantization, inputs and outputs cost."""
 
 import os
+from fractions import Fraction
 
 from benchmarks.tables.cells import accuracy_cell, epochs_cell, threads_cell, val_cell
 from benchmarks.tables.experiments import EXPERIMENTS, HEADLINES, KINDS, config_path
@@ -130,6 +131,31 @@ def multi_scale_table(results):
             both = results.accuracy_of(name, "float"), averaged
             cells = [f"{100 * row[key]:.2f}" for key in ("miou", "pixel_accuracy") for row in both]
             lines.append(f"| `{name}` | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def tiles_table(results):
+    """Labels from tiles of several overlaps, and from resizing, beside those of the network at the frame's size."""
+    lines = [
+        "| network | frame | labels equal to the whole frame's, % | near seams | elsewhere | mIoU |",
+        "|---|---|---|---|---|---|",
+    ]
+    ways = {"whole": "whole", "resized": "resized to a tile"}
+    for row in results.documents.get("tiles", {}).get("labels", []):
+        way = ways.get(row["way"]) or f"tiles, {Fraction(row['way'])} in common"
+        shares = [row.get(key) for key in ("equal", "equal_at_seams", "equal_elsewhere", "miou_present")]
+        cells = [f"`{row['network']}`, {row['classes']} classes", way]
+        cells += ["" if share is None else f"{100 * share:.1f}" for share in shares]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def large_pictures_table(results):
+    """Peak memory of `liteseg predict --tiles`."""
+    lines = ["| picture | as RGB | peak memory |", "|---|---|---|"]
+    for row in results.documents.get("tiles", {}).get("memory", []):
+        length = row["length"]
+        lines.append(f"| {length}x{length} | {3 * length**2 / 2**20:.0f} MB | {row['peak_memory_mb']} MB |")
     return "\n".join(lines) + "\n"
 
 

@@ -4,10 +4,12 @@ from benchmarks.tables.accuracy import (
     accuracy_table,
     headlines_table,
     input_size_table,
+    large_pictures_table,
     multi_scale_table,
     outputs_table,
     per_class_table,
     sensitivity_table,
+    tiles_table,
     trainings_table,
 )
 from benchmarks.tables.expansion import expanded_table, expansion_table, family_table
@@ -30,6 +32,8 @@ PAGES = {
         "trainings": trainings_table,
         "input sizes": input_size_table,
         "multi scale": multi_scale_table,
+        "tiles": tiles_table,
+        "large pictures": large_pictures_table,
         "sensitivity": sensitivity_table,
     },
     "docs/accuracy_per_class.md": {"per class": per_class_table},

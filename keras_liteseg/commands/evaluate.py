@@ -4,6 +4,7 @@
   liteseg evaluate --model a.tflite --data camvid --data_dir DIR --split test --output results/a.json
   liteseg evaluate --model runs/camvid/best.keras --data camvid --data_dir DIR --report_dir report
   liteseg evaluate --model runs/camvid/best.keras --data camvid --data_dir DIR --scales 0.75,1,1.25 --flip
+  liteseg evaluate --model a.tflite --data folder --data_dir DIR --tiles
   liteseg evaluate --model ndnet45 --checkpoint ndnet45_cityscapes.pth --input_size 1024x2048 \\
       --data cityscapes --data_dir DIR
 
@@ -38,6 +39,7 @@ from keras_liteseg.commands.running import command, start_keras
     help="Factors of the input size whose predictions are averaged; not for .tflite files.",
 )
 @options.switch("--flip", "Average with the prediction of the mirror image; not for class maps.")
+@options.tiles()
 @options.file("--compare_with", "Another model file; the share of equal labels is measured too.")
 @options.file("--output", "JSON file for the result.")
 @options.folder("--report_dir", "Folder for the confusion matrix, the worst images and the result.")
@@ -53,6 +55,7 @@ def main(
     data_options,
     scales,
     flip,
+    tiles,
     compare_with,
     output,
     report_dir,
@@ -61,12 +64,17 @@ def main(
     from keras_liteseg.commands.data_options import complete_options
     from keras_liteseg.datasets import load_dataset
     from keras_liteseg.datasets.check import require_readable
+    from keras_liteseg.errors import UserError
     from keras_liteseg.evaluation import measure, summarize
     from keras_liteseg.files import require_writable, write_json
     from keras_liteseg.inference.load import load_predictor
+    from keras_liteseg.inference.tiles import TiledPredictor
     from keras_liteseg.provenance import provenance
     from keras_liteseg.reports.evaluation_report import write_evaluation_report
 
+    averages = scales != [1.0] or flip
+    if tiles and averages:
+        raise UserError("--tiles goes over pictures as they are; leave it out, or leave out --scales and --flip.")
     outputs = [pathlib.Path(output)] if output else []
     if report_dir:
         outputs.append(pathlib.Path(report_dir) / "result.json")
@@ -74,11 +82,14 @@ def main(
     dataset = load_dataset(data, data_dir, split, **data_options)
     require_readable(dataset)
     start_keras(model, *([compare_with] if compare_with else []))
-    if scales == [1.0] and not flip:
-        predictor = load_predictor(model, checkpoint, input_size, dataset=dataset, averaged=averaged)
-    else:
+    if averages:
         predictor = load_multi_scale(model, checkpoint, input_size, dataset, scales, flip, averaged)
+    else:
+        predictor = load_predictor(model, checkpoint, input_size, dataset=dataset, averaged=averaged)
     reference = load_predictor(compare_with, input_size=input_size) if compare_with else None
+    if tiles:
+        predictor = TiledPredictor(predictor, progress=True)
+        reference = TiledPredictor(reference, progress=True) if reference else None
     for path in outputs:
         require_writable(path)
     images = list(measure(predictor, dataset, reference))
@@ -99,6 +110,7 @@ def main(
                 "input_size": list(predictor.size),
                 "scales": scales,
                 "flip": flip,
+                "tiles": tiles,
                 **dataclasses.asdict(result),
                 **provenance(),
             },

@@ -115,6 +115,11 @@ def switch(name, help):
     return click.option(name, is_flag=True, help=help)
 
 
+def tiles():
+    """Return --tiles: pictures are not resized to the network's input."""
+    return switch("--tiles", "Go over each picture in overlapping tiles of the input size, in place of resizing it.")
+
+
 def choice(name, kind, default, what):
     """Return an option whose values are the words of a `keras_liteseg.choices.Choice`.
 

@@ -3,6 +3,7 @@
   liteseg predict --model a.tflite --input street.jpg --output_dir predictions
   liteseg predict --model a.tflite --input drive.mp4 --output_dir predictions
   liteseg predict --model a.tflite --input camera:0 --output_dir predictions
+  liteseg predict --model a.tflite --input aerial.tif --output_dir predictions --tiles
   liteseg predict --model ndnet45 --checkpoint ndnet45_cityscapes.pth --input_size 1024x2048 \\
       --input FOLDER --output_dir predictions
 
@@ -45,6 +46,7 @@ from keras_liteseg.errors import UserError
     help="A picture, a folder that is searched for pictures, a video, or camera:NUMBER.",
 )
 @options.folder("--output_dir", "Folder for the results.", required=True)
+@options.tiles()
 @options.real("--opacity", 0.55, "Opacity of the colours over the picture.", most=1)
 @options.switch("--output_labels", "Write label maps only, and no overlays.")
 @click.option(
@@ -54,17 +56,22 @@ from keras_liteseg.errors import UserError
     help="Weight of the frames before in the average of scores that a video's labels are taken from, such as 0.6.",
 )
 @options.threads("CPU threads for a .tflite file.", default=2)
-def main(model, checkpoint, averaged, input_size, source, output_dir, opacity, output_labels, smoothing, threads):
+def main(
+    model, checkpoint, averaged, input_size, source, output_dir, tiles, opacity, output_labels, smoothing, threads
+):
+    if tiles and smoothing:
+        raise UserError("--smoothing averages the scores of whole frames; give --tiles or --smoothing, not both.")
     from keras_liteseg.inference.video import find_frames
 
     def load_painter():
         from keras_liteseg.inference.load import load_predictor
         from keras_liteseg.inference.overlays import Painter
+        from keras_liteseg.inference.tiles import TiledPredictor
 
         start_keras(model)
         predictor = load_predictor(model, checkpoint, input_size, threads=threads, averaged=averaged)
         predictor.smooth(smoothing)
-        return Painter(predictor, opacity)
+        return Painter(TiledPredictor(predictor, progress=True) if tiles else predictor, opacity)
 
     frames = find_frames(source)
     if frames is None:

@@ -15,6 +15,7 @@ _PNG, _JPEG, _LOSSY_WEBP = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"WEBPVP8 "
 _TIFF, _GIF = (b"II*\0", b"MM\0*"), b"GIF8"
 _GREY = 0  # colour type of a PNG
 _BITS, _COMPRESSION, _LOSSY_TIFF = 258, 259, (6, 7, 34892, 50001)  # tags of TIFF; JPEG, JPEG, lossy JPEG, WebP
+_COUNTED = 2**22  # pixels that are counted at once: OpenCV counts in float32, which is exact up to four times as many
 _ANEW = "save the mask as PNG from where it was drawn; a copy of this file has the same faults"
 
 
@@ -118,9 +119,11 @@ def to_labels(path, mask, table, names, colors=()):
 
 def count_values(raw):
     """Return how many pixels of a map, uint8 (height, width), have each value, int64 (256,)."""
-    if raw.size > 2**24:  # OpenCV counts in float32
-        return np.bincount(raw.ravel(), minlength=256)
-    return cv2.calcHist([raw], [0], None, [256], [0, 256]).ravel().astype(np.int64)
+    raw, counts = raw.reshape(-1), np.zeros(256, np.int64)
+    for start in range(0, raw.size, _COUNTED):
+        strip = raw[start : start + _COUNTED]
+        counts += cv2.calcHist([strip], [0], None, [256], [0, 256]).ravel().astype(np.int64)
+    return counts
 
 
 def _greys(mask, used):

@@ -7,7 +7,9 @@ from PIL import Image
 
 from keras_liteseg.evaluation import evaluate
 from keras_liteseg.inference.keras_predictor import keras_predictor
+from keras_liteseg.inference.load import load_predictor
 from keras_liteseg.inference.multi_scale import load_multi_scale
+from keras_liteseg.inference.tiles import TiledPredictor
 
 
 @pytest.fixture(scope="module")
@@ -78,6 +80,20 @@ def test_file_of_one_size(liteseg, folder, int8_file, scenes, tmp_path):
     assert (result["quantization"], result["flip"]) == ("int8", True)
     assert result["miou"] == pytest.approx(expected.miou, abs=1e-4)
     assert len(list((tmp_path / "a" / "worst").iterdir())) == len(scenes)
+
+
+def test_tiles(liteseg, folder, tiled_file, scenes, tmp_path):
+    arguments = ("evaluate", "--data", "folder", "--data_dir", folder, "--tiles", "--model", tiled_file)
+    process = liteseg(*arguments, "--output", tmp_path / "a.json", "--compare_with", tiled_file)
+    assert process.returncode == 0, process.stderr
+    result = json.loads((tmp_path / "a.json").read_text())
+    assert (result["tiles"], result["input_size"], result["agreement"]) == (True, [32, 48], 1)
+    expected = evaluate(TiledPredictor(load_predictor(tiled_file)), scenes)
+    assert result["miou"] == pytest.approx(expected.miou, abs=1e-4)
+    for other in (("--flip",), ("--scales", "0.5,1")):
+        process = liteseg(*arguments, *other)
+        assert process.returncode == 1 and process.stderr.count("\n") == 1
+        assert "leave it out, or leave out --scales and --flip" in process.stderr
 
 
 def test_scales_that_are_no_numbers(liteseg, folder, int8_file, tmp_path):

@@ -12,6 +12,7 @@ from PIL import Image
 from keras_liteseg import Segmenter
 from keras_liteseg.drawing.overlay import overlay
 from keras_liteseg.inference.load import load_predictor
+from keras_liteseg.inference.tiles import TiledPredictor
 from keras_liteseg.inference.video import open_video, video_writer
 from tests.conftest import ROOT
 from tests.inference.test_video import other_video
@@ -47,6 +48,15 @@ def test_labels_and_overlay_of_each_picture(liteseg, pictures, int8_file, metada
         np.testing.assert_array_equal(labels, predictor.labels(image))
         drawn = np.array(Image.open(tmp_path / f"{name}.png"))
         np.testing.assert_array_equal(drawn, overlay(image, labels, metadata.classes, 0.5))
+
+
+def test_tiles(liteseg, pictures, tiled_file, tmp_path):
+    process = liteseg("predict", "--model", tiled_file, "--input", pictures, "--output_dir", tmp_path, "--tiles")
+    assert process.returncode == 0, process.stderr
+    predictor = TiledPredictor(load_predictor(tiled_file))
+    for name in ("street", "town/square"):
+        labels = np.array(Image.open(tmp_path / f"{name}_labels.png"))
+        np.testing.assert_array_equal(labels, predictor.labels(np.array(Image.open(pictures / f"{name}.png"))))
 
 
 def test_video(liteseg, scenes, small_file, tmp_path):

@@ -2,7 +2,7 @@ import zlib
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from keras_liteseg.datasets import image_files
 from keras_liteseg.datasets.image_files import read_picture
@@ -47,6 +47,23 @@ def test_picture_is_turned_as_its_camera_was(tmp_path):
     exif[0x0112] = 6  # to be turned clockwise by 90 degrees
     path = save(tmp_path / "a.png", exif=exif)
     np.testing.assert_array_equal(read_picture(path), np.rot90(RGB, -1))
+
+
+def test_high_picture(tmp_path):
+    high = np.random.default_rng(0).integers(0, 256, (2500, 3, 3), np.uint8)
+    np.testing.assert_array_equal(read_picture(save(tmp_path / "a.png", high)), high)
+    np.testing.assert_array_equal(read_picture(save(tmp_path / "grey.png", high[..., 0])), high[..., :1].repeat(3, -1))
+
+
+@pytest.mark.parametrize("suffix", ["gif", "jp2", "jpg", "png", "tif", "webp"])
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_pictures_are_what_pillow_reads(tmp_path, suffix, orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = save(tmp_path / f"a.{suffix}", exif=exif)
+    with Image.open(path) as file:
+        expected = np.array(ImageOps.exif_transpose(file).convert("RGB"))
+    np.testing.assert_array_equal(read_picture(path), expected)
 
 
 def test_missing_picture(tmp_path):

@@ -56,6 +56,17 @@ def test_overlay_at_the_ends_of_opacity(labels):
     assert np.array_equal(covered[:, :7], colorize(labels, CLASSES)[:, :7])
 
 
+def test_overlay_of_a_high_picture_is_that_of_its_parts():
+    rng = np.random.default_rng(0)
+    image = rng.integers(0, 256, (3000, 5, 3), np.uint8)
+    labels = rng.choice(np.uint8([0, 0, 0, 2, IGNORE_LABEL]), (3000, 5))
+    whole = overlay(image, labels, CLASSES)
+    for top in range(0, 2990, 7):  # an outline hangs on the neighbours of a pixel alone
+        part = slice(max(0, top - 1), top + 8)
+        drawn = overlay(image[part], labels[part], CLASSES)
+        np.testing.assert_array_equal(drawn[top - part.start :][:7], whole[top : top + 7])
+
+
 def test_overlay_of_one_class_has_no_outline():
     rgb = overlay(GREY, np.zeros((6, 8), np.uint8), CLASSES)
     assert len(np.unique(rgb.reshape(-1, 3), axis=0)) == 1

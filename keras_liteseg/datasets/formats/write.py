@@ -18,6 +18,7 @@ from keras_liteseg.datasets.formats.base import BACKGROUND, IGNORED, UNLABELED, 
 from keras_liteseg.datasets.image_files import decode, format_of
 from keras_liteseg.datasets.in_parallel import in_parallel
 from keras_liteseg.datasets.intact import ORIENTATION
+from keras_liteseg.datasets.masks import count_values
 from keras_liteseg.datasets.pictures import IMAGE_SUFFIXES, Problem, bits
 from keras_liteseg.datasets.tiff import is_tiff
 from keras_liteseg.errors import UserError, nearest
@@ -212,7 +213,7 @@ def _write_sample(folder, split, name, sample, table, link):
     mask = table[labels]
     Image.fromarray(mask).save(folder / "masks" / split / f"{name}.png", compress_level=4)
     _place(image, folder / "images" / split / f"{name}{suffix}", link)
-    return np.bincount(mask.ravel(), minlength=256), unlabeled, image_format
+    return count_values(mask), unlabeled, image_format
 
 
 def _common_format(tasks, found):
