@@ -27,7 +27,7 @@ COMMANDS = {
         "demo": "Run the whole chain on the built-in data.",
     },
     "Files and devices": {
-        "export": "Export a network to a TFLite or ONNX file and measure on that file what the conversion cost.",
+        "export": "Export a network to a TFLite, ONNX or plain Keras file and measure on it what the conversion cost.",
         "inspect": "Tell what is inside a TFLite file.",
         "benchmark": "Measure latency, memory, delegation and correctness of .tflite files on devices.",
         "report": "Show results of liteseg benchmark as a table and as one HTML page.",

@@ -1,4 +1,4 @@
-"""Export a network to a TFLite, ONNX or plain Keras file and measure on that file what the conversion cost.
+"""Export a network to a TFLite, ONNX or plain Keras file and measure on it what the conversion cost.
 
   liteseg export --model runs/camvid/best.keras --quantization int8 --data camvid --data_dir DIR \\
       --output a.tflite

@@ -44,9 +44,9 @@ def liteseg(capsys):
 
 
 def test_check(liteseg, folder):
-    (folder / "data" / "masks" / "val" / f"{PICTURE}0.tif").write_bytes(b"no mask")
+    (folder / "data" / "masks" / "val" / f"{PICTURE}0.ppm").write_bytes(b"no mask")
     assert main(["check", "--data", "folder", "--data_dir", str(folder / "data")]) == 1
-    (folder / "data" / "masks" / "val" / f"{PICTURE}0.tif").unlink()
+    (folder / "data" / "masks" / "val" / f"{PICTURE}0.ppm").unlink()
     liteseg("check", "--data", "folder", "--data_dir", folder / "data")
     liteseg("statistics", "--data", "folder", "--data_dir", folder / "data")
 
