@@ -140,7 +140,7 @@ def refused(match, tmp_path, **arguments):
 
 def test_mistakes_are_refused_before_the_conversion(tmp_path, tiny_file):
     refused("must end in .tflite", tmp_path, output=tmp_path / "a.tfl")
-    refused(r"nearest legal sizes are 64x128 and 72x128", tmp_path, input_size=(65, 128))
+    refused(r"nearest legal sizes are 65x128 and 72x128", tmp_path, input_size=(66, 128))
     refused("has no size of its own", tmp_path, input_size=None)
     refused("There is no model 'ndnet4'.* ndnet45", tmp_path, model="ndnet4")
     refused("There is no model file", tmp_path, model=tmp_path / "missing.keras")
