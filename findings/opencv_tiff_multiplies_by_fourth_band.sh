@@ -3,8 +3,8 @@
 #
 # Expected: cv2.imread(..., IMREAD_UNCHANGED) gives the four bands as they are stored, with red and blue exchanged.
 # Seen: rasterio (GDAL) marks a fourth band after three of 8 bits as opacity, unless told otherwise, and OpenCV
-#   multiplies the three colours by what it takes for opacity: red 200 where near infrared is 51 of 255 arrives as 40. The fourth
-#   band arrives as it is. There is no warning. With 16 bits the same bands are marked as grey and three
+#   multiplies the three colours by what it takes for opacity: red 200 where near infrared is 51 of 255 arrives as 40.
+#   The fourth band arrives as it is. There is no warning. With 16 bits the same bands are marked as grey and three
 #   more, and OpenCV gives one channel with 124: the grey of a colour 200, 100, 50, though none was stored.
 #   With photometric="RGB", alpha="unspecified" in rasterio.open, 8 bits arrive whole.
 # So: read bands with tifffile or rasterio; train and predict with the same reader.
