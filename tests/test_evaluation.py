@@ -7,6 +7,7 @@ import pytest
 from keras_liteseg.datasets import IGNORE_LABEL, ClassList, SegmentationDataset
 from keras_liteseg.errors import UserError
 from keras_liteseg.evaluation import absent_note, evaluate, measure, total_confusion, worst_images
+from keras_liteseg.metadata import Metadata
 
 CLASSES = ClassList(("road", "car", "sky"), ((0, 0, 0), (1, 1, 1), (2, 2, 2)))
 TRUTH = [[[0, 0, 0, 1]], [[0, 1, 1, IGNORE_LABEL]]]
@@ -34,7 +35,8 @@ class Data(SegmentationDataset):
 def predictor(maps, classes=CLASSES):
     """Predictor that knows the label map of each image of `Data`."""
     return types.SimpleNamespace(
-        metadata=types.SimpleNamespace(classes=classes), labels=lambda image: np.uint8(maps[image[0, 0, 0]])
+        metadata=Metadata("hand_made", "", classes, (0.5,) * 3, (0.5,) * 3),
+        labels=lambda image: np.uint8(maps[image[0, 0, 0]]),
     )
 
 
