@@ -57,7 +57,7 @@ class FileDataset(SegmentationDataset):
         Raises:
             Problem: as `image`.
         """
-        return intact_size(self._pairs[index][0]) or super().image_size(index)
+        return intact_size(self._pairs[index][0], self.image_format) or super().image_size(index)
 
     def image(self, index):
         """Return the image, (height, width, channels) as `image_format` says.
@@ -228,6 +228,8 @@ def _by_name(folder, paths, suffixes):
 
 def _cure_if_missing(path, mate, suffixes):
     """Return what to do about a missing file, which may be there with another suffix."""
+    if path.is_symlink() and not path.exists():
+        return "it is a link to a file that is not there: correct or remove the link"
     pattern = f"{glob.escape(path.stem)}.*"
     others = [] if path.exists() else sorted(other for other in path.parent.glob(pattern) if _is_picture(other.name))
     if not others:

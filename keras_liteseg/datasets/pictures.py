@@ -2,7 +2,7 @@
 
 import pathlib
 
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from keras_liteseg.errors import UserError
 
@@ -56,10 +56,16 @@ def open_picture(path, cure_if_missing="check the path"):
     except Image.DecompressionBombError:  # which Pillow raises at twice its own limit
         raise Problem(path, *TOO_LARGE) from None
     except Exception as error:  # Pillow has no common error: broken bytes end in OSError, struct.error, TypeError, ...
-        raise Problem(path, f"cannot be read as an image ({error})", "restore or remove the file") from error
+        raise Problem(path, *unreadable(error)) from error
     if deep:
         raise Problem(path, f"has more than 8 bits per channel (mode {image.mode})", "convert it to 8 bits")
     return image
+
+
+def unreadable(error):
+    """Return what a `Problem` says of a file that Pillow has failed to read, and the cure."""
+    reason = "of no known kind" if isinstance(error, UnidentifiedImageError) else error  # which names a stream
+    return f"cannot be read as an image ({reason})", "restore or remove the file"
 
 
 def bits(image):
