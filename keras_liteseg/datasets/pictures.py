@@ -1,5 +1,6 @@
 """Opening single pictures of 8 bits, and finding them; `image_files` reads those of any kind into arrays."""
 
+import os
 import pathlib
 
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -110,23 +111,28 @@ def find_pictures(path, without=None):
     return found
 
 
-def files_below(folder, suffixes, without=None):
-    """Return a sorted list of the files with `suffixes` in a folder and its sub-folders, hidden ones left out.
+def files_below(folder, suffixes=PICTURE_SUFFIXES, without=None):
+    """Return a sorted list of the files with `suffixes` in a folder and its sub-folders, also those that links lead to;
+    hidden files and folders are left out.
 
     Args:
         folder: the folder.
-        suffixes: such as `PICTURE_SUFFIXES`; upper and lower case are one.
+        suffixes: such as `IMAGE_SUFFIXES`; upper and lower case are one.
         without: a folder that is left out where it lies below; None for none.
     """
-    folder = pathlib.Path(folder)
-    real, without = folder.resolve(), without and pathlib.Path(without).resolve()
-    if without in (real, *real.parents):
-        without = None
-    return sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in suffixes
-        and not path.name.startswith(".")
-        and not path.is_dir()
-        and without not in (real / path.relative_to(folder)).parents
-    )
+    without = without and os.path.realpath(without)
+    found, seen = [], set()
+    for parent, folders, names in os.walk(folder, followlinks=True):
+        real = os.path.realpath(parent)
+        if real in seen or real == without and seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found += [pathlib.Path(parent, name) for name in names if has_suffix(name, suffixes)]
+    return sorted(found)
+
+
+def has_suffix(name, suffixes=PICTURE_SUFFIXES):
+    """Return whether the name of a file that is not hidden has one of `suffixes`, in whatever case."""
+    return not name.startswith(".") and os.path.splitext(name)[1].lower() in suffixes
