@@ -117,7 +117,7 @@ def files_below(folder, suffixes=PICTURE_SUFFIXES, without=None):
 
     Args:
         folder: the folder.
-        suffixes: such as `IMAGE_SUFFIXES`; upper and lower case are one.
+        suffixes: such as `IMAGE_SUFFIXES`; upper and lower case are one. None for all files.
         without: a folder that is left out where it lies below; None for none.
     """
     without = without and os.path.realpath(without)
@@ -134,5 +134,5 @@ def files_below(folder, suffixes=PICTURE_SUFFIXES, without=None):
 
 
 def has_suffix(name, suffixes=PICTURE_SUFFIXES):
-    """Return whether the name of a file that is not hidden has one of `suffixes`, in whatever case."""
-    return not name.startswith(".") and os.path.splitext(name)[1].lower() in suffixes
+    """Return whether the name of a file that is not hidden has one of `suffixes`, in whatever case; None for all."""
+    return not name.startswith(".") and (suffixes is None or os.path.splitext(name)[1].lower() in suffixes)

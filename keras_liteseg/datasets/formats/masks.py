@@ -1,7 +1,8 @@
 """Masks of class numbers or of colours, in any of the usual layouts.
 
 Masks lie in a folder of their own (masks, labels, annotations, ann_dir, gt, ...), or beside the pictures with a suffix
-to the name (NAME_mask.png). MMSegmentation's img_dir and ann_dir are of this kind. PNG of 1, 2, 4, 8 and 16 bits,
+to the name (NAME_mask.png). Where --images says which folder has the pictures, that of the masks may have any name.
+MMSegmentation's img_dir and ann_dir are of this kind. PNG of 1, 2, 4, 8 and 16 bits,
 TIFF and BMP are read. Classes come from a list in the export or from --classes.
 """
 
@@ -46,6 +47,8 @@ def _pairs(source):
         *(f"*{suffix}" for suffix in _MASK_SUFFIXES), *(f"*{suffix.upper()}" for suffix in _MASK_SUFFIXES)
     )
     masks = {path for path in files if _folders(source, path) & _MASK_FOLDERS}
+    if not masks and source.apart:  # whatever the folder of the masks is called, and it may be the export itself
+        masks = set(files).difference(source.pictures)
     pictures = [path for path in source.pictures if path not in masks]
     if masks:
         by_key = {_key(source, path): path for path in pictures}
