@@ -14,7 +14,7 @@ def open_raster(path):
     """Return the decoded Pillow image of a mask, a path or encoded bytes.
 
     Raises:
-        Problem: it is missing, unreadable, or was stored with loss.
+        Problem: it is missing, unreadable, was stored with loss, or holds several pictures.
     """
     try:
         image = Image.open(io.BytesIO(path) if isinstance(path, bytes) else path)
@@ -29,6 +29,9 @@ def open_raster(path):
             "is a mask that was stored as JPEG, which invents classes at every outline",
             "export it as PNG",
         )
+    pages = getattr(image, "n_frames", 1)
+    if pages > 1:
+        raise Problem(_shown(path), f"holds {pages} pictures where a mask is one", "save each as a file of its own")
     return image
 
 

@@ -847,6 +847,19 @@ def test_where_the_pictures_are_known_the_folder_of_masks_has_any_name(export, t
     ]
 
 
+def test_two_pictures_for_one_mask_are_refused(export, tmp_path):
+    export({"images/a.jpg": picture(), "images/a.png": picture(), "masks/a.png": mask([0, 1])})
+    with pytest.raises(Problem, match=r"a\.jpg and .*a\.png have the same name, and a mask belongs to one; rename or"):
+        read_export(tmp_path, "masks", classes=named("ab"))
+
+
+def test_masks_of_several_pages_are_refused(export, tmp_path):
+    export({"images/a.jpg": picture(), "masks/.keep": ""})
+    mask([0, 1]).save(tmp_path / "masks/a.tif", save_all=True, append_images=[mask([1, 1])])
+    with pytest.raises(Problem, match=r"a\.tif holds 2 pictures where a mask is one; save each as a file of its own"):
+        labels(tmp_path, "masks", classes=named("ab"))
+
+
 def test_a_format_that_does_not_fit_is_told_with_what_would(export, tmp_path):
     export({"images/a.jpg": picture(), "masks/a.png": mask([0, 1])})
     with pytest.raises(UserError, match="is not COCO.*; take --format masks"):
