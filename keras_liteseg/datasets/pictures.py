@@ -59,7 +59,11 @@ def open_picture(path, cure_if_missing="check the path"):
     except Exception as error:  # Pillow has no common error: broken bytes end in OSError, struct.error, TypeError, ...
         raise Problem(path, *unreadable(error)) from error
     if deep:
-        raise Problem(path, f"has more than 8 bits per channel (mode {image.mode})", "convert it to 8 bits")
+        raise Problem(
+            path,
+            f"has more than 8 bits per channel (mode {image.mode})",
+            "convert it to 8 bits; of masks, liteseg import does that",
+        )
     return image
 
 
