@@ -17,7 +17,7 @@ from keras_liteseg.datasets.base import IGNORE_LABEL
 from keras_liteseg.datasets.formats.base import BACKGROUND, IGNORED, UNLABELED, is_background
 from keras_liteseg.datasets.image_files import decode, format_of
 from keras_liteseg.datasets.in_parallel import in_parallel
-from keras_liteseg.datasets.intact import ORIENTATION
+from keras_liteseg.datasets.intact import ORIENTATION, intact_size
 from keras_liteseg.datasets.masks import count_values
 from keras_liteseg.datasets.pictures import IMAGE_SUFFIXES, Problem, bits, unreadable
 from keras_liteseg.datasets.tiff import is_tiff
@@ -252,7 +252,8 @@ def _look_at(image):
             plain = file.mode in ("L", "RGB") and bits(file) == 8
             turn, (width, height) = file.getexif().get(ORIENTATION, 1), file.size
             kind = {"JPEG": ".jpg", "BMP": ".bmp", "WEBP": ".webp"}.get(file.format, ".png")
-        image_format = RGB if plain else format_of(decode(_bytes(image), path), path)
+        whole = plain and isinstance(image, pathlib.Path) and intact_size(image)
+        image_format = RGB if whole else format_of(decode(_bytes(image), path), path)
     except Problem:
         raise
     except FileNotFoundError:
