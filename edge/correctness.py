@@ -127,7 +127,7 @@ def _pictures(images, size, image_format):
         size = [max(length, SMALLEST) for length in size]
         scenes = load_dataset("street_scenes", split="val", length=FRAMES, size=size)
         return [_of_format(scenes.image(index), image_format) for index in range(FRAMES)]
-    return [read_picture(path, image_format) for path in find_pictures(images)[:FRAMES]]
+    return [read_picture(path, image_format, in_data_set=False) for path in find_pictures(images)[:FRAMES]]
 
 
 def _of_format(scene, image_format):

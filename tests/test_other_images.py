@@ -20,9 +20,11 @@ from keras_liteseg import (
     load_predictor,
     train,
 )
+from keras_liteseg.commands.predict import predict_video
 from keras_liteseg.datasets.class_statistics import measure_images
 from keras_liteseg.evaluation import measure
 from keras_liteseg.inference.overlays import Painter, draw_pictures
+from keras_liteseg.inference.video import open_video, video_writer
 from keras_liteseg.models.archive import read_metadata
 from keras_liteseg.quantization.quantization_aware_training import train_quantization_aware
 from keras_liteseg.reports.evaluation_report import write_evaluation_report
@@ -146,7 +148,7 @@ def test_networks_and_images_of_different_kinds_do_not_meet(data, trained, tmp_p
     with pytest.raises(UserError, match=r"The image is uint8 \(32, 48, 3\); give uint"):
         predictor.labels(street)
     with pytest.raises(UserError, match=r"The image is uint8 \(32, 48, 3\); give uint"):
-        Painter(predictor, 0.5)(street)
+        Painter(predictor, 0.5).labels(street)
     with pytest.raises(
         UserError, match="takes images that are uint.*, and quantization needs such images; give the data set"
     ):
@@ -154,6 +156,15 @@ def test_networks_and_images_of_different_kinds_do_not_meet(data, trained, tmp_p
     image, _ = scene(train_data.image_format, SIZE)
     with pytest.raises(UserError, match=r"give uint8 \(height, width, 3\), RGB, from 0 to 255"):
         load_predictor("lps_net_tiny", input_size=(64, 128)).labels(image)
+
+
+def test_a_video_is_refused_before_anything_is_written(trained, tmp_path):
+    path = tmp_path / "drive.mp4"
+    with video_writer(path, 10, SIZE) as write:
+        write(np.zeros((*SIZE, 3), np.uint8))
+    with pytest.raises(UserError, match=r"takes pictures that are uint.*, and those of .*drive\.mp4 are 8-bit RGB"):
+        predict_video(open_video(path), path, tmp_path / "out", False, lambda: Painter(load_predictor(trained), 0.5))
+    assert not (tmp_path / "out").exists()
 
 
 def test_training_needs_mean_and_standard_deviation_before_anything_is_written(tiny_network, tmp_path):

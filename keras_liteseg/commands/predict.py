@@ -109,6 +109,7 @@ def predict_pictures(source, output_dir, output_labels, load_painter):
 
 def predict_video(frames, source, output_dir, output_labels, load_painter):
     from keras_liteseg.files import require_writable
+    from keras_liteseg.image_format import RGB
     from keras_liteseg.inference.overlays import draw_video, write_labels
 
     path = pathlib.Path(output_dir) / (f"{frames.name}_labels" if output_labels else f"{frames.name}.mp4")
@@ -116,11 +117,12 @@ def predict_video(frames, source, output_dir, output_labels, load_painter):
         raise UserError(f"{path} is there, and what it shows will not come again; choose another --output_dir.")
     if path.exists() and path.samefile(source):
         raise UserError(f"The result {path} would replace the video itself; choose another --output_dir.")
+    painter = load_painter()
+    painter.image_format.require(RGB, "The network", source)
     replaces = path.exists()
     require_writable(path / "000000.png" if output_labels else path)
     if replaces:
         print(f"Replacing {path}, the result of an earlier run.", flush=True)
-    painter = load_painter()
     if frames.live:
         print("Recording; Ctrl-C ends it.")
     if output_labels:

@@ -10,8 +10,8 @@ import numpy as np
 
 from keras_liteseg.datasets.base import IGNORE_LABEL, ClassList
 from keras_liteseg.datasets.classes_file import UNKNOWN
-from keras_liteseg.datasets.folder import FileDataset, pictures_below, require_folder, unread
-from keras_liteseg.datasets.pictures import Problem, open_picture
+from keras_liteseg.datasets.folder import FileDataset, require_folder, unread
+from keras_liteseg.datasets.pictures import Problem, files_below, open_picture
 from keras_liteseg.errors import UserError
 
 # Each class with its colour, and those of the original 32 labels, with their colours, that become this class.
@@ -136,7 +136,7 @@ class CamVid(FileDataset):
         else:
             listed = {_locate(root, files[0]) for path in lists for _, files in _lines(path)}
             folders = sorted({image.parent for image, _ in self.pairs()})
-            beside = [path for folder in folders for path in pictures_below(folder) if path not in listed]
+            beside = [path for folder in folders for path in files_below(folder) if path not in listed]
         if not beside:
             return []
         names = ", ".join(sorted(path.name for path in lists))

@@ -1,7 +1,6 @@
 """What data sets share that are stored as one image file and one mask file per sample, and the user's own folder."""
 
 import glob
-import os
 import pathlib
 
 import numpy as np
@@ -11,7 +10,7 @@ from keras_liteseg.datasets.classes_file import read_classes
 from keras_liteseg.datasets.image_files import read_picture
 from keras_liteseg.datasets.intact import intact_size
 from keras_liteseg.datasets.masks import read_mask, solid, to_labels
-from keras_liteseg.datasets.pictures import IMAGE_SUFFIXES, PICTURE_SUFFIXES, Problem
+from keras_liteseg.datasets.pictures import IMAGE_SUFFIXES, Problem, files_below, has_suffix
 from keras_liteseg.errors import UserError
 
 MASK_SUFFIXES = (".png", ".bmp", ".gif", ".tif", ".tiff")
@@ -57,7 +56,7 @@ class FileDataset(SegmentationDataset):
         Raises:
             Problem: as `image`.
         """
-        return intact_size(self._pairs[index][0]) or super().image_size(index)
+        return intact_size(self._pairs[index][0], self.image_format) or super().image_size(index)
 
     def image(self, index):
         """Return the image, (height, width, channels) as `image_format` says.
@@ -153,7 +152,7 @@ def pair_by_name(image_dir, mask_dir):
     Raises:
         UserError: there is no image, or two files have the same name.
     """
-    files = pictures_below(image_dir), pictures_below(mask_dir)
+    files = files_below(image_dir), files_below(mask_dir)
     images = _by_name(image_dir, files[0], IMAGE_SUFFIXES)
     masks = _by_name(mask_dir, files[1], _JPEG_SUFFIXES) | _by_name(mask_dir, files[1], MASK_SUFFIXES)
     if not images:
@@ -177,7 +176,7 @@ def unread_pictures(pairs, image_dir, mask_dir):
 def unread(folder, read, suffixes):
     """Return a list of `Problem`, one for each kind of picture below a folder that is not among the paths `read`."""
     read = set(read)
-    return _unread([path for path in pictures_below(folder) if path not in read], suffixes)
+    return _unread([path for path in files_below(folder) if path not in read], suffixes)
 
 
 def _unread(paths, suffixes):
@@ -196,25 +195,6 @@ def _unread(paths, suffixes):
     return problems
 
 
-def pictures_below(folder):
-    """Return the sorted paths of all pictures in a folder and its sub-folders, also those that links lead to."""
-    found, seen = [], set()
-    for parent, folders, names in os.walk(folder, followlinks=True):
-        real = os.path.realpath(parent)
-        if real in seen:
-            folders.clear()
-            continue
-        seen.add(real)
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        parent = pathlib.Path(parent)
-        found += [parent / name for name in names if _is_picture(name)]
-    return sorted(found)
-
-
-def _is_picture(name):
-    return not name.startswith(".") and os.path.splitext(name)[1].lower() in PICTURE_SUFFIXES
-
-
 def _by_name(folder, paths, suffixes):
     found = {}
     for path in paths:
@@ -228,8 +208,10 @@ def _by_name(folder, paths, suffixes):
 
 def _cure_if_missing(path, mate, suffixes):
     """Return what to do about a missing file, which may be there with another suffix."""
+    if path.is_symlink() and not path.exists():
+        return "it is a link to a file that is not there: correct or remove the link"
     pattern = f"{glob.escape(path.stem)}.*"
-    others = [] if path.exists() else sorted(other for other in path.parent.glob(pattern) if _is_picture(other.name))
+    others = [] if path.exists() else sorted(other for other in path.parent.glob(pattern) if has_suffix(other.name))
     if not others:
         return f"add it or remove {mate}"
     if others[0].suffix.lower() in _JPEG_SUFFIXES and others[0].suffix.lower() not in suffixes:

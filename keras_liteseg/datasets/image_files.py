@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from keras_liteseg.choices import require_path
-from keras_liteseg.datasets.pictures import LARGEST, TOO_LARGE, Problem, bits, find_pictures
+from keras_liteseg.datasets.pictures import LARGEST, TOO_LARGE, Problem, bits, find_pictures, unreadable
 from keras_liteseg.datasets.tiff import is_tiff, read_tiff
 from keras_liteseg.errors import UserError
 from keras_liteseg.image_format import LIMITS, RGB, ImageFormat
@@ -21,16 +21,23 @@ _GREY_ALPHA = 4  # colour type of a PNG
 _BGR = [2, 1, 0, 3]  # order of the channels of OpenCV, both ways
 
 
-def read_picture(path, image_format=RGB, cure_if_missing="check the path"):
+def read_picture(path, image_format=RGB, cure_if_missing="check the path", in_data_set=True):
     """Return a picture as `image_format` says, uint8 or uint16 (height, width, channels); colours are RGB.
 
     Nothing that a file holds is cut off: where it has other channels or another type it is refused, but for what loses
     nothing. Grey becomes red, green and blue, red, green and blue that are equal become grey, and an alpha channel that
     hides nothing goes.
 
+    Args:
+        path: the file.
+        image_format: an `ImageFormat`.
+        cure_if_missing: what to do where there is no file, for the message.
+        in_data_set: whether a data set has the picture and says what it is. Else a network takes it, for which a value
+            beyond `min` or `max` counts as these.
+
     Raises:
-        Problem: the file is missing or unreadable, holds another kind of picture, or a value beyond `min` or `max`; or
-            it is a TIFF and tifffile is not installed.
+        Problem: the file is missing or unreadable, holds another kind of picture, or, in a data set, a value beyond
+            `min` or `max`; or it is a TIFF and tifffile is not installed.
     """
     try:
         content = pathlib.Path(path).read_bytes()
@@ -38,7 +45,7 @@ def read_picture(path, image_format=RGB, cure_if_missing="check the path"):
         raise Problem(path, "does not exist", cure_if_missing) from None
     except OSError as error:
         raise Problem(path, f"cannot be read ({error.strerror})", "restore or remove the file") from error
-    return fitted(decode(content, path), image_format, path)
+    return fitted(decode(content, path), image_format, path, in_data_set)
 
 
 class Pictures:
@@ -68,7 +75,7 @@ class Pictures:
 
     def image(self, index):
         """Return an image as `image_format` says; raises a `Problem` as `read_picture`."""
-        return read_picture(self._paths[index], self.image_format)
+        return read_picture(self._paths[index], self.image_format, in_data_set=False)
 
 
 def decode(content, path):
@@ -103,7 +110,7 @@ def decode(content, path):
     except Image.DecompressionBombError:  # which Pillow raises at twice its own limit
         raise Problem(path, *TOO_LARGE) from None
     except Exception as error:  # Pillow has no common error: broken bytes end in OSError, struct.error, TypeError, ...
-        raise Problem(path, f"cannot be read as an image ({error})", "restore or remove the file") from error
+        raise Problem(path, *unreadable(error)) from error
     return _turned(array.reshape(*array.shape[:2], -1), turn)
 
 
@@ -131,7 +138,7 @@ def encode(array):
     return cv2.imencode(".png", np.ascontiguousarray(array))[1].tobytes(), "png"
 
 
-def fitted(array, image_format, path):
+def fitted(array, image_format, path, in_data_set=True):
     """Return a stored picture (height, width, channels) as one of `image_format`, see `read_picture`.
 
     Raises:
@@ -146,9 +153,11 @@ def fitted(array, image_format, path):
         elif array.shape[2] == 3 and image_format.channels == 1 and (array == array[..., :1]).all():
             array = array[..., :1]
     if array.dtype != image_format.dtype or array.shape[2] != image_format.channels:
-        raise Problem(path, *_misfit(stored, image_format))
+        raise Problem(path, *(_misfit if in_data_set else _unfit_for_network)(stored, image_format))
     smallest, largest = image_format.min, image_format.max
     if (smallest, largest) != (0, limit) and (array.min() < smallest or array.max() > largest):
+        if not in_data_set:
+            return np.clip(array, smallest, largest)
         raise Problem(
             path,
             f"has values from {array.min()} to {array.max()}, where pictures have {smallest} to {largest}",
@@ -172,9 +181,21 @@ def format_of(array, path):
         return ImageFormat(array.shape[2], str(array.dtype))
 
 
+def _kind(array):
+    channels = array.shape[2]
+    return f"is {array.dtype} of {channels} channel{'' if channels == 1 else 's'}"
+
+
+def _unfit_for_network(array, image_format):
+    alpha = array.dtype == image_format.dtype and array.shape[2] == image_format.channels + 1
+    cure = "save it without alpha" if alpha else "convert it"
+    what = f"{_kind(array)}, where the network takes {image_format}"
+    return what, f"{cure}, or use a network that was trained on such pictures"
+
+
 def _misfit(array, image_format):
     channels, dtype = array.shape[2], str(array.dtype)
-    what = f"is {dtype} of {channels} channel{'' if channels == 1 else 's'}, where pictures are {image_format}"
+    what = f"{_kind(array)}, where pictures are {image_format}"
     if dtype not in LIMITS:
         return what, f"save it as {' or '.join(LIMITS)}"
     declaration = ImageFormat(channels, dtype).declaration()

@@ -5,28 +5,31 @@ import zlib
 
 from PIL import Image
 
+from keras_liteseg.image_format import LIMITS, RGB
+
 ORIENTATION = 0x0112  # tag of EXIF
 SWAPPED = (5, 6, 7, 8)  # orientations that swap height and width
 _PNG, _JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # of a PNG, by its colour type
+_PALETTE = 3  # colour type of a PNG
 _PLAIN = {b"IHDR", b"PLTE", b"IDAT", b"IEND", b"pHYs", b"gAMA", b"cHRM", b"sRGB", b"sBIT", b"tIME", b"bKGD", b"tRNS"}
 _TEXTS, _TURNING = {b"tEXt", b"zTXt", b"iTXt"}, (b"Raw profile type", b"XML:com.adobe.xmp")
 _LARGEST_RATIO = 1032  # of deflate
 
 
-def intact_size(path):
+def intact_size(path, image_format=RGB):
     """Return the (height, width) of a whole picture, as EXIF turns it, or None where only decoding can tell.
 
     A PNG of up to 8 bits is whole when all its checksums are right. A JPEG, which has none, is decoded at an eighth of
-    its size, which reads all of it. Of anything else, of files with unusual parts and of all that may be damaged,
-    nothing is said.
+    its size, which reads all of it. Of anything else, of files with unusual parts, of all that may be damaged, and of
+    pictures that their header alone does not show to be as `image_format` says, nothing is said.
     """
     try:
         with open(path, "rb") as file:
             head = file.read(8)
             if head == _PNG:
-                return _png_size(head + file.read())
-        return _jpeg_size(path) if head.startswith(_JPEG) else None
+                return _png_size(head + file.read(), image_format)
+        return _jpeg_size(path, image_format) if head.startswith(_JPEG) else None
     except Exception:  # whatever is wrong, decoding says it
         return None
 
@@ -43,8 +46,16 @@ def orientation(path):
         return 1
 
 
-def _jpeg_size(path):
+def _fits(channels, image_format):
+    """Return whether every picture of 8 bits and of so many channels is one of `image_format`, as grey ones are RGB."""
+    full = (image_format.dtype, image_format.min, image_format.max) == ("uint8", 0, LIMITS["uint8"])
+    return full and (channels == image_format.channels or (channels, image_format.channels) == (1, 3))
+
+
+def _jpeg_size(path, image_format):
     with Image.open(path) as image:
+        if not _fits(1 if image.mode == "L" else 3, image_format):
+            return None
         width, height = image.size
         turned = image.getexif().get(ORIENTATION, 1) in SWAPPED
         image.draft(None, (width // 8, height // 8))
@@ -52,8 +63,8 @@ def _jpeg_size(path):
     return (width, height) if turned else (height, width)
 
 
-def _png_size(content):
-    """Return the size in the header of a PNG, or None where anything is unusual or wrong."""
+def _png_size(content, image_format):
+    """Return the size in the header of a PNG, or None where anything is unusual or wrong, or not of `image_format`."""
     view, start, pixels, header = memoryview(content), len(_PNG), 0, None
     while True:
         length, kind = struct.unpack_from(">I4s", content, start)
@@ -72,6 +83,8 @@ def _png_size(content):
         start = end
     width, height, bits, color, *_ = header
     expected = height * (width * bits * _CHANNELS[color] / 8 + 1)
-    if bits > 8 or width * height > (Image.MAX_IMAGE_PIXELS or 0) or pixels * _LARGEST_RATIO < expected:
+    if bits > 8 or not _fits(3 if color == _PALETTE else _CHANNELS[color], image_format):
+        return None
+    if width * height > (Image.MAX_IMAGE_PIXELS or 0) or pixels * _LARGEST_RATIO < expected:
         return None
     return height, width

@@ -53,7 +53,8 @@ def read_mask(path, cure_if_missing="check the path"):
         raise Problem(
             path,
             f"has colour channels (mode {mask.mode}) where a mask has class numbers",
-            "convert it to an 8-bit single-channel or palette PNG whose pixel values are the class numbers",
+            "convert it to an 8-bit single-channel or palette PNG whose pixel values are the class numbers, as liteseg "
+            "import does for masks in the colours of the classes",
         )
     raw = np.asarray(mask, np.uint8)
     # Pillow spreads the 4 or 16 values of such a file over 0 to 255, those of a file of 1 bit not.

@@ -1,8 +1,9 @@
 """Opening single pictures of 8 bits, and finding them; `image_files` reads those of any kind into arrays."""
 
+import os
 import pathlib
 
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from keras_liteseg.errors import UserError
 
@@ -56,10 +57,20 @@ def open_picture(path, cure_if_missing="check the path"):
     except Image.DecompressionBombError:  # which Pillow raises at twice its own limit
         raise Problem(path, *TOO_LARGE) from None
     except Exception as error:  # Pillow has no common error: broken bytes end in OSError, struct.error, TypeError, ...
-        raise Problem(path, f"cannot be read as an image ({error})", "restore or remove the file") from error
+        raise Problem(path, *unreadable(error)) from error
     if deep:
-        raise Problem(path, f"has more than 8 bits per channel (mode {image.mode})", "convert it to 8 bits")
+        raise Problem(
+            path,
+            f"has more than 8 bits per channel (mode {image.mode})",
+            "convert it to 8 bits; of masks, liteseg import does that",
+        )
     return image
+
+
+def unreadable(error):
+    """Return what a `Problem` says of a file that Pillow has failed to read, and the cure."""
+    reason = "of no known kind" if isinstance(error, UnidentifiedImageError) else error  # which names a stream
+    return f"cannot be read as an image ({reason})", "restore or remove the file"
 
 
 def bits(image):
@@ -104,23 +115,28 @@ def find_pictures(path, without=None):
     return found
 
 
-def files_below(folder, suffixes, without=None):
-    """Return a sorted list of the files with `suffixes` in a folder and its sub-folders, hidden ones left out.
+def files_below(folder, suffixes=PICTURE_SUFFIXES, without=None):
+    """Return a sorted list of the files with `suffixes` in a folder and its sub-folders, also those that links lead to;
+    hidden files and folders are left out.
 
     Args:
         folder: the folder.
-        suffixes: such as `PICTURE_SUFFIXES`; upper and lower case are one.
+        suffixes: such as `IMAGE_SUFFIXES`; upper and lower case are one. None for all files.
         without: a folder that is left out where it lies below; None for none.
     """
-    folder = pathlib.Path(folder)
-    real, without = folder.resolve(), without and pathlib.Path(without).resolve()
-    if without in (real, *real.parents):
-        without = None
-    return sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in suffixes
-        and not path.name.startswith(".")
-        and not path.is_dir()
-        and without not in (real / path.relative_to(folder)).parents
-    )
+    without = without and os.path.realpath(without)
+    found, seen = [], set()
+    for parent, folders, names in os.walk(folder, followlinks=True):
+        real = os.path.realpath(parent)
+        if real in seen or real == without and seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found += [pathlib.Path(parent, name) for name in names if has_suffix(name, suffixes)]
+    return sorted(found)
+
+
+def has_suffix(name, suffixes=PICTURE_SUFFIXES):
+    """Return whether the name of a file that is not hidden has one of `suffixes`, in whatever case; None for all."""
+    return not name.startswith(".") and (suffixes is None or os.path.splitext(name)[1].lower() in suffixes)

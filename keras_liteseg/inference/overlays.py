@@ -140,7 +140,7 @@ def draw_pictures(pictures, painter, output, labels_only=False):
     def draw(named):
         name, path = named
         try:
-            image = read_picture(path, painter.image_format)
+            image = read_picture(path, painter.image_format, in_data_set=False)
         except Problem as problem:
             return problem
         drawn_path, labels_path = (output / result for result in _results(name))

@@ -285,3 +285,43 @@ def test_commands_refuse_an_object_in_255(root, liteseg, tmp_path, command):
     assert done.returncode == 1 and "b.png has whole areas of the value 255" in said, said
     assert "'values: {0: road, 255: car}'" in said and "Traceback" not in said
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    "mode, declared, kind",
+    [
+        ("RGBA", "", "uint8 of 4 channels"),
+        ("LA", "", "uint8 of 2 channels"),
+        ("RGB", "image: {channels: 4}", "uint8 of 3 channels"),
+        ("RGB", "image: {channels: 3, dtype: uint16}", "uint8 of 3 channels"),
+        ("L", "image: {channels: 1, max: 100}", "values from 200 to 200"),
+    ],
+)
+def test_whole_pictures_of_another_kind_are_named_as_training_would(root, mode, declared, kind):
+    with (root / "classes.yaml").open("a") as file:
+        file.write(f"\n{declared}\n")
+    image, _ = add(root, "val", "d")
+    for path in image.parent.iterdir():
+        path.unlink()
+    for stem in "abcd":
+        Image.new(mode, (4, 1), (200, 200, 200, 100)[: len(mode)] if len(mode) > 1 else 200).save(image.with_stem(stem))
+    problems = check_dataset(Folder(root, "val"))
+    assert [problem.path for problem in problems] == [image.with_stem(stem) for stem in "abcd"]
+    assert kind in problems[0].what
+
+
+def test_a_picture_that_is_no_picture_is_named_by_its_path_alone(root):
+    image = root / "images/val/a.png"
+    image.write_bytes(b"")
+    (problem,) = check_dataset(Folder(root, "val"))
+    assert str(problem) == f"{image} cannot be read as an image (of no known kind); restore or remove the file."
+
+
+def test_a_link_to_nothing_is_not_told_to_be_there(root):
+    image = root / "images/val/a.png"
+    image.unlink()
+    image.symlink_to(root / "gone.png")
+    (problem,) = check_dataset(Folder(root, "val"))
+    assert (
+        str(problem) == f"{image} does not exist; it is a link to a file that is not there: correct or remove the link."
+    )

@@ -118,6 +118,34 @@ def test_values_that_the_sensor_is_said_not_to_give_are_refused(tmp_path):
     assert read_picture(path, ImageFormat(1, "uint16", 100, 4100)).max() == 4100
 
 
+def test_of_a_picture_without_data_set_values_beyond_the_limits_count_as_these(tmp_path):
+    path = saved(tmp_path / "a.png", encode(np.uint16([[[100], [200], [4100]]]))[0])
+    found = read_picture(path, ImageFormat(1, "uint16", 150, 4095), in_data_set=False)
+    assert found.dtype == np.uint16 and found.ravel().tolist() == [150, 200, 4095]
+
+
+@pytest.mark.parametrize(
+    ("channels", "image_format", "said"),
+    [
+        (
+            4,
+            ImageFormat(),
+            "is uint8 of 4 channels, where the network takes 8-bit RGB; save it without alpha, or use a ",
+        ),
+        (
+            3,
+            ImageFormat(1, "uint16"),
+            "is uint8 of 3 channels, where the network takes uint16 .*; convert it, or use a ",
+        ),
+    ],
+)
+def test_what_a_network_does_not_take_is_refused_without_advice_about_data_sets(tmp_path, channels, image_format, said):
+    Image.fromarray(FLAT[channels]).save(tmp_path / "a.png")
+    with pytest.raises(Problem, match=f"{said}network that was trained on such pictures") as caught:
+        read_picture(tmp_path / "a.png", image_format, in_data_set=False)
+    assert "classes.yaml" not in str(caught.value)
+
+
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_every_orientation_is_turned_as_pillow_turns_it(tmp_path, orientation):
     from PIL import ImageOps

@@ -97,6 +97,15 @@ def test_find_pictures_in_a_folder_and_below(tmp_path):
     assert found == ["a.JPG", "b.png", "lost.tif", "town/a.webp"]
 
 
+def test_linked_folders_are_searched_once_and_hidden_ones_not_at_all(tmp_path):
+    for name in ("in/a.png", "in/.thumbnails/a.png", "elsewhere/b.png"):
+        save(tmp_path / name)
+    (tmp_path / "in/linked").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere/back").symlink_to(tmp_path / "in")
+    found = [str(path.relative_to(tmp_path / "in")) for path in find_pictures(tmp_path / "in")]
+    assert found == ["a.png", "linked/b.png"]
+
+
 def test_folder_of_results_is_left_out_where_it_lies_below(tmp_path):
     for name in ("a.png", "out/a.png", "out/town/a.png", "outside/a.png"):
         save(tmp_path / name)

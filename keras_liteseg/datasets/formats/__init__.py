@@ -88,6 +88,10 @@ def read_export(root, name=None, images=None, classes=None, values=None):
             raise UserError(f"{root} {told}; say which with --format: {', '.join(FORMATS)}.")
         (name,) = found
     elif not reader(name).recognised(source):
-        raise UserError(f"{root} is not {reader(name).TITLE}; leave out --format, and it is recognised.")
+        found = recognise(source)
+        cure = (
+            f"take --format {found[0]}" if found else "check the folder, and say where its pictures are with --images"
+        )
+        raise UserError(f"{root} is not {reader(name).TITLE}; {cure}.")
     found = reader(name).read(source)
     return name, chosen(found, classes) if classes and name not in _NAMELESS else found

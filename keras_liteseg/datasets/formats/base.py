@@ -14,7 +14,7 @@ import numpy as np
 import yaml
 
 from keras_liteseg.datasets.base import IGNORE_LABEL
-from keras_liteseg.datasets.pictures import IMAGE_SUFFIXES, Problem
+from keras_liteseg.datasets.pictures import IMAGE_SUFFIXES, Problem, files_below
 from keras_liteseg.errors import UserError
 
 UNLABELED = -1
@@ -76,12 +76,16 @@ class Source:
         images: folder of its pictures, where that is another; else None.
         classes: list of classes as `Export` has it; None where the export has to tell.
         values: {raw value of masks: number of its class}; None where they number the classes from 0.
+
+    Attributes:
+        apart: whether the user has said where the pictures are.
     """
 
     def __init__(self, root, images=None, classes=None, values=None):
         self.root = pathlib.Path(root)
         self.classes, self.values = classes, values
-        self._images = pathlib.Path(images) if images else self.root
+        self.apart = images is not None
+        self._images = pathlib.Path(images).expanduser() if images else self.root
 
     def files(self, *patterns):
         """Return the sorted files of the export that match one of the patterns, in any folder of it."""
@@ -91,17 +95,12 @@ class Source:
     @functools.cached_property
     def _all(self):
         """All files, sorted; walked through once, because there may be very many."""
-        found = (path for path in self.root.rglob("*") if not path.name.startswith("."))
-        return sorted(path for path in found if path.is_file())
+        return [path for path in files_below(self.root, None) if path.is_file()]
 
     @functools.cached_property
     def pictures(self):
         """The pictures, sorted; masks that are stored as pictures are among them."""
-        return sorted(
-            path
-            for path in self._images.rglob("*")
-            if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
-        )
+        return files_below(self._images, IMAGE_SUFFIXES)
 
     @functools.cached_property
     def _by_name(self):

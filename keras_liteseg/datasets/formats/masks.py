@@ -1,7 +1,8 @@
 """Masks of class numbers or of colours, in any of the usual layouts.
 
 Masks lie in a folder of their own (masks, labels, annotations, ann_dir, gt, ...), or beside the pictures with a suffix
-to the name (NAME_mask.png). MMSegmentation's img_dir and ann_dir are of this kind. PNG of 1, 2, 4, 8 and 16 bits,
+to the name (NAME_mask.png). Where --images says which folder has the pictures, that of the masks may have any name.
+MMSegmentation's img_dir and ann_dir are of this kind. PNG of 1, 2, 4, 8 and 16 bits,
 TIFF and BMP are read. Classes come from a list in the export or from --classes.
 """
 
@@ -46,16 +47,18 @@ def _pairs(source):
         *(f"*{suffix}" for suffix in _MASK_SUFFIXES), *(f"*{suffix.upper()}" for suffix in _MASK_SUFFIXES)
     )
     masks = {path for path in files if _folders(source, path) & _MASK_FOLDERS}
+    if not masks and source.apart:  # whatever the folder of the masks is called, and it may be the export itself
+        masks = set(files).difference(source.pictures)
     pictures = [path for path in source.pictures if path not in masks]
     if masks:
-        by_key = {_key(source, path): path for path in pictures}
+        by_key = _by_key(source, pictures)
         suffix = _suffix([_key(source, path) for path in masks], by_key)
         found = [
             (by_key.get(_cut(_key(source, path), suffix)), path, _cut(_key(source, path), suffix)) for path in masks
         ]
         layout = "Masks are in a folder of their own" + (f" and are named NAME{suffix}." if suffix else ".")
     else:
-        keys = {_key(source, path): path for path in pictures}
+        keys = _by_key(source, pictures)
         suffix = _suffix(list(keys), keys, beside=True)
         if not suffix:
             return [], "", []
@@ -65,6 +68,20 @@ def _pairs(source):
         layout = f"Masks are beside the pictures and are named NAME{suffix}."
     pairs = sorted((entry for entry in found if entry[0]), key=lambda entry: entry[2])
     return pairs, layout, [mask for picture, mask, _ in found if not picture]
+
+
+def _by_key(source, pictures):
+    """Return {key: path} of pictures.
+
+    Raises:
+        Problem: two have the same key, so that nobody knows whose a mask is.
+    """
+    found = {}
+    for path in pictures:
+        other = found.setdefault(_key(source, path), path)
+        if other != path:
+            raise Problem(other, f"and {path} have the same name, and a mask belongs to one", "rename or remove one")
+    return found
 
 
 def _folders(source, path):

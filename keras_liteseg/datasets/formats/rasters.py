@@ -7,14 +7,14 @@ from PIL import Image
 
 from keras_liteseg.datasets.formats.base import UNKNOWN_VALUE, UNLABELED
 from keras_liteseg.datasets.jpeg_traces import was_jpeg
-from keras_liteseg.datasets.pictures import Problem
+from keras_liteseg.datasets.pictures import Problem, unreadable
 
 
 def open_raster(path):
     """Return the decoded Pillow image of a mask, a path or encoded bytes.
 
     Raises:
-        Problem: it is missing, unreadable, or was stored with loss.
+        Problem: it is missing, unreadable, was stored with loss, or holds several pictures.
     """
     try:
         image = Image.open(io.BytesIO(path) if isinstance(path, bytes) else path)
@@ -22,13 +22,16 @@ def open_raster(path):
     except FileNotFoundError:
         raise Problem(path, "does not exist", "add it, or remove what belongs to it") from None
     except Exception as error:  # Pillow has no common error
-        raise Problem(_shown(path), f"cannot be read as an image ({error})", "restore or remove the file") from error
+        raise Problem(_shown(path), *unreadable(error)) from error
     if image.format == "JPEG":
         raise Problem(
             _shown(path),
             "is a mask that was stored as JPEG, which invents classes at every outline",
             "export it as PNG",
         )
+    pages = getattr(image, "n_frames", 1)
+    if pages > 1:
+        raise Problem(_shown(path), f"holds {pages} pictures where a mask is one", "save each as a file of its own")
     return image
 
 

@@ -17,9 +17,9 @@ from keras_liteseg.datasets.base import IGNORE_LABEL
 from keras_liteseg.datasets.formats.base import BACKGROUND, IGNORED, UNLABELED, is_background
 from keras_liteseg.datasets.image_files import decode, format_of
 from keras_liteseg.datasets.in_parallel import in_parallel
-from keras_liteseg.datasets.intact import ORIENTATION
+from keras_liteseg.datasets.intact import ORIENTATION, intact_size
 from keras_liteseg.datasets.masks import count_values
-from keras_liteseg.datasets.pictures import IMAGE_SUFFIXES, Problem, bits
+from keras_liteseg.datasets.pictures import IMAGE_SUFFIXES, Problem, bits, unreadable
 from keras_liteseg.datasets.tiff import is_tiff
 from keras_liteseg.errors import UserError, nearest
 from keras_liteseg.image_format import RGB
@@ -252,13 +252,14 @@ def _look_at(image):
             plain = file.mode in ("L", "RGB") and bits(file) == 8
             turn, (width, height) = file.getexif().get(ORIENTATION, 1), file.size
             kind = {"JPEG": ".jpg", "BMP": ".bmp", "WEBP": ".webp"}.get(file.format, ".png")
-        image_format = RGB if plain else format_of(decode(_bytes(image), path), path)
+        whole = plain and isinstance(image, pathlib.Path) and intact_size(image)
+        image_format = RGB if whole else format_of(decode(_bytes(image), path), path)
     except Problem:
         raise
     except FileNotFoundError:
         raise Problem(image, "does not exist", "add it, or say where the pictures are (--images)") from None
     except Exception as error:  # Pillow has no common error
-        raise Problem(path, f"cannot be read as an image ({error})", "restore or remove the file") from error
+        raise Problem(path, *unreadable(error)) from error
     suffix = image.suffix if isinstance(image, pathlib.Path) and image.suffix.lower() in IMAGE_SUFFIXES else kind
     return suffix, (width, height) if turn in (5, 6, 7, 8) else (height, width), turn, image_format
 

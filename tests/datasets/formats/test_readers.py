@@ -834,3 +834,37 @@ def test_labels_lie_on_what_people_see_of_a_turned_photo(export, tmp_path_factor
     white = written.image(0)[..., 0] > 127
     assert found == name and written.mask(0).shape == SIZE
     np.testing.assert_array_equal(written.mask(0) == written.classes.names.index("box"), white)
+
+
+def test_where_the_pictures_are_known_the_folder_of_masks_has_any_name(export, tmp_path):
+    export(
+        {"photos/a.jpg": picture(), "photos/b.jpg": picture(), "drawn/a.png": mask([0, 1]), "drawn/b.png": mask([1])}
+    )
+    name, read = read_export(tmp_path / "drawn", images=tmp_path / "photos", classes=named("ab"))
+    assert name == "masks" and [(each.name, each.image.name) for each in read.samples] == [
+        ("a", "a.jpg"),
+        ("b", "b.jpg"),
+    ]
+
+
+def test_two_pictures_for_one_mask_are_refused(export, tmp_path):
+    export({"images/a.jpg": picture(), "images/a.png": picture(), "masks/a.png": mask([0, 1])})
+    with pytest.raises(Problem, match=r"a\.jpg and .*a\.png have the same name, and a mask belongs to one; rename or"):
+        read_export(tmp_path, "masks", classes=named("ab"))
+
+
+def test_masks_of_several_pages_are_refused(export, tmp_path):
+    export({"images/a.jpg": picture(), "masks/.keep": ""})
+    mask([0, 1]).save(tmp_path / "masks/a.tif", save_all=True, append_images=[mask([1, 1])])
+    with pytest.raises(Problem, match=r"a\.tif holds 2 pictures where a mask is one; save each as a file of its own"):
+        labels(tmp_path, "masks", classes=named("ab"))
+
+
+def test_a_format_that_does_not_fit_is_told_with_what_would(export, tmp_path):
+    export({"images/a.jpg": picture(), "masks/a.png": mask([0, 1])})
+    with pytest.raises(UserError, match="is not COCO.*; take --format masks"):
+        read_export(tmp_path, "coco", classes=named("ab"))
+    with pytest.raises(
+        UserError, match="is not masks.*; check the folder, and say where its pictures are with --images"
+    ):
+        read_export(tmp_path / "masks", "masks", classes=named("ab"))

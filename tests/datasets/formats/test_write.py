@@ -1,5 +1,7 @@
 """What is written of an export: classes, splits, names, turned pictures; and that nothing is where it fails."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -98,6 +100,18 @@ def test_nothing_is_written_where_something_is_wrong(write, tmp_path):
     assert "because of 2 of 3 samples" in message and "b.jpg does not exist" in message
     assert "c.jpg is 2x3 and its labels are 1x3" in message
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.jpg", "c.jpg"]
+
+
+@pytest.mark.parametrize("as_bytes", [False, True])
+def test_a_picture_that_is_cut_off_is_named(write, tmp_path, as_bytes):
+    labels = np.zeros((80, 90), np.int16)
+    good, bad = (sample(tmp_path, name, labels=labels, size=(90, 80)) for name in "ab")
+    content = bad.image.read_bytes()[:-90]
+    bad.image.write_bytes(content)
+    bad = dataclasses.replace(bad, image=content) if as_bytes else bad
+    with pytest.raises(UserError, match="because of 1 of 2 samples:\n  .* cannot be read as an image"):
+        write([good, bad], drawn=False)
+    assert not (tmp_path / "out").exists()
 
 
 def test_refusals(write, tmp_path):
