@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from keras_liteseg.choices import require_path
-from keras_liteseg.datasets.pictures import LARGEST, TOO_LARGE, Problem, bits, find_pictures
+from keras_liteseg.datasets.pictures import LARGEST, TOO_LARGE, Problem, bits, find_pictures, unreadable
 from keras_liteseg.datasets.tiff import is_tiff, read_tiff
 from keras_liteseg.errors import UserError
 from keras_liteseg.image_format import LIMITS, RGB, ImageFormat
@@ -103,7 +103,7 @@ def decode(content, path):
     except Image.DecompressionBombError:  # which Pillow raises at twice its own limit
         raise Problem(path, *TOO_LARGE) from None
     except Exception as error:  # Pillow has no common error: broken bytes end in OSError, struct.error, TypeError, ...
-        raise Problem(path, f"cannot be read as an image ({error})", "restore or remove the file") from error
+        raise unreadable(path, error) from error
     return _turned(array.reshape(*array.shape[:2], -1), turn)
 
 

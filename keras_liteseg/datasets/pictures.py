@@ -2,7 +2,7 @@
 
 import pathlib
 
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from keras_liteseg.errors import UserError
 
@@ -37,6 +37,13 @@ class Problem(UserError):
         self.path, self.what, self.cure = pathlib.Path(path), what, cure
 
 
+def unreadable(path, error):
+    """Return the `Problem` of a file at `path` that an exception of Pillow says to be no image."""
+    # Pillow names what it was given, which is an address in memory where that was bytes.
+    what = "its content is of no known format" if isinstance(error, UnidentifiedImageError) else error
+    return Problem(path, f"cannot be read as an image ({what})", "restore or remove the file")
+
+
 def open_picture(path, cure_if_missing="check the path"):
     """Return the decoded 8-bit Pillow image, rotated by its EXIF orientation.
 
@@ -56,7 +63,7 @@ def open_picture(path, cure_if_missing="check the path"):
     except Image.DecompressionBombError:  # which Pillow raises at twice its own limit
         raise Problem(path, *TOO_LARGE) from None
     except Exception as error:  # Pillow has no common error: broken bytes end in OSError, struct.error, TypeError, ...
-        raise Problem(path, f"cannot be read as an image ({error})", "restore or remove the file") from error
+        raise unreadable(path, error) from error
     if deep:
         raise Problem(path, f"has more than 8 bits per channel (mode {image.mode})", "convert it to 8 bits")
     return image

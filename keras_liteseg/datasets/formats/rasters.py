@@ -7,7 +7,7 @@ from PIL import Image
 
 from keras_liteseg.datasets.formats.base import UNKNOWN_VALUE, UNLABELED
 from keras_liteseg.datasets.jpeg_traces import was_jpeg
-from keras_liteseg.datasets.pictures import Problem
+from keras_liteseg.datasets.pictures import Problem, unreadable
 
 
 def open_raster(path):
@@ -22,7 +22,7 @@ def open_raster(path):
     except FileNotFoundError:
         raise Problem(path, "does not exist", "add it, or remove what belongs to it") from None
     except Exception as error:  # Pillow has no common error
-        raise Problem(_shown(path), f"cannot be read as an image ({error})", "restore or remove the file") from error
+        raise unreadable(_shown(path), error) from error
     if image.format == "JPEG":
         raise Problem(
             _shown(path),

@@ -19,7 +19,7 @@ from keras_liteseg.datasets.image_files import decode, format_of
 from keras_liteseg.datasets.in_parallel import in_parallel
 from keras_liteseg.datasets.intact import ORIENTATION
 from keras_liteseg.datasets.masks import count_values
-from keras_liteseg.datasets.pictures import IMAGE_SUFFIXES, Problem, bits
+from keras_liteseg.datasets.pictures import IMAGE_SUFFIXES, Problem, bits, unreadable
 from keras_liteseg.datasets.tiff import is_tiff
 from keras_liteseg.errors import UserError, nearest
 from keras_liteseg.image_format import RGB
@@ -258,7 +258,7 @@ def _look_at(image):
     except FileNotFoundError:
         raise Problem(image, "does not exist", "add it, or say where the pictures are (--images)") from None
     except Exception as error:  # Pillow has no common error
-        raise Problem(path, f"cannot be read as an image ({error})", "restore or remove the file") from error
+        raise unreadable(path, error) from error
     suffix = image.suffix if isinstance(image, pathlib.Path) and image.suffix.lower() in IMAGE_SUFFIXES else kind
     return suffix, (width, height) if turn in (5, 6, 7, 8) else (height, width), turn, image_format
 
