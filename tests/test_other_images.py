@@ -148,7 +148,8 @@ def test_networks_and_images_of_different_kinds_do_not_meet(data, trained, tmp_p
     with pytest.raises(UserError, match=r"The image is uint8 \(32, 48, 3\); give uint"):
         Painter(predictor, 0.5)(street)
     with pytest.raises(
-        UserError, match="takes images that are uint.*, and quantization needs such images; give the data set"
+        UserError,
+        match="takes images that are uint.*, and quantization needs such images; give the data set.*--calibration_dir",
     ):
         export(trained, tmp_path / "a.tflite", ExportOptions(quantization="int8"))
     image, _ = scene(train_data.image_format, SIZE)
