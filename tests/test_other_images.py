@@ -165,6 +165,7 @@ def test_training_needs_mean_and_standard_deviation_before_anything_is_written(t
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_pictures_without_masks_set_the_scales(data, trained, scenes, tmp_path):
     options = ExportOptions(quantization="int8")
     export(trained, tmp_path / "a.tflite", options, CalibrationOptions(data[0], images=2))
