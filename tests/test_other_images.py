@@ -150,7 +150,8 @@ def test_networks_and_images_of_different_kinds_do_not_meet(data, trained, tmp_p
     with pytest.raises(UserError, match=r"The image is uint8 \(32, 48, 3\); give uint"):
         Painter(predictor, 0.5).labels(street)
     with pytest.raises(
-        UserError, match="takes images that are uint.*, and quantization needs such images; give the data set"
+        UserError,
+        match="takes images that are uint.*, and quantization needs such images; give the data set.*--calibration_dir",
     ):
         export(trained, tmp_path / "a.tflite", ExportOptions(quantization="int8"))
     image, _ = scene(train_data.image_format, SIZE)
@@ -173,3 +174,16 @@ def test_training_needs_mean_and_standard_deviation_before_anything_is_written(t
     with pytest.raises(UserError, match="nothing says their mean and standard deviation.* liteseg statistics measures"):
         train(TrainingConfig(**RUN), *splits, tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.slow
+def test_pictures_without_masks_set_the_scales(data, trained, scenes, tmp_path):
+    options = ExportOptions(quantization="int8")
+    export(trained, tmp_path / "a.tflite", options, CalibrationOptions(data[0], images=2))
+    pictures = tmp_path / "data" / "images" / "train"
+    export(trained, tmp_path / "b.tflite", options, CalibrationOptions(images=2, folder=pictures))
+    assert (tmp_path / "a.tflite").read_bytes() == (tmp_path / "b.tflite").read_bytes()
+    (tmp_path / "photos").mkdir()
+    Image.fromarray(scenes.image(0)).save(tmp_path / "photos" / "a.png")
+    with pytest.raises(UserError, match="a.png is uint8 of 3 channels, where pictures are"):
+        export(trained, tmp_path / "c.tflite", options, CalibrationOptions(folder=tmp_path / "photos"))

@@ -106,6 +106,11 @@ def export(
             f"The output {output} must end in {options.format.suffix}, which runtimes and `liteseg evaluate` go by, "
             "or be of another format (--format)."
         )
+    if calibration.folder is not None and options.quantization in (Quantization.NONE, Quantization.FLOAT16):
+        raise UserError(
+            f"The pictures in {calibration.folder} set the scales of integers, and the quantization is "
+            f"'{options.quantization}'; take another, such as int8, or leave out the folder (--calibration_dir)."
+        )
     if options.format == Format.ONNX:
         require_packages("Export to ONNX", options.quantization == Quantization.FLOAT16)
     require_writable(output)
@@ -233,7 +238,8 @@ def _of_its_images(calibration, metadata, validation, quantization):
     if validation is None or not metadata.ranges:
         raise UserError(
             f"The network '{metadata.model}' takes images that are {metadata.image_format}, and quantization needs "
-            "such images; give the data set that it was trained on (--data, in Python CalibrationOptions(dataset))."
+            "such images; give the data set that it was trained on (--data, in Python CalibrationOptions(dataset)), or "
+            "pictures of its kind (--calibration_dir, CalibrationOptions(folder))."
         )
     return dataclasses.replace(calibration, dataset=validation)
 

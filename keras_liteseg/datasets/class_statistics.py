@@ -205,7 +205,9 @@ def require_class_weights(wanted):
         return
     weights = list(wanted.values() if isinstance(wanted, dict) else wanted)
     shown = wanted if isinstance(wanted, dict) else weights
-    if not weights or not all(is_finite(weight) and weight >= 0 for weight in weights):
+    if not weights:
+        raise UserError(f"class_weights is {shown}, which has no weight; leave it out, or give each class a number.")
+    if not all(is_finite(weight) and weight >= 0 for weight in weights):
         raise UserError(f"class_weights is {shown}; every weight must be a number, 0 or more.")
     if not isinstance(wanted, dict) and not any(weights):
         raise UserError(f"class_weights is {shown}, so that no pixel would count; give a class a weight above 0.")

@@ -110,7 +110,7 @@ def decode(content, path):
     except Image.DecompressionBombError:  # which Pillow raises at twice its own limit
         raise Problem(path, *TOO_LARGE) from None
     except Exception as error:  # Pillow has no common error: broken bytes end in OSError, struct.error, TypeError, ...
-        raise Problem(path, *unreadable(error)) from error
+        raise unreadable(path, error) from error
     return _turned(array.reshape(*array.shape[:2], -1), turn)
 
 

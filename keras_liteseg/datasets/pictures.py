@@ -38,6 +38,13 @@ class Problem(UserError):
         self.path, self.what, self.cure = pathlib.Path(path), what, cure
 
 
+def unreadable(path, error):
+    """Return the `Problem` of a file at `path` that an exception of Pillow says to be no image."""
+    # Pillow names what it was given, which is an address in memory where that was bytes.
+    what = "its content is of no known format" if isinstance(error, UnidentifiedImageError) else error
+    return Problem(path, f"cannot be read as an image ({what})", "restore or remove the file")
+
+
 def open_picture(path, cure_if_missing="check the path"):
     """Return the decoded 8-bit Pillow image, rotated by its EXIF orientation.
 
@@ -57,7 +64,7 @@ def open_picture(path, cure_if_missing="check the path"):
     except Image.DecompressionBombError:  # which Pillow raises at twice its own limit
         raise Problem(path, *TOO_LARGE) from None
     except Exception as error:  # Pillow has no common error: broken bytes end in OSError, struct.error, TypeError, ...
-        raise Problem(path, *unreadable(error)) from error
+        raise unreadable(path, error) from error
     if deep:
         raise Problem(
             path,
@@ -65,12 +72,6 @@ def open_picture(path, cure_if_missing="check the path"):
             "convert it to 8 bits; of masks, liteseg import does that",
         )
     return image
-
-
-def unreadable(error):
-    """Return what a `Problem` says of a file that Pillow has failed to read, and the cure."""
-    reason = "of no known kind" if isinstance(error, UnidentifiedImageError) else error  # which names a stream
-    return f"cannot be read as an image ({reason})", "restore or remove the file"
 
 
 def bits(image):

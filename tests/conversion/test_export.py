@@ -259,3 +259,7 @@ def test_pictures_without_masks_set_the_scales(liteseg, small_file, scenes, tmp_
     assert card["calibration"] == {"scales": "calibration", "data": "photos", "split": None, "images": 4}
     export(small_file, tmp_path / "b.tflite", ExportOptions(quantization="int8"), CalibrationOptions(scenes))
     assert (tmp_path / "a.tflite").read_bytes() == (tmp_path / "b.tflite").read_bytes()
+    with pytest.raises(UserError, match="photos set the scales of integers, and the quantization is 'float16'; take"):
+        export(
+            small_file, tmp_path / "c.tflite", ExportOptions(quantization="float16"), CalibrationOptions(folder=photos)
+        )

@@ -314,7 +314,10 @@ def test_a_picture_that_is_no_picture_is_named_by_its_path_alone(root):
     image = root / "images/val/a.png"
     image.write_bytes(b"")
     (problem,) = check_dataset(Folder(root, "val"))
-    assert str(problem) == f"{image} cannot be read as an image (of no known kind); restore or remove the file."
+    assert (
+        str(problem)
+        == f"{image} cannot be read as an image (its content is of no known format); restore or remove the file."
+    )
 
 
 def test_a_link_to_nothing_is_not_told_to_be_there(root):

@@ -97,7 +97,7 @@ def test_written_config_reads_back(written, weights):
         ("class_weights: [1, 2, .nan]", "class_weights is [1, 2, nan]; every weight must be a number, 0 or more"),
         ("class_weights: [1, -2]", "class_weights is [1, -2]; every weight must be a number, 0 or more"),
         ("class_weights: [0, 0]", "class_weights is [0, 0], so that no pixel would count"),
-        ("class_weights: []", "class_weights is []; every weight must be a number"),
+        ("class_weights: []", "class_weights is [], which has no weight; leave it out"),
         ("class_weights: {car: many}", "class_weights is {'car': 'many'}; every weight must be a number"),
         ("loss: focus", "loss is 'focus'; a config knows cross_entropy, ohem, focal"),
         ("focal_gamma: -1", "focal_gamma is -1.0; it must be 0 or more"),

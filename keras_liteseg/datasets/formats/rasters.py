@@ -22,7 +22,7 @@ def open_raster(path):
     except FileNotFoundError:
         raise Problem(path, "does not exist", "add it, or remove what belongs to it") from None
     except Exception as error:  # Pillow has no common error
-        raise Problem(_shown(path), *unreadable(error)) from error
+        raise unreadable(_shown(path), error) from error
     if image.format == "JPEG":
         raise Problem(
             _shown(path),

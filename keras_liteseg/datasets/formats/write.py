@@ -259,7 +259,7 @@ def _look_at(image):
     except FileNotFoundError:
         raise Problem(image, "does not exist", "add it, or say where the pictures are (--images)") from None
     except Exception as error:  # Pillow has no common error
-        raise Problem(path, *unreadable(error)) from error
+        raise unreadable(path, error) from error
     suffix = image.suffix if isinstance(image, pathlib.Path) and image.suffix.lower() in IMAGE_SUFFIXES else kind
     return suffix, (width, height) if turn in (5, 6, 7, 8) else (height, width), turn, image_format
 
