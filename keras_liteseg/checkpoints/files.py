@@ -48,7 +48,7 @@ def read_weights(path, averaged=False):
         number or the arguments of a program, are left out.
 
     Raises:
-        UserError: the file cannot be read, is its content is of no known format, is damaged, holds no named tensors or no averages, or
+        UserError: the file cannot be read, is of no known kind, is damaged, holds no named tensors or no averages, or
             asks for anything but tensors and what training programs save beside them; the message names what.
     """
     path = pathlib.Path(path)
