@@ -24,7 +24,8 @@ def test_page_shows_the_committed_results(page):
 def test_cards_have_the_int8_files_of_the_results():
     assert len(cards()) >= 6
     for card in cards().values():
-        assert with_int8(card, RESULTS) == card and card["int8"]["latency_ms"], card["training"]
+        # Times are of one run with all files; what was trained after it has none yet.
+        assert with_int8(card, RESULTS) == card and card["int8"]["miou"], card["training"]
         assert with_int8({**card, "int8": None}, RESULTS) == card
         assert "int8" not in with_int8({**card, "training": "another"}, RESULTS)
         variant = RESULTS.accuracy_of(card["training"], "int8")

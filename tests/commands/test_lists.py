@@ -27,7 +27,7 @@ def test_models(show):
     head, *rows = text.splitlines()
     assert status == 0 and [row.split()[0] for row in rows] == list_models()
     assert [row.split() for row in rows if row.startswith("ndnet45 ")] == [
-        ["ndnet45", "8", "16", "camvid,", "camvid_720x960"]
+        ["ndnet45", "8", "(+1)", "16", "camvid,", "camvid_720x960"]
     ]
     assert [row.split()[0] for row in show("models", "pp_*")[1].splitlines()[1:]] == ["pp_liteseg_b", "pp_liteseg_t"]
     status, _, error = show("models", "resnet")

@@ -66,9 +66,11 @@ def test_slow_variables_learn_as_with_an_optimizer_of_their_own(kind, reference)
     values = {path: rng.normal(size=(3, 3, 2, 4)) for path in paths}
 
     def made():
-        found = {path: keras.Variable(value, dtype="float32") for path, value in values.items()}
-        for path, variable in found.items():
-            variable._path = path
+        found = {}
+        for path, value in values.items():
+            layer, name = path.split("/")
+            with keras.name_scope(layer):
+                found[path] = keras.Variable(value, dtype="float32", name=name)
         return found
 
     together, apart = made(), made()
