@@ -99,7 +99,10 @@ class Metadata:
 
     def to_json(self) -> str:
         """Return the values as JSON text, for `from_json`."""
-        return json.dumps(dataclasses.asdict(self))
+        value = dataclasses.asdict(self)
+        if self.image_format.is_rgb:
+            del value["image_format"]  # versions that know nothing else read the file too
+        return json.dumps(value)
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Self:
