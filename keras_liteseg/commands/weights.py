@@ -9,6 +9,8 @@ terms of the data, SHA-256 and file. Use them by name: liteseg export --model NE
 --init_from NAME to train on.
 """
 
+import textwrap
+
 import click
 
 from keras_liteseg.commands import options
@@ -37,16 +39,61 @@ def main(network, download):
 
 
 def table(cards):
-    """Return `Card`s as a table, a line each."""
-    rows = [("network", "name", "size", "mIoU", "learned from")]
-    rows += [(card.model, card.name, "{}x{}".format(*card.input_size), accuracy(card), card.seen) for card in cards]
-    widths = [max(map(len, column)) for column in zip(*rows)]
-    return "\n".join("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths)).rstrip() for row in rows)
+    """Return `Card`s as a table, a line each, and below it where the times and the data come from."""
+    head = ("network", "name", "input", "file", "mIoU", "int8", "int8 latency", "learned from")
+    rows = [
+        (
+            card.model,
+            card.name,
+            "{}x{}".format(*card.input_size),
+            f"{card.bytes / 1e6:.1f} MB",
+            accuracy(card),
+            int8_accuracy(card),
+            latency(card),
+            card.seen,
+        )
+        for card in cards
+    ]
+    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
+    lines = ["  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)) for row in (head, *rows)]
+    return "\n".join([line.rstrip() for line in lines] + ["", *notes(cards)])
+
+
+def notes(cards):
+    """Return the devices that the latencies of `Card`s are of, and the terms of their data, a paragraph each."""
+    devices = sorted({card.int8["device"] for card in cards if latency(card) != "-"})
+    lines = [f"Latency: median of one run with 1 / 2 threads, at the input size, on {', '.join(devices)}."] * bool(
+        devices
+    )
+    told = ""
+    for licence in sorted({card.data_licence for card in cards}, key=len):
+        names = ", ".join(f"{card.model} {card.name}" for card in cards if card.data_licence == licence)
+        common = licence.startswith(told) if told else False
+        words = (
+            licence.removeprefix(told).strip() if common else licence or "nothing is known of the terms of its data."
+        )
+        lines.append(textwrap.fill(f"{names}{', besides' if common else ''}: {words}", 120))
+        told = told or licence
+    return lines
 
 
 def accuracy(card):
     """Return the mIoU of a `Card` in percent, with its split."""
     return "-" if card.miou is None else f"{100 * card.miou:.1f} on {card.split}"
+
+
+def int8_accuracy(card):
+    """Return the mIoU of the int8 file of a `Card` in percent, with its split where that is another one."""
+    if not card.int8 or "miou" not in card.int8:
+        return "-"
+    split = card.int8["split"]
+    return f"{100 * card.int8['miou']:.1f}" + (f" on {split}" if split != card.split else "")
+
+
+def latency(card):
+    """Return the milliseconds of the int8 file of a `Card`, '18.2 / 9.9 ms' for 1 and 2 threads."""
+    times = (card.int8 or {}).get("latency_ms")
+    return " / ".join(f"{times[threads]:.1f}" for threads in sorted(times)) + " ms" if times else "-"
 
 
 def details(card):
@@ -65,4 +112,6 @@ def details(card):
     }
     if card.int8:
         lines["int8 file"] = f"mIoU {100 * card.int8['miou']:.2f} on {card.int8['split']}"
+        if latency(card) != "-":
+            lines["int8 file"] += f", {latency(card)} with 1 / 2 threads of {card.int8['device']}"
     return "\n".join(f"{name:<13}{value}" for name, value in lines.items() if value)

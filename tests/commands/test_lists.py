@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import re
 import shutil
 
 import pytest
@@ -36,9 +37,42 @@ def test_models(show):
 
 def test_weights(show):
     status, text, _ = show("weights")
-    rows = [row.split()[:2] for row in text.splitlines()[1:]]
-    assert status == 0 and rows == [[card.model, card.name] for card in list_pretrained()] and len(rows) >= 6
-    assert "ndnet45                                     camvid          360x480  51.0 on test  camvid train\n" in text
+    table, notes = text.split("\n\n")
+    head, *rows = table.splitlines()
+    assert status == 0
+    assert [row.split()[:2] for row in rows] == [[card.model, card.name] for card in list_pretrained()]
+    assert re.split("  +", head) == ["network", "name", "input", "file", "mIoU", "int8", "int8 latency", "learned from"]
+    (row,) = (re.split("  +", row) for row in rows if row.startswith("ndnet45  ") and "360x480" in row)
+    card = json.loads((FOLDER / "ndnet45-camvid.json").read_text())
+    one, two = card["int8"]["latency_ms"].values()
+    assert row == [
+        "ndnet45",
+        "camvid",
+        "360x480",
+        f"{card['bytes'] / 1e6:.1f} MB",
+        f"{100 * card['accuracy']['test']['miou']:.1f} on test",
+        f"{100 * card['int8']['miou']:.1f}",
+        f"{one:.1f} / {two:.1f} ms",
+        "camvid train",
+    ]
+    assert f", at the input size, on {card['int8']['device']}.\n" in notes
+    # The terms that many share are there once.
+    assert " ".join(notes.split()).count(card["data_licence"]) == 1
+
+
+def test_weights_without_measurements_and_terms(show, tmp_path, monkeypatch):
+    content = json.loads((FOLDER / "ndnet45-camvid.json").read_text())
+    for key in ("int8", "data_licence"):
+        del content[key]
+    (tmp_path / "ndnet45-mine.json").write_text(json.dumps(content))
+    shutil.copy(FOLDER / "ndnet45-camvid.safetensors", tmp_path / "ndnet45-mine.safetensors")
+    monkeypatch.setenv("KERAS_LITESEG_PRETRAINED", str(tmp_path))
+    text = show("weights", "ndnet45")[1]
+    assert "ndnet45-mine.safetensors" in text
+    text = show("weights")[1]
+    (row,) = (re.split("  +", row) for row in text.splitlines() if " mine " in row)
+    assert row[5:7] == ["-", "-"]
+    assert "ndnet45 mine: nothing is known of the terms of its data." in text
 
 
 def test_weights_of_a_network(show):
