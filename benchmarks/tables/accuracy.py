@@ -4,14 +4,14 @@ import os
 from fractions import Fraction
 
 from benchmarks.tables.cells import accuracy_cell, epochs_cell, threads_cell, val_cell
-from benchmarks.tables.experiments import EXPERIMENTS, HEADLINES, KINDS, config_path
+from benchmarks.tables.experiments import EXPERIMENTS, HEADLINES, KINDS, config_path, seen_by
 
 
 def headlines_table(results):
     """The networks of `HEADLINES`: float, int8 file and its latency."""
     lines = [
-        "| network | trained | input | float mIoU | int8 mIoU | int8 latency, ms |",
-        "|---|---|---|---|---|---|",
+        "| network | trained | seen | input | float mIoU | int8 mIoU | int8 latency, ms |",
+        "|---|---|---|---|---|---|---|",
     ]
     times = results.times_of("camvid")
     for name in HEADLINES:
@@ -20,6 +20,7 @@ def headlines_table(results):
             cells = [
                 EXPERIMENTS[name].network,
                 EXPERIMENTS[name].how,
+                seen_by(name, results.trainings),
                 float_row["input_size"],
                 *(f"{100 * row['miou']:.1f}" for row in (float_row, int8_row)),
                 threads_cell(times.get(f"{name}_int8.tflite", {})),
@@ -78,7 +79,7 @@ def _with_mean(results, name, kind):
 
 def trainings_table(results):
     """What each training on CamVid took, and its float accuracy."""
-    columns = ["training", "input", "starts from", "taught by", "epochs", "minutes", "on"]
+    columns = ["training", "input", "starts from", "taught by", "seen", "epochs", "minutes", "on"]
     columns += ["best val mIoU", "test mIoU", "test pixel accuracy"]
     lines = [f"| {' | '.join(columns)} |", "|---|" + "---|" * (len(columns) - 1)]
     numbers = {name: number for number, name in enumerate(results.trainings, 1)}
@@ -90,6 +91,7 @@ def trainings_table(results):
                 f"{numbers[name]}. [{experiment.network}]({link})",
                 test["input_size"],
                 *(_number_cell(other, numbers) for other in (experiment.start, experiment.teacher)),
+                seen_by(name, results.trainings),
                 epochs_cell(training),
                 f"{training['minutes']:.0f}",
                 training["gpu"] or training["cpu"],

@@ -26,6 +26,8 @@ class Experiment:
 
 _FINE = "ndnet45_camvid_finetuned"
 _SCRATCH = "ndnet45_camvid_trainval"
+# What a training starts from that is none of ours, and what that has seen.
+_BEFORE = {"scratch": "", "ImageNet": "ImageNet", "Cityscapes": "Cityscapes", "official weights": "Cityscapes"}
 EXPERIMENTS = {
     "ndnet45_cityscapes": Experiment("NDNet45", "official weights, Cityscapes", "official weights", split="val"),
     _FINE: Experiment("NDNet45", "from Cityscapes", "Cityscapes"),
@@ -99,3 +101,35 @@ def config_path(name):
     if not found:
         raise FileNotFoundError(f"No config in configs/ is named {name}.yaml; results/ has a training of that name.")
     return found[0].relative_to(ROOT)
+
+
+def seen_by(name, trainings):
+    """Return what the weights of a training have learned from, over all trainings that it started from, and what its
+    teachers had seen besides, in words such as 'CamVid train and val (teacher: Cityscapes)'.
+
+    Args:
+        name: of the training.
+        trainings: {name: its row of trainings.csv}.
+    """
+    own, taught = _seen(name, trainings)
+    besides = [each for each in taught if each not in own]
+    return _words(own) + (f" (teacher: {_words(besides)})" if besides else "")
+
+
+def _seen(name, trainings):
+    """Return what the weights have learned from themselves, and what their teachers had seen, in order."""
+    if name not in EXPERIMENTS:
+        return [_BEFORE[name]] if _BEFORE[name] else [], []
+    experiment = EXPERIMENTS[name]
+    own, taught = _seen(experiment.start, trainings)
+    if name in trainings:
+        own = own + [
+            f"CamVid {split}" for split in trainings[name]["train_split"].replace("trainval", "train val").split()
+        ]
+    if experiment.teacher:
+        taught = taught + [each for part in _seen(experiment.teacher, trainings) for each in part]
+    return list(dict.fromkeys(own)), list(dict.fromkeys(taught))
+
+
+def _words(seen):
+    return ", ".join(seen).replace("CamVid train, CamVid val", "CamVid train and val")

@@ -7,7 +7,7 @@ import pytest
 from benchmarks import rows
 from benchmarks.tables import ROOT
 from benchmarks.tables.cards import cards, with_int8
-from benchmarks.tables.experiments import EXPERIMENTS, HEADLINES, config_path
+from benchmarks.tables.experiments import EXPERIMENTS, HEADLINES, config_path, seen_by
 from benchmarks.tables.pages import PAGES, with_tables
 from benchmarks.tables.results import Results, load_results
 from keras_liteseg.errors import UserError
@@ -94,3 +94,21 @@ def test_missing_results_leave_cells_empty(page):
     text = "".join(f"<!-- table: {name} -->\nold\n<!-- end -->\n" for name in tables)
     made = with_tables(text, tables, Results())
     assert "old" not in made and made.count("<!-- end -->") == len(tables)
+
+
+@pytest.mark.parametrize(
+    ("name", "seen"),
+    [
+        ("ndnet45_camvid_scratch", "CamVid train"),
+        # No. 8 starts from what has learned from train and val, and its teacher began with Cityscapes.
+        ("ndnet45_camvid_trainval_distilled_864x1152", "CamVid train and val (teacher: Cityscapes)"),
+        ("ndnet45_camvid_finetuned_trainval_864x1152_cutmix", "Cityscapes, CamVid train and val"),
+        ("liteseg_mobilenetv2_camvid_imagenet_576x768", "ImageNet, CamVid train"),
+    ],
+)
+def test_what_weights_have_seen_follows_their_starts_and_teachers(name, seen):
+    assert seen_by(name, RESULTS.trainings) == seen
+
+
+def test_every_training_says_what_it_has_seen():
+    assert all("CamVid train" in seen_by(name, RESULTS.trainings) for name in RESULTS.trainings)
