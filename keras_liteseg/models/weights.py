@@ -5,6 +5,7 @@ import os
 import pathlib
 
 import keras
+import numpy as np
 
 from keras_liteseg.checkpoints.assign import assign_backbone, assign_state_dict, class_layers
 from keras_liteseg.checkpoints.backbone import backbone_prefix, holds_backbone
@@ -16,6 +17,8 @@ from keras_liteseg.errors import UserError
 from keras_liteseg.files import AnyPath
 from keras_liteseg.models import archive
 from keras_liteseg.models.pretrained import is_pretrained, read_card, weight_file
+from keras_liteseg.models.relatives import assign_shared
+from keras_liteseg.networks.registry import build_network
 
 _log = logging.getLogger(__name__)
 
@@ -58,7 +61,8 @@ def initialize_from(
     Args:
         model: a model of `create_model`.
         path: a file as for `load_checkpoint`, of the same network with any number of classes; or the name of weights
-            that we publish, such as 'camvid'.
+            that we publish, such as 'camvid'. A `.keras` file of another network, or the name of its published weights
+            such as 'lps_net_s/camvid', gives the layers that both networks have in the same shape.
         averaged: see `load_checkpoint`.
         classes: what the model is to learn. Where the file tells its classes, as `.keras` files and weights that we
             publish do, and they have other names or another order, the class scores are not taken from it, though
@@ -66,30 +70,46 @@ def initialize_from(
 
     Returns:
         Names of the layers that keep their random weights: the class scores when the classes differ, the auxiliary
-        heads when the file has none, all outside the backbone when the file holds a backbone alone.
+        heads when the file has none, all outside the backbone when the file holds a backbone alone, and what another
+        network does not share.
 
     Raises:
-        UserError: as `load_checkpoint`, the number of classes aside.
+        UserError: as `load_checkpoint`, the number of classes aside; or another network shares less than half of the
+            weights.
     """
     require_bool("averaged", averaged)
-    name, known = path, None
-    if is_pretrained(model.name, str(path)):
+    name, known, network = path, None, model.name
+    other, _, published = str(path).rpartition("/")
+    if is_pretrained(other or model.name, published):
         if averaged:
             raise UserError(f"The published weights '{path}' are one set; leave out --averaged.")
-        card = read_card(model.name, str(path))
-        path, known = weight_file(card), card.metadata.classes
+        card = read_card(other or model.name, published)
+        path, known, network = weight_file(card), card.metadata.classes, card.model
     path = _existing(path)
     if path.name.endswith(".keras"):
-        known = archive.read_metadata(path).classes
+        metadata = archive.read_metadata(path)
+        known, network = metadata.classes, metadata.model
     unlike = "" if known is None or classes is None else difference(known, classes)
     scores = [layer for layer in model.layers if unlike and layer.name in class_layers(model)]
     before = [layer.get_weights() for layer in scores]
-    fresh = _load(model, path, averaged, new_classes=True)
+    if network != model.name and known is not None and not averaged:
+        fresh = assign_shared(model, _layers_of(network, path, known), f"{path} ('{network}')")
+    else:
+        fresh = _load(model, path, averaged, new_classes=True)
     for layer, weights in zip(scores, before, strict=True):
         layer.set_weights(weights)
     if unlike:
         _log.info("The classes of %s are others than those of the data: %s", name, unlike)
     return list(dict.fromkeys([*fresh, *(layer.name for layer in scores)]))
+
+
+def _layers_of(network: str, path: pathlib.Path, classes: ClassList) -> dict[str, list[np.ndarray]]:
+    """Return {name of a layer: its weights} of a `.keras` file, or of the published weights of a network."""
+    if path.name.endswith(".keras"):
+        return read_layers(path)
+    model = build_network(network, num_classes=len(classes))
+    assign_state_dict(model, read_weights(path), str(path))
+    return {layer.name: layer.get_weights() for layer in model.layers}
 
 
 def _existing(path: AnyPath) -> pathlib.Path:

@@ -306,13 +306,42 @@ def test_initialize_from_pth_with_other_classes(tmp_path, tiny_network, aux):
     np.testing.assert_array_equal(kernel, state["features.conv1.conv.weight"].transpose(2, 3, 1, 0))
 
 
-@pytest.mark.parametrize("load", [load_checkpoint, initialize_from])
-def test_another_network_is_refused(tmp_path, load):
+@pytest.mark.parametrize(
+    ("load", "told"), [(load_checkpoint, "features_conv1_conv"), (initialize_from, "only 0% of its weights")]
+)
+def test_another_network_is_refused(tmp_path, load, told):
     images = keras.Input((16, 24, 3), name="images")
     x = keras.layers.Conv2D(6, 3, padding="same", name="features_conv1_conv")(images)
     write_keras(tmp_path / "model.keras", keras.Model(images, x, name="other"))
     message = refusal(load, tiny(), tmp_path / "model.keras")
-    assert "'other'" in message and "'tiny'" in message and "features_conv1_conv" in message
+    assert "'other'" in message and "'tiny'" in message and told in message
+
+
+def test_a_network_starts_from_what_it_shares_with_another(tmp_path):
+    source = create_model("ndnet29", (64, 96, 3), 3)
+    for layer in source.layers:
+        layer.set_weights([value + 0.5 for value in layer.get_weights()])
+    write_keras(tmp_path / "model.keras", source)
+    model = create_model("ndnet29_fcn8", (64, 96, 3), 3)
+    before = {layer.name: layer.get_weights() for layer in model.layers}
+    fresh = initialize_from(model, tmp_path / "model.keras")
+    names = [layer.name for layer in model.layers if layer.weights]
+    assert 0 < len(fresh) < len(names) / 4
+    for name in names:
+        expected = before[name] if name in fresh else source.get_layer(name).get_weights()
+        for value, wanted in zip(model.get_layer(name).get_weights(), expected, strict=True):
+            np.testing.assert_array_equal(value, wanted)
+
+
+def test_a_larger_network_starts_from_published_weights_of_a_smaller_one(tmp_path):
+    model, smaller = (
+        create_model("lps_net_m", (64, 96, 3), 11),
+        create_model("lps_net_s", (64, 96, 3), weights="camvid"),
+    )
+    assert initialize_from(model, "lps_net_s/camvid") == []
+    assert_same_weights(model, smaller, [layer.name for layer in model.layers if layer.weights])
+    message = refusal(initialize_from, create_model("lps_net_l", (64, 96, 3), 11), "lps_net_s/camvid")
+    assert "'lps_net_s'" in message and "'lps_net_l'" in message and "only 0% of its weights" in message
 
 
 def test_initialize_from_pth_of_another_network_is_refused(tmp_path, tiny_network):
