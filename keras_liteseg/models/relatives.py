@@ -1,5 +1,6 @@
 """Starting a network from the weights of another one that shares layers with it, such as LPS-Net-M from LPS-Net-S."""
 
+import keras
 import numpy as np
 
 from keras_liteseg.checkpoints.assign import class_layers
@@ -9,7 +10,7 @@ from keras_liteseg.errors import UserError
 MIN_SHARE = 0.5
 
 
-def assign_shared(model, layers, source):
+def assign_shared(model: keras.Model, layers: dict[str, list[np.ndarray]], source: str) -> list[str]:
     """Assign the weights of the layers that have the same name and shapes, in place, or none if they are few.
 
     Args:
