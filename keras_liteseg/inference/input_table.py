@@ -24,8 +24,7 @@ class InputTable:
         self._size = tuple(int(length) for length in details["shape"][1:3])
         self._metadata, self._details = metadata, details
         if metadata.image_format.is_rgb:
-            values = np.arange(256, dtype=np.uint8)[None, :, None].repeat(3, axis=2)
-            self._table = _as_bytes(to_tensor(prepare(values, (1, 256), metadata), details)[0])
+            self._table = _as_bytes(byte_table(metadata, details)[None])
             self._is_one = bool((self._table == self._table[..., :1]).all())  # for all channels
             self._memory = np.empty((*self._size, 3), np.uint8)
             self._source, self._shrinking = None, None
@@ -52,6 +51,16 @@ class InputTable:
             return resize_image(image, self._size, self._memory)
         self._shrinking(image, self._memory)
         return self._memory
+
+
+def byte_table(metadata, details):
+    """Return what each byte of red, green and blue becomes in an input, (256, 3) of the input's type.
+
+    Args:
+        metadata, details: as `InputTable` has them.
+    """
+    values = np.arange(256, dtype=np.uint8)[None, :, None].repeat(3, axis=2)
+    return to_tensor(prepare(values, (1, 256), metadata), details)[0, 0]
 
 
 def _as_bytes(array):
