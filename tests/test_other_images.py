@@ -164,7 +164,9 @@ def test_a_video_is_refused_before_anything_is_written(trained, tmp_path):
     with video_writer(path, 10, SIZE) as write:
         write(np.zeros((*SIZE, 3), np.uint8))
     with pytest.raises(UserError, match=r"takes pictures that are uint.*, and those of .*drive\.mp4 are 8-bit RGB"):
-        predict_video(open_video(path), path, tmp_path / "out", False, lambda images: Painter([load_predictor(trained)], 0.5))
+        predict_video(
+            open_video(path), path, tmp_path / "out", False, lambda _: Painter([load_predictor(trained)], 0.5)
+        )
     assert not (tmp_path / "out").exists()
 
 

@@ -35,7 +35,6 @@ from keras_liteseg.commands import options
 from keras_liteseg.commands.running import command, start_keras
 from keras_liteseg.errors import UserError
 
-
 AT_ONCE = 4
 """Images that go through the network at once, each with memory of its own."""
 

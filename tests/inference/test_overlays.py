@@ -26,9 +26,7 @@ def painter(metadata):
 @pytest.fixture
 def plain():
     """Painter that gives the images back."""
-    return types.SimpleNamespace(
-        at_once=1, labels=lambda image: image[..., 0], draw=lambda image, labels, out: image
-    )
+    return types.SimpleNamespace(at_once=1, labels=lambda image: image[..., 0], draw=lambda image, labels, out: image)
 
 
 class Interrupted(Frames):
