@@ -41,7 +41,7 @@ class Painter:
     def __init__(self, predictors, opacity):
         self._opacity, self.at_once, self._metadata = opacity, len(predictors), predictors[0].metadata
         self.image_format = self._metadata.image_format
-        self._free = queue.SimpleQueue()
+        self._free: queue.SimpleQueue = queue.SimpleQueue()
         for predictor in predictors:
             # This builds the network, which is not to be timed.
             predictor.run(np.zeros((1, *predictor.size, self.image_format.channels), np.float32))
