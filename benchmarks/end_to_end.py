@@ -1,15 +1,19 @@
 """What a frame costs from the picture to the overlay, and an image of an evaluation, beside an older commit.
 
   python -m benchmarks.end_to_end --model a.tflite,b.tflite --output results/end_to_end.json
-  python -m benchmarks.end_to_end --model a.tflite --data camvid --data_dir DIR --output results/end_to_end.json
+  python -m benchmarks.end_to_end --model a.tflite,b.tflite --data cityscapes --data_dir DIR \\
+      --output results/evaluation_speed.json
+  python -m benchmarks.end_to_end --model a.tflite,b.tflite --memory_frames 10000 --output results/predict_memory.json
 
-Both run in this Python on the same file and the same drawn street scenes, 1280x720. Each measurement is a process of
-its own; they take turns, so that a slow spell of the machine meets both, and each pair gives ratios, whose medians
-count. Measured are, for each file: the network alone; from a picture in memory to its label map; drawing the overlay;
-`liteseg predict` of a video, from decoding to encoding, without its start, and now with --output_labels too; and with
---data `evaluate`, without its start, whose accuracies must be the same. With --reference it also compares the labels
-with those of a file that both sources can read, as the gate of `liteseg export` does. Rates are given as shares of the
-network alone. With --memory_frames, `predict` of that many frames and of a tenth of them tells whether memory grows.
+Both run in this Python on the same files. Each measurement is a process of its own; they take turns, so that a slow
+spell of the machine meets both, and each pair gives ratios, whose medians count.
+
+Measured are, for each file, on the same drawn street scenes, 1280x720: the network alone; from a picture in memory to
+its label map; drawing the overlay; and `liteseg predict` of a video, from decoding to encoding, without its start, and
+now with --output_labels too. Rates are given as shares of the network alone. With --data it is `evaluate` instead,
+without its start, alone and as the gate of `liteseg export` runs it, with another file whose labels are compared, here
+the same one; all accuracies must be the same. With --memory_frames it is the peak memory of `liteseg predict` of that
+many frames, 640x360, and of a tenth of them, of this source alone.
 """
 
 import json
@@ -42,14 +46,14 @@ def draw(folder, count):
     film(folder, "frames.mp4", 3 * count)
 
 
-def film(folder, name, count):
-    """Write a video of `count` frames, those of `draw` over and over."""
+def film(folder, name, count, shrink=1):
+    """Write a video of `count` frames, those of `draw` over and over, every `shrink`th of their pixels."""
     import numpy as np
 
     from keras_liteseg.inference.video import video_writer
 
-    pictures = np.load(folder / "frames.npy")
-    with video_writer(folder / name, 25, SIZE) as write:
+    pictures = np.ascontiguousarray(np.load(folder / "frames.npy")[:, ::shrink, ::shrink])
+    with video_writer(folder / name, 25, pictures.shape[1:3]) as write:
         for index in range(count):
             write(pictures[index % len(pictures)])
 
@@ -83,14 +87,18 @@ def _speed(arguments, source):
     return tuple(map(float, said.groups()))
 
 
-def memory(model, threads, folder, frames):
-    """Return {number of frames: peak memory of `predict` in MB of 2^20 bytes}, of a tenth of `frames` and of all."""
-    found = {}
+def memory(models, threads, folder, frames):
+    """Return {model's name: {number of frames: peak memory of `predict` in MB of 2^20 bytes}}, of a tenth of `frames`
+    and of all."""
+    found = {path.stem: {} for path in models}
     for count in (max(1, frames // 10), frames):
-        film(folder, "long.mp4", count)
-        program = _program(folder / "predicted", threads, ["--model", model, "--input", folder / "long.mp4"])
-        _, found[str(count)] = timed([sys.executable, *map(str, program)], ROOT, folder / "log.txt")
-    return {count: round(size / 2**20, 1) for count, size in found.items()}
+        # Half as large, because it is the number of frames that counts.
+        film(folder, "long.mp4", count, shrink=2)
+        for path in models:
+            program = _program(folder / "predicted", threads, ["--model", path, "--input", folder / "long.mp4"])
+            _, size = timed([sys.executable, *map(str, program)], ROOT, folder / "log.txt")
+            found[path.stem][str(count)] = round(size / 2**20, 1)
+    return found
 
 
 def _output(arguments, source):
@@ -161,7 +169,6 @@ def require_equal(found):
 @click.option("--model", "models", type=options.CommaList(), required=True, help=".tflite files.")
 @click.option("--data", metavar="NAME", help="Data set for `evaluate`, of the files' classes.")
 @options.folder("--data_dir", "Folder of the data set.")
-@options.file("--reference", "File whose labels `evaluate` compares with.")
 @click.option("--split", default="val", help="Split of the data set.")
 @options.threads("CPU threads of the network.", default=2)
 @options.whole("--frames", 24, "Number of scenes.")
@@ -169,7 +176,7 @@ def require_equal(found):
 @options.whole("--memory_frames", None, "Frames of a long video whose peak memory is measured.", least=10)
 @click.option("--before", default=BEFORE, help="The older commit.")
 @options.file("--output", "JSON file for the result.", required=True)
-def main(models, data, data_dir, reference, split, threads, frames, rounds, memory_frames, before, output):
+def main(models, data, data_dir, split, threads, frames, rounds, memory_frames, before, output):
     from keras_liteseg.errors import UserError
     from keras_liteseg.files import require_writable, write_json
     from keras_liteseg.provenance import provenance
@@ -181,41 +188,58 @@ def main(models, data, data_dir, reference, split, threads, frames, rounds, memo
             raise UserError(f"There is no model file {path}. Check the path.")
     if data and not data_dir:
         raise UserError("--data is given without --data_dir; name the folder of the data set.")
+    if data and memory_frames:
+        raise UserError("--data measures evaluate and --memory_frames predict; give one of them.")
+    what = {"kind": "end to end", "threads": threads}
     with tempfile.TemporaryDirectory() as temporary:
         folder = pathlib.Path(temporary)
-        check_out(before, folder / "before")
-        draw(folder, frames)
-        measurements = {}
-        for path in paths:
-            measurements[f"{path.stem} frames"] = lambda source, path=path: work(
-                source, "frames", path, threads, folder / "frames.npy"
-            )
-            measurements[f"{path.stem} predict"] = lambda source, path=path: predict(
-                source, path, folder / "frames.mp4", folder / "predicted", threads
-            )
-            if data:
-                compared = {"evaluate": []}
-                if reference:
-                    compared["gate"] = [pathlib.Path(reference).resolve()]
-                for name, other in compared.items():
-                    measurements[f"{path.stem} {name}"] = lambda source, path=path, other=other: work(
-                        source, "evaluate", path, data, pathlib.Path(data_dir).resolve(), split, *other
-                    )
-        found = measure(measurements, {NOW: ROOT, before: folder / "before"}, rounds)
-        peaks = {path.stem: memory(path, threads, folder, memory_frames) for path in paths} if memory_frames else {}
-    require_equal(found)
-    summary, shares = summarize(found), {path.stem: shares_of_network(found, path.stem) for path in paths}
-    what = {"kind": "end to end", "frame": list(SIZE), "threads": threads, "rounds": rounds, "before": before}
-    results = {"medians": summary, "shares_of_network": shares, "peak_memory_mb": peaks, "rounds_of_each": found}
+        if not data:
+            draw(folder, frames)
+        if memory_frames:
+            results = {"peak_memory_mb": memory(paths, threads, folder, memory_frames)}
+        else:
+            check_out(before, folder / "before")
+            measurements = {}
+            for path in paths:
+                measurements |= (
+                    _of_evaluation(path, data, pathlib.Path(data_dir).resolve(), split)
+                    if data
+                    else _of_frames(path, folder, threads)
+                )
+            found = measure(measurements, {NOW: ROOT, before: folder / "before"}, rounds)
+            require_equal(found)
+            what |= {"rounds": rounds, "before": before} | ({"data": data} if data else {"frame": list(SIZE)})
+            results = {"medians": summarize(found)}
+            if not data:
+                results["shares_of_network"] = {path.stem: shares_of_network(found, path.stem) for path in paths}
+            results["rounds_of_each"] = found
     write_json(output, {**what, **results, **provenance()})
-    for name, numbers in summary.items():
+    for name, numbers in results.get("medians", {}).items():
         for key, each in numbers.items():
             print(f"{name:>36} {key:>14}  " + "  ".join(f"{source} {value:8.2f}" for source, value in each.items()))
-    for stem, each in shares.items():
+    for stem, each in results.get("shares_of_network", {}).items():
         print(f"{stem}, share of the network alone: " + ", ".join(f"{key} {value:.2f}" for key, value in each.items()))
-    for stem, each in peaks.items():
+    for stem, each in results.get("peak_memory_mb", {}).items():
         print(f"{stem}, peak memory: " + ", ".join(f"{size} MB for {count} frames" for count, size in each.items()))
     print(f"Wrote {output}")
+
+
+def _of_frames(path, folder, threads):
+    """Return what is measured of a file on the frames in a folder, as `measure` takes it."""
+    return {
+        f"{path.stem} frames": lambda source: work(source, "frames", path, threads, folder / "frames.npy"),
+        f"{path.stem} predict": lambda source: predict(
+            source, path, folder / "frames.mp4", folder / "predicted", threads
+        ),
+    }
+
+
+def _of_evaluation(path, *data):
+    """Return what is measured of a file on a data set (name, folder, split), as `measure` takes it."""
+    return {
+        f"{path.stem} evaluate": lambda source: work(source, "evaluate", path, *data),
+        f"{path.stem} gate": lambda source: work(source, "evaluate", path, *data, path),
+    }
 
 
 if __name__ == "__main__":

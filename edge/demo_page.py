@@ -59,7 +59,7 @@ def describe(path):
     import numpy as np
     from ai_edge_litert.interpreter import Interpreter
 
-    from keras_liteseg.inference.tensors import to_tensor
+    from keras_liteseg.inference.input_table import byte_table
     from keras_liteseg.tflite.metadata_buffers import read_metadata
 
     metadata = read_metadata(path)
@@ -77,8 +77,6 @@ def describe(path):
             f"{path} has an {types['input']} input and an {types['output']} output, and LiteRT.js takes and gives "
             f"{', '.join(TYPES)} only; export it with --input_type float32 --output_type classes."
         )
-    levels = np.arange(256, dtype=np.float32)[:, None] / 255
-    lookup = to_tensor((levels - np.float32(metadata.mean)) / np.float32(metadata.std), source)
     said = model_files.describe(path)
     return {
         "file": path.name,
@@ -94,7 +92,7 @@ def describe(path):
             {"name": name, "color": color}
             for name, color in zip(metadata.classes.names, metadata.classes.colors, strict=True)
         ],
-        "lookup": lookup.T.tolist(),
+        "lookup": byte_table(metadata, source).T.tolist(),
     }
 
 

@@ -106,7 +106,7 @@ def measure(predictor, dataset, reference=None, progress=True):
         require_comparable(predictor.metadata, reference.metadata)
     shown = {"total": len(dataset), "disable": None if progress else True, "file": sys.stderr}
     # Threads read the next ones while the network computes.
-    samples = in_stages(range(len(dataset)), functools.partial(read_sample, dataset), threads=_READERS)
+    samples = in_stages(range(len(dataset)), functools.partial(read_sample, dataset), threads=[_READERS])
     for index, (image, truth) in enumerate(tqdm(samples, "evaluating", **shown)):
         labels = predictor.labels(image)
         confusion = _confusion(truth, labels, dataset)

@@ -95,7 +95,7 @@ def test_from_training_to_benchmark(data, trained, tmp_path):
     assert found.miou == result.file.miou and found.agreement > 0.98
 
     pictures = {path.stem: path for path in sorted((tmp_path / "data/images/val").glob("*.png"))}
-    draw_pictures(pictures, Painter(predictor, 0.5), tmp_path / "predictions")
+    draw_pictures(pictures, Painter([predictor], 0.5), tmp_path / "predictions")
     labels = np.asarray(Image.open(tmp_path / "predictions/0_labels.png"))
     np.testing.assert_array_equal(labels, predictor.labels(image))
     assert np.asarray(Image.open(tmp_path / "predictions/0.png")).shape == (*SIZE, 3)
@@ -148,7 +148,7 @@ def test_networks_and_images_of_different_kinds_do_not_meet(data, trained, tmp_p
     with pytest.raises(UserError, match=r"The image is uint8 \(32, 48, 3\); give uint"):
         predictor.labels(street)
     with pytest.raises(UserError, match=r"The image is uint8 \(32, 48, 3\); give uint"):
-        Painter(predictor, 0.5).labels(street)
+        Painter([predictor], 0.5).labels(street)
     with pytest.raises(
         UserError,
         match="takes images that are uint.*, and quantization needs such images; give the data set.*--calibration_dir",
@@ -164,7 +164,9 @@ def test_a_video_is_refused_before_anything_is_written(trained, tmp_path):
     with video_writer(path, 10, SIZE) as write:
         write(np.zeros((*SIZE, 3), np.uint8))
     with pytest.raises(UserError, match=r"takes pictures that are uint.*, and those of .*drive\.mp4 are 8-bit RGB"):
-        predict_video(open_video(path), path, tmp_path / "out", False, lambda: Painter(load_predictor(trained), 0.5))
+        predict_video(
+            open_video(path), path, tmp_path / "out", False, lambda _: Painter([load_predictor(trained)], 0.5)
+        )
     assert not (tmp_path / "out").exists()
 
 

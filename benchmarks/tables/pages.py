@@ -16,9 +16,12 @@ from benchmarks.tables.expansion import expanded_table, expansion_table, family_
 from benchmarks.tables.networks import networks_table, pretrained_table
 from benchmarks.tables.npu import npu_table
 from benchmarks.tables.speed import (
+    end_to_end_table,
+    evaluation_speed_table,
     int8_peak_table,
     latency_table,
     older_processor_table,
+    predict_memory_table,
     runtimes_processor_table,
     runtimes_table,
     training_speed_table,
@@ -48,6 +51,9 @@ PAGES = {
         "runtimes avx512": runtimes_processor_table,
         "int8 peak": int8_peak_table,
         "avx2": older_processor_table,
+        "end to end": end_to_end_table,
+        "evaluation speed": evaluation_speed_table,
+        "predict memory": predict_memory_table,
         "training_speed": training_speed_table,
     },
 }

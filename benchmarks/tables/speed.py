@@ -93,3 +93,52 @@ def training_speed_table(results):
     for name, speed in results.documents.get("training_speed", {}).get("images_per_second", {}).items():
         lines.append(f"| {name} | {speed:.1f} |")
     return "\n".join(lines) + "\n"
+
+
+def end_to_end_table(results):
+    """`predict` of a video beside an older commit, and rates as shares of the network alone."""
+    result = results.documents.get("end_to_end", {})
+    lines = [
+        "| file | network alone | picture to labels | before | predict | before | ratio "
+        "| labels, share of the network alone | predict --output_labels | predict |",
+        "|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    medians = result.get("medians", {})
+    for stem, shares in result.get("shares_of_network", {}).items():
+        frames, predict = medians[f"{stem} frames"], medians[f"{stem} predict"]["end_to_end"]
+        times = frames["network"]["now"], *_pair(frames["labels"], result), *_pair(predict, result)
+        cells = [f"{time:.1f} ms" for time in times] + [f"{predict['ratio']:.1f} x"]
+        cells += [f"{shares[name]:.2f}" for name in ("labels", "labels_only", "end_to_end")]
+        lines.append(f"| {stem}.tflite | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def evaluation_speed_table(results):
+    """`evaluate`, alone and with a second file, beside an older commit."""
+    result = results.documents.get("evaluation_speed", {})
+    lines = [
+        "| file | evaluate | before | ratio | peak memory | with another file | before | ratio |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    medians = result.get("medians", {})
+    for stem in dict.fromkeys(name.rpartition(" ")[0] for name in medians):
+        cells = []
+        for what in ("evaluate", "gate"):
+            numbers = medians[f"{stem} {what}"]
+            cells += [f"{time:.0f} ms" for time in _pair(numbers["ms"], result)] + [f"{numbers['ms']['ratio']:.1f} x"]
+            if what == "evaluate":
+                cells.append(f"{numbers['peak_memory_mb']['now']:.0f} MB")
+        lines.append(f"| {stem}.tflite | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def predict_memory_table(results):
+    """Peak memory of `predict` over the number of frames."""
+    lines = ["| file | frames | peak memory |", "|---|---|---|"]
+    for stem, peaks in results.documents.get("predict_memory", {}).get("peak_memory_mb", {}).items():
+        lines += [f"| {stem}.tflite | {int(count):,} | {size:.0f} MB |" for count, size in peaks.items()]
+    return "\n".join(lines) + "\n"
+
+
+def _pair(numbers, result):
+    return numbers["now"], numbers[result["before"]]

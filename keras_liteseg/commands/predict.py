@@ -35,6 +35,9 @@ from keras_liteseg.commands import options
 from keras_liteseg.commands.running import command, start_keras
 from keras_liteseg.errors import UserError
 
+AT_ONCE = 4
+"""Images that go through the network at once, each with memory of its own."""
+
 
 @command("predict", __doc__, renamed={"output": "--output_dir"})
 @options.model()
@@ -63,15 +66,21 @@ def main(
         raise UserError("--smoothing averages the scores of whole frames; give --tiles or --smoothing, not both.")
     from keras_liteseg.inference.video import find_frames
 
-    def load_painter():
-        from keras_liteseg.inference.load import load_predictor
+    def load_painter(images):
+        from keras_liteseg.inference.load import is_exported, load_predictor
         from keras_liteseg.inference.overlays import Painter
         from keras_liteseg.inference.tiles import TiledPredictor
 
         start_keras(model)
-        predictor = load_predictor(model, checkpoint, input_size, threads=threads, averaged=averaged)
-        predictor.smooth(smoothing)
-        return Painter(TiledPredictor(predictor, progress=True) if tiles else predictor, opacity)
+        # Two images at once on one thread each are done before one after the other on two threads.
+        at_once = 1 if tiles or smoothing or not is_exported(model) else min(images, threads, AT_ONCE)
+        predictors = [
+            load_predictor(model, checkpoint, input_size, threads=threads // at_once, averaged=averaged)
+            for _ in range(at_once)
+        ]
+        for predictor in predictors:
+            predictor.smooth(smoothing)
+        return Painter([TiledPredictor(each, progress=True) for each in predictors] if tiles else predictors, opacity)
 
     frames = find_frames(source)
     if frames is None:
@@ -93,7 +102,7 @@ def predict_pictures(source, output_dir, output_labels, load_painter):
         print(f"Left out {len(videos)} video(s) such as {videos[0]}; give each by itself as --input.", flush=True)
     found = find_pictures(source, output_dir)
     pictures = name_results(found, source if source.is_dir() else source.parent)
-    painter = load_painter()
+    painter = load_painter(len(pictures))
     written, problems, interrupted = draw_pictures(pictures, painter, output_dir, output_labels)
     if found == [source] and problems:
         raise problems[0]
@@ -117,7 +126,8 @@ def predict_video(frames, source, output_dir, output_labels, load_painter):
         raise UserError(f"{path} is there, and what it shows will not come again; choose another --output_dir.")
     if path.exists() and path.samefile(source):
         raise UserError(f"The result {path} would replace the video itself; choose another --output_dir.")
-    painter = load_painter()
+    # The frames of a camera are not there before they are seen.
+    painter = load_painter(1 if frames.live else AT_ONCE)
     painter.image_format.require(RGB, "The network", source)
     replaces = path.exists()
     require_writable(path / "000000.png" if output_labels else path)

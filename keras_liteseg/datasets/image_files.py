@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image
 
 from keras_liteseg.choices import require_path
+from keras_liteseg.datasets.intact import is_plain_rgb
 from keras_liteseg.datasets.pictures import LARGEST, TOO_LARGE, Problem, bits, find_pictures, unreadable
 from keras_liteseg.datasets.tiff import is_tiff, read_tiff
 from keras_liteseg.errors import UserError
@@ -92,6 +93,10 @@ def decode(content, path):
     """
     if is_tiff(content) and not _is_plain_tiff(content):
         return _turned(*read_tiff(content, path))
+    if is_plain_rgb(content):
+        array = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)  # in two thirds of Pillow's time
+        if array is not None:
+            return cv2.cvtColor(array, cv2.COLOR_BGR2RGB, dst=array)
     try:
         with Image.open(io.BytesIO(content)) as file:
             if file.width * file.height > LARGEST:

@@ -12,6 +12,7 @@ SWAPPED = (5, 6, 7, 8)  # orientations that swap height and width
 _PNG, _JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # of a PNG, by its colour type
 _PALETTE = 3  # colour type of a PNG
+_EIGHT_BITS_RGB = b"\x08\x02"  # depth and colour type in the header of a PNG
 _PLAIN = {b"IHDR", b"PLTE", b"IDAT", b"IEND", b"pHYs", b"gAMA", b"cHRM", b"sRGB", b"sBIT", b"tIME", b"bKGD", b"tRNS"}
 _TEXTS, _TURNING = {b"tEXt", b"zTXt", b"iTXt"}, (b"Raw profile type", b"XML:com.adobe.xmp")
 _LARGEST_RATIO = 1032  # of deflate
@@ -32,6 +33,14 @@ def intact_size(path, image_format=RGB):
         return _jpeg_size(path, image_format) if head.startswith(_JPEG) else None
     except Exception:  # whatever is wrong, decoding says it
         return None
+
+
+def is_plain_rgb(content):
+    """Return whether bytes are a whole PNG of 8-bit RGB without unusual parts."""
+    try:
+        return content[:8] == _PNG and content[24:26] == _EIGHT_BITS_RGB and _png_size(content, RGB) is not None
+    except Exception:  # whatever is wrong, decoding says it
+        return False
 
 
 def orientation(path):

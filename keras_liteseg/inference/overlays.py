@@ -4,6 +4,7 @@ import collections
 import contextlib
 import itertools
 import pathlib
+import queue
 import sys
 import threading
 import time
@@ -14,6 +15,7 @@ from tqdm import tqdm
 from keras_liteseg.datasets.image_files import read_picture
 from keras_liteseg.datasets.in_parallel import CORES
 from keras_liteseg.datasets.pictures import Problem
+from keras_liteseg.datasets.samples import one_opencv_thread
 from keras_liteseg.drawing.overlay import overlay, save_image
 from keras_liteseg.drawing.viewable import viewable
 from keras_liteseg.errors import UserError
@@ -27,28 +29,40 @@ class Painter:
     """Makes a network's labels, draws them over images, and keeps the time.
 
     Args:
-        predictor: a `keras_liteseg.inference.predictor.Predictor`.
+        predictors: a list of the same `keras_liteseg.inference.predictor.Predictor` once or several times, each for one
+            image at a time.
         opacity: of the colours, 0 to 1.
+
+    Attributes:
+        image_format: of the images.
+        at_once: number of images that can go through the network at once.
     """
 
-    def __init__(self, predictor, opacity):
-        self._predictor, self._opacity = predictor, opacity
-        self.image_format = predictor.metadata.image_format
-        empty = np.zeros((1, *predictor.size, self.image_format.channels), np.float32)
-        predictor.run(empty)  # builds the network, which is not to be timed
-        self._alone = threading.Lock()
+    def __init__(self, predictors, opacity):
+        self._opacity, self.at_once, self._metadata = opacity, len(predictors), predictors[0].metadata
+        self.image_format = self._metadata.image_format
+        self._free: queue.SimpleQueue = queue.SimpleQueue()
+        for predictor in predictors:
+            # This builds the network, which is not to be timed.
+            predictor.run(np.zeros((1, *predictor.size, self.image_format.channels), np.float32))
+            self._free.put(predictor)
+        self._counting = threading.Lock()
         self._images, self._network_seconds = 0, 0.0
         self._start = time.perf_counter()
 
     def labels(self, image):
-        """Return the label map, uint8 (height, width), of an image; one thread at a time.
+        """Return the label map, uint8 (height, width), of an image; a thread waits until a predictor is free.
 
         Raises:
             UserError: the image is not as the network takes them.
         """
-        with self._alone:
-            labels = self._predictor.labels(image)
-            self._network_seconds += self._predictor.network_seconds
+        predictor = self._free.get()
+        try:
+            labels, seconds = predictor.labels(image), predictor.network_seconds
+        finally:
+            self._free.put(predictor)
+        with self._counting:
+            self._network_seconds += seconds / self.at_once
             self._images += 1
         return labels
 
@@ -62,7 +76,7 @@ class Painter:
         """
         shown = viewable(image, self.image_format)
         out = out if shown is image else None
-        return overlay(shown, labels, self._predictor.metadata.classes, self._opacity, out)
+        return overlay(shown, labels, self._metadata.classes, self._opacity, out)
 
     def speed(self):
         """Return a line about the time per image: of the network alone, and of all from reading to writing."""
@@ -114,8 +128,7 @@ def _results(name):
 def draw_pictures(pictures, painter, output, labels_only=False):
     """Write the overlay and the label map of each picture that can be read.
 
-    Several pictures are read, drawn and written at once, but only one goes through the network at a time. Ctrl-C ends
-    this with what is there.
+    Several pictures are read, drawn and written at once. Ctrl-C ends this with what is there.
 
     Args:
         pictures: {name: path}, see `name_results`.
@@ -152,7 +165,8 @@ def draw_pictures(pictures, painter, output, labels_only=False):
 
     problems = []
     try:
-        with _progress(len(pictures), "it") as progress, _results_of(pictures.items(), draw, threads=_AT_ONCE) as done:
+        results = _results_of(pictures.items(), draw, threads=[min(_AT_ONCE, len(pictures))])
+        with _progress(len(pictures), "it") as progress, results as done:
             for problem in done:
                 if problem is not None:
                     problems.append(problem)
@@ -167,7 +181,8 @@ def draw_video(frames, painter, path):
 
     The video has the frame rate that the source declares. Where frames come at other times, of a video of variable
     rate or of a camera whose network is slow, they are repeated or left out so that each is seen when it was. Reading,
-    the network, drawing and writing overlap. Ctrl-C ends the video with what is there.
+    labels and drawing of as many frames as the painter takes at once, and writing overlap. Ctrl-C ends the video with
+    what is there.
 
     Args:
         frames: `keras_liteseg.inference.video.Frames`.
@@ -186,13 +201,9 @@ def draw_video(frames, painter, path):
     shown, seconds = None, 0.0
     with video_writer(path, frames.rate, first.shape[:2]) as write, _progress(frames.count, " frames") as progress:
 
-        def label(timed):
+        def draw(timed):
             frame, when = timed
-            return frame, painter.labels(frame), when
-
-        def draw(labelled):
-            frame, labels, when = labelled
-            return painter.draw(frame, labels, out=frame), when
+            return painter.draw(frame, painter.labels(frame), out=frame), when
 
         def show(drawn):
             nonlocal shown, seconds, predicted
@@ -207,7 +218,7 @@ def draw_video(frames, painter, path):
                 written += 1
 
         try:
-            with _results_of(timed, label, draw, show) as done:
+            with _results_of(timed, draw, show, threads=[painter.at_once, 1]) as done:
                 for _ in done:
                     progress.update()
         except KeyboardInterrupt:
@@ -251,7 +262,8 @@ def write_labels(frames, painter, folder):
         if path.stem.isdecimal():
             path.unlink()
     try:
-        with _progress(frames.count, " frames") as progress, _results_of(enumerate(timed), label, save) as done:
+        results = _results_of(enumerate(timed), label, save, threads=[painter.at_once, 1])
+        with _progress(frames.count, " frames") as progress, results as done:
             for _ in done:
                 progress.update()
     except KeyboardInterrupt:
@@ -270,9 +282,13 @@ def _begin(frames):
     return first[0], itertools.chain([first], timed)
 
 
-def _results_of(items, *stages, threads=1):
-    """Return what `in_stages` does, for a `with` block at whose end all its threads have ended."""
-    return contextlib.closing(in_stages(items, *stages, threads=threads))
+@contextlib.contextmanager
+def _results_of(items, *stages, threads):
+    """Yield what `in_stages` returns, for a `with` block at whose end all its threads have ended."""
+    # Threads of OpenCV's own would only get in the way of several of ours.
+    alone = contextlib.nullcontext() if sum(threads) == 1 else one_opencv_thread
+    with alone, contextlib.closing(in_stages(items, *stages, threads=threads)) as results:
+        yield results
 
 
 def _progress(total, unit):

@@ -7,7 +7,7 @@ import threading
 _END = object()
 
 
-def in_stages(items, *stages, threads=1):
+def in_stages(items, *stages, threads=None):
     """Yield what the last of `stages` makes of each item, in the order of the items.
 
     The first stage gets an item, each other one what the stage before it returns. Every stage works in threads of its
@@ -18,12 +18,13 @@ def in_stages(items, *stages, threads=1):
     Args:
         items: any iterable, also one without end.
         stages: functions of one argument.
-        threads: of each stage; with one, a stage has one item at a time, in order.
+        threads: how many each stage has, a list; with one, by default, a stage has one item at a time, in order.
     """
+    threads = threads or [1] * len(stages)
     # Behind an error there is nothing more, which a generator sees to.
     source = (item for item in items)
     reader = concurrent.futures.ThreadPoolExecutor(1)
-    workers = [concurrent.futures.ThreadPoolExecutor(threads) for _ in stages]
+    workers = [concurrent.futures.ThreadPoolExecutor(count) for count in threads]
     waiting: collections.deque[concurrent.futures.Future] = collections.deque()
     stopped = threading.Event()
 
@@ -38,7 +39,7 @@ def in_stages(items, *stages, threads=1):
         waiting.append(future)
 
     try:
-        for _ in range(len(stages) * threads + 2):
+        for _ in range(sum(threads) + 2):
             begin()
         while (result := waiting.popleft().result()) is not _END:
             begin()

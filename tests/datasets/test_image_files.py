@@ -34,6 +34,29 @@ def test_a_png_of_8_bits_keeps_all_channels(tmp_path, mode, channels):
     np.testing.assert_array_equal(read_picture(tmp_path / "a.png", ImageFormat(channels)), FLAT[channels])
 
 
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"transparency": (1, 2, 3)}, {"dpi": (72, 72)}, {"icc_profile": b"some"}, {"compress_level": 0}],
+    ids=str,
+)
+def test_a_png_of_colours_is_what_pillow_reads(tmp_path, options):
+    colors = FLAT[3].copy()
+    colors[0, :3] = 1, 2, 3
+    Image.fromarray(colors).save(tmp_path / "a.png", **options)
+    np.testing.assert_array_equal(read_picture(tmp_path / "a.png"), colors)
+
+
+@pytest.mark.parametrize("place", [20, 60, -20])
+def test_a_damaged_png_of_colours_is_refused(tmp_path, place):
+    Image.fromarray(RNG.integers(0, 256, (40, 50, 3), np.uint8)).save(tmp_path / "a.png")
+    content = bytearray((tmp_path / "a.png").read_bytes())
+    content[place] ^= 255
+    with pytest.raises(Problem, match="cannot be read as an image"):
+        read_picture(saved(tmp_path / "b.png", bytes(content)))
+    with pytest.raises(Problem, match="cannot be read as an image"):
+        read_picture(saved(tmp_path / "c.png", (tmp_path / "a.png").read_bytes()[: 40 * 50]))
+
+
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
 @pytest.mark.parametrize("data", ["folder", "cityscapes", "camvid", "bdd100k"])
 def test_every_data_set_refuses_16_bits_that_are_not_declared(tmp_path, data, channels):

@@ -74,6 +74,23 @@ def test_every_border_is_of_one_pixel():
     np.testing.assert_array_equal(made(output, "int8", (123, 181)), wanted)
 
 
+def test_a_class_may_win_where_no_corner_has_it():
+    """Class 2 is second everywhere, and ahead of both others half way between them."""
+    output = np.zeros((2, 12, 5), np.int8)
+    output[:, :6, 0], output[:, 6:, 1], output[..., 2] = 10, 10, 9
+    labels = made(output, "int8", (16, 96))
+    np.testing.assert_array_equal(labels, expected(from_tensor(output, details("int8")), (16, 96)))
+    assert set(np.unique(labels)) == {0, 1, 2}
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_labels_at_any_size(seed):
+    rng = np.random.default_rng(seed)
+    shape, size = rng.integers(1, 50, 2), tuple(map(int, rng.integers(1, 260, 2)))
+    output = scores("int8", 8, tuple(map(int, shape)), levels=int(rng.integers(2, 40)))
+    np.testing.assert_array_equal(made(output, "int8", size), expected(from_tensor(output, details("int8")), size))
+
+
 def test_more_pixels_than_are_handled_at_once():
     output = scores("int8", 6, (300, 400))
     for size in ((300, 400), (700, 911)):

@@ -20,13 +20,13 @@ def painter(metadata):
     """Painter by a network that sees sky above and road below."""
     labels = np.zeros((4, 6), np.int32)
     labels[:2] = 4
-    return Painter(Predictor(metadata, labels.shape, lambda images: labels), 0.5)
+    return Painter([Predictor(metadata, labels.shape, lambda images: labels)], 0.5)
 
 
 @pytest.fixture
 def plain():
     """Painter that gives the images back."""
-    return types.SimpleNamespace(labels=lambda image: image[..., 0], draw=lambda image, labels, out: image)
+    return types.SimpleNamespace(at_once=1, labels=lambda image: image[..., 0], draw=lambda image, labels, out: image)
 
 
 class Interrupted(Frames):
