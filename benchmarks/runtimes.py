@@ -38,7 +38,7 @@ from keras_liteseg.commands import options
 from keras_liteseg.commands.running import command, run, start_keras
 from keras_liteseg.errors import UserError
 from keras_liteseg.inference.predictor import prepare
-from keras_liteseg.tflite.metadata_buffers import read_metadata
+from keras_liteseg.tflite.file_metadata import read_metadata
 
 PACKAGES = ("onnxruntime", "openvino", "nncf", "onnx", "tf2onnx", "onnxslim")
 VARIANTS = (

@@ -4,12 +4,8 @@ import collections
 import contextlib
 import itertools
 import pathlib
-import sys
 import threading
 import time
-
-import numpy as np
-from tqdm import tqdm
 
 from keras_liteseg.datasets.image_files import read_picture
 from keras_liteseg.datasets.in_parallel import CORES
@@ -19,6 +15,7 @@ from keras_liteseg.drawing.viewable import viewable
 from keras_liteseg.errors import UserError
 from keras_liteseg.inference.stages import in_stages
 from keras_liteseg.inference.video import video_writer
+from keras_liteseg.progress import progress_bar
 
 _AT_ONCE = min(CORES + 1, 5)  # pictures: more would take memory and wait for the network
 
@@ -34,8 +31,6 @@ class Painter:
     def __init__(self, predictor, opacity):
         self._predictor, self._opacity = predictor, opacity
         self.image_format = predictor.metadata.image_format
-        empty = np.zeros((1, *predictor.size, self.image_format.channels), np.float32)
-        predictor.run(empty)  # builds the network, which is not to be timed
         self._alone = threading.Lock()
         self._images, self._network_seconds = 0, 0.0
         self._start = time.perf_counter()
@@ -48,6 +43,9 @@ class Painter:
         """
         with self._alone:
             labels = self._predictor.labels(image)
+            # The first run of a network also fetches its memory, so it counts only where there is no other.
+            if self._images <= 1:
+                self._network_seconds = 0.0
             self._network_seconds += self._predictor.network_seconds
             self._images += 1
         return labels
@@ -68,7 +66,7 @@ class Painter:
         """Return a line about the time per image: of the network alone, and of all from reading to writing."""
         if not self._images:
             return "no image was predicted"
-        network = self._network_seconds / self._images
+        network = self._network_seconds / max(self._images - 1, 1)
         total = (time.perf_counter() - self._start) / self._images
         return (
             f"{1 / network:.1f} frames/s ({1000 * network:.1f} ms) the network alone, "
@@ -276,4 +274,4 @@ def _results_of(items, *stages, threads=1):
 
 
 def _progress(total, unit):
-    return tqdm(total=total, desc="predicting", unit=unit, disable=None, file=sys.stderr)
+    return progress_bar(total=total, desc="predicting", unit=unit)
