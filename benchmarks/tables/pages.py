@@ -16,9 +16,12 @@ from benchmarks.tables.expansion import expanded_table, expansion_table, family_
 from benchmarks.tables.networks import networks_table, pretrained_table
 from benchmarks.tables.npu import npu_table
 from benchmarks.tables.speed import (
+    first_result_table,
     int8_peak_table,
     latency_table,
+    older_processor_ops_table,
     older_processor_table,
+    op_profiles_table,
     runtimes_processor_table,
     runtimes_table,
     training_speed_table,
@@ -47,7 +50,10 @@ PAGES = {
         "runtimes": runtimes_table,
         "runtimes avx512": runtimes_processor_table,
         "int8 peak": int8_peak_table,
+        "op profiles": op_profiles_table,
         "avx2": older_processor_table,
+        "avx2 ops": older_processor_ops_table,
+        "first result": first_result_table,
         "training_speed": training_speed_table,
     },
 }
