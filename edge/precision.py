@@ -43,7 +43,8 @@ def _others(path):
     """Return the newest file of each other precision in the folder that holds the same network, as far as one tells."""
     wanted = _identity(path)
     found = {}
-    for other in sorted(path.parent.glob("*.tflite"), key=lambda file: file.stat().st_mtime):
+    files = [file for file in path.parent.glob("*.tflite") if file.is_file()]  # no folders and broken links
+    for other in sorted(files, key=lambda file: file.stat().st_mtime):
         identity = None if other.samefile(path) else _identity(other)
         # int8 is compared with floats, and floats with int8: both floats compute the same on a processor.
         if identity and identity[0] == wanted[0] and (identity[1] == "int8") != (wanted[1] == "int8"):

@@ -33,6 +33,8 @@ def folder(files, tmp_path):
 def test_other_precision_of_the_same_network_is_measured(folder):
     (folder / "damaged.tflite").write_bytes((folder / "none.tflite").read_bytes()[:-5000])
     (folder / "text.tflite").write_text("no network")
+    (folder / "folder.tflite").mkdir()
+    (folder / "broken.tflite").symlink_to(folder / "missing.tflite")
     sentence = precision_advice(folder / "int8.tflite")
     assert sentence.startswith("lps_net_tiny 64x128 on host:cpu, 1 thread: ") and "deploy" in sentence
     compared = {pathlib.Path(name).name for name in sentence.rpartition("--model ")[2].split(",")}
