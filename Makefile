@@ -54,6 +54,7 @@ test-kotlin: venv .kotlin/installed
 	$(RUN) -m pytest -rs tests/examples -k kotlin
 
 bench-runtimes: .venv-runtimes/installed
+	rm -f results/runtimes_512x1024.json
 	.venv-runtimes/bin/python -m benchmarks.runtimes --output results/runtimes_512x1024.json
 
 # The stamp is newer than the requirements once they are installed, so nothing is installed twice.

@@ -88,7 +88,7 @@ def main(model, video, smoothing, frames, threads, output):
     from keras_liteseg.files import require_writable, write_json
     from keras_liteseg.inference.video import open_video
     from keras_liteseg.provenance import provenance
-    from keras_liteseg.tflite.metadata_buffers import read_metadata
+    from keras_liteseg.tflite.file_metadata import read_metadata
 
     require_writable(output)
     drawn_classes = load_dataset("street_scenes").classes

@@ -7,7 +7,8 @@ XNNPACK chooses its kernels by what the processor says of itself (CPUID), and no
 LiteRT to a temporary folder, puts an undefined instruction in the place of every CPUID, and answers the signal that
 follows without these instructions (`older_processor.c`). The kernels are then those of a Haswell or a Zen 2, and run at
 the true speed of this processor. Files of one network take turns in one process, with 1 thread, and the time is that of
-the processor, which other programs do not lengthen. It needs x86-64 with AVX2, Linux, gcc and objdump.
+the processor, which other programs do not lengthen. "ops" are the ten dearest kinds of op of a file by LiteRT's own
+profiler, whose times are those of the clock. It needs x86-64 with AVX2, Linux, gcc and objdump.
 """
 
 import importlib.util
@@ -23,6 +24,7 @@ import tempfile
 import click
 import numpy as np
 
+from benchmarks.op_kinds import dearest
 from edge.model_files import describe
 from keras_liteseg.commands import options
 from keras_liteseg.commands.running import command, run
@@ -31,6 +33,7 @@ from keras_liteseg.errors import UserError
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 SOURCE = pathlib.Path(__file__).with_suffix(".c")
 ROUNDS = 20
+PROFILE_RUNS = 20
 CPUID, UNDEFINED = b"\x0f\xa2", b"\x0f\x0b"
 
 # In a process of its own: {path: [ms]} of files that take turns.
@@ -52,6 +55,15 @@ for number in range(rounds):
         runs[path]()
         times[path].append(1e3 * (time.process_time() - start))
 print(json.dumps(times))
+"""
+
+
+# In a process of its own: the profile of a file.
+PROFILING = """
+import json, sys
+from edge.device.op_profile import profile
+
+print(json.dumps(profile(sys.argv[2], 1, "cpu", int(sys.argv[1]))))
 """
 
 
@@ -123,15 +135,7 @@ def without_cpuid(path):
 
 def measure(network, paths, instructions, environment):
     """Return a row for each file of a network; "ratio" is how many times as fast it is as the first."""
-    path = os.pathsep.join(filter(None, [environment.get("PYTHONPATH"), str(ROOT)]))
-    done = subprocess.run(
-        [sys.executable, "-c", MEASURING, str(ROUNDS), *map(str, paths)],
-        env={**os.environ, **environment, "PYTHONPATH": path},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    times = json.loads(done.stdout)
+    times = _answer(MEASURING, environment, ROUNDS, *paths)
     first = times[str(paths[0])]
     return [
         {
@@ -140,9 +144,23 @@ def measure(network, paths, instructions, environment):
             "instructions": instructions,
             "ms": round(float(np.median(times[str(path)])), 3),
             "ratio": round(float(np.median(np.divide(first, times[str(path)]))), 3),
+            "ops": dearest(_answer(PROFILING, environment, PROFILE_RUNS, path)),
         }
         for path in paths
     ]
+
+
+def _answer(code, environment, *arguments):
+    """Return what a Python program prints as JSON."""
+    path = os.pathsep.join(filter(None, [environment.get("PYTHONPATH"), str(ROOT)]))
+    done = subprocess.run(
+        [sys.executable, "-c", code, *map(str, arguments)],
+        env={**os.environ, **environment, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return json.loads(done.stdout)
 
 
 if __name__ == "__main__":

@@ -15,14 +15,24 @@ values but that of NNCF, OpenVINO's own, with floats, as its tools make it.
 With 1 thread and `--processor_time`, a time is that of the processor in place of the clock's, which other programs on
 the machine do not lengthen; fix the process to one core (taskset -c 0), as they still move it and empty its caches.
 
-The files of a network are made first, which takes a minute or two. Every row says how many processors others used just
+The files of a network are made first, which takes minutes; with `--files` they are kept in that folder, and made anew
+only where they are missing. An output that is there keeps its rows of other networks and numbers of threads, so that
+the comparison can be measured in pieces:
+
+  for model in ndnet45 lps_net_s liteseg_mobilenetv2 pp_liteseg_t; do
+      .venv-runtimes/bin/python -m benchmarks.runtimes --models $model --files runs/runtimes --output a.json
+  done
+
+Every row says how many processors others used just
 before the runs (`busy_cores`): numbers by the clock from a busy machine are a trial run only. `error` is the difference
 of the file's scores from Keras's in standard deviations, and `labels` the share of labels that are Keras's or tied with
 it; a file that is off fails before it is timed.
 """
 
+import contextlib
 import gc
 import importlib.metadata
+import json
 import os
 import pathlib
 import sys
@@ -38,7 +48,7 @@ from keras_liteseg.commands import options
 from keras_liteseg.commands.running import command, run, start_keras
 from keras_liteseg.errors import UserError
 from keras_liteseg.inference.predictor import prepare
-from keras_liteseg.tflite.metadata_buffers import read_metadata
+from keras_liteseg.tflite.file_metadata import read_metadata
 
 PACKAGES = ("onnxruntime", "openvino", "nncf", "onnx", "tf2onnx", "onnxslim")
 VARIANTS = (
@@ -87,12 +97,13 @@ FLOAT_TOLERANCE = 0.01
 @options.whole("--runs", 50, "Timed runs of each file with each number of threads.", least=ROUNDS)
 @options.switch("--processor_time", "Count the processor's time in place of the clock's; 1 thread only.")
 @options.whole("--calibration_images", 8, "Street scenes that set the int8 scales.", least=2)
-@options.file("--output", "JSON file for the result.", required=True)
-def main(models, input_size, upsampling, threads, runs, processor_time, calibration_images, output):
+@options.folder("--files", "Folder that keeps the files; without, they are made anew each time.")
+@options.file("--output", "JSON file for the result; one that is there is added to.", required=True)
+def main(models, input_size, upsampling, threads, runs, processor_time, calibration_images, files, output):
     from edge.device.machine import instructions
     from keras_liteseg.files import require_writable, write_json
     from keras_liteseg.networks.registry import check_input_shape
-    from keras_liteseg.provenance import provenance
+    from keras_liteseg.provenance import cpu_name, provenance
 
     # Otherwise OpenVINO and NNCF report their use to their makers.
     os.environ |= {"CI": "true", "NNCF_CI": "1"}
@@ -103,17 +114,20 @@ def main(models, input_size, upsampling, threads, runs, processor_time, calibrat
     start_keras()
     for name in models:
         check_input_shape(name, (*input_size, 3))
-    rows = []
-    for name in models:
-        clock = time.process_time if processor_time else time.perf_counter
-        rows += measure(name, input_size, threads, runs, calibration_images, upsampling, clock)
-        gc.collect()
-    result = {
+    header = {
         "kind": "runtimes",
         "input_size": list(input_size),
         "upsampling": upsampling,
         "runs": runs,
         "clock": "processor" if processor_time else "wall",
+    }
+    rows = rows_so_far(output, header | {"cpu": cpu_name()})
+    for name in models:
+        clock = time.process_time if processor_time else time.perf_counter
+        rows = merged(rows, measure(name, input_size, threads, runs, calibration_images, upsampling, clock, files))
+        gc.collect()
+    result = {
+        **header,
         "results": rows,
         "ratios": ratios(rows),
         "restructured": restructured(rows),
@@ -146,7 +160,32 @@ def package_versions():
     return versions
 
 
-def measure(name, size, threads, runs, calibration_images, upsampling="none", clock=time.perf_counter):
+def rows_so_far(output, wanted):
+    """Return the rows of a result that is there already, [] where there is none.
+
+    Raises:
+        UserError: it was measured in another way than `wanted`, {name: value} of its header and the "cpu", says.
+    """
+    if not os.path.exists(output):
+        return []
+    before = json.loads(pathlib.Path(output).read_text())
+    found = {name: before["device"]["cpu"] if name == "cpu" else before.get(name) for name in wanted}
+    for name, value in wanted.items():
+        if found[name] != value:
+            raise UserError(
+                f"{output} is there, and its {name} is {found[name]!r}, not {value!r}; remove it or give another "
+                "--output."
+            )
+    return before["results"]
+
+
+def merged(rows, new):
+    """Return rows in which `new` ones replace all of the same networks and numbers of threads."""
+    replaced = {(row["model"], row["threads"]) for row in new}
+    return [row for row in rows if (row["model"], row["threads"]) not in replaced] + new
+
+
+def measure(name, size, threads, runs, calibration_images, upsampling="none", clock=time.perf_counter, files=None):
     """Return the rows of a network, one for each file and number of threads.
 
     What cannot be made, loaded or run, or computes something else, gives a row with "status" "failed" and a "reason".
@@ -159,11 +198,13 @@ def measure(name, size, threads, runs, calibration_images, upsampling="none", cl
         calibration_images: number of street scenes that set the int8 scales.
         upsampling: 'full' for scores of the input's size, 'none' for those of the network's own.
         clock: function that returns seconds.
+        files: folder that keeps the files.
     """
     from benchmarks.runtimes_files import make_files, network_of
 
     network, metadata, dataset, images = network_of(name, size, calibration_images, upsampling)
-    with tempfile.TemporaryDirectory() as folder:
+    kept = files and os.path.join(files, f"{name}_{size[0]}x{size[1]}_{upsampling}_{calibration_images}")
+    with contextlib.nullcontext(kept) if kept else tempfile.TemporaryDirectory() as folder:
         paths = make_files(network, metadata, dataset, images, pathlib.Path(folder))
         expected = network.predict_on_batch(images[0])
         pairs = [_Pair(name, *variant, path, count, clock) for variant, path in paths.items() for count in threads]

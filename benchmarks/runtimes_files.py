@@ -5,6 +5,8 @@ recommends for this kind of processor, all calibrated on the same images.
 """
 
 import json
+import pathlib
+import tempfile
 
 import keras
 import numpy as np
@@ -58,7 +60,9 @@ def _repeated(values, length):
 
 
 def make_files(network, metadata, dataset, images, folder):
-    """Write all files of a network and return {(runtime, precision): path, or the exception that prevented it}."""
+    """Write the files of a network that `folder` lacks, and return {(runtime, precision): path, or the exception that
+    prevented it} of all."""
+    folder.mkdir(parents=True, exist_ok=True)
     float_onnx, int8_onnx = folder / "float32.onnx", folder / "int8.onnx"
     ours = folder / "int8.tflite"
     steps = {
@@ -73,10 +77,12 @@ def make_files(network, metadata, dataset, images, folder):
     }
     paths = {}
     for (runtime, precision), (make, arguments, path) in steps.items():
+        paths[runtime, precision] = path
+        if path.exists():
+            continue
         print(f"{network.name}: making the {precision} file for {runtime}", flush=True)
         try:
-            make(*arguments, path)
-            paths[runtime, precision] = path
+            _whole(make, arguments, path)
         # Whatever another tool raises: the others go on without it.
         except Exception as error:
             paths[runtime, precision] = error
@@ -86,6 +92,17 @@ def make_files(network, metadata, dataset, images, folder):
         paths["OpenVINO", precision] = paths["ONNX Runtime", "float32"]
         paths["OpenVINO, our file", precision] = paths["LiteRT", "float32"]
     return paths
+
+
+def _whole(make, arguments, path):
+    """Make a file and those that belong to it elsewhere, and move them in place when all are whole."""
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+        made = pathlib.Path(folder, path.name)
+        make(*arguments, made)
+        for other in pathlib.Path(folder).iterdir():
+            if other != made:
+                other.replace(path.with_name(other.name))
+        made.replace(path)
 
 
 def before_last_upsampling(model):

@@ -1,10 +1,10 @@
 """How long `liteseg predict` takes for one picture, from start to exit, beside the `predict.py` of an older commit.
 
-  python -m benchmarks.startup --model ndnet45_int8.tflite --output results/startup.json
+  python -m benchmarks.startup --model a_int8.tflite,b_int8.tflite --output results/startup.json
 
-Both run in this Python, with the same file and the same drawn picture. They take turns, so that a slow spell of the
-machine meets both, and each pair gives a ratio; its median is what counts. The first pair, which compiles Python files
-and fills the file cache, is left out. The older commit loaded TensorFlow for every file.
+For each file, both run in this Python with the same drawn picture. They take turns, so that a slow spell of the machine
+meets both, and each pair gives a ratio; its median is what counts. The first pair, which compiles Python files and
+fills the file cache, is left out. The older commit loaded TensorFlow for every file.
 """
 
 import io
@@ -16,6 +16,8 @@ import sys
 import tarfile
 import tempfile
 import time
+
+import click
 
 from keras_liteseg.commands import options
 from keras_liteseg.commands.running import command, run
@@ -116,17 +118,25 @@ def summarize(found):
 
 
 @command("startup", __doc__)
-@options.file("--model", "A .tflite file.", required=True)
-@options.whole("--rounds", 10, "Number of pairs.")
+@click.option(
+    "--model",
+    "models",
+    type=options.CommaList(options.FILE, "a.tflite,b.tflite"),
+    required=True,
+    help="The .tflite files.",
+)
+@options.whole("--rounds", 10, "Number of pairs for each file.")
 @options.file("--output", "JSON file for the result.", required=True)
-def main(model, rounds, output):
+def main(models, rounds, output):
     from keras_liteseg.errors import UserError
     from keras_liteseg.files import require_writable, write_json
     from keras_liteseg.provenance import provenance
 
     require_writable(output)
-    if not pathlib.Path(model).is_file():
-        raise UserError(f"There is no model file {model}. Check the path.")
+    for model in models:
+        if not pathlib.Path(model).is_file():
+            raise UserError(f"There is no model file {model}. Check the path.")
+    files = []
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
         # In a process of its own, see `timed`.
@@ -136,12 +146,16 @@ def main(model, rounds, output):
             "Image.fromarray(scenes.image(0)).save(sys.argv[1])"
         )
         subprocess.run([sys.executable, "-c", drawing, folder / "street.png"], cwd=ROOT, check=True)
-        result = summarize(measure(model, folder / "street.png", folder, rounds))
-    what = {"kind": "startup", "model": pathlib.Path(model).name, "picture": list(SIZE)}
-    write_json(output, {**what, **result, **provenance()})
-    for program, values in result["programs"].items():
-        print(f"{program:>24}  {values['median_seconds']:7.3f} s  {values['peak_memory_mb']:7.1f} MB")
-    print(f"{result['times_faster']} times faster, the median over {rounds} pairs; wrote {output}")
+        for number, model in enumerate(models):
+            own = folder / str(number)
+            own.mkdir()
+            result = summarize(measure(model, folder / "street.png", own, rounds))
+            files.append({"model": pathlib.Path(model).name, **result})
+            print(f"{model}: {result['times_faster']} times faster, the median over {rounds} pairs", flush=True)
+            for program, values in result["programs"].items():
+                print(f"{program:>24}  {values['median_seconds']:7.3f} s  {values['peak_memory_mb']:7.1f} MB")
+    write_json(output, {"kind": "startup", "picture": list(SIZE), "files": files, **provenance()})
+    print(f"Wrote {output}")
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from keras_liteseg.datasets.image_files import read_picture
 from keras_liteseg.datasets.pictures import find_pictures
 from keras_liteseg.errors import UserError
 from keras_liteseg.inference.input_table import InputTable
-from keras_liteseg.tflite.metadata_buffers import read_metadata
+from keras_liteseg.tflite.file_metadata import read_metadata
 
 FRAMES = 2
 EQUAL_LABELS = 0.995

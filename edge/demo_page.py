@@ -60,7 +60,7 @@ def describe(path):
     from ai_edge_litert.interpreter import Interpreter
 
     from keras_liteseg.inference.input_table import byte_table
-    from keras_liteseg.tflite.metadata_buffers import read_metadata
+    from keras_liteseg.tflite.file_metadata import read_metadata
 
     metadata = read_metadata(path)
     if not metadata.image_format.is_rgb:

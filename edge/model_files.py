@@ -7,8 +7,8 @@ import pathlib
 from keras_liteseg.errors import UserError
 from keras_liteseg.files import plain_path
 from keras_liteseg.tflite import flatbuffer
+from keras_liteseg.tflite.file_metadata import read_metadata
 from keras_liteseg.tflite.flatbuffer import read_model
-from keras_liteseg.tflite.metadata_buffers import read_metadata
 
 
 def check(path):

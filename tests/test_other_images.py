@@ -29,8 +29,8 @@ from keras_liteseg.models.archive import read_metadata
 from keras_liteseg.quantization.quantization_aware_training import train_quantization_aware
 from keras_liteseg.reports.evaluation_report import write_evaluation_report
 from keras_liteseg.reports.preview import contact_sheet
+from keras_liteseg.tflite.file_metadata import read_metadata as read_tflite_metadata
 from keras_liteseg.tflite.flatbuffer import describe, read_model
-from keras_liteseg.tflite.metadata_buffers import read_metadata as read_tflite_metadata
 from tests.image_sets import FOUR_BANDS, THERMAL, scene, write_set
 
 SIZE = (32, 48)

@@ -1,5 +1,9 @@
 """Tables of latency and of training speed."""
 
+from benchmarks.op_kinds import KINDS, by_kind
+
+NOT_MEASURED = "This was not measured yet.\n"
+
 
 def latency_table(results):
     """Latency of NDNet45's files, with the ratio to float32 at the same number of threads."""
@@ -53,10 +57,58 @@ def _runtimes_table(result):
     return "\n".join(lines) + "\n"
 
 
+def op_profiles_table(results):
+    """Where the time goes in three runtimes, by kind of op."""
+    rows = results.documents.get("op_profiles", {"results": []})["results"]
+    if not rows:
+        return NOT_MEASURED
+    runtimes = list(dict.fromkeys(row["runtime"] for row in rows))
+    lines = [f"| network | kind of op | {' | '.join(runtimes)} |", "|---|---|" + "---|" * len(runtimes)]
+    for network in dict.fromkeys(row["network"] for row in rows):
+        ours = [row for row in rows if row["network"] == network]
+        kinds = {row["runtime"]: by_kind(row["ops"], row["total_ms"]) for row in ours}
+        for kind in KINDS:
+            times = [kinds[runtime][kind] for runtime in runtimes]
+            if max(times) >= 0.05:
+                lines.append(f"| `{network}` | {kind} | {' | '.join(f'{ms:.1f} ms' for ms in times)} |")
+    return "\n".join(lines) + "\n"
+
+
+def older_processor_ops_table(results):
+    """float32 and int8 with AVX2 alone, by kind of op."""
+    rows = [
+        row
+        for row in results.documents.get("older_processor", {"results": []})["results"]
+        if row["instructions"] == "AVX2" and "ops" in row
+    ]
+    if not rows:
+        return NOT_MEASURED
+    lines = [f"| network, float32 / int8 | {' | '.join(KINDS)} |", "|---|" + "---|" * len(KINDS)]
+    for network in dict.fromkeys(row["network"] for row in rows):
+        found = {row["precision"]: by_kind(row["ops"], 0) for row in rows if row["network"] == network}
+        cells = [f"{found['float32'][kind]:.1f} / {found['int8'][kind]:.1f} ms" for kind in KINDS]
+        lines.append(f"| `{network}` | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def first_result_table(results):
+    """When a file gives its first result, and what of that the file is."""
+    rows = results.documents.get("first_result", {"results": []})["results"]
+    if not rows:
+        return NOT_MEASURED
+    lines = ["| file | size | import | load | first run | first result | next |", "|---|---|---|---|---|---|---|"]
+    for row in rows:
+        cells = [f"{row[name]:.0f} ms" for name in ("import_ms", "load_ms", "first_ms", "all_ms", "next_ms")]
+        lines.append(f"| {row['model']} | {row['bytes'] / 1e6:.2f} MB | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
 def _instructions(result):
-    """Return the processor and those of its instructions that int8 depends on, where the result names them."""
+    """Return the processor and those of its instructions that int8 depends on, where the result names them, and the
+    clock where it is not that of the wall."""
     device = result.get("device", {})
-    return f"({device['cpu']}: {', '.join(device['instructions'])})" if "instructions" in device else ""
+    clock = "; time of the processor" if result.get("clock") == "processor" else ""
+    return f"({device['cpu']}: {', '.join(device['instructions'])}{clock})" if "instructions" in device else ""
 
 
 def int8_peak_table(results):

@@ -16,8 +16,8 @@ from keras_liteseg.metadata import Quantization
 from keras_liteseg.models.pretrained import is_pretrained, read_card
 from keras_liteseg.provenance import provenance
 from keras_liteseg.quantization.options import CalibrationOptions
+from keras_liteseg.tflite.file_metadata import read_metadata
 from keras_liteseg.tflite.inspect import inspect
-from keras_liteseg.tflite.metadata_buffers import read_metadata
 
 _CONFIG = "config.yaml"  # the training writes it beside its .keras files
 _LAYOUTS = {4: "NHWC", 3: "NHW"}  # pictures and scores; class maps

@@ -1,22 +1,22 @@
 """Data sets: images with label maps of train ids, by name. Layouts and options: docs/datasets.md."""
 
+import importlib
 import inspect
 import os
 
-import yaml
-
 from keras_liteseg.datasets.base import IGNORE_LABEL, ClassList, SegmentationDataset
-from keras_liteseg.datasets.bdd100k import BDD100K
-from keras_liteseg.datasets.camvid import CamVid
-from keras_liteseg.datasets.cityscapes import Cityscapes
-from keras_liteseg.datasets.folder import Folder
-from keras_liteseg.datasets.remap import remap
-from keras_liteseg.datasets.shards import Records
 from keras_liteseg.errors import UserError, nearest
 
 __all__ = ["IGNORE_LABEL", "ClassList", "SegmentationDataset", "list_datasets", "load_dataset", "parse_options"]
 
-_FROM_FILES = {"bdd100k": BDD100K, "camvid": CamVid, "cityscapes": Cityscapes, "folder": Folder, "records": Records}
+# Module and class of each. They are imported when they are asked for, because what predicts needs none of them.
+_FROM_FILES = {
+    "bdd100k": ("bdd100k", "BDD100K"),
+    "camvid": ("camvid", "CamVid"),
+    "cityscapes": ("cityscapes", "Cityscapes"),
+    "folder": ("folder", "Folder"),
+    "records": ("shards", "Records"),
+}
 
 
 def list_datasets():
@@ -67,11 +67,15 @@ def load_dataset(name, data_dir=None, split="train", label_map=None, absent_clas
         _refuse_unknown(options, name, StreetScenes)
         dataset: SegmentationDataset = StreetScenes(split=split, **options)
     else:
-        _refuse_unknown(options, name, _FROM_FILES[name])
+        module, class_name = _FROM_FILES[name]
+        dataset_class = getattr(importlib.import_module(f"{__name__}.{module}"), class_name)
+        _refuse_unknown(options, name, dataset_class)
         if data_dir is None:
             raise UserError(f"The data set '{name}' is read from files; say in which folder they are (data_dir).")
-        dataset = _from_files(name, data_dir, split, options)
+        dataset = _from_files(dataset_class, data_dir, split, options)
     if label_map is not None:
+        from keras_liteseg.datasets.remap import remap
+
         dataset = remap(dataset, label_map)
     if absent_classes:
         dataset.absent_classes = _known_classes(dataset, absent_classes)
@@ -90,10 +94,10 @@ def _known_classes(dataset, names):
     return tuple(names)
 
 
-def _from_files(name, data_dir, split, options):
+def _from_files(dataset_class, data_dir, split, options):
     """Return a data set; where its files are not there, say whether the folder is an export of an annotation tool."""
     try:
-        return _FROM_FILES[name](data_dir, split, **options)
+        return dataset_class(data_dir, split, **options)
     except UserError as error:
         from keras_liteseg.datasets.formats import hint
 
@@ -114,6 +118,8 @@ def parse_options(texts, what="option", example="annotations=coarse"):
     Raises:
         UserError: a text without '=', or whose value is no YAML.
     """
+    import yaml
+
     options = {}
     for text in texts:
         key, equals, value = text.partition("=")

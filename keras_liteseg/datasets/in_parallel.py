@@ -3,8 +3,6 @@
 import concurrent.futures
 import os
 
-import tqdm
-
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -14,6 +12,8 @@ def in_parallel(function, items, title, progress=True):
     The work is done in threads: what decodes pictures and counts pixels lets the others run meanwhile. After an error,
     Ctrl-C included, nothing more is begun.
     """
+    import tqdm
+
     with concurrent.futures.ThreadPoolExecutor(CORES) as pool:
         try:
             results = pool.map(function, items)

@@ -5,12 +5,8 @@ import contextlib
 import itertools
 import pathlib
 import queue
-import sys
 import threading
 import time
-
-import numpy as np
-from tqdm import tqdm
 
 from keras_liteseg.datasets.image_files import read_picture
 from keras_liteseg.datasets.in_parallel import CORES
@@ -21,6 +17,7 @@ from keras_liteseg.drawing.viewable import viewable
 from keras_liteseg.errors import UserError
 from keras_liteseg.inference.stages import in_stages
 from keras_liteseg.inference.video import video_writer
+from keras_liteseg.progress import progress_bar
 
 _AT_ONCE = min(CORES + 1, 5)  # pictures: more would take memory and wait for the network
 
@@ -41,13 +38,13 @@ class Painter:
     def __init__(self, predictors, opacity):
         self._opacity, self.at_once, self._metadata = opacity, len(predictors), predictors[0].metadata
         self.image_format = self._metadata.image_format
+        # With each, whether it has run: the first run of a network also builds it or fetches its memory.
         self._free: queue.SimpleQueue = queue.SimpleQueue()
         for predictor in predictors:
-            # This builds the network, which is not to be timed.
-            predictor.run(np.zeros((1, *predictor.size, self.image_format.channels), np.float32))
-            self._free.put(predictor)
+            self._free.put((predictor, False))
         self._counting = threading.Lock()
-        self._images, self._network_seconds = 0, 0.0
+        # Of first runs and of later ones.
+        self._runs, self._seconds = [0, 0], [0.0, 0.0]
         self._start = time.perf_counter()
 
     def labels(self, image):
@@ -56,14 +53,14 @@ class Painter:
         Raises:
             UserError: the image is not as the network takes them.
         """
-        predictor = self._free.get()
+        predictor, has_run = self._free.get()
         try:
             labels, seconds = predictor.labels(image), predictor.network_seconds
         finally:
-            self._free.put(predictor)
+            self._free.put((predictor, True))
         with self._counting:
-            self._network_seconds += seconds / self.at_once
-            self._images += 1
+            self._runs[has_run] += 1
+            self._seconds[has_run] += seconds
         return labels
 
     def draw(self, image, labels, out=None):
@@ -80,10 +77,12 @@ class Painter:
 
     def speed(self):
         """Return a line about the time per image: of the network alone, and of all from reading to writing."""
-        if not self._images:
+        if not any(self._runs):
             return "no image was predicted"
-        network = self._network_seconds / self._images
-        total = (time.perf_counter() - self._start) / self._images
+        # First runs count only where there are no others.
+        later = bool(self._runs[True])
+        network = self._seconds[later] / self._runs[later] / self.at_once
+        total = (time.perf_counter() - self._start) / sum(self._runs)
         return (
             f"{1 / network:.1f} frames/s ({1000 * network:.1f} ms) the network alone, "
             f"{1 / total:.1f} frames/s ({1000 * total:.1f} ms) end to end"
@@ -292,4 +291,4 @@ def _results_of(items, *stages, threads):
 
 
 def _progress(total, unit):
-    return tqdm(total=total, desc="predicting", unit=unit, disable=None, file=sys.stderr)
+    return progress_bar(total=total, desc="predicting", unit=unit)

@@ -11,7 +11,7 @@ from keras_liteseg.inference.input_table import InputTable
 from keras_liteseg.inference.labels import LabelMaker
 from keras_liteseg.inference.predictor import Predictor, require_image
 from keras_liteseg.inference.tensors import from_tensor, to_tensor
-from keras_liteseg.tflite.metadata_buffers import read_metadata
+from keras_liteseg.tflite.file_metadata import damaged, read_metadata
 
 
 class Segmenter(Predictor):
@@ -66,7 +66,10 @@ class Segmenter(Predictor):
         require_whole("threads", threads, 1)
         metadata = read_metadata(path)
         with plain_path(path) as plain:
-            self._interpreter = Interpreter(model_path=plain, num_threads=threads)
+            try:
+                self._interpreter = Interpreter(model_path=plain, num_threads=threads)
+            except ValueError as error:
+                raise damaged(path) from error
         self._interpreter.allocate_tensors()
         self._source, self._result = (
             details()[0] for details in (self._interpreter.get_input_details, self._interpreter.get_output_details)

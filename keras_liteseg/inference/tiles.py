@@ -7,16 +7,15 @@ is wide, in which one row of tiles passes into the next.
 """
 
 import collections
-import sys
 
 import cv2
 import numpy as np
-from tqdm import tqdm
 
 from keras_liteseg.choices import is_finite
 from keras_liteseg.errors import UserError
 from keras_liteseg.inference.predictor import labels_at, logits_at, require_image
 from keras_liteseg.metadata import OutputType
+from keras_liteseg.progress import progress_bar
 
 OVERLAP = 1 / 4
 """Share of a tile's height and width that the next one has in common with it; `benchmarks.tiles` compares others."""
@@ -75,8 +74,8 @@ class TiledPredictor:
         rows, columns = (tiles_along(*each, self._overlap) for each in zip(labels.shape, self.size, strict=True))
         self.network_seconds = 0.0
         above = None
-        shown = {"disable": None if self._progress else True, "leave": False, "delay": 1, "file": sys.stderr}
-        with tqdm(total=len(rows) * len(columns), desc="tiles", **shown) as bar:
+        shown = {"desc": "tiles", "leave": False, "delay": 1}
+        with progress_bar(self._progress, total=len(rows) * len(columns), **shown) as bar:
             for row in rows:
                 left = None
                 for column in columns:

@@ -7,7 +7,7 @@ import re
 
 from ai_edge_litert import schema_py_generated as schema
 
-from keras_liteseg.errors import UserError
+from keras_liteseg.tflite.file_metadata import cannot_read, damaged, require_mark
 
 _OP_NAMES = {code: name for name, code in vars(schema.BuiltinOperator).items() if not name.startswith("_")}
 _TYPE_NAMES = {code: name.lower() for name, code in vars(schema.TensorType).items() if not name.startswith("_")}
@@ -59,7 +59,7 @@ def read_bytes(path):
     try:
         return pathlib.Path(path).read_bytes()
     except OSError as error:
-        raise UserError(f"Cannot read {path}: {error.strerror or error}. Give the path of a .tflite file.") from error
+        raise cannot_read(path, error) from error
 
 
 def read_model(path):
@@ -73,13 +73,12 @@ def read_model(path):
 
 def parse(path, data):
     """Return the `ModelT` of `data`, the bytes of the file `path`; errors as `read_model`."""
-    if data[4:8] != b"TFL3":
-        raise UserError(f"{path} is not a TFLite file: the mark 'TFL3' in its first bytes is missing.")
+    require_mark(path, data[:8])
     try:
         return schema.ModelT.InitFromPackedBuf(data)
     # The generated reader checks nothing, so a wrong offset surfaces as whatever it happens to hit.
     except Exception as error:
-        raise UserError(f"{path} is a damaged or truncated TFLite file; convert or copy it again.") from error
+        raise damaged(path) from error
 
 
 def op_name(code):

@@ -1,4 +1,4 @@
-"""What a TFLite file says about its network: our `Metadata`, and the TFLite ModelMetadata that MediaPipe reads.
+"""Writing what a TFLite file says about its network: our `Metadata`, and the TFLite ModelMetadata that MediaPipe reads.
 
 Both are named buffers that runtimes pass over; the lists of labels and colours that the second refers to follow the
 flatbuffer as a zip archive, so that `unzip` opens a `.tflite` file too.
@@ -8,12 +8,8 @@ import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from keras_liteseg.errors import UserError
-from keras_liteseg.metadata import Metadata
 from keras_liteseg.tflite import mediapipe_metadata
-from keras_liteseg.tflite.flatbuffer import read_model
-
-_ENTRY = b"keras_liteseg.json"
+from keras_liteseg.tflite.file_metadata import ENTRY
 
 
 def with_metadata(content, metadata):
@@ -24,7 +20,7 @@ def with_metadata(content, metadata):
     """
     model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
     model.signatureDefs = [_signature(model.subgraphs[0], b"images", metadata.output_type.encode())]
-    _add(model, _ENTRY, metadata.to_json().encode())
+    _add(model, ENTRY, metadata.to_json().encode())
     _add(model, mediapipe_metadata.ENTRY, mediapipe_metadata.model_metadata(metadata))
     return pack(model, metadata)
 
@@ -58,18 +54,3 @@ def _signature(graph, input_name, output_name):
         entry.name, entry.tensorIndex = name, int(index)
         setattr(signature, part, [entry])
     return signature
-
-
-def read_metadata(path):
-    """Return the `Metadata` of a TFLite file.
-
-    Raises:
-        UserError: the file is missing or damaged, or was not exported by this library.
-    """
-    model = read_model(path)
-    for entry in model.metadata or []:
-        if entry.name == _ENTRY:
-            return Metadata.from_json(bytes(model.buffers[entry.buffer].data))
-    raise UserError(
-        f"{path} does not say which network and classes it holds; export it with liteseg export, which writes that."
-    )

@@ -1,13 +1,14 @@
 """The comparison of runtimes, as far as it goes without the other runtimes."""
 
 import importlib.util
+import json
 
 import keras
 import numpy as np
 import pytest
 
 from benchmarks import runtimes
-from benchmarks.runtimes_files import _repeated, before_last_upsampling, litert, network_of
+from benchmarks.runtimes_files import _repeated, _whole, before_last_upsampling, litert, network_of
 from benchmarks.runtimes_sessions import LiteRT
 from keras_liteseg.commands.running import run
 from keras_liteseg.errors import UserError
@@ -99,6 +100,33 @@ def test_ratio_is_to_the_fastest_of_the_others():
 def test_scores_of_another_shape_are_refused():
     with pytest.raises(ValueError, match=r"shape \(1, 2\), those of Keras \(2, 1\)"):
         runtimes.relative_error(np.zeros((1, 2)), np.ones((2, 1)))
+
+
+def test_pieces_are_merged_into_one_result(tmp_path):
+    output = tmp_path / "a.json"
+    wanted = {"input_size": [512, 1024], "clock": "wall", "cpu": "EPYC"}
+    assert runtimes.rows_so_far(output, wanted) == []
+    old = [row("LiteRT", "int8", [1.0], threads=count, model=model) for model in "ab" for count in (1, 2)]
+    output.write_text(json.dumps({**wanted, "device": {"cpu": "EPYC"}, "results": old}))
+    new = [row("LiteRT", "int8", [2.0], model="b"), row("LiteRT", "float32", [3.0], model="b")]
+    assert runtimes.merged(runtimes.rows_so_far(output, wanted), new) == [old[0], old[1], old[3], *new]
+    for name, value in (("clock", "processor"), ("cpu", "Xeon")):
+        with pytest.raises(UserError, match=f"its {name} is .*; remove it or give another --output"):
+            runtimes.rows_so_far(output, wanted | {name: value})
+
+
+def test_files_are_made_once_and_whole(tmp_path):
+    def make(content, path):
+        path.with_suffix(".bin").write_text("weights")
+        path.write_text(content)
+        if not content:
+            raise ValueError("it cannot be made")
+
+    _whole(make, ["graph"], tmp_path / "a.xml")
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"a.xml": "graph", "a.bin": "weights"}
+    with pytest.raises(ValueError, match="cannot be made"):
+        _whole(make, [""], tmp_path / "b.xml")
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_runs_are_shared_out_evenly():

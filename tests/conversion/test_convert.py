@@ -13,8 +13,8 @@ from keras_liteseg.metadata import Metadata, OutputType, Quantization
 from keras_liteseg.quantization.options import CalibrationOptions
 from keras_liteseg.quantization.post_training import quantize
 from keras_liteseg.quantization.simulate import simulate_int8
+from keras_liteseg.tflite.file_metadata import read_metadata
 from keras_liteseg.tflite.inspect import inspect
-from keras_liteseg.tflite.metadata_buffers import read_metadata
 
 QUANTIZATIONS = ("none", "float16", "int8")
 KINDS = [(quantization, output) for quantization in QUANTIZATIONS for output in ("logits", "classes")]

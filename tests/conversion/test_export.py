@@ -16,8 +16,8 @@ from keras_liteseg.datasets import ClassList, load_dataset
 from keras_liteseg.errors import UserError
 from keras_liteseg.models import create_model
 from keras_liteseg.models.archive import load_model, save_model
+from keras_liteseg.tflite.file_metadata import read_metadata
 from keras_liteseg.tflite.inspect import inspect
-from keras_liteseg.tflite.metadata_buffers import read_metadata
 
 SCRIPT = pathlib.Path(__file__).resolve().parents[2] / "export_tflite.py"
 

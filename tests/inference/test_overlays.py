@@ -52,6 +52,21 @@ def test_painter_gives_labels_and_overlay(painter, metadata):
     assert "frames/s" in painter.speed() and "end to end" in painter.speed()
 
 
+def test_a_picture_is_one_run_and_the_first_of_several_is_not_counted(metadata):
+    runs = []
+    predictor = Predictor(metadata, (4, 6), lambda images: runs.append(images) or np.zeros((4, 6), np.int32))
+    painter = Painter(predictor, 0.5)
+    image = np.zeros((4, 6, 3), np.uint8)
+    for number, seconds in enumerate([9.0, 0.1, 0.3], start=1):
+        predictor.labels = lambda image, seconds=seconds: setattr(predictor, "network_seconds", seconds)
+        painter.labels(image)
+        expected = {1: "0.1 frames/s (9000.0 ms)", 2: "10.0 frames/s (100.0 ms)", 3: "5.0 frames/s (200.0 ms)"}
+        assert painter.speed().startswith(expected[number])
+    del predictor.labels
+    painter.labels(image)
+    assert len(runs) == 1
+
+
 def test_video_of_the_same_length_and_rate(painter, metadata, tmp_path):
     source = write_video(tmp_path / "a.mp4")
     assert draw_video(open_video(source), painter, tmp_path / "out.mp4") == (6, False)

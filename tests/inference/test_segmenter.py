@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import cv2
 import numpy as np
 import pytest
@@ -115,3 +118,13 @@ def test_mistakes(int8_file, scenes, tmp_path):
         Segmenter(int8_file, threads=0)
     with pytest.raises(UserError, match="The image is float32"):
         Segmenter(int8_file)(scenes.image(0).astype(np.float32))
+
+
+def test_first_result_waits_for_no_needless_import(int8_file):
+    code = (
+        "import sys, numpy as np; from keras_liteseg import Segmenter; "
+        "Segmenter(sys.argv[1])(np.zeros((20, 30, 3), np.uint8)); "
+        "print({'ai_edge_litert.schema_py_generated', 'PIL', 'tqdm', 'yaml'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code, int8_file], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"

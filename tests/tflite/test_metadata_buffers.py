@@ -9,10 +9,9 @@ from ai_edge_litert.interpreter import Interpreter
 from keras_liteseg.conversion.export import export
 from keras_liteseg.conversion.options import ExportOptions
 from keras_liteseg.datasets import ClassList
-from keras_liteseg.errors import UserError
 from keras_liteseg.metadata import Metadata
 from keras_liteseg.tflite.flatbuffer import read_model
-from keras_liteseg.tflite.metadata_buffers import read_metadata, with_metadata
+from keras_liteseg.tflite.metadata_buffers import with_metadata
 
 METADATA = Metadata(
     model="ndnet45",
@@ -39,12 +38,6 @@ def run(content):
     interpreter.set_tensor(interpreter.get_input_details()[0]["index"], np.ones((1, 8, 8, 3), np.float32))
     interpreter.invoke()
     return interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
-
-
-def test_round_trip(plain, tmp_path):
-    path = tmp_path / "a.tflite"
-    path.write_bytes(with_metadata(plain, METADATA))
-    assert read_metadata(path) == METADATA
 
 
 def test_labels_and_colors_are_in_a_zip_archive_behind_the_network(plain, tmp_path):
@@ -75,20 +68,6 @@ def test_same_network_gives_the_same_bytes(plain):
 
 def test_network_stays_the_same(plain):
     np.testing.assert_array_equal(run(with_metadata(plain, METADATA)), run(plain))
-
-
-def test_file_without_metadata_is_refused(plain, tmp_path):
-    (tmp_path / "a.tflite").write_bytes(plain)
-    with pytest.raises(UserError, match="does not say which network and classes"):
-        read_metadata(tmp_path / "a.tflite")
-
-
-def test_missing_and_damaged_files_are_refused(plain, tmp_path):
-    with pytest.raises(UserError, match="No such file"):
-        read_metadata(tmp_path / "missing.tflite")
-    (tmp_path / "text.tflite").write_text("no network at all")
-    with pytest.raises(UserError, match="not a TFLite file"):
-        read_metadata(tmp_path / "text.tflite")
 
 
 @pytest.mark.parametrize("output_type", ["logits", "classes"])
