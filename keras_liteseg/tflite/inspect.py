@@ -15,6 +15,7 @@ from ai_edge_litert.interpreter import Interpreter
 
 from keras_liteseg.files import plain_path
 from keras_liteseg.tflite.delegation import xnnpack_left_out
+from keras_liteseg.tflite.drift import TOLERANCE, largest_drift
 from keras_liteseg.tflite.flatbuffer import (
     FLOATS,
     Tensor,
@@ -51,6 +52,7 @@ class TFLiteReport:
         delegation: what `keras_liteseg.tflite.partitions` found with XNNPACK; None when LiteRT refuses the model.
         refusal: LiteRT's reason for that, else None.
         left_out: a `keras_liteseg.tflite.delegation.LeftOut` for each op of the main graph that XNNPACK does not take.
+        drift: output pixels by which resizes are off where XNNPACK does not run them, see `keras_liteseg.tflite.drift`.
     """
 
     path: pathlib.Path
@@ -68,6 +70,7 @@ class TFLiteReport:
     weights: dict = dataclasses.field(default_factory=dict)
     left_out: tuple = ()
     float_outputs: tuple = ()
+    drift: float = 0.0
 
     @property
     def ops(self):
@@ -162,6 +165,8 @@ class TFLiteReport:
             number = _count(self.delegation["partitions"], "partition")
             lines.append(("XNNPACK", f"{number}, outside: {_outside(self.delegation)}"))
             lines += [("  outside", text) for text in _reasons(self.left_out)]
+        if self.drift > TOLERANCE:
+            lines.append(("drift", f"resizes are off by up to {self.drift:.1f} pixels where XNNPACK does not run them"))
         lines += [("problem", problem) for problem in self.problems(expect_int8="int8" in self.kinds)]
         return _table(lines)
 
@@ -215,6 +220,7 @@ def inspect(path):
         weights=dict(weights.most_common()),
         left_out=left_out,
         float_outputs=tuple(floats),
+        drift=largest_drift(model),
     )
 
 
