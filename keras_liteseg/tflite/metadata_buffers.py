@@ -66,10 +66,17 @@ def read_metadata(path):
     Raises:
         UserError: the file is missing or damaged, or was not exported by this library.
     """
-    model = read_model(path)
+    metadata = metadata_of(read_model(path))
+    if metadata is None:
+        raise UserError(
+            f"{path} does not say which network and classes it holds; export it with liteseg export, which writes that."
+        )
+    return metadata
+
+
+def metadata_of(model):
+    """Return the `Metadata` in a `ModelT`, None where it has none of ours."""
     for entry in model.metadata or []:
         if entry.name == _ENTRY:
             return Metadata.from_json(bytes(model.buffers[entry.buffer].data))
-    raise UserError(
-        f"{path} does not say which network and classes it holds; export it with liteseg export, which writes that."
-    )
+    return None
