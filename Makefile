@@ -7,6 +7,8 @@
 #                      libegl1 and libgles2
 # make test-kotlin   the Kotlin sample, with the compiler of npm's package kotlin-compiler in .kotlin; on Debian it needs
 #                 the packages default-jre-headless and npm
+# make test-old-runtimes  exported files in the oldest tflite-runtime, LiteRT, TFLite Micro and MediaPipe that load them, in
+#                 .old-runtimes; those whose Python (3.7 to 3.11) is not here are named and left out
 # make test-edge  measuring on devices: all of tests/edge, in .venv-edge, with LiteRT on emulated aarch64 in .aarch64; on
 #                 Debian it needs the packages adb, chromium, npm, openssh-server and qemu-user-static, and skips, with the
 #                 reason, what it finds missing; every network on the GPU is left to make test-all
@@ -19,7 +21,7 @@ RUN := .venv/bin/python
 # Two test files at a time; TensorFlow alone does not fill two cores.
 SPREAD := --numprocesses 2 --dist loadfile
 
-.PHONY: demo docs lint test test-all test-backends test-mediapipe test-kotlin test-edge bench-runtimes venv clean
+.PHONY: demo docs lint test test-all test-backends test-mediapipe test-kotlin test-old-runtimes test-edge bench-runtimes venv clean
 
 demo: venv
 	$(RUN) demo.py --output_dir demo_output
@@ -49,6 +51,10 @@ test-mediapipe: venv .venv-mediapipe/installed
 test-edge: .venv-edge/installed
 	@.venv-edge/bin/python -m tests.edge.aarch64 .aarch64 || true
 	.venv-edge/bin/python -m pytest -rs $(SPREAD) tests/edge --deselect tests/edge/test_coverage.py::test_network
+
+test-old-runtimes: venv
+	$(RUN) -m tests.tflite.old_runtimes .old-runtimes
+	$(RUN) -m pytest -rs tests/tflite/test_oldest_runtimes.py tests/edge/test_same_labels.py
 
 test-kotlin: venv .kotlin/installed
 	$(RUN) -m pytest -rs tests/examples -k kotlin
@@ -103,4 +109,4 @@ endef
 	@touch $@
 
 clean:
-	rm -rf .venv .venv-backends .venv-docs .venv-edge .venv-mediapipe .venv-runtimes .aarch64 .kotlin demo_output site
+	rm -rf .venv .venv-backends .venv-docs .venv-edge .venv-mediapipe .venv-runtimes .aarch64 .kotlin .old-runtimes demo_output site

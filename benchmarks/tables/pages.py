@@ -15,6 +15,7 @@ from benchmarks.tables.accuracy import (
 from benchmarks.tables.expansion import expanded_table, expansion_table, family_table
 from benchmarks.tables.networks import networks_table, pretrained_table
 from benchmarks.tables.npu import npu_table
+from benchmarks.tables.portable import portable_table
 from benchmarks.tables.speed import (
     end_to_end_table,
     evaluation_speed_table,
@@ -48,6 +49,7 @@ PAGES = {
     "docs/networks.md": {"networks": networks_table},
     "docs/npu.md": {"npu": npu_table},
     "docs/outputs.md": {"outputs": outputs_table},
+    "docs/runtimes.md": {"portable": portable_table},
     "docs/speed.md": {
         "latency": latency_table,
         "runtimes": runtimes_table,

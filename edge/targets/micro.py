@@ -5,13 +5,12 @@ import importlib.util
 import pathlib
 import sys
 
-from ai_edge_litert import schema_py_generated as schema
-
 from edge.targets.micro_sources import write_sources
 from edge.targets.protocol import Unsupported
 from edge.targets.runner_session import RunnerSession
 from keras_liteseg.errors import UserError
-from keras_liteseg.tflite.flatbuffer import dtype_of, op_name, read_model
+from keras_liteseg.tflite.drift import TOLERANCE, largest_drift
+from keras_liteseg.tflite.flatbuffer import read_model
 
 ROOT = pathlib.Path(__file__).parents[2]
 STAND_IN = "TFLite Micro on this computer"
@@ -77,20 +76,9 @@ class MicroSession:
         answer["delegation"] = {"partitions": 1, "delegated_ops": len(file.subgraphs[0].operators), "other_ops": []}
         if self._folder is not None:
             write_sources(self._model, answer["memory_kib"]["arena"], self._folder)
-        return answer | {"kind": "simulated", "known_difference": DRIFT if _drifts(file) else None}
+        drifts = largest_drift(file) > TOLERANCE
+        return answer | {"kind": "simulated", "known_difference": DRIFT if drifts else None}
 
     def close(self):
         """End the process."""
         self._runner.close()
-
-
-def _drifts(file):
-    """Return whether a file has a resize of integers with align_corners."""
-    graph = file.subgraphs[0]
-    return any(
-        op_name(file.operatorCodes[op.opcodeIndex]) == "RESIZE_BILINEAR"
-        and isinstance(op.builtinOptions, schema.ResizeBilinearOptionsT)
-        and op.builtinOptions.alignCorners
-        and dtype_of(graph.tensors[op.inputs[0]]).startswith("int")
-        for op in graph.operators
-    )

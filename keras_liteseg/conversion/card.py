@@ -62,7 +62,8 @@ def write_card(path, output, origin, validation=None, verification=None):
         report = inspect_plain(path)
         metadata, form = report.metadata, {"format": "keras"}
     else:
-        metadata, report, form = read_metadata(path), inspect(path), {"format": "tflite"}
+        metadata, report = read_metadata(path), inspect(path)
+        form = {"format": "tflite", "fixed_size": bool(report.sized_ops), "runtimes": report.runtimes}
     source, config = _source(str(origin.model), origin.checkpoint and str(origin.checkpoint))
     card = {
         "file": pathlib.Path(output).name,

@@ -8,6 +8,7 @@ from tensorflow.python.framework.convert_to_constants import convert_variables_t
 from keras_liteseg.choices import require_whole
 from keras_liteseg.conversion.class_map import even_classes
 from keras_liteseg.conversion.options import InputType, require_fitting_input
+from keras_liteseg.conversion.steady_resizes import steady_resizes
 from keras_liteseg.errors import UserError
 from keras_liteseg.metadata import OutputType, Quantization
 from keras_liteseg.tflite.metadata_buffers import with_metadata
@@ -44,6 +45,9 @@ def convert(model, metadata, input_type=InputType.AUTO, batch_size=1, calibratio
 
     if output_type.is_class_map:
         model = even_classes(model)
+    own = _OWN_INPUT.get(quantization)
+    if own:
+        model = steady_resizes(model)
 
     def network(images):
         logits = model(images, training=False)
@@ -56,7 +60,6 @@ def convert(model, metadata, input_type=InputType.AUTO, batch_size=1, calibratio
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
     if quantization == Quantization.FLOAT16:
         converter.target_spec.supported_types = [tf.float16]
-    own = _OWN_INPUT.get(quantization)
     if own:
         converter.inference_input_type = own if input_type == InputType.AUTO else tf.dtypes.as_dtype(input_type.value)
         converter.inference_output_type = own

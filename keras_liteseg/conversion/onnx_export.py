@@ -16,6 +16,7 @@ import shutil
 import tempfile
 
 from keras_liteseg.conversion.apart import run_apart
+from keras_liteseg.conversion.onnx_agreement import require_agreement
 from keras_liteseg.conversion.onnx_process import REQUEST, RESULT
 from keras_liteseg.conversion.options import InputType
 from keras_liteseg.errors import UserError
@@ -60,7 +61,8 @@ def tflite_to_onnx(source, target, *, half=False, int8=False, names=None, opset=
         time_limit: seconds that it may take.
 
     Raises:
-        UserError: the file has an op that ONNX has not, or the conversion took longer than `time_limit`.
+        UserError: the file has an op that ONNX has not, the conversion took longer than `time_limit`, or ONNX Runtime
+            does not find in the ONNX file what LiteRT finds in the `.tflite` file.
     """
     ends = {"float_input": None, "float_output": None}
     request = {"half": half, "names": names, "int8": int8, "opset": opset, "properties": properties or {}, **ends}
@@ -104,6 +106,7 @@ def _run(source, target, request, time_limit):
         how = run_apart("keras_liteseg.conversion.onnx_process", folder, time_limit)
         if how:
             raise UserError(f"tf2onnx cannot make ONNX of it: {how}")
+        require_agreement(source, folder / RESULT, request)
         shutil.copyfile(folder / RESULT, target)
 
 

@@ -45,7 +45,7 @@ def shapes(model, strict=True):
     Args:
         strict: whether shapes that contradict one another are an error, in place of being left out.
     """
-    graph = shape_inference.infer_shapes(model, strict_mode=strict).graph
+    graph = shape_inference.infer_shapes(model, strict_mode=strict, data_prop=strict).graph
     tensors = [*graph.input, *graph.value_info, *graph.output]
     found = {each.name: [length.dim_value for length in each.type.tensor_type.shape.dim] for each in tensors}
     return found | {constant.name: list(constant.dims) for constant in graph.initializer}
@@ -124,5 +124,7 @@ def resize_modes(graph):
 
 def save(model, path):
     """Check an ONNX model, shapes and types included, and write it."""
-    onnx.checker.check_model(model, full_check=True)
+    onnx.checker.check_model(model)
+    # With the values of constants, without which a resize to a given size has no shape that could be wrong.
+    shape_inference.infer_shapes(model, check_type=True, strict_mode=True, data_prop=True)
     onnx.save(model, path)

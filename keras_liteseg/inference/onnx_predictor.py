@@ -18,7 +18,7 @@ an input that takes bytes."""
 
 
 def onnx_predictor(path, input_size, threads):
-    session = _session(path, threads)
+    session = open_session(path, threads)
     properties = session.get_modelmeta().custom_metadata_map
     if METADATA not in properties:
         raise UserError(
@@ -40,7 +40,12 @@ def onnx_predictor(path, input_size, threads):
     return Predictor(metadata, fixed_size(path, source.shape[1:3], input_size), run)
 
 
-def _session(path, threads):
+def open_session(path, threads):
+    """Return the `InferenceSession` of an `.onnx` file.
+
+    Raises:
+        UserError: ONNX Runtime is not installed, or cannot run the file.
+    """
     if importlib.util.find_spec("onnxruntime") is None:
         raise UserError(f"Running {path} needs ONNX Runtime; install it with: pip install 'keras-liteseg[onnx]'")
     import onnxruntime

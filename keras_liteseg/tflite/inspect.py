@@ -15,6 +15,7 @@ from ai_edge_litert.interpreter import Interpreter
 
 from keras_liteseg.files import plain_path
 from keras_liteseg.tflite.delegation import xnnpack_left_out
+from keras_liteseg.tflite.drift import TOLERANCE, largest_drift
 from keras_liteseg.tflite.flatbuffer import (
     FLOATS,
     Tensor,
@@ -26,7 +27,11 @@ from keras_liteseg.tflite.flatbuffer import (
     read_bytes,
     shape_of,
 )
+from keras_liteseg.tflite.metadata_buffers import metadata_of
+from keras_liteseg.tflite.oldest_runtimes import oldest_runtimes
 from keras_liteseg.tflite.partitions import op_details, partitions
+
+_SIZED = ("RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR", "RESHAPE")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,6 +56,9 @@ class TFLiteReport:
         delegation: what `keras_liteseg.tflite.partitions` found with XNNPACK; None when LiteRT refuses the model.
         refusal: LiteRT's reason for that, else None.
         left_out: a `keras_liteseg.tflite.delegation.LeftOut` for each op of the main graph that XNNPACK does not take.
+        runtimes: {package: its oldest version that loads the file}, see `keras_liteseg.tflite.oldest_runtimes`.
+        sized_ops: {op name: count} of the ops in which the size of the pictures is a constant of the file.
+        drift: output pixels by which resizes are off where XNNPACK does not run them, see `keras_liteseg.tflite.drift`.
     """
 
     path: pathlib.Path
@@ -68,6 +76,9 @@ class TFLiteReport:
     weights: dict = dataclasses.field(default_factory=dict)
     left_out: tuple = ()
     float_outputs: tuple = ()
+    drift: float = 0.0
+    runtimes: dict = dataclasses.field(default_factory=dict)
+    sized_ops: dict = dataclasses.field(default_factory=dict)
 
     @property
     def ops(self):
@@ -162,6 +173,13 @@ class TFLiteReport:
             number = _count(self.delegation["partitions"], "partition")
             lines.append(("XNNPACK", f"{number}, outside: {_outside(self.delegation)}"))
             lines += [("  outside", text) for text in _reasons(self.left_out)]
+        lines += [("runtimes", text) for text in (_oldest(self.runtimes),) if text]
+        if self.sized_ops:
+            lines.append(
+                ("input size", f"fixed, by {_listed(self.sized_ops)}; resized by the caller it fails or is wrong")
+            )
+        if self.drift > TOLERANCE:
+            lines.append(("drift", f"resizes are off by up to {self.drift:.1f} pixels where XNNPACK does not run them"))
         lines += [("problem", problem) for problem in self.problems(expect_int8="int8" in self.kinds)]
         return _table(lines)
 
@@ -215,6 +233,9 @@ def inspect(path):
         weights=dict(weights.most_common()),
         left_out=left_out,
         float_outputs=tuple(floats),
+        drift=largest_drift(model),
+        runtimes=oldest_runtimes(model, metadata_of(model)),
+        sized_ops=_sized_ops(model),
     )
 
 
@@ -243,6 +264,22 @@ def _macs(name, op, graph):
     if name == "TRANSPOSE_CONV":  # inputs (output shape, weights (out, kernel height, kernel width, in), image)
         return math.prod(shape(op.inputs[2])) * math.prod(shape(op.inputs[1])[:3])
     return 0
+
+
+def _sized_ops(model):
+    """Return {op name: count} of resizes and reshapes to a constant size. With `resize_tensor_input` they keep it, so
+    that LiteRT fails, or gives an output of the old size without a word."""
+    graph, found = model.subgraphs[0], collections.Counter()
+    for op in graph.operators:
+        name = op_name(model.operatorCodes[op.opcodeIndex])
+        if name in _SIZED and len(op.inputs) > 1 and is_constant(graph.tensors[op.inputs[1]], model.buffers):
+            found[name] += 1
+    return dict(found)
+
+
+def _oldest(runtimes):
+    known = ", ".join(f"{name} {version}" for name, version in runtimes.items() if version)
+    return f"{known}, or newer" if known else ""
 
 
 def _delegation(path, model):

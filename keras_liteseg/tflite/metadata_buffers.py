@@ -8,6 +8,7 @@ import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
+from keras_liteseg.metadata import Metadata
 from keras_liteseg.tflite import mediapipe_metadata
 from keras_liteseg.tflite.file_metadata import ENTRY
 
@@ -54,3 +55,11 @@ def _signature(graph, input_name, output_name):
         entry.name, entry.tensorIndex = name, int(index)
         setattr(signature, part, [entry])
     return signature
+
+
+def metadata_of(model):
+    """Return the `Metadata` in a `ModelT`, None where it has none of ours."""
+    for entry in model.metadata or []:
+        if entry.name == ENTRY:
+            return Metadata.from_json(bytes(model.buffers[entry.buffer].data))
+    return None

@@ -93,6 +93,43 @@ def test_float_file_of_every_family_gives_the_labels_of_keras(name, scenes, tmp_
         assert len(np.unique(found.argmax(-1))) > 1
 
 
+@pytest.mark.slow
+def test_file_for_tensorrt_of_lps_net_at_360x480(tmp_path):
+    """Of its resizes some have factors, such as 60/29, with which a float32 ends a row short."""
+    from edge.targets import to_onnx
+
+    network, metadata = load_network("lps_net_s", "camvid", (360, 480))
+    metadata = metadata.replace(quantization="none", output_type="logits")
+    tflite, onnx = tmp_path / "a.tflite", tmp_path / "a.onnx"
+    tflite.write_bytes(convert(native_dilation(restructure(fold_batch_norm(network))), metadata))
+    to_onnx.convert(tflite, onnx)
+    values = np.random.default_rng(0).uniform(-1, 1, (1, 360, 480, 3)).astype(np.float32)
+    (found,) = session(onnx).run(None, {session(onnx).get_inputs()[0].name: values})
+    expected = load_predictor(tflite).run(values)
+    np.testing.assert_allclose(found[0], expected, atol=1e-4 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize(
+    ("other", "says"),
+    [
+        ({"size": (61, 36)}, r"gives \[1, 61, 36, 3\] where the .tflite file gives \[1, 62, 36, 3\]"),
+        ({"size": (62, 36), "align_corners": False}, "finds other values in the ONNX file"),
+    ],
+)
+def test_file_that_does_not_agree_is_not_handed_over(other, says, metadata, tmp_path, monkeypatch):
+    images = keras.Input((13, 23, 3), name="images")
+    request = metadata.replace(quantization="none", output_type="logits")
+    right, wrong = tmp_path / "right.tflite", tmp_path / "wrong.tflite"
+    for path, resize in ((right, {"size": (62, 36)}), (wrong, other)):
+        path.write_bytes(convert(keras.Model(images, BilinearResize(**resize)(images)), request))
+    require_agreement = onnx_export.require_agreement
+    monkeypatch.setattr(onnx_export, "require_agreement", lambda source, *rest: require_agreement(right, *rest))
+    export_onnx(right, tmp_path / "a.onnx", request, InputType.AUTO, 300)
+    with pytest.raises(UserError, match=says):
+        export_onnx(wrong, tmp_path / "b.onnx", request, InputType.AUTO, 300)
+    assert not (tmp_path / "b.onnx").exists()
+
+
 @pytest.fixture(scope="module")
 def int8_request(metadata):
     return metadata.replace(quantization="int8", output_type="logits")

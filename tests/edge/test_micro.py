@@ -40,8 +40,7 @@ def test_row(file, tmp_path):
     (row,) = benchmark([file], "micro:tflm", threads=(1, 2), runs=2, options=Options(compiled=tmp_path))
     assert (row["status"], row["kind"], row["stand_in"]) == ("ok", "simulated", "TFLite Micro on this computer"), row
     assert row["runtime"]["name"] == "TFLite Micro" and row["latency_ms"]["run"]["p50"] > 0
-    assert row["correctness"]["equal_labels"] >= 0.9
-    assert row["known_difference"] == micro.DRIFT
+    assert row["correctness"]["equal_labels"] >= 0.995 and row["known_difference"] is None
     content, arena = file.read_bytes(), int(row["memory_kib"]["arena"] * 1024)
     assert micro_runner.smallest_arena(content) == arena
     assert micro_runner._try(content, arena) is None and "failed" in micro_runner._try(content, arena - 1024).lower()
@@ -51,11 +50,10 @@ def test_row(file, tmp_path):
 
 
 @tflm
-def test_file_without_such_resizes_gives_the_same_labels(tmp_path):
-    from tests.edge.test_browser import small_file
-
-    (row,) = benchmark([small_file(tmp_path, "plain", int8=True)], "micro:tflm", runs=1)
-    assert row["status"] == "ok" and row["known_difference"] is None and "known_difference" not in row["correctness"]
+def test_row_of_a_file_whose_resizes_drift(file, monkeypatch):
+    monkeypatch.setattr(micro, "largest_drift", lambda model: 1.5)
+    (row,) = benchmark([file], "micro:tflm", runs=1)
+    assert row["status"] == "ok" and row["known_difference"] == micro.DRIFT
 
 
 @tflm

@@ -55,7 +55,7 @@ def test_painter_gives_labels_and_overlay(painter, metadata):
 def test_a_picture_is_one_run_and_the_first_of_several_is_not_counted(metadata):
     runs = []
     predictor = Predictor(metadata, (4, 6), lambda images: runs.append(images) or np.zeros((4, 6), np.int32))
-    painter = Painter(predictor, 0.5)
+    painter = Painter([predictor], 0.5)
     image = np.zeros((4, 6, 3), np.uint8)
     for number, seconds in enumerate([9.0, 0.1, 0.3], start=1):
         predictor.labels = lambda image, seconds=seconds: setattr(predictor, "network_seconds", seconds)
