@@ -190,7 +190,7 @@ def inputs(path, dataset, count):
 
     from keras_liteseg.inference.input_table import InputTable
     from keras_liteseg.inference.predictor import evenly_spread
-    from keras_liteseg.tflite.metadata_buffers import read_metadata
+    from keras_liteseg.tflite.file_metadata import read_metadata
 
     (details,) = Interpreter(str(path)).get_input_details()
     table, made = InputTable(read_metadata(path), details), []
