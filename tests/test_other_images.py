@@ -187,5 +187,5 @@ def test_pictures_without_masks_set_the_scales(data, trained, scenes, tmp_path):
     assert (tmp_path / "a.tflite").read_bytes() == (tmp_path / "b.tflite").read_bytes()
     (tmp_path / "photos").mkdir()
     Image.fromarray(scenes.image(0)).save(tmp_path / "photos" / "a.png")
-    with pytest.raises(UserError, match="a.png is uint8 of 3 channels, where pictures are"):
+    with pytest.raises(UserError, match="a.png is uint8 of 3 channels, where the network takes"):
         export(trained, tmp_path / "c.tflite", options, CalibrationOptions(folder=tmp_path / "photos"))
