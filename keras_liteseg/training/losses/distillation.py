@@ -4,7 +4,7 @@ import keras
 from keras import ops
 
 from keras_liteseg.errors import UserError
-from keras_liteseg.training.losses.base import PixelLoss, hide_ignored, per_replica
+from keras_liteseg.training.losses.base import PixelLoss, hide_ignored, per_replica, zero_where_not
 
 
 @keras.saving.register_keras_serializable("keras_liteseg")
@@ -30,9 +30,9 @@ class Distillation(PixelLoss):
 
     def call(self, y_true, y_pred):
         labels, teacher = y_true
-        _, _, teacher = hide_ignored(labels, ops.stop_gradient(teacher))
-        # Ignored pixels have the same logits on both sides now, hence no divergence.
-        _, valid, student = hide_ignored(labels, y_pred)
+        _, valid = hide_ignored(labels)
+        # Ignored pixels have the same logits on both sides then, hence no divergence.
+        teacher, student = (zero_where_not(valid, logits) for logits in (ops.stop_gradient(teacher), y_pred))
         teacher, student = (ops.log_softmax(logits / self.temperature, axis=-1) for logits in (teacher, student))
         divergence = ops.sum(ops.exp(teacher) * (teacher - student))
         pixels = ops.maximum(ops.sum(ops.cast(valid, divergence.dtype)), 1.0)
