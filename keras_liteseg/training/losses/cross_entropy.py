@@ -6,7 +6,7 @@ from keras import ops
 
 from keras_liteseg.errors import UserError
 from keras_liteseg.training.losses.base import PixelLoss, divide, zero_where_not
-from keras_liteseg.training.losses.negative_log_likelihood import negative_log_likelihood
+from keras_liteseg.training.losses.likelihood import negative_log_likelihood
 
 
 @keras.saving.register_keras_serializable("keras_liteseg")
