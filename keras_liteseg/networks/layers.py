@@ -90,7 +90,10 @@ class ExclusivePooling2D(layers.Layer):
         padded = keras.ops.pad(inputs, [[0, 0], *([0, 1 - length % 2] for length in lengths), [0, 0]])
         pool = keras.ops.max_pool if self.kind == "max" else keras.ops.average_pool
         pooled = pool(padded, 3, 2, "same")
-        return pooled[:, : (lengths[0] + 1) // 2, : (lengths[1] + 1) // 2]
+        size = [(length + 1) // 2 for length in lengths]
+        # `slice`, because the gradient of indexing takes TensorFlow several times as long.
+        batch, channels = keras.ops.shape(pooled)[0], pooled.shape[3]
+        return keras.ops.slice(pooled, (0, 0, 0, 0), (batch, *size, channels))
 
     def compute_output_shape(self, inputs_shape):
         size = [None if length is None else (length + 1) // 2 for length in inputs_shape[1:3]]

@@ -45,11 +45,13 @@ class AdaptiveAveragePooling2D(layers.Layer):
         super().__init__(**kwargs)
         self.bins = bins
 
-    def call(self, inputs):
+    def call(self, inputs, training=False):
         height, width = inputs.shape[1:3]
-        if height is None or width is None:
-            rows, columns = (self._averages(length, inputs.dtype) for length in ops.shape(inputs)[1:3])
-            return ops.einsum("ih,jw,nhwc->nijc", rows, columns, inputs)
+        # In training as products too: the gradient of one window is as large as the whole input.
+        if height is None or width is None or training:
+            dtype = keras.backend.result_type(inputs.dtype, "float32")  # 16 bits would round the averages' weights
+            rows, columns = (self._averages(length, dtype) for length in ops.shape(inputs)[1:3])
+            return ops.cast(ops.einsum("ih,jw,nhwc->nijc", rows, columns, ops.cast(inputs, dtype)), inputs.dtype)
         # One mean over both axes per window: in an int8 TFLite model, XNNPACK takes neither average pooling nor, for
         # want of a scale between them, the mean over rows before the mean over columns.
         windows = [

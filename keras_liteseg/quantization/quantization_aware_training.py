@@ -9,7 +9,6 @@ import tf_keras
 
 from keras_liteseg.choices import require_path
 from keras_liteseg.datasets.augment import require_colors
-from keras_liteseg.datasets.base import IGNORE_LABEL
 from keras_liteseg.datasets.class_statistics import class_weights, repeat_factors
 from keras_liteseg.datasets.samples import CachedDataset
 from keras_liteseg.errors import UserError
@@ -31,6 +30,8 @@ from keras_liteseg.training.arguments import require_arguments
 from keras_liteseg.training.callbacks import fit_verbosity, require_finite
 from keras_liteseg.training.devices import log_devices
 from keras_liteseg.training.distribute import choose_strategy, hosts
+from keras_liteseg.training.losses import CrossEntropy
+from keras_liteseg.training.losses.likelihood import divergence
 from keras_liteseg.training.pipeline import training_pipeline
 from keras_liteseg.training.run_folder import LOG_FILE, TENSORBOARD_FOLDER, begin, read_log, require_state
 
@@ -134,7 +135,7 @@ class SelfDistillation(tf_keras.Model):
         """Set the float network, a Keras 3 model with the same outputs as this one: ReLU outputs, then logits."""
         # Behind a function, because tf_keras would track a Keras 3 model as a layer of its own.
         self.teacher_call = lambda images: teacher(images, training=False)
-        self.label_weight, self.class_weights = label_weight, class_weights
+        self.label_weight, self.label_loss = label_weight, CrossEntropy(class_weights)
 
     def train_step(self, data):
         images, masks = data
@@ -146,7 +147,7 @@ class SelfDistillation(tf_keras.Model):
             feature_error = tf.add_n([relative_error(theirs, ours) for theirs, ours in pairs]) / len(pairs)
             loss = kl + feature_error
             if self.label_weight:
-                loss += self.label_weight * cross_entropy(masks, logits, self.class_weights)
+                loss += self.label_weight * tf.reduce_sum(self.label_loss(masks, logits))
         gradients = tape.gradient(loss, self.trainable_variables)
         self.optimizer.apply_gradients(zip(gradients, self.trainable_variables))
         return {"loss": loss, "kl": kl, "feature_error": feature_error}
@@ -154,25 +155,15 @@ class SelfDistillation(tf_keras.Model):
 
 def kl_divergence(target_logits, logits):
     """Return the mean over pixels of KL(softmax(target_logits) || softmax(logits))."""
-    target_log, log = tf.nn.log_softmax(target_logits), tf.nn.log_softmax(logits)
-    return tf.reduce_mean(tf.reduce_sum(tf.exp(target_log) * (target_log - log), axis=-1))
+    return tf.reduce_mean(divergence(target_logits, logits))
 
 
 def relative_error(target, value):
     """Return the mean squared difference over the variance of `target`."""
-    return tf.reduce_mean(tf.math.squared_difference(target, value)) / (tf.math.reduce_variance(target) + 1e-6)
-
-
-def cross_entropy(labels, logits, class_weights=None):
-    """Return the mean cross-entropy over the pixels that are not `IGNORE_LABEL`, 0 when there is none; with class
-    weights the weighted mean, as of `keras_liteseg.training.losses.CrossEntropy`."""
-    valid = labels != IGNORE_LABEL
-    labels = tf.where(valid, labels, 0)
-    loss = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
-    weight = tf.cast(valid, loss.dtype)
-    if class_weights is not None:
-        weight *= tf.gather(tf.constant(class_weights, loss.dtype), labels)
-    return tf.math.divide_no_nan(tf.reduce_sum(loss * weight), tf.reduce_sum(weight))
+    # As norms, which are summed in one pass, where squares would be written first.
+    pixels = tf.cast(tf.size(target), target.dtype)
+    error, deviation = (2 * tf.nn.l2_loss(target - other) / pixels for other in (value, tf.reduce_mean(target)))
+    return error / (deviation + 1e-6)
 
 
 class _Validation(tf_keras.callbacks.Callback):

@@ -94,10 +94,13 @@ def _batches(numbers, load, size, batch_size, drop_remainder, image, workers):
         image, mask = tf.numpy_function(load, [number], [tf.as_dtype(image_format.dtype), tf.uint8])
         return tf.ensure_shape(image, (*size, image_format.channels)), tf.ensure_shape(mask, tuple(size))
 
-    factor, offset = image_format.scaling(mean, std)
+    # Repeated to the length of a row, because TensorFlow makes no vector instructions for three channels.
+    factor, offset = (np.tile(values, size[1]) for values in image_format.scaling(mean, std))
 
     def normalize(images, masks):
-        return tf.cast(images, tf.float32) * factor + offset, tf.cast(masks, tf.int32)
+        rows = tf.reshape(images, (-1, size[0], len(factor)))
+        normalized = tf.reshape(tf.cast(rows, tf.float32) * factor + offset, tf.shape(images))
+        return tf.ensure_shape(normalized, images.shape), tf.cast(masks, tf.int32)
 
     batches = (
         numbers.map(load_tensors, num_parallel_calls=workers, deterministic=True)

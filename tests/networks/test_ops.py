@@ -62,3 +62,21 @@ def test_size_may_be_a_tensor():
 def test_a_resize_to_the_same_size_is_no_operation(align_corners):
     images = keras.ops.ones((1, 3, 5, 1))
     assert ops.resize_bilinear(images, (3, 5), align_corners) is images
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="the gradient is written by hand on TensorFlow")
+@ALIGN_CORNERS
+@pytest.mark.parametrize(("old", "new"), [((3, 5), (8, 20)), ((4, 6), (4, 13)), ((9, 7), (5, 3)), ((1, 1), (6, 4))])
+def test_gradient_equals_the_native_one(old, new, align_corners):
+    import tensorflow as tf
+
+    rng = np.random.default_rng(0)
+    images = tf.constant(rng.normal(size=(2, *old, 3)), tf.float32)
+    upstream = tf.constant(rng.normal(size=(2, *new, 3)), tf.float32)
+    with tf.GradientTape() as tape:
+        tape.watch(images)
+        resized = ops.resize_bilinear(images, new, align_corners)
+    native = tf.raw_ops.ResizeBilinearGrad(
+        grads=upstream, original_image=images, align_corners=align_corners, half_pixel_centers=not align_corners
+    )
+    np.testing.assert_allclose(tape.gradient(resized, images, upstream), native, atol=1e-5)

@@ -10,7 +10,6 @@ import tf_keras
 from keras_liteseg.conversion.export import export
 from keras_liteseg.conversion.options import ExportOptions
 from keras_liteseg.datasets import ClassList, load_dataset
-from keras_liteseg.datasets.base import IGNORE_LABEL
 from keras_liteseg.errors import UserError
 from keras_liteseg.evaluation import evaluate
 from keras_liteseg.inference.keras_predictor import keras_predictor
@@ -21,7 +20,6 @@ from keras_liteseg.quantization.config import QuantizationConfig
 from keras_liteseg.quantization.options import CalibrationOptions
 from keras_liteseg.quantization.post_training import quantize
 from keras_liteseg.quantization.quantization_aware_training import (
-    cross_entropy,
     kl_divergence,
     make_student,
     relative_error,
@@ -56,21 +54,6 @@ def test_relative_error():
     assert relative_error(target, target) == 0
     assert float(relative_error(target, target + 3)) == pytest.approx(9, rel=1e-5)
     assert float(relative_error(10 * target, 10 * target + 30)) == pytest.approx(9, rel=1e-5)
-
-
-def test_cross_entropy_leaves_void_pixels_out():
-    logits = tf.math.log([[[[0.25, 0.75], [0.9, 0.1]]]])
-    labels = tf.constant([[[1, IGNORE_LABEL]]])
-    assert float(cross_entropy(labels, logits)) == pytest.approx(-np.log(0.75), rel=1e-5)
-    assert cross_entropy(tf.fill((1, 1, 2), IGNORE_LABEL), logits) == 0
-
-
-def test_cross_entropy_with_class_weights():
-    logits = tf.math.log([[[[0.25, 0.75], [0.9, 0.1], [0.5, 0.5]]]])
-    labels = tf.constant([[[1, 0, IGNORE_LABEL]]])
-    expected = -(3 * np.log(0.75) + 0.5 * np.log(0.9)) / 3.5
-    assert float(cross_entropy(labels, logits, [0.5, 3.0])) == pytest.approx(expected, rel=1e-5)
-    assert cross_entropy(labels, logits, [0.0, 0.0]) == 0
 
 
 def test_class_weights_change_what_is_learned_from_the_labels(small_file, data, tmp_path):

@@ -26,15 +26,15 @@ class PixelLoss(keras.losses.Loss):
     """A loss whose value is `value(labels, valid, logits)`, a scalar.
 
     `value` gets labels int32 (N, height, width) with 0 in place of `IGNORE_LABEL`, valid bool (N, height, width), and
-    logits float32 (N, height, width, classes) with 0 at ignored pixels.
+    logits float32 (N, height, width, classes). Those of ignored pixels may be anything: `negative_log_likelihood` takes
+    them as they are, and all else is computed from `zero_where_not(valid, logits)`.
     """
 
     def __init__(self, name=None):
         super().__init__(name=name, dtype="float32")
 
     def call(self, y_true, y_pred):
-        # Logits of ignored pixels go before anything is computed from them, so that even infinity leaves no trace.
-        return per_replica(self.value(*hide_ignored(y_true, y_pred)))
+        return per_replica(self.value(*hide_ignored(y_true), y_pred))
 
     def value(self, labels, valid, logits):
         raise NotImplementedError
@@ -43,15 +43,15 @@ class PixelLoss(keras.losses.Loss):
         return {"name": self.name}
 
 
-def hide_ignored(labels, logits):
-    """Return (labels int32, valid bool, logits) with 0 in place of ignored labels and of the logits there."""
+def hide_ignored(labels):
+    """Return (labels int32 with 0 in place of ignored ones, valid bool)."""
     valid = labels != IGNORE_LABEL
-    labels = ops.cast(ops.where(valid, labels, ops.zeros_like(labels)), "int32")
-    return labels, valid, zero_where_not(valid, logits)
+    return ops.cast(ops.where(valid, labels, ops.zeros_like(labels)), "int32"), valid
 
 
 @one_pass
 def zero_where_not(valid, logits):
+    """Return logits with 0 at ignored pixels, where then even infinity leaves no trace in what follows."""
     return ops.where(ops.expand_dims(valid, -1), logits, ops.zeros_like(logits))
 
 

@@ -5,7 +5,8 @@ import numpy as np
 from keras import ops
 
 from keras_liteseg.errors import UserError
-from keras_liteseg.training.losses.base import PixelLoss, divide, one_pass
+from keras_liteseg.training.losses.base import PixelLoss, divide, zero_where_not
+from keras_liteseg.training.losses.likelihood import negative_log_likelihood
 
 
 @keras.saving.register_keras_serializable("keras_liteseg")
@@ -34,15 +35,15 @@ class CrossEntropy(PixelLoss):
         self.label_smoothing = label_smoothing
 
     def value(self, labels, valid, logits):
-        return self.mean_over(valid, labels, logits)
+        return self.mean_over(valid, labels, valid, logits)
 
-    def mean_over(self, mask, labels, logits):
+    def mean_over(self, mask, labels, valid, logits):
         """Return the weighted mean over the pixels where `mask`, bool (N, height, width), is true; 0 without any."""
-        loss, weight = self.weigh(negative_log_likelihood(labels, logits), labels, logits)
+        loss, weight = self.weigh(negative_log_likelihood(labels, valid, logits), labels, valid, logits)
         mask = ops.cast(mask, loss.dtype)
         return divide(ops.sum(loss * mask), ops.sum(weight * mask))
 
-    def weigh(self, loss, labels, logits):
+    def weigh(self, loss, labels, valid, logits):
         """Return (weighted and smoothed loss, weight of the label's class) per pixel, from its log-likelihood loss."""
         weight = ops.ones_like(loss)
         if self.class_weights is not None:
@@ -53,7 +54,7 @@ class CrossEntropy(PixelLoss):
             weight = ops.take(ops.convert_to_tensor(self.class_weights, loss.dtype), labels)
             loss = loss * weight
         if self.label_smoothing:
-            evenly = -ops.log_softmax(logits, axis=-1)
+            evenly = -ops.log_softmax(zero_where_not(valid, logits), axis=-1)
             if self.class_weights is not None:
                 evenly = evenly * ops.convert_to_tensor(self.class_weights, loss.dtype)
             loss = (1 - self.label_smoothing) * loss + self.label_smoothing * ops.mean(evenly, axis=-1)
@@ -95,9 +96,9 @@ class OhemCrossEntropy(CrossEntropy):
         self.threshold, self.min_kept = threshold, int(min_kept)
 
     def value(self, labels, valid, logits):
-        loss = negative_log_likelihood(labels, logits)
+        loss = negative_log_likelihood(labels, valid, logits)
         hard = ops.cast(self._hard(ops.exp(-ops.stop_gradient(loss)), valid), loss.dtype)
-        loss, weight = self.weigh(loss, labels, logits)
+        loss, weight = self.weigh(loss, labels, valid, logits)
         return ops.mean(loss * hard) / (ops.mean(weight * hard) + 1e-5)
 
     def _hard(self, probability, valid):
@@ -139,11 +140,11 @@ class FocalLoss(CrossEntropy):
             raise UserError(f"The focal gamma is {gamma}; it must be 0 or more.")
         self.gamma = gamma
 
-    def weigh(self, loss, labels, logits):
+    def weigh(self, loss, labels, valid, logits):
         # 1 - p without the digits that a difference of numbers near 1 loses, and above 0, where the slope of a power
         # below 1 is infinite.
         doubt = ops.maximum(-ops.expm1(-loss), 1e-7)
-        loss, weight = super().weigh(loss, labels, logits)
+        loss, weight = super().weigh(loss, labels, valid, logits)
         return loss * doubt**self.gamma, weight
 
     def get_config(self):
@@ -175,16 +176,10 @@ class BoundaryCrossEntropy(CrossEntropy):
         self.width = int(width)
 
     def value(self, labels, valid, logits):
-        return self.mean_over(near_boundary(labels, valid, self.width), labels, logits)
+        return self.mean_over(near_boundary(labels, valid, self.width), labels, valid, logits)
 
     def get_config(self):
         return {**super().get_config(), "width": self.width}
-
-
-@one_pass
-def negative_log_likelihood(labels, logits):
-    """Return -log of the probability of the label, float32 (N, height, width)."""
-    return ops.sparse_categorical_crossentropy(labels, logits, from_logits=True)
 
 
 def near_boundary(labels, valid, width):

@@ -4,7 +4,8 @@ import keras
 from keras import ops
 
 from keras_liteseg.errors import UserError
-from keras_liteseg.training.losses.base import PixelLoss, hide_ignored, per_replica
+from keras_liteseg.training.losses.base import PixelLoss, hide_ignored, per_replica, zero_where_not
+from keras_liteseg.training.losses.likelihood import divergence
 
 
 @keras.saving.register_keras_serializable("keras_liteseg")
@@ -30,13 +31,12 @@ class Distillation(PixelLoss):
 
     def call(self, y_true, y_pred):
         labels, teacher = y_true
-        _, _, teacher = hide_ignored(labels, ops.stop_gradient(teacher))
-        # Ignored pixels have the same logits on both sides now, hence no divergence.
-        _, valid, student = hide_ignored(labels, y_pred)
-        teacher, student = (ops.log_softmax(logits / self.temperature, axis=-1) for logits in (teacher, student))
-        divergence = ops.sum(ops.exp(teacher) * (teacher - student))
-        pixels = ops.maximum(ops.sum(ops.cast(valid, divergence.dtype)), 1.0)
-        return per_replica(self.temperature**2 * divergence / pixels)
+        _, valid = hide_ignored(labels)
+        # Ignored pixels have the same logits on both sides then, hence no divergence.
+        teacher, student = (zero_where_not(valid, logits) / self.temperature for logits in (teacher, y_pred))
+        total = ops.sum(divergence(teacher, student))
+        pixels = ops.maximum(ops.sum(ops.cast(valid, total.dtype)), 1.0)
+        return per_replica(self.temperature**2 * total / pixels)
 
     def get_config(self):
         return {**super().get_config(), "temperature": self.temperature}

@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from keras_liteseg.training.losses.base import PixelLoss, divide, mean_where
+from keras_liteseg.training.losses.base import PixelLoss, divide, mean_where, zero_where_not
 
 
 @keras.saving.register_keras_serializable("keras_liteseg")
@@ -19,7 +19,7 @@ class Dice(PixelLoss):
 
     def value(self, labels, valid, logits):
         weight = ops.expand_dims(ops.cast(valid, logits.dtype), -1)
-        probability = ops.softmax(logits, axis=-1) * weight
+        probability = ops.softmax(zero_where_not(valid, logits), axis=-1) * weight
         truth = ops.one_hot(labels, logits.shape[-1], dtype=logits.dtype) * weight
         pixels = (0, 1, 2)
         size = ops.sum(truth, axis=pixels)
@@ -40,7 +40,7 @@ class Lovasz(PixelLoss):
 
     def value(self, labels, valid, logits):
         classes = logits.shape[-1]
-        probability = ops.transpose(ops.reshape(ops.softmax(logits, axis=-1), (-1, classes)))
+        probability = ops.transpose(ops.reshape(ops.softmax(zero_where_not(valid, logits), axis=-1), (-1, classes)))
         valid = ops.reshape(valid, (1, -1))
         truth = ops.reshape(labels, (1, -1)) == ops.expand_dims(ops.arange(classes, dtype="int32"), 1)
         truth = ops.logical_and(truth, valid)  # (classes, pixels), as all that follows
