@@ -56,8 +56,21 @@ from keras_liteseg.errors import UserError
     help="Weight of the frames before in the average of scores that a video's labels are taken from, such as 0.6.",
 )
 @options.threads("CPU threads for a .tflite file.", default=2)
+@options.delegate()
 def main(
-    model, checkpoint, averaged, input_size, source, output_dir, tiles, opacity, output_labels, smoothing, threads
+    model,
+    checkpoint,
+    averaged,
+    input_size,
+    source,
+    output_dir,
+    tiles,
+    opacity,
+    output_labels,
+    smoothing,
+    threads,
+    delegate,
+    delegate_options,
 ):
     if tiles and smoothing:
         raise UserError("--smoothing averages the scores of whole frames; give --tiles or --smoothing, not both.")
@@ -69,7 +82,8 @@ def main(
         from keras_liteseg.inference.tiles import TiledPredictor
 
         start_keras(model)
-        predictor = load_predictor(model, checkpoint, input_size, threads=threads, averaged=averaged)
+        arguments = {"delegate": delegate, "delegate_options": delegate_options}
+        predictor = load_predictor(model, checkpoint, input_size, threads=threads, averaged=averaged, **arguments)
         predictor.smooth(smoothing)
         return Painter(TiledPredictor(predictor, progress=True) if tiles else predictor, opacity)
 
