@@ -67,7 +67,7 @@ def benchmark(
     require_whole("runs", runs, 1)
     require_whole("warmup", warmup, 0)
     require_positive("timeout_s", timeout_s)
-    targets.check(target)
+    targets.check(target, options)
     if images is not None:
         find_pictures(images)
     for model in models:
@@ -173,7 +173,10 @@ class _Pair:
             self.profile = {"unsupported": " ".join(str(reason).split())}
 
     def measure(self, count):
-        answer = self.ask(f"run {count}")
+        try:
+            answer = self.ask(f"run {count}")
+        except targets.Unsupported:  # what it takes here says nothing of the device; the row has no latency
+            return
         if answer is not None:
             self.latency.add(answer)
 
@@ -186,8 +189,8 @@ class _Pair:
         return None
 
     def is_whole(self):
-        """Return whether the latency is that of the whole network."""
-        return self.reason is None and not self.report.get("partial")
+        """Return whether there is a latency, and of the whole network."""
+        return self.reason is None and bool(self.latency.medians()) and not self.report.get("partial")
 
     def row(self, first, target, warmup, runs):
         row = {

@@ -53,7 +53,7 @@ class FamilyLatency:
         require_one_of("precision", precision, PRECISIONS)
         require_whole("threads", threads, 1)
         require_whole("runs", runs, 1)
-        targets.check(target)
+        targets.check(target, options)
         self._folder = pathlib.Path(folder)
         self._input_size = tuple(input_size)
         self._data = data
@@ -120,6 +120,8 @@ class FamilyLatency:
         for name, row in zip(names, rows, strict=True):
             if row["status"] == "failed":
                 raise UserError(f"{name} cannot be measured on {row['target']}: {row['reason']}.")
+            if not row["round_p50_ms"]:
+                raise UserError(f"{name} cannot be compared on {row['target']}, which tells no times; give another.")
             if row.get("partial"):
                 left = ", ".join(f"{entry['count']}x {entry['op']}" for entry in row["delegation"]["other_ops"])
                 raise UserError(

@@ -27,7 +27,7 @@ def table(rows):
 
 
 def _typical(statistics):
-    return statistics.get("p50", statistics["mean"])
+    return statistics and statistics.get("p50", statistics["mean"])
 
 
 def _number(value, digits):

@@ -30,6 +30,7 @@ ENVIRONMENTS = [
     (["requirements.txt", "requirements-runtimes.txt"], ["", "train", "test", "runtimes"]),
     (["requirements.txt", "requirements-npu.txt"], ["", "ethos-u", "micro"]),
     (["requirements-mediapipe.txt"], ["mediapipe"]),
+    (["requirements-rknn.txt"], ["rknn"]),
     (["requirements.txt", "requirements-lint.txt", "requirements-notebook.txt"], ["notebook"]),
     (["requirements-docs.txt"], ["", "docs"]),
 ]

@@ -1,9 +1,10 @@
 """Measures one TFLite file on the machine where it runs, driven by lines on stdin.
 
-    python -m device.runner MODEL.tflite THREADS cpu|gpu|tensorrt|openvino|onnxruntime
+    python -m device.runner MODEL.tflite THREADS cpu|gpu|tensorrt|openvino|onnxruntime [DELEGATE]
 
 is started in the folder that holds the folder `device`; TensorRT and ONNX Runtime also want MODEL.onnx beside
-MODEL.tflite. Every line that it reads is answered by one line of JSON on stdout:
+MODEL.tflite. DELEGATE, for cpu, is an external delegate: {"library": path, "options": {name: text}}. Every line that it
+reads is answered by one line of JSON on stdout:
 
     load       {"init_ms": ms until the first run can begin, "compile_ms": of these the ms in which the accelerator
                 prepares the graph, "first_run_ms": ms of the first write + invoke + read, "load_average": of the
@@ -16,8 +17,8 @@ MODEL.tflite. Every line that it reads is answered by one line of JSON on stdout
     infer X    {"outputs": the output tensors for the input tensors X}, both as `tensors.pack` writes them
 
 When something fails the answer is {"error": reason}, and the exit status is 1; with "log", what the accelerator wrote,
-where it refused the model. Inputs are seeded random numbers: floats in [-1, 1], integers over the full range of their
-type.
+where it refused the model; with "delegate", see `delegate_runner.DelegateFailed`, where that cannot be used. Inputs are
+seeded random numbers: floats in [-1, 1], integers over the full range of their type.
 """
 
 import json
@@ -77,7 +78,7 @@ def _check(accelerator):
         raise ValueError(f"unknown accelerator {accelerator!r}; choose from {', '.join(ACCELERATORS)}")
 
 
-def main(model, threads, accelerator="cpu"):
+def main(model, threads, accelerator="cpu", delegate=None):
     """Answer the lines of stdin until it ends."""
     # The C libraries may print; what they print must not get between the answers.
     answers = os.fdopen(os.dup(1), "w", buffering=1)
@@ -91,7 +92,12 @@ def main(model, threads, accelerator="cpu"):
         for line in sys.stdin:
             command, *count = line.split()
             if command == "load":
-                runner = runner_class(accelerator)(model, int(threads))
+                if delegate is None:
+                    runner = runner_class(accelerator)(model, int(threads))
+                else:
+                    from .delegate_runner import DelegateRunner
+
+                    runner = DelegateRunner(model, int(threads), **json.loads(delegate))
                 answer(
                     {
                         "init_ms": runner.init_ms,
@@ -107,6 +113,8 @@ def main(model, threads, accelerator="cpu"):
                 answer(runner.run(int(*count)))
             elif command == "infer":
                 answer({"outputs": pack(runner.outputs_for(unpack(*count)))})
+            elif command == "profile" and delegate is not None:
+                answer({"unsupported": "LiteRT's profiler is not reached with an external delegate"})
             elif command == "profile":
                 answer(profile(model, int(threads), accelerator, int(*count)))
             elif command == "report":
@@ -118,8 +126,8 @@ def main(model, threads, accelerator="cpu"):
         sys.exit(1)
     except Exception as error:
         # The accelerator's own log, where there is one; what it means is not for the device to say.
-        log = getattr(error, "log", None)
-        answer({"error": f"{type(error).__name__}: {error}"} if log is None else {"error": str(error), "log": log})
+        told = {name: getattr(error, name) for name in ("log", "delegate") if hasattr(error, name)}
+        answer({"error": str(error) if told else f"{type(error).__name__}: {error}", **told})
         sys.exit(1)
 
 

@@ -45,7 +45,7 @@ def bars(devices, families):
     for device in devices:
         what = device.stand_in or (device.kind if device.kind != "measured" else None)
         name = f"{device.title} ({what})" if what else device.title
-        for row in device.measured:
+        for row in filter(lambda row: row.is_timed, device.measured):
             label = f"{name}, {row.partial}" if row.partial else name
             found.setdefault((row.network, row.size, device.stand_in is not None), []).append((label, row))
     blocks = sorted(

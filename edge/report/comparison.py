@@ -34,7 +34,7 @@ class Change:
     @property
     def verdict(self):
         """'slower', 'faster', 'same' within the noise, 'unclear' where that is unknown, or 'failed'."""
-        if self.ratio is None:
+        if not (self.new.ok and self.old.ok):
             return "failed"
         if self.spread is None:
             return "unclear"
@@ -46,6 +46,8 @@ class Change:
         """The outcome as text, such as '1.24x slower'."""
         if self.ratio is None:
             now, before = self.new.reason, self.old.reason
+            if self.new.ok and self.old.ok:
+                return "no times to compare"
             if self.new.ok:
                 return f"failed before: {before}"
             return f"failed both times: {now}" if before else f"failed now: {now}"
@@ -125,7 +127,7 @@ def _same_file(row, other):
 
 def _change(new, old):
     same_file = _same_file(new, old)
-    if not (new.ok and old.ok):
+    if not (new.is_timed and old.is_timed):
         return Change(new, old, None, None, None, None, same_file)
     end_to_end = new.is_end_to_end and old.is_end_to_end
     new_ms, old_ms = (typical(row.latency_ms["end_to_end" if end_to_end else "run"]) for row in (new, old))

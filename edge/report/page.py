@@ -190,7 +190,9 @@ def _warnings(devices):
     found = []
     for device in devices:
         title, measured = device.title, device.measured
-        if device.stand_in and measured:
+        if measured and not any(row.is_timed for row in measured):
+            found.append(f"Rows of {title} have no times: {' and '.join(device.runtimes)} tells none of the device.")
+        elif device.stand_in and measured:
             found.append(
                 f"{title} is no device: the times are those of a stand-in ({device.stand_in}) and say nothing about "
                 "the speed of any device. They are hatched, and kept out of the devices’ pictures."
@@ -223,7 +225,7 @@ def _warnings(devices):
                 f"The rows of {title} come from {len(runs)} runs of the benchmark{versions}; only rows of one run met "
                 "the same machine, so small differences between runs mean nothing."
             )
-        if any(not row.is_end_to_end for row in measured):
+        if any(row.is_timed and not row.is_end_to_end for row in measured):
             found.append(f"The tool on {title} times the run alone, without writing the input and reading the output.")
     return found
 
@@ -233,9 +235,10 @@ def _tiles(devices):
     real = [device for device in devices if device.measured and not device.stand_in]
     tiles = []
     for device in real[:3]:
-        row = min((row for row in device.measured if not row.partial), key=lambda row: row.p50, default=None)
-        if row is None:
+        whole = [row for row in device.measured if row.is_timed and not row.partial]
+        if not whole:
             continue
+        row = min(whole, key=lambda row: row.p50)
         predicted = "" if device.kind == "measured" else f" ({device.kind})"
         tiles.append(
             (
@@ -279,7 +282,7 @@ def _by_accuracy(rows):
     """Return {(data, split, images): [rows]}: only accuracies on the same images can be compared."""
     found = {}
     for row in rows:
-        if row.ok and row.accuracy and not row.partial:
+        if row.is_timed and row.accuracy and not row.partial:
             found.setdefault(tuple(row.accuracy[name] for name in ("data", "split", "images")), []).append(row)
     return found
 

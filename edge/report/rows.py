@@ -31,6 +31,7 @@ _UNKNOWN = {
     "runtime": {},
     "accelerator": None,
     "adapter": None,
+    "delegate": None,
     "converted": None,
     "cpu_mask": None,
     "inputs": [],
@@ -104,6 +105,11 @@ class Row:
         return self.latency_ms["end_to_end"] or self.latency_ms["run"]
 
     @property
+    def is_timed(self):
+        """Whether there is a latency; a simulator may tell none."""
+        return self.ok and bool(self.times)
+
+    @property
     def is_end_to_end(self):
         return bool(self.latency_ms["end_to_end"])
 
@@ -127,7 +133,8 @@ class Row:
         """What the rows of one device have in common."""
         device = self.device or {}
         adapter = (self.adapter or {}).get("name")
-        return (self.target, device.get("cpu"), device.get("cores"), adapter, self.stand_in)
+        delegate = (self.delegate or {}).get("library")
+        return (self.target, device.get("cpu"), device.get("cores"), adapter, delegate, self.stand_in)
 
     @property
     def runtime_text(self):
@@ -138,7 +145,9 @@ class Row:
     def place(self):
         """The device and what is used of it, as text."""
         parts = [] if self.device is None else [device_text(self.device)]
-        return ", ".join(parts + ([self.adapter["name"]] if self.adapter else [])) or "device unknown"
+        parts += [self.adapter["name"]] if self.adapter else []
+        parts += [f"with {pathlib.PurePath(self.delegate['library']).name}"] if self.delegate else []
+        return ", ".join(parts) or "device unknown"
 
 
 def typical(statistics):
@@ -237,8 +246,8 @@ def _check(data):
     data["model"].removesuffix(".tflite")
     if data["status"] == "ok":
         data["device"].keys(), data["round_p50_ms"][:0], data["runtime"].keys()
-        for statistics in (data["latency_ms"]["run"], data["latency_ms"]["end_to_end"] or {"mean": 0.0}):
-            statistics["mean"] + 0.0
+        for statistics in (data["latency_ms"]["run"], data["latency_ms"]["end_to_end"]):
+            (statistics or {"mean": 0.0})["mean"] + 0.0
 
 
 def _place_failed_rows(runs):
@@ -248,7 +257,7 @@ def _place_failed_rows(runs):
         for row in run.rows:
             if not row.ok and row.target in measured:
                 known = measured[row.target]
-                row.data |= {name: known.get(name) for name in ("device", "adapter", "stand_in")}
+                row.data |= {name: known.get(name) for name in ("device", "adapter", "delegate", "stand_in")}
 
 
 def _identity(row):

@@ -1,10 +1,12 @@
 """This machine.
 
-host:cpu, host:gpu              LiteRT: the processor with XNNPACK, the GPU with the GPU accelerator
+host:cpu, host:gpu              LiteRT: the processor with XNNPACK, the GPU with the GPU accelerator; with an external
+                                delegate (`--delegate`), host:cpu is what that leads to
 host:openvino                   the processor, OpenVINO with the very .tflite file
 host:onnxruntime                the processor, ONNX Runtime with what `edge.targets.to_onnx` makes of the file
 """
 
+import dataclasses
 import glob
 import hashlib
 import importlib.util
@@ -47,7 +49,10 @@ def connect(address, options):
     Raises:
         MeasurementFailed: the GPU is asked for and there is no Vulkan driver.
     """
-    return Host(address, _vulkan() if address == "gpu" else {})
+    if options.delegate is not None and os.path.exists(options.delegate):
+        # The runner is started in a folder of its own.
+        options = dataclasses.replace(options, delegate=os.path.abspath(options.delegate))
+    return Host(address, _vulkan() if address == "gpu" else {}, options.delegate_words())
 
 
 class Host:
@@ -55,8 +60,9 @@ class Host:
 
     stand_in = None
 
-    def __init__(self, accelerator, variables):
+    def __init__(self, accelerator, variables, delegate=()):
         self._accelerator = accelerator
+        self._delegate = delegate
         self._environment = {**os.environ, **variables}
         self._converted = tempfile.TemporaryDirectory() if accelerator == "onnxruntime" else None
 
@@ -72,7 +78,7 @@ class Host:
         link.symlink_to(path)
         if self._converted is not None:
             link.with_suffix(".onnx").symlink_to(path.with_suffix(".onnx"))
-        command = [sys.executable, "-m", MODULE, link, str(threads), self._accelerator]
+        command = [sys.executable, "-m", MODULE, link, str(threads), self._accelerator, *self._delegate]
         return RunnerSession(command, timeout_s, folder.cleanup, self._environment, folder.name)
 
     def _with_onnx(self, model):

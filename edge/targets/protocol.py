@@ -6,6 +6,7 @@ time, but keeps all of them loaded to the end.
 """
 
 import dataclasses
+import json
 import pathlib
 from typing import Protocol, runtime_checkable
 
@@ -30,6 +31,9 @@ class Options:
         benchmark_model: LiteRT's program of that name for an Android phone.
         chromium: path of Chromium or Chrome; the one that is installed by default.
         compiled: folder for what is made of the files for NPUs and microcontrollers; nothing is kept by default.
+        delegate: library of an external delegate, for host:cpu and ssh://user@host: a path or a name there.
+        delegate_options: {name: text} for the delegate.
+        rknn_python: the Python of an environment that has rknn-toolkit2; that of this process by default.
         npu_sram_kib: KiB of SRAM that an NPU may use; see `edge.targets.ethos_u.CONFIGS` for the defaults.
     """
 
@@ -40,6 +44,15 @@ class Options:
     chromium: str | None = None
     compiled: str | None = None
     npu_sram_kib: int | None = None
+    rknn_python: str | None = None
+    delegate: str | None = None
+    delegate_options: dict = dataclasses.field(default_factory=dict)
+
+    def delegate_words(self) -> list[str]:
+        """Return the delegate as `edge/device/runner.py` takes it: one word, or none."""
+        if self.delegate is None:
+            return []
+        return [json.dumps({"library": str(self.delegate), "options": self.delegate_options})]
 
 
 @runtime_checkable

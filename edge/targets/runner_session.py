@@ -12,6 +12,7 @@ import threading
 
 import edge.device
 from edge.targets.protocol import MeasurementFailed, Unsupported
+from keras_liteseg.tflite import external_delegate
 from keras_liteseg.tflite.gpu_log import refused_ops
 from keras_liteseg.tflite.partitions import partitions
 
@@ -83,6 +84,8 @@ class RunnerSession:
             raise Unsupported(answer["unsupported"])
         if "error" in answer:
             self.close()
+            if "delegate" in answer:
+                raise MeasurementFailed(external_delegate.refusal(**answer["delegate"]))
             raise MeasurementFailed(refusal(answer.get("log", "")) or answer["error"])
         return explained(answer) if line == "report" else answer
 
@@ -106,9 +109,15 @@ class RunnerSession:
 
 
 def explained(report):
-    """Return the runner's report with "delegation", what ran where, in place of "ops", LiteRT's list of nodes."""
+    """Return the runner's report with "delegation", what ran where, in place of "ops", LiteRT's list of nodes.
+
+    Raises:
+        MeasurementFailed: an external delegate took nothing, so that all ran on the CPU.
+    """
     report = dict(report)
     ops = report.pop("ops")
+    if "delegate" in report:
+        return report | _with_delegate(**report["delegate"])
     if report["accelerator"] != "xnnpack":
         # The others take all of a model or refuse it.
         return report | {"delegation": {"partitions": 1, "delegated_ops": len(ops), "other_ops": []}}
@@ -116,6 +125,16 @@ def explained(report):
     # LiteRT goes on without a word when XNNPACK cannot start, for example where /sys is missing.
     accelerator = "xnnpack" if delegation["partitions"] else "none"
     return report | {"accelerator": accelerator, "delegation": delegation}
+
+
+def _with_delegate(library, options, ops):
+    delegation = partitions(ops)
+    if not delegation["partitions"]:
+        raise MeasurementFailed(f"the delegate {library} took none of its {len(ops)} ops, and all ran on the CPU")
+    for entry in delegation["other_ops"]:
+        entry["reason"] = "the delegate left it to the CPU"
+    name = pathlib.PurePath(library).name
+    return {"accelerator": name, "delegate": {"library": library, "options": options}, "delegation": delegation}
 
 
 def refusal(log):

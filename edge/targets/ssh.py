@@ -1,6 +1,6 @@
 """ssh://user@host:port, any Linux machine with Python: a Jetson, a Raspberry Pi, a server.
 
-    ssh://user@host             its processor, LiteRT with XNNPACK
+    ssh://user@host             its processor, LiteRT with XNNPACK, or what an external delegate there leads to
     ssh://user@host/gpu         its GPU, LiteRT's GPU accelerator on its Vulkan driver
     ssh://user@host/tensorrt    its NVIDIA GPU, TensorRT in 16 bits on what `edge.targets.to_onnx` makes of the file
 
@@ -135,7 +135,7 @@ class SshDevice:
             self._pushed.add(name)
         self._started += 1
         number = f"{self._folder}/{self._started}.pid"
-        words = [f"{self._folder}/{name}.tflite", str(threads), self._accelerator]
+        words = [f"{self._folder}/{name}.tflite", str(threads), self._accelerator, *self._options.delegate_words()]
         script = f"echo $$ > {shlex.quote(number)}; {self._run_module(MODULE, *words)}"
         return RunnerSession([*self._ssh, script], timeout_s, lambda: self._end(number))
 

@@ -49,6 +49,19 @@ def convert_for_onnxruntime(model, path):
         raise MeasurementFailed(str(error)) from error
 
 
+def convert_for_npus(model, path, time_limit):
+    """Write a .tflite file as ONNX for the compilers of NPUs, see `keras_liteseg.conversion.onnx_npu`: its inputs and
+    outputs keep their types, and have their channels first.
+
+    Raises:
+        MeasurementFailed: it has an op that ONNX has not, or takes longer than `time_limit` seconds.
+    """
+    try:
+        tflite_to_onnx(model, path, npu=True, time_limit=time_limit)
+    except UserError as error:
+        raise MeasurementFailed(str(error)) from error
+
+
 def _quantized(file, graph):
     tensors = [describe(tensor, file.buffers) for tensor in graph.tensors]
     return [tensor for tensor in tensors if tensor.scale is not None or tensor.channel_scales]

@@ -46,8 +46,9 @@ def main(models, target, threads, runs, warmup, timeout, images, profile, output
 
     output = pathlib.Path(output)
     result_files.check(output)
+    devices = options.device_options(**devices)
     for each in target:
-        targets.check(each)
+        targets.check(each, devices)
     rows = []
     for each in dict.fromkeys(target):
         found = benchmark(
@@ -59,7 +60,7 @@ def main(models, target, threads, runs, warmup, timeout, images, profile, output
             timeout_s=timeout,
             images=images,
             profile=profile,
-            options=options.device_options(**devices),
+            options=devices,
         )
         # After each target, so that an interrupted benchmark keeps what it has.
         result_files.write(output, rows, found)

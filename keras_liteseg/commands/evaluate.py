@@ -43,6 +43,7 @@ from keras_liteseg.commands.running import command, start_keras
 @options.file("--compare_with", "Another model file; the share of equal labels is measured too.")
 @options.file("--output", "JSON file for the result.")
 @options.folder("--report_dir", "Folder for the confusion matrix, the worst images and the result.")
+@options.delegate()
 @options.whole("--worst", 8, "Number of worst images in the report.", least=0, most=99)
 def main(
     model,
@@ -59,6 +60,8 @@ def main(
     compare_with,
     output,
     report_dir,
+    delegate,
+    delegate_options,
     worst,
 ):
     from keras_liteseg.commands.data_options import complete_options
@@ -73,6 +76,8 @@ def main(
     from keras_liteseg.reports.evaluation_report import write_evaluation_report
 
     averages = scales != [1.0] or flip
+    if delegate and averages:
+        raise UserError("--delegate is for one .tflite file as it is; leave it out, or leave out --scales and --flip.")
     if tiles and averages:
         raise UserError("--tiles goes over pictures as they are; leave it out, or leave out --scales and --flip.")
     outputs = [pathlib.Path(output)] if output else []
@@ -85,7 +90,8 @@ def main(
     if averages:
         predictor = load_multi_scale(model, checkpoint, input_size, dataset, scales, flip, averaged)
     else:
-        predictor = load_predictor(model, checkpoint, input_size, dataset=dataset, averaged=averaged)
+        arguments = {"delegate": delegate, "delegate_options": delegate_options}
+        predictor = load_predictor(model, checkpoint, input_size, dataset=dataset, averaged=averaged, **arguments)
     reference = load_predictor(compare_with, input_size=input_size) if compare_with else None
     if tiles:
         predictor = TiledPredictor(predictor, progress=True)
@@ -111,6 +117,7 @@ def main(
                 "scales": scales,
                 "flip": flip,
                 "tiles": tiles,
+                **({"delegate": delegate} if delegate else {}),
                 **dataclasses.asdict(result),
                 **provenance(),
             },

@@ -55,7 +55,7 @@ def main(
     from keras_liteseg.commands.train import load_splits
     from keras_liteseg.training.config import load_config
 
-    targets.check(target)
+    targets.check(target, options.device_options(**devices))
     name, config = config, load_config(config, override)
     short = load_config(name, [*override, *candidate_override])
     train_data, val_data = load_splits(config, data_dir)

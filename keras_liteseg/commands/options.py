@@ -257,6 +257,33 @@ def threads(help="Number of threads.", default=1):
     return whole("--threads", default, help)
 
 
+def delegate():
+    """Return --delegate and --delegate_option: a library that LiteRT computes with, such as that of an NPU."""
+    return combined(
+        file("--delegate", "Library of an external delegate of TensorFlow Lite, such as libvx_delegate.so."),
+        click.option(
+            "--delegate_option",
+            "delegate_options",
+            metavar="KEY=VALUE",
+            multiple=True,
+            callback=lambda ctx, param, value: _delegate_options(value),
+            help="An option of the delegate; may be repeated.",
+        ),
+    )
+
+
+def _delegate_options(texts):
+    found = {}
+    for text in texts:
+        key, mark, value = text.partition("=")
+        if not key or not mark:
+            raise UserError(f"--delegate_option is '{text}'; write it like KEY=VALUE.")
+        if key in found:
+            raise UserError(f"--delegate_option gives {key} twice; give it once.")
+        found[key] = value
+    return found
+
+
 def devices():
     """Return the options about reaching devices; `device_options` makes an `edge.targets.Options` of their values."""
     return combined(
@@ -265,8 +292,10 @@ def devices():
         file("--benchmark_model", "LiteRT's program of that name for an Android phone."),
         switch("--clean", "Remove LiteRT from the devices afterwards."),
         file("--chromium", "Chromium or Chrome for browser:wasm and browser:webgpu."),
-        folder("--compiled", "Folder for what ethos-u and micro make of the files: NPU programs, C++ sources."),
+        folder("--compiled", "Folder for what ethos-u, rknn and micro make of the files: NPU programs, C++ sources."),
         whole("--npu_sram", None, "KiB of SRAM that an Ethos-U may use; 2048 for U55 by default, 384 for U65 and U85."),
+        file("--rknn_python", "The Python of an environment with rknn-toolkit2, for rknn:rk3588 and the like."),
+        delegate(),
     )
 
 
@@ -278,8 +307,22 @@ def device_options(
     chromium=None,
     compiled=None,
     npu_sram=None,
+    rknn_python=None,
+    delegate=None,
+    delegate_options=None,
 ):
     """Return the `edge.targets.Options` that the values of `devices` give."""
     from edge.targets import Options
 
-    return Options(ssh_config, wheels, clean, benchmark_model, chromium, compiled, npu_sram)
+    return Options(
+        ssh_config,
+        wheels,
+        clean,
+        benchmark_model,
+        chromium,
+        compiled,
+        npu_sram,
+        rknn_python,
+        delegate,
+        delegate_options or {},
+    )

@@ -59,8 +59,21 @@ AT_ONCE = 4
     help="Weight of the frames before in the average of scores that a video's labels are taken from, such as 0.6.",
 )
 @options.threads("CPU threads for a .tflite file.", default=2)
+@options.delegate()
 def main(
-    model, checkpoint, averaged, input_size, source, output_dir, tiles, opacity, output_labels, smoothing, threads
+    model,
+    checkpoint,
+    averaged,
+    input_size,
+    source,
+    output_dir,
+    tiles,
+    opacity,
+    output_labels,
+    smoothing,
+    threads,
+    delegate,
+    delegate_options,
 ):
     if tiles and smoothing:
         raise UserError("--smoothing averages the scores of whole frames; give --tiles or --smoothing, not both.")
@@ -72,10 +85,12 @@ def main(
         from keras_liteseg.inference.tiles import TiledPredictor
 
         start_keras(model)
-        # Two images at once on one thread each are done before one after the other on two threads.
-        at_once = 1 if tiles or smoothing or not is_exported(model) else min(images, threads, AT_ONCE)
+        # Two images at once on one thread each are done before one after the other on two threads; an NPU is one.
+        alone = tiles or smoothing or delegate or not is_exported(model)
+        at_once = 1 if alone else min(images, threads, AT_ONCE)
+        arguments = {"averaged": averaged, "delegate": delegate, "delegate_options": delegate_options}
         predictors = [
-            load_predictor(model, checkpoint, input_size, threads=threads // at_once, averaged=averaged)
+            load_predictor(model, checkpoint, input_size, threads=threads // at_once, **arguments)
             for _ in range(at_once)
         ]
         for predictor in predictors:

@@ -46,15 +46,19 @@ def require_packages(what, half=False):
         raise UserError(f"{what} needs {', '.join(missing)}; install it with: pip install 'keras-liteseg[{parts}]'")
 
 
-def tflite_to_onnx(source, target, *, half=False, int8=False, names=None, opset=OPSET, properties=None, time_limit=600):
-    """Write a `.tflite` file as ONNX; its inputs and outputs stay what they are, but that int8 ones become uint8.
+def tflite_to_onnx(
+    source, target, *, half=False, int8=False, npu=False, names=None, opset=OPSET, properties=None, time_limit=600
+):
+    """Write a `.tflite` file as ONNX; its inputs and outputs stay what they are but for `int8` and `npu`.
 
     Args:
         source: path of a `.tflite` file.
         target: path of the file to write.
         half: whether the ONNX file shall compute in 16 bits; not of an int8 file.
-        int8: whether the `.tflite` file is quantized. An int8 of it is 128 less than the uint8 that stands for the same
-            value in the ONNX file.
+        int8: whether the activations of a quantized file, inputs and outputs too, shall become uint8. An int8 of it is
+            128 less than the uint8 that stands for the same value in the ONNX file.
+        npu: whether it is for the compiler of an NPU: pictures and scores have their channels first, and the graph is
+            that of `keras_liteseg.conversion.onnx_npu`.
         names: new names of its inputs and outputs, or None for those of the `.tflite` file.
         opset: version of the ONNX operators.
         properties: {key: text} for the file's `metadata_props`.
@@ -66,6 +70,7 @@ def tflite_to_onnx(source, target, *, half=False, int8=False, names=None, opset=
     """
     ends = {"float_input": None, "float_output": None}
     request = {"half": half, "names": names, "int8": int8, "opset": opset, "properties": properties or {}, **ends}
+    request["npu"] = npu
     _run(source, target, request, time_limit)
 
 
@@ -92,7 +97,7 @@ def export_onnx(source, target, metadata, input_type, time_limit):
     image, result = (describe(graph.tensors[index[0]], file.buffers) for index in (graph.inputs, graph.outputs))
     # One int8 is 128 less than the uint8 that stands for the same value.
     ends = [tensor.scale and (tensor.scale, tensor.zero_point + 128) for tensor in (image, result)]
-    request = {"half": False, "names": None, "int8": True, "opset": OPSET, "properties": properties}
+    request = {"half": False, "names": None, "int8": True, "npu": False, "opset": OPSET, "properties": properties}
     if input_type == InputType.UINT8:
         properties |= {INPUT_SCALE: repr(ends[0][0]), INPUT_ZERO_POINT: str(ends[0][1])}
         ends[0] = None

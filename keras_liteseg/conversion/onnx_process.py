@@ -9,6 +9,8 @@ import json
 import pathlib
 import sys
 
+from keras_liteseg.tflite.flatbuffer import read_model
+
 REQUEST, RESULT = "request.json", "result.onnx"
 
 
@@ -20,11 +22,16 @@ def main(folder):
 
     folder = pathlib.Path(folder)
     request = json.loads((folder / REQUEST).read_text())
-    model, _ = tf2onnx.convert.from_tflite(request["source"], opset=request["opset"])
+    first = _channels_first(request["source"]) if request["npu"] else {}
+    model, _ = tf2onnx.convert.from_tflite(request["source"], opset=request["opset"], **first)
     graph = model.graph
     if request["names"]:
         onnx_graph.rename_ends(graph, request["names"])
     onnx_graph.exact_sizes(model)
+    if request["npu"]:
+        from keras_liteseg.conversion.onnx_npu import for_npus
+
+        for_npus(graph)
     if request["int8"]:
         onnx_graph.unsigned_activations(graph)
         if request["float_input"]:
@@ -40,6 +47,16 @@ def main(folder):
         model.opset_import.remove(opset)
     helper.set_model_props(model, {**request["properties"], "resize": ", ".join(onnx_graph.resize_modes(graph))})
     onnx_graph.save(model, folder / RESULT)
+
+
+def _channels_first(source):
+    """Return tf2onnx's arguments that turn pictures and scores into what ONNX itself has, channels first."""
+    graph = read_model(source).subgraphs[0]
+    pictures, scores = (
+        [graph.tensors[index].name.decode() for index in ends if len(graph.tensors[index].shape) == 4]
+        for ends in (graph.inputs, graph.outputs)
+    )
+    return {"inputs_as_nchw": pictures, "outputs_as_nchw": scores}
 
 
 def _half(model):

@@ -5,7 +5,17 @@ from keras_liteseg.errors import UserError
 from keras_liteseg.inference.predictor import fixed_size
 
 
-def load_predictor(model, checkpoint=None, input_size=None, classes=None, threads=2, averaged=False, dataset=None):
+def load_predictor(
+    model,
+    checkpoint=None,
+    input_size=None,
+    classes=None,
+    threads=2,
+    averaged=False,
+    dataset=None,
+    delegate=None,
+    delegate_options=None,
+):
     """Return a `Predictor`.
 
         >>> from keras_liteseg import load_dataset, load_predictor
@@ -21,6 +31,7 @@ def load_predictor(model, checkpoint=None, input_size=None, classes=None, thread
         threads: CPU threads of LiteRT or ONNX Runtime.
         averaged: take the averaged weights (EMA) of the checkpoint, see `keras_liteseg.load_checkpoint`.
         dataset: data set whose classes and kind of images a registered name gets, in place of `classes`.
+        delegate, delegate_options: external delegate for a `.tflite` file, see `Segmenter`.
 
     Raises:
         UserError: the file or the name cannot be used, or the size does not fit.
@@ -28,6 +39,10 @@ def load_predictor(model, checkpoint=None, input_size=None, classes=None, thread
     require_whole("threads", threads, 1)
     if input_size is not None:
         require_size("input_size", input_size)
+    if delegate is not None and not str(model).endswith(".tflite"):
+        raise UserError(f"{model} is no .tflite file, which alone goes with a delegate; leave out {delegate}.")
+    if delegate is None and delegate_options:
+        raise UserError("There are options for a delegate, and no delegate; name its library.")
     if is_exported(model):
         if checkpoint is not None:
             raise UserError(f"{model} holds its own weights; leave out --checkpoint {checkpoint}.")
@@ -39,7 +54,7 @@ def load_predictor(model, checkpoint=None, input_size=None, classes=None, thread
             return onnx_predictor(model, input_size, threads)
         from keras_liteseg.inference.segmenter import Segmenter
 
-        segmenter = Segmenter(model, threads)
+        segmenter = Segmenter(model, threads, delegate=delegate, delegate_options=delegate_options)
         fixed_size(model, segmenter.size, input_size)
         return segmenter
     # An exported file is to run without the seconds, and the installation, that Keras takes.

@@ -1,5 +1,6 @@
 """Labels for pictures by a `.tflite` file, with what a frame costs beside the network brought down to very little."""
 
+import logging
 import time
 
 import numpy as np
@@ -11,7 +12,10 @@ from keras_liteseg.inference.input_table import InputTable
 from keras_liteseg.inference.labels import LabelMaker
 from keras_liteseg.inference.predictor import Predictor, require_image
 from keras_liteseg.inference.tensors import from_tensor, to_tensor
+from keras_liteseg.tflite import external_delegate
 from keras_liteseg.tflite.file_metadata import damaged, read_metadata
+
+_log = logging.getLogger(__name__)
 
 
 class Segmenter(Predictor):
@@ -42,6 +46,10 @@ class Segmenter(Predictor):
         ...     labels = steady(scenes.image(index))
         >>> steady.reset()
 
+    On a board whose NPU has an external delegate of TensorFlow Lite, `delegate` names its library, and XNNPACK takes
+    the ops that it leaves: `Segmenter("int8.tflite", delegate="/usr/lib/libvx_delegate.so")`. Labels may then differ
+    in pixels whose scores are almost tied.
+
     Pictures become the input's numbers by a table, and labels are chosen from the output's integers; see
     `keras_liteseg.inference.labels`. They are those of `Predictor.labels`. Not for several threads at once: give each
     thread a `Segmenter` of its own.
@@ -50,6 +58,8 @@ class Segmenter(Predictor):
         path: the file.
         threads: CPU threads of LiteRT.
         smoothing: weight of the frames before in the average, 0 (none) to below 1, see `Predictor.smooth`.
+        delegate: library of an external delegate: its path, or a name that the system finds.
+        delegate_options: {name: value} for the delegate, which gets them as text.
 
     Attributes:
         metadata: the network's `Metadata`.
@@ -57,19 +67,26 @@ class Segmenter(Predictor):
         network_seconds: how long the network alone took for the last image.
 
     Raises:
-        UserError: the file cannot be read or does not say what it holds, or `smoothing` does not go with it.
+        UserError: the file cannot be read or does not say what it holds, `smoothing` does not go with it, or the
+            delegate cannot be used or takes nothing of it.
     """
 
-    def __init__(self, path, threads=2, smoothing=0.0):
+    def __init__(self, path, threads=2, smoothing=0.0, delegate=None, delegate_options=None):
         from ai_edge_litert.interpreter import Interpreter
 
         require_whole("threads", threads, 1)
         metadata = read_metadata(path)
+        delegates = None if delegate is None else [external_delegate.load(delegate, delegate_options)]
         with plain_path(path) as plain:
             try:
-                self._interpreter = Interpreter(model_path=plain, num_threads=threads)
+                self._interpreter = Interpreter(plain, num_threads=threads, experimental_delegates=delegates)
             except ValueError as error:
+                if delegates:
+                    raise UserError(f"{delegate} cannot run {path}: {error}. Try another of its options.") from error
                 raise damaged(path) from error
+        if delegate is not None:
+            taken, ops = external_delegate.require_taken(delegate, self._interpreter, path)
+            _log.info("%s takes %d of the %d ops of %s", delegate, taken, ops, path)
         self._interpreter.allocate_tensors()
         self._source, self._result = (
             details()[0] for details in (self._interpreter.get_input_details, self._interpreter.get_output_details)
