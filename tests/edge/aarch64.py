@@ -1,18 +1,22 @@
-"""A Python with LiteRT for aarch64, run by qemu's emulation of user programs: no second system, no chroot.
+"""A Python for aarch64 with the packages that this one needs, run by qemu's emulation of user programs: no second
+system, no chroot.
 
     python -m tests.edge.aarch64 .aarch64
 
-makes it in a folder from Debian's packages and the wheels of LiteRT, about 200 MB; `make test-edge` does so.
+makes it in a folder from Debian's packages and the wheels of the dependencies, about 400 MB; `make test-edge` does so.
 """
 
 import importlib.metadata
 import os
 import pathlib
 import re
+import shlex
 import shutil
 import subprocess
 import sys
+import tomllib
 
+ROOT = pathlib.Path(__file__).parents[2]
 QEMU = shutil.which("qemu-aarch64-static")
 PACKAGES = ("python3-minimal", "libpython3-stdlib", "libstdc++6", "libgcc-s1")
 PLATFORMS = ("manylinux_2_28_aarch64", "manylinux_2_27_aarch64", "manylinux2014_aarch64")
@@ -32,14 +36,21 @@ CPU revision\t: 1
 
 
 def version():
-    """Return what has to be installed anew when it changes."""
+    """Return the version of LiteRT that is installed."""
     return importlib.metadata.version("ai-edge-litert")
+
+
+def requirements():
+    """Return what `pip install .` brings, in the versions that are installed here, such as 'numpy==2.4.6'."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    names = [re.match(r"[\w-]+", line)[0] for line in project["dependencies"]]
+    return [f"{name}=={importlib.metadata.version(name)}" for name in names]
 
 
 def is_ready(folder):
     """Return whether `prepare` has finished in that folder."""
     ready = folder / "ready"
-    return QEMU is not None and ready.exists() and ready.read_text() == version()
+    return QEMU is not None and ready.exists() and ready.read_text().split() == requirements()
 
 
 def prepare(folder):
@@ -80,18 +91,35 @@ def prepare(folder):
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--only-binary=:all:"]
     command += ["--implementation", "cp", "--python-version", f"3.{python[1]}", "--abi", f"cp3{python[1]}"]
     command += [word for platform in PLATFORMS for word in ("--platform", platform)]
-    _run(*command, "--target", folder / "site", f"ai-edge-litert=={version()}")
+    _run(*command, "--target", folder / "site", *requirements())
     shutil.rmtree(folder / "apt")
-    (folder / "ready").write_text(version())
+    (folder / "ready").write_text("\n".join(requirements()))
 
 
-def python(folder):
-    """Return the command of the Python there, as a list of words."""
-    folder = folder.resolve()
-    program = next((folder / "root" / "usr" / "bin").glob("python3.*"))
-    variables = {"PYTHONPATH": folder / "site", "LD_LIBRARY_PATH": ""}
+def emulated(folder, program, **variables):
+    """Return the command of a program for aarch64, as a list of words, with those environment variables."""
     settings = [word for name, value in variables.items() for word in ("-E", f"{name}={value}")]
-    return [QEMU, "-L", str(folder / "root"), "-cpu", CORE, *settings, str(program)]
+    root = folder.resolve() / "root"
+    return [QEMU, "-L", str(root), "-cpu", CORE, "-E", "LD_LIBRARY_PATH=", *settings, str(program)]
+
+
+def python(folder, *paths):
+    """Return the command of the Python there, as a list of words; it finds the packages in `paths` too."""
+    program = next((folder.resolve() / "root" / "usr" / "bin").glob("python3.*"))
+    found = os.pathsep.join(map(str, [folder.resolve() / "site", *paths]))
+    return emulated(folder, program, PYTHONPATH=found)
+
+
+def liteseg(folder, scratch):
+    """Return the command `liteseg` of this checkout there, as a list of words; it writes a file into `scratch`.
+
+    It starts further Pythons by the name that Python has for itself, which here has to start the emulator.
+    """
+    launcher = scratch / "python"
+    launcher.write_text(f'#!/bin/sh\nexec {shlex.join(python(folder, ROOT))} "$@"\n')
+    launcher.chmod(0o755)
+    start = f"import sys; sys.executable = {str(launcher)!r}; from keras_liteseg.commands import main; sys.exit(main())"
+    return [str(launcher), "-c", start]
 
 
 def _run(*command):

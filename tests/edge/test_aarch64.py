@@ -1,13 +1,17 @@
-"""LiteRT's ARM kernels, under qemu's emulation of user programs: what they compute, not how fast. `make test-edge`
-prepares what these tests need."""
+"""The package and LiteRT's kernels on ARM, under qemu's emulation of user programs: what they compute, not how fast.
+`make test-edge` prepares what these tests need."""
 
 import contextlib
+import json
 import os
 import pathlib
 import shlex
 import shutil
 import signal
+import subprocess
 
+import cv2
+import numpy as np
 import pytest
 
 from edge import benchmark
@@ -19,7 +23,9 @@ from tests.edge import aarch64, sshd
 from tests.edge.measuring_program import install
 from tests.edge.test_adb import measure, needs_adb
 
-FOLDER = pathlib.Path(__file__).parents[2] / ".aarch64"
+FOLDER = aarch64.ROOT / ".aarch64"
+EXAMPLE = aarch64.ROOT / "examples" / "cpp"
+COMPILER = "aarch64-linux-gnu-g++"
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(not aarch64.is_ready(FOLDER), reason="nothing for aarch64 is here; make test-edge prepares it"),
@@ -86,6 +92,65 @@ def test_emulated_processor_is_named_as_such(start, int8_file):
     assert report["device"]["cpu"] == "ARM Cortex-A76" and " aarch64, " in report["device"]["os"]
     if pathlib.Path("/proc/sys/kernel/arch").exists():  # since Linux 6.1
         assert report["stand_in"] == "emulator"
+
+
+@pytest.fixture(scope="module")
+def street(tmp_path_factory):
+    """(a file of published weights in int8, a picture in its size, the picture's labels on this machine)"""
+    from keras_liteseg import CalibrationOptions, ExportOptions, load_dataset, load_predictor
+    from keras_liteseg.conversion.export import export
+
+    folder = tmp_path_factory.mktemp("street")
+    model, size = folder / "street.tflite", (96, 128)
+    options = ExportOptions(quantization="int8")
+    export("lps_net_s", model, options, CalibrationOptions(images=4), checkpoint="camvid", input_size=size)
+    image = load_dataset("street_scenes", split="val", length=2, size=size).image(1)
+    labels = load_predictor(model).labels(image)
+    assert len(np.unique(labels)) > 2
+    return model, image, labels
+
+
+def run(*command):
+    process = subprocess.run([*map(str, command)], capture_output=True, text=True)
+    assert process.returncode == 0, process.stdout + process.stderr
+    return process.stdout
+
+
+def test_predict_gives_the_labels_of_x86(street, tmp_path):
+    model, image, labels = street
+    assert cv2.imwrite(str(tmp_path / "street.png"), image[..., ::-1])
+    command = aarch64.liteseg(FOLDER, tmp_path)
+    run(*command, "predict", "--model", model, "--input", tmp_path / "street.png", "--output_dir", tmp_path / "out")
+    found = cv2.imread(str(tmp_path / "out" / "street_labels.png"), cv2.IMREAD_UNCHANGED)
+    np.testing.assert_array_equal(found, labels)
+
+
+def test_benchmark_measures_there(street, tmp_path):
+    result = tmp_path / "result.json"
+    options = ["--threads", 1, "--runs", 2, "--warmup", 1, "--output", result]
+    said = run(*aarch64.liteseg(FOLDER, tmp_path), "benchmark", "--model", street[0], "--target", "host:cpu", *options)
+    assert "no device's speed" in said
+    (row,) = json.loads(result.read_text())["results"]
+    assert row["status"] == "ok" and row["accelerator"] == "xnnpack" and row["delegation"]["partitions"] == 1
+    assert row["device"]["cpu"] == "ARM Cortex-A76" and "NEON dot product" in row["device"]["instructions"]
+    assert row["stand_in"] == "emulator" or not pathlib.Path("/proc/sys/kernel/arch").exists()
+
+
+@pytest.mark.skipif(
+    shutil.which(COMPILER) is None, reason=f"no {COMPILER} here; on Debian: apt install g++-aarch64-linux-gnu"
+)
+def test_cpp_example_gives_the_labels_of_x86(street, tmp_path):
+    model, image, labels = street
+    folder = shutil.copytree(EXAMPLE, tmp_path / "cpp", ignore=shutil.ignore_patterns("segment"))
+    library = (FOLDER / "site" / "ai_edge_litert").resolve()
+    run("make", "-C", folder, f"CXX={COMPILER}", f"LITERT={library}", "CXXFLAGS=-O2 -Werror")
+    assert cv2.imwrite(str(tmp_path / "street.ppm"), image[..., ::-1])
+    card = json.loads(model.with_suffix(".json").read_text())
+    numbers = [",".join(map(repr, card["normalization"][name])) for name in ("mean", "std")]
+    aligned = ["align_corners"] if card["align_corners"] else []
+    program = aarch64.emulated(FOLDER, folder / "segment")
+    run(*program, model, tmp_path / "street.ppm", tmp_path / "labels.pgm", *numbers, *aligned)
+    np.testing.assert_array_equal(cv2.imread(str(tmp_path / "labels.pgm"), cv2.IMREAD_UNCHANGED), labels)
 
 
 @pytest.mark.skipif(sshd.SSHD is None, reason="no sshd here; on Debian: apt install openssh-server")
