@@ -16,6 +16,7 @@ from benchmarks.tables.expansion import expanded_table, expansion_table, family_
 from benchmarks.tables.networks import networks_table, pretrained_table
 from benchmarks.tables.npu import npu_table
 from benchmarks.tables.speed import (
+    first_step_table,
     int8_peak_table,
     latency_table,
     older_processor_table,
@@ -49,6 +50,7 @@ PAGES = {
         "int8 peak": int8_peak_table,
         "avx2": older_processor_table,
         "training_speed": training_speed_table,
+        "first step": first_step_table,
     },
 }
 
