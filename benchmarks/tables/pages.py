@@ -20,6 +20,7 @@ from benchmarks.tables.speed import (
     end_to_end_table,
     evaluation_speed_table,
     first_result_table,
+    first_step_table,
     int8_peak_table,
     latency_table,
     older_processor_ops_table,
@@ -63,6 +64,7 @@ PAGES = {
         "avx2 ops": older_processor_ops_table,
         "first result": first_result_table,
         "training_speed": training_speed_table,
+        "first step": first_step_table,
     },
 }
 

@@ -140,10 +140,34 @@ def older_processor_table(results):
 
 
 def training_speed_table(results):
-    """Images per second of a training step."""
-    lines = ["| | images/s |", "|---|---|"]
-    for name, speed in results.documents.get("training_speed", {}).get("images_per_second", {}).items():
-        lines.append(f"| {name} | {speed:.1f} |")
+    """Images per second of training: ours, in PyTorch, and of quantization-aware training."""
+    result = results.documents.get("training_speed", {"results": [], "ratios": []})
+    programs = list(dict.fromkeys(row["program"] for row in result["results"]))
+    speeds = {(row["network"], row["precision"], row["program"]): row for row in result["results"]}
+    ratios = {(row["network"], row["precision"]): row for row in result["ratios"]}
+    lines = [
+        f"| images/s | {' | '.join(programs)} | against the best of PyTorch | float step : quantization-aware step |"
+    ]
+    lines.append("|---|" + "---|" * (len(programs) + 2))
+    for network, precision in dict.fromkeys((row["network"], row["precision"]) for row in result["results"]):
+        rows = [speeds.get((network, precision, program)) for program in programs]
+        cells = [f"{row['images_per_second']:.1f}" if row else "" for row in rows]
+        ratio = ratios.get((network, precision), {})
+        cells.append(f"{ratio['against_pytorch']:.2f} x ({ratio['best_other']})" if "best_other" in ratio else "")
+        cells.append(f"1 : {ratio['quantization_aware']:.2f}" if "quantization_aware" in ratio else "")
+        lines.append(f"| {', '.join(filter(None, [network, precision]))} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def first_step_table(results):
+    """Seconds from the start of a training to the end of its first step."""
+    rows = results.documents.get("first_step", {"results": []})["results"]
+    programs = list(rows[0]["seconds"]) if rows else []
+    lines = [f"| seconds to the end of the first step | {' | '.join(programs)} | times as fast |"]
+    lines.append("|---|" + "---|" * (len(programs) + 1))
+    for row in rows:
+        cells = [f"{row['seconds'][name]:.1f}" for name in programs]
+        lines.append(f"| {row['network']} | {' | '.join(cells)} | {row['times_faster_seconds']:.2f} |")
     return "\n".join(lines) + "\n"
 
 

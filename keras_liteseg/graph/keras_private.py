@@ -32,6 +32,16 @@ def replace_gradient_clipping(optimizer, replacement):
     optimizer._clip_gradients = lambda gradients: replacement(gradients, clip)
 
 
+def build_losses(model):
+    """Make the variables that count the loss of each output of a compiled model, before its first step.
+
+    Keras makes them in that step, which TensorFlow then traces a second time.
+
+    Relies on `Model._compile_loss`, whose `build` takes tensors of the structure of the labels and of the outputs.
+    """
+    model._compile_loss.build(model.outputs, model.outputs)
+
+
 class BuiltFromOwnBatch:
     """To be inherited before a model class: `fit` and `evaluate` build what is not yet built of the model from this
     host's part of the first batch.

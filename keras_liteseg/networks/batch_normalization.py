@@ -1,5 +1,7 @@
 """Batch normalization that trains as one operation."""
 
+import math
+
 import keras
 from keras import layers
 
@@ -30,10 +32,13 @@ class BatchNormalization(layers.BatchNormalization):
             is_training=True,
         )
         # The operation divides by count - 1 where Keras, on every backend, divides by the count.
-        count = tf.cast(tf.size(inputs) // tf.shape(inputs)[-1], tf.float32)
+        if None in inputs.shape:
+            count = tf.cast(tf.size(inputs) // tf.shape(inputs)[-1], tf.float32)
+            biased = tf.maximum(count - 1, 1) / count
+        else:  # without the six operations of that, which the first step takes time to trace for each layer
+            count = math.prod(inputs.shape[:-1])
+            biased = max(count - 1, 1) / count
         keep = self.momentum
         self.moving_mean.assign(keep * self.moving_mean + (1 - keep) * mean)
-        self.moving_variance.assign(
-            keep * self.moving_variance + (1 - keep) * variance * (tf.maximum(count - 1, 1) / count)
-        )
+        self.moving_variance.assign(keep * self.moving_variance + (1 - keep) * biased * variance)
         return outputs

@@ -10,6 +10,7 @@ import keras
 from keras_liteseg.checkpoints.backbone import backbone_prefix
 from keras_liteseg.datasets.class_statistics import class_weights
 from keras_liteseg.errors import UserError
+from keras_liteseg.graph.keras_private import build_losses
 from keras_liteseg.models import create_model
 from keras_liteseg.training.distillation import Student, Teacher
 from keras_liteseg.training.distribute import OverHosts, clip_whole_gradient, on_tensorflow, over_hosts
@@ -69,6 +70,8 @@ def build(config, train_data, steps_per_epoch, backbone_weights=None, averaged=F
         loss_weights=[1.0, *aux_weights(config, heads - 1)],
         jit_compile=jit_compile(config.jit_compile),
     )
+    if heads > 1:
+        build_losses(model)
     model_class = ModelOverHosts if over_hosts() else keras.Model
     inference = model_class(model.input, model.outputs[0], name=model.name)
     inference.compile(loss=CrossEntropy(), metrics=[MeanIoU(num_classes)], jit_compile=jit_compile(False))

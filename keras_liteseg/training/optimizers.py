@@ -52,7 +52,21 @@ class SGD(Groups, keras.optimizers.SGD):
         decay = self.decay_of(variable)
         if decay:
             gradient = ops.add(gradient, ops.multiply(decay, ops.cast(variable, gradient.dtype)))
-        super().update_step(gradient, variable, self.rate_of(variable, learning_rate))
+        rate = self.rate_of(variable, learning_rate)
+        if keras.backend.backend() != "tensorflow" or not self.momentum:
+            return super().update_step(gradient, variable, rate)
+        import tensorflow as tf
+
+        # As Keras's, in one operation in place of five for each variable, which the first step takes seconds to trace.
+        momentum = self.momentums[self._get_variable_index(variable)].value
+        tf.raw_ops.ResourceApplyKerasMomentum(
+            var=variable.handle,
+            accum=momentum.handle,
+            lr=tf.cast(rate, variable.dtype),
+            grad=tf.cast(gradient, variable.dtype),
+            momentum=self.momentum,
+            use_nesterov=self.nesterov,
+        )
 
 
 @keras.saving.register_keras_serializable("keras_liteseg")

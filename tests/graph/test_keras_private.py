@@ -58,6 +58,28 @@ def test_replace_gradient_clipping(clipping):
         np.testing.assert_allclose(variable.numpy(), -2 * expected, rtol=1e-6)
 
 
+@pytest.mark.parametrize(("built", "traces"), [(True, 1), (False, 2)])
+def test_build_losses_spares_a_trace(built, traces):
+    """Where a model has several outputs; once Keras does this by itself, the second case fails."""
+    seen = []
+
+    class Model(keras.Model):
+        def train_step(self, data):
+            seen.append(data)
+            return super().train_step(data)
+
+    images = keras.Input((4,), name="images")
+    model = Model(images, [keras.layers.Dense(2, name=name)(images) for name in ("scores", "others")])
+    model.compile("sgd", loss=["mse", "mse"])
+    model.optimizer.build(model.trainable_variables)
+    if built:
+        keras_private.build_losses(model)
+    data = np.zeros((2, 4), np.float32), (np.ones((2, 2), np.float32), np.zeros((2, 2), np.float32))
+    logs = model.fit(*data, verbose=0).history
+    assert len(seen) == traces
+    assert set(logs) == {"loss", "scores_loss", "others_loss"}
+
+
 @pytest.mark.parametrize("method", ["fit", "evaluate"])
 def test_built_from_own_batch(method):
     """Keras builds loss and metrics from one batch of the data, as it is, before the first step."""

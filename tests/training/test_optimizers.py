@@ -170,3 +170,25 @@ def test_optimizer_survives_its_config(schedule):
     for step in (1, 50):
         again.iterations.assign(step)
         assert float(again.learning_rate) == float(schedule(step))
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("nesterov", [False, True])
+def test_steps_of_sgd_equal_those_of_keras(nesterov, compiled):
+    """TensorFlow takes them in one operation for each variable."""
+    schedule = PolySchedule(0.1, total_steps=10)
+    optimizers = [kind(schedule, momentum=0.9, nesterov=nesterov) for kind in (SGD, keras.optimizers.SGD)]
+    weights, steps = [variables(), variables()], [optimizer.apply for optimizer in optimizers]
+    for optimizer, values in zip(optimizers, weights):
+        optimizer.build(list(values.values()))
+    if compiled and keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        steps = [tf.function(optimizer.apply) for optimizer in optimizers]
+    rng = np.random.default_rng(0)
+    for _ in range(4):
+        gradients = [rng.normal(size=variable.shape).astype(np.float32) for variable in weights[0].values()]
+        for step in steps:
+            step([keras.ops.convert_to_tensor(gradient) for gradient in gradients])
+    for found, expected in zip(*(values.values() for values in weights), strict=True):
+        np.testing.assert_allclose(found.numpy(), expected.numpy(), rtol=1e-6, atol=1e-7)
