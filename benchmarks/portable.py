@@ -103,6 +103,8 @@ def _openvino(path):
 def direct(source, target):
     """Write a file of ours with every resize in one step: without the maps of `steady_resizes`. Return whether there
     was one."""
+    import numpy as np
+
     from keras_liteseg.tflite.flatbuffer import op_name, read_model
     from keras_liteseg.tflite.metadata_buffers import metadata_of, pack
 
@@ -115,7 +117,7 @@ def direct(source, target):
             first[int(op.outputs[0])] = op
             if before is not None:
                 kept.remove(before)
-                op.inputs[0] = before.inputs[0]
+                op.inputs = np.array([before.inputs[0], op.inputs[1]], np.int32)
         kept.append(op)
     changed = len(kept) < len(graph.operators)
     graph.operators = kept
