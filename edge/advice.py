@@ -45,7 +45,9 @@ def _precisions(rows):
 
 
 def _runtimes(rows):
-    on_host = [row for row in rows if row["target"].startswith("host:") and row["target"] != "host:gpu"]
+    on_host = [
+        row for row in rows if row["target"].startswith("host:") and row["target"] not in ("host:gpu", "host:npu")
+    ]
     for (_, threads), found in _grouped(on_host, lambda row: (row["sha256"], row["threads"])).items():
         litert = next((row for row in found if row["runtime"].get("name") == LITERT), None)
         others = [row for row in found if row["runtime"].get("name") != LITERT]

@@ -31,6 +31,7 @@ ENVIRONMENTS = [
     (["requirements.txt", "requirements-npu.txt"], ["", "ethos-u", "micro"]),
     (["requirements-mediapipe.txt"], ["mediapipe"]),
     (["requirements-rknn.txt"], ["rknn"]),
+    (["requirements.txt", "requirements-intel-npu.txt"], ["", "intel-npu"]),
     (["requirements.txt", "requirements-lint.txt", "requirements-notebook.txt"], ["notebook"]),
     (["requirements-docs.txt"], ["", "docs"]),
 ]

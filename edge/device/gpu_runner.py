@@ -82,9 +82,12 @@ class GpuRunner(CpuRunner):
         ]
 
     def report(self):
-        software = "software GPU" if "CPU" in self.adapter["type"] else None
         report = super().report()
-        return report | {"adapter": self.adapter, "stand_in": report["stand_in"] or software}
+        return report | {"adapter": self.adapter, "stand_in": report["stand_in"] or self.software()}
+
+    def software(self):
+        """Return what stands in for the accelerator, a program on the CPU, or None."""
+        return "software GPU" if "CPU" in self.adapter["type"] else None
 
 
 @contextlib.contextmanager

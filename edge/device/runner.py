@@ -1,6 +1,6 @@
 """Measures one TFLite file on the machine where it runs, driven by lines on stdin.
 
-    python -m device.runner MODEL.tflite THREADS cpu|gpu|tensorrt|openvino|onnxruntime [DELEGATE]
+    python -m device.runner MODEL.tflite THREADS cpu|gpu|npu|tensorrt|openvino|onnxruntime [DELEGATE]
 
 is started in the folder that holds the folder `device`; TensorRT and ONNX Runtime also want MODEL.onnx beside
 MODEL.tflite. DELEGATE, for cpu, is an external delegate: {"library": path, "options": {name: text}}. Every line that it
@@ -27,7 +27,7 @@ import sys
 
 from .tensors import UnsupportedType, pack, unpack
 
-ACCELERATORS = ("cpu", "gpu", "tensorrt", "openvino", "onnxruntime")
+ACCELERATORS = ("cpu", "gpu", "npu", "tensorrt", "openvino", "onnxruntime")
 
 
 def runner_class(accelerator):
@@ -42,6 +42,10 @@ def runner_class(accelerator):
         from .gpu_runner import GpuRunner
 
         return GpuRunner
+    if accelerator == "npu":
+        from .npu_runner import NpuRunner
+
+        return NpuRunner
     if accelerator == "tensorrt":
         from .tensorrt_runner import TensorRTRunner
 

@@ -20,7 +20,7 @@ __all__ = [
 ]
 
 TARGETS = {
-    "host": ("edge.targets.host", "host:cpu, host:gpu, host:openvino, host:onnxruntime"),
+    "host": ("edge.targets.host", "host:cpu, host:gpu, host:npu, host:openvino, host:onnxruntime"),
     "ssh": ("edge.targets.ssh", "ssh://user@host, ssh://user@host/gpu, ssh://user@host/tensorrt"),
     "browser": ("edge.targets.browser", "browser:wasm, browser:webgpu"),
     "ethos-u": ("edge.targets.ethos_u", "ethos-u:u55-256, ethos-u:u65-512"),

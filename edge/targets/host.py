@@ -2,6 +2,8 @@
 
 host:cpu, host:gpu              LiteRT: the processor with XNNPACK, the GPU with the GPU accelerator; with an external
                                 delegate (`--delegate`), host:cpu is what that leads to
+host:npu                        Intel's NPU, LiteRT's NPU accelerator with Intel's package; without an NPU, OpenVINO on
+                                the processor stands in, so that the way there can be tried
 host:openvino                   the processor, OpenVINO with the very .tflite file
 host:onnxruntime                the processor, ONNX Runtime with what `edge.targets.to_onnx` makes of the file
 """
@@ -22,7 +24,7 @@ from edge.targets.runner_session import DEVICE_FOLDER, MODULE, RunnerSession
 from keras_liteseg.errors import UserError
 from keras_liteseg.tflite.gpu import SWIFTSHADER, swiftshader_variables
 
-ADDRESSES = ("cpu", "gpu", "openvino", "onnxruntime")
+ADDRESSES = ("cpu", "gpu", "npu", "openvino", "onnxruntime")
 _DRIVERS = ("/usr/share/vulkan/icd.d/*.json", "/etc/vulkan/icd.d/*.json")
 
 
@@ -33,6 +35,11 @@ def check(address):
         raise UserError(f"Unknown target 'host:{address}'; of this machine there are {', '.join(first)} and {last}.")
     if address == "openvino" and importlib.util.find_spec("openvino") is None:
         raise UserError("host:openvino needs openvino; install it with: pip install 'keras-liteseg[openvino]'")
+    if address == "npu" and importlib.util.find_spec("ai_edge_litert_sdk_intel") is None:
+        raise UserError(
+            "host:npu needs Intel's package for LiteRT; install it with: pip install 'keras-liteseg[intel-npu]', in an "
+            "environment without the extra openvino, which is newer"
+        )
     if address == "onnxruntime":
         to_onnx.check("host:onnxruntime")
 
@@ -40,7 +47,7 @@ def check(address):
 def uses_threads(address):
     """Return whether the number of CPU threads changes what is measured."""
     check(address)
-    return address != "gpu"
+    return address not in ("gpu", "npu")
 
 
 def connect(address, options):

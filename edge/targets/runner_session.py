@@ -5,6 +5,7 @@ The runner reports what it finds as it finds it; what that means is told here.
 
 import json
 import pathlib
+import re
 import signal
 import subprocess
 import tempfile
@@ -22,6 +23,9 @@ DEVICE_FOLDER = pathlib.Path(edge.device.__file__).parent
 MODULE = "device.runner"
 """What Python starts (`python -m`) in the folder that holds it."""
 
+# What LiteRT's plug-in for a vendor's NPU writes: of an exception in the compiler, and of what that takes.
+_COMPILING = re.compile(r"Exception in compilation: (.*?)\n(?=[A-Z]+: \[|\n\n)", re.DOTALL)
+_SELECTED = re.compile(r"selected (\d+) ops, from a total of (\d+) ops")
 # Of the reasons, which name every tensor.
 _SHOWN = 5
 
@@ -138,10 +142,18 @@ def _with_delegate(library, options, ops):
 
 
 def refusal(log):
-    """Return the sentence about the ops that LiteRT's GPU accelerator did not take, or about a missing driver, from
-    what it has written; None where it is about neither."""
+    """Return the sentence about the ops that LiteRT's GPU or NPU accelerator did not take, or about a missing driver or
+    compiler, from what it has written; None where it is about neither."""
     if "No adapters found" in log:
         return "Vulkan finds no GPU here; install its driver and Vulkan's loader (on Debian: libvulkan1)"
+    found = _COMPILING.search(log)
+    if found:
+        lines = [line.strip() for line in found[1].splitlines()]
+        causes = [line for line in lines if line and not line.startswith("Exception from")]
+        return f"the NPU's compiler does not compile it: {' '.join(causes)[:300]}"
+    found = _SELECTED.search(log)
+    if found and found[1] != found[2]:
+        return f"{found[1]} of its {found[2]} ops run on the NPU, and not the others"
     kinds = refused_ops(log)
     if not kinds:
         return None

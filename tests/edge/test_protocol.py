@@ -6,7 +6,7 @@ import inspect
 import pytest
 
 from edge import targets
-from edge.targets import adb, browser, ethos_u, host, micro, ssh
+from edge.targets import adb, browser, ethos_u, host, micro, rknn, ssh
 from edge.targets.adb_session import AdbSession
 from edge.targets.protocol import Device, Session, Target
 from edge.targets.runner_session import RunnerSession
@@ -17,6 +17,7 @@ CLASSES = {
     "ssh": (ssh, ssh.SshDevice, RunnerSession),
     "browser": (browser, browser.Browser, browser.BrowserSession),
     "ethos-u": (ethos_u, ethos_u.EthosU, ethos_u.VelaSession),
+    "rknn": (rknn, rknn.RockchipNpu, rknn.SimulatorSession),
     "micro": (micro, micro.Microcontroller, micro.MicroSession),
     "adb": (adb, adb.Phone, AdbSession),
 }
@@ -65,7 +66,7 @@ def test_device_and_session_that_are_alive(float_file):
         device.close()
 
 
-UNKNOWN = ["jetson", "host:", "host:npu", "browser:webnn", "ssh:board", "ssh://board/npu", "adb:tpu", "", None, 3]
+UNKNOWN = ["jetson", "host:", "host:tpu", "browser:webnn", "ssh:board", "ssh://board/npu", "adb:tpu", "", None, 3]
 UNKNOWN += ["ethos-u:", "ethos-u:u55", "ethos-u:u55-512", "ethos-u:u75-256", "ethos-u:u55-2²", "micro:", "micro:esp32"]
 
 
