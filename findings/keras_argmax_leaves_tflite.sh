@@ -2,10 +2,10 @@
 # Keras 3.15.1 on TensorFlow 2.21.0: a class map made by keras.ops.argmax, converted to .tflite.
 #
 # Expected: one ARG_MAX, as from tf.argmax.
-# Seen: the converter refuses the model, because keras.ops.argmax looks for negative zeros before, by a bitwise operation
-#   that no .tflite has. With SELECT_TF_OPS, as the error proposes, the file has seven operations in place of one, and
-#   LiteRT 2.3.0 refuses it, since FlexBitwiseAnd is not in its wheel, nor in most apps. keras.ops.argmin is the same.
-#   tf.argmax gives ARG_MAX, and keras.ops.top_k(scores, 1) gives TOPK_V2; both run.
+# Seen: the converter refuses the model, because keras.ops.argmax looks for negative zeros before, by a bitwise
+#   operation that no .tflite has. With SELECT_TF_OPS, as the error proposes, the file has seven operations in place of
+#   one, and LiteRT 2.3.0 refuses it, since FlexBitwiseAnd is not in its wheel, nor in most apps. keras.ops.argmin is
+#   the same. tf.argmax gives ARG_MAX, and keras.ops.top_k(scores, 1) gives TOPK_V2; both run.
 # So: write tf.argmax(scores, -1, output_type=tf.int32) into models that are converted.
 set -eu
 folder=$(mktemp -d)

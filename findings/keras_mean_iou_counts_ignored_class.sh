@@ -3,9 +3,9 @@
 #
 # Expected: neither the pixels of class 0 nor the IoU of class 0 have a part in the mean.
 # Seen: the pixels have none. But where a pixel of another class is taken for class 0, class 0 comes back into the mean
-#   with the IoU 0: one wrong pixel, which makes the IoUs of the two other classes 1/2 and 1, gives 0.50 in place of 0.75.
-#   With no such pixel it is left out, so that the first such pixel costs the mean a whole class.
-#   ignore_class=255 with 255 beyond the classes is right, since no prediction is 255.
+#   with the IoU 0: one wrong pixel, which makes the IoUs of the two other classes 1/2 and 1, gives 0.50 in place of
+#   0.75. With no such pixel it is left out, so that the first such pixel costs the mean a whole class. ignore_class=255
+#   with 255 beyond the classes is right, since no prediction is 255.
 # So: write 255 where nothing counts, or use IoU(num_classes, target_class_ids=[1, 2], ignore_class=0).
 set -eu
 folder=$(mktemp -d)

@@ -3,8 +3,8 @@
 #
 # Expected: the labels of the CPU, or a refusal; CompiledModel takes the file for the GPU alone.
 # Seen: channels lie in fours on the GPU, and ARG_MAX also looks at the zeros that fill the last four. With 5, 7 or 19
-#   classes whose scores are all negative, each pixel gets class number 5, 7 or 19, which is none. Where the highest score
-#   is above zero, and with 4 or 8 classes, labels are right, so that a file seems right on most pictures.
+#   classes whose scores are all negative, each pixel gets class number 5, 7 or 19, which is none. Where the highest
+#   score is above zero, and with 4 or 8 classes, labels are right, so that a file seems right on most pictures.
 # So: add classes that never win up to a multiple of 4, or take the argmax outside; check labels against the CPU.
 # Needs a Vulkan driver: that of a GPU, or SwiftShader from Debian's chromium-common, named by VK_DRIVER_FILES.
 set -eu

@@ -4,9 +4,10 @@
 #
 # Expected: the resize of the float file, to a step of the 16 bits: 16x8 is taken for accuracy.
 # Seen: the built-in kernel, the only one there is for 16 bits, counts positions in 1024ths of an input pixel and rounds
-#   the step from column to column to one. The error grows over the picture: a ramp of 256 columns made 2048 is 7.0 output
-#   pixels off near its end, worse than the same file in int8, where XNNPACK computes it. From 64 to 512 it is 1.0.
-#   Half-pixel centres (align_corners=False) at a whole factor have a step that 1024 holds, and are right to 0.05 pixels.
+#   the step from column to column to one. The error grows over the picture: a ramp of 256 columns made 2048 is 7.0
+#   output pixels off near its end, worse than the same file in int8, where XNNPACK computes it. From 64 to 512 it is
+#   1.0. Half-pixel centres (align_corners=False) at a whole factor have a step that 1024 holds, and are right to 0.05
+#   pixels.
 # So: let 16x8 files end before such a resize, or use half-pixel centres and whole factors.
 set -eu
 folder=$(mktemp -d)

@@ -1,6 +1,6 @@
 #!/bin/sh
-# segmentation-models-pytorch 0.6.0, pytorch-ignite 0.5.5 and kornia 0.9.0: the mIoU of 5 classes, 3 of which occur nowhere.
-#
+# segmentation-models-pytorch 0.6.0, pytorch-ignite 0.5.5 and kornia 0.9.0: the mIoU of 5 classes, 3 of which occur
+# nowhere.
 # Expected: a class that neither the ground truth nor the prediction has counts in no mean, as in torchmetrics'
 # MulticlassJaccardIndex and in Keras.
 # Seen, without a warning, for the same two label maps, whose two classes have the IoUs 7/8 and 8/9:

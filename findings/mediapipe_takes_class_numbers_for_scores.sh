@@ -45,8 +45,8 @@ from mediapipe.tasks import python as tasks
 
 picture = np.zeros((64, 64, 3), np.uint8)
 picture[:, 20:40], picture[:, 40:] = 150, 250
-expected = {"float32_4": [255, 0, 0], "int32_4": [255] * 3, "float32_3": [40] * 3, "int32_3": [40] * 3, "scores": [0, 1, 2]}
-for name, wanted in expected.items():
+expected = {"float32_4": [255, 0, 0], "int32_4": [255] * 3, "float32_3": [40] * 3, "int32_3": [40] * 3}
+for name, wanted in {**expected, "scores": [0, 1, 2]}.items():
     base = tasks.BaseOptions(model_asset_path=f"{name}.tflite")
     options = tasks.vision.ImageSegmenterOptions(base_options=base, output_category_mask=True)
     with tasks.vision.ImageSegmenter.create_from_options(options) as segmenter:

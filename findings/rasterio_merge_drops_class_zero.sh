@@ -2,9 +2,9 @@
 # rasterio 1.4.4: rasterio.merge.merge joins tiles of a label map that overlap and have no nodata value.
 #
 # Expected: method="first" (the default) keeps the first tile wherever it has pixels.
-# Seen: without a nodata value, 0 is taken for one. Where the first tile has class 0, the second tile's class is written,
-#   so that class 0 (the road of Cityscapes, the background of most others) loses every overlap. There is no warning.
-#   With nodata=255 the first tile wins.
+# Seen: without a nodata value, 0 is taken for one. Where the first tile has class 0, the second tile's class is
+#   written, so that class 0 (the road of Cityscapes, the background of most others) loses every overlap. There is no
+#   warning. With nodata=255 the first tile wins.
 # So: give nodata=255, or a nodata value in the files, when label maps are merged.
 set -eu
 folder=$(mktemp -d)

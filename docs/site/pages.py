@@ -20,6 +20,7 @@ PATTERNS = (
     "docs/images/*",
     "docs/site/*.css",
     "edge/README.md",
+    "findings/*",
     "benchmarks/README.md",
     "results/README.md",
     "configs/**/*.yaml",
