@@ -1,7 +1,6 @@
 """The graphs for an Ethos-U compute what the networks compute, in forms that it takes whole."""
 
 import keras
-import numpy as np
 import pytest
 from keras import layers
 

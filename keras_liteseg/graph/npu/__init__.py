@@ -1,10 +1,9 @@
 """The graph of a network in a form that an Arm Ethos-U runs whole, and faster, with the same results up to rounding.
 
 What an Ethos-U takes, and how long, is what Vela 5.2, Arm's compiler for it, says; docs/npu.md has the numbers. All
-functions take a functional Keras model of static size without batch normalization. They name what they add so that it
-can have an int8 range: `origins` is a dict that gets {name of a new layer: name of the one whose range its output has, or None for
-that of its input}.
-A layer that is in neither has the range of its input, as in `keras_liteseg.graph.restructuring`.
+functions take a functional Keras model of static size without batch normalization. So that what they add can have int8
+ranges, `origins`, a dict, gets {name of a layer: name of the one whose range its output has, or None for that of its
+input}. An added layer that is not in it has the range of its input, as in `keras_liteseg.graph.restructuring`.
 """
 
 from keras_liteseg.graph.npu.dilations import short_dilations
