@@ -24,7 +24,7 @@ import click
 
 from keras_liteseg.commands import options
 from keras_liteseg.commands.running import command, require_tensorflow, start_keras
-from keras_liteseg.conversion.options import ExportOptions, Format, InputType, Upsampling
+from keras_liteseg.conversion.options import ExportOptions, Format, InputType, Npu, Upsampling
 from keras_liteseg.metadata import OutputType, Quantization
 from keras_liteseg.quantization.options import CalibrationMethod, CalibrationOptions
 
@@ -36,6 +36,7 @@ from keras_liteseg.quantization.options import CalibrationMethod, CalibrationOpt
 @options.choice("--output_type", OutputType, OutputType.LOGITS, "What the file gives")
 @options.choice("--upsampling", Upsampling, Upsampling.FULL, "Size of the output")
 @options.choice("--input_type", InputType, InputType.AUTO, "Number type of the input")
+@options.choice("--npu", Npu, Npu.NONE, "NPU that an int8 file is made for")
 @options.whole("--batch_size", 1, "Images per inference.")
 @options.data(
     required=False,
@@ -75,6 +76,7 @@ def main(
     output_type,
     upsampling,
     input_type,
+    npu,
     batch_size,
     data,
     data_dir,
@@ -101,6 +103,7 @@ def main(
         output_type=output_type,
         upsampling=upsampling,
         input_type=input_type,
+        npu=npu,
         batch_size=batch_size,
         float_layers=float_layers,
         max_drop=max_drop,

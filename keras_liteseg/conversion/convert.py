@@ -16,7 +16,7 @@ from keras_liteseg.tflite.metadata_buffers import with_metadata
 _OWN_INPUT = {Quantization.INT8: tf.int8, Quantization.INT16X8: tf.int16}
 
 
-def convert(model, metadata, input_type=InputType.AUTO, batch_size=1, calibration=None):
+def convert(model, metadata, input_type=InputType.AUTO, batch_size=1, calibration=None, for_gpu=True):
     """Convert a model.
 
     Args:
@@ -25,6 +25,7 @@ def convert(model, metadata, input_type=InputType.AUTO, batch_size=1, calibratio
         metadata: a `Metadata`, which also says what to make: its `quantization` and its `output_type`.
         input_type: an `InputType`.
         batch_size: images per inference.
+        for_gpu: whether class maps must be right on LiteRT's GPU accelerator too, see `even_classes`.
         calibration: list of normalized images, float32 (1, height, width, 3), that set the scales of 'int16x8'.
 
     Returns:
@@ -43,7 +44,7 @@ def convert(model, metadata, input_type=InputType.AUTO, batch_size=1, calibratio
     if quantization == Quantization.INT16X8 and not calibration:
         raise UserError("The scales of an int16x8 file come from calibration images, and none were given.")
 
-    if output_type.is_class_map:
+    if output_type.is_class_map and for_gpu:
         model = even_classes(model)
     own = _OWN_INPUT.get(quantization)
     if own:

@@ -15,7 +15,7 @@ from keras_liteseg.conversion.card import Origin, write_card
 from keras_liteseg.conversion.converter_process import convert_apart
 from keras_liteseg.conversion.keras_export import write_plain
 from keras_liteseg.conversion.onnx_export import export_onnx, require_packages
-from keras_liteseg.conversion.options import ExportOptions, Format, InputType, Upsampling
+from keras_liteseg.conversion.options import ExportOptions, Format, InputType, Npu, Upsampling
 from keras_liteseg.conversion.upsampling import with_upsampling
 from keras_liteseg.conversion.verify import require_agreement, verify
 from keras_liteseg.datasets.check import require_readable
@@ -31,13 +31,14 @@ from keras_liteseg.graph import (
     paired_pixels,
     restructure,
     restructure_at_size,
+    restructure_for_npu,
 )
 from keras_liteseg.inference.predictor import calibration_images as _normalized
 from keras_liteseg.inference.predictor import evenly_spread
 from keras_liteseg.metadata import Metadata, Quantization
 from keras_liteseg.models.archive import read_metadata
 from keras_liteseg.models.network import load_network
-from keras_liteseg.quantization.calibration import all_ranges
+from keras_liteseg.quantization.calibration import all_ranges, npu_ranges
 from keras_liteseg.quantization.options import CalibrationOptions
 from keras_liteseg.quantization.post_training import quantize
 from keras_liteseg.quantization.sensitivity import sensitivities
@@ -182,7 +183,7 @@ def _for_devices(target, metadata, options, calibration, model, output, trained)
         trained: whether its weights are those of a training.
     """
     onnx = options.format == Format.ONNX
-    prepared = _prepare(target, metadata, calibration, options.float_layers)
+    prepared = _prepare(target, metadata, calibration, options)
     _require_finite(prepared.model, model)
     described = prepared.metadata.replace(ranges={})
     # The conversion to ONNX turns a float32 file into one of 16 bits, and an int8 file into one that takes floats.
@@ -194,6 +195,7 @@ def _for_devices(target, metadata, options, calibration, model, output, trained)
         calibration=prepared.images if options.quantization == Quantization.INT16X8 else None,
         input_type=InputType.AUTO if onnx else options.input_type,
         batch_size=int(options.batch_size),
+        for_gpu=options.npu == Npu.NONE,
     )
 
     def write(path):
@@ -203,7 +205,9 @@ def _for_devices(target, metadata, options, calibration, model, output, trained)
             int8 = options.quantization == Quantization.INT8
             # Random weights amplify every rounding.
             gated = int8 and trained
-            problems = inspect(tflite).problems(int8, 1 if gated and not onnx else None, prepared.floating)
+            # One that XNNPACK leaves out is no fault of a file for an NPU.
+            partitions = 1 if gated and not onnx and options.npu == Npu.NONE else None
+            problems = inspect(tflite).problems(int8, partitions, prepared.floating)
             if problems:
                 hint = " Scales so far apart come from training for too few steps; train longer."
                 raise UserError(
@@ -278,7 +282,7 @@ class _Prepared:
     floating: tuple = ()
 
 
-def _prepare(network, metadata, calibration, float_layers):
+def _prepare(network, metadata, calibration, options):
     """Return the `_Prepared` for what `metadata` asks for."""
     if metadata.quantization in (Quantization.NONE, Quantization.FLOAT16):
         return _Prepared(native_dilation(restructure(fold_batch_norm(network))), network, metadata, [])
@@ -292,9 +296,13 @@ def _prepare(network, metadata, calibration, float_layers):
     images = _normalized(calibration.data(size, metadata.image_format), calibration.images, size, metadata)
     if metadata.quantization == Quantization.INT16X8:
         return _Prepared(native_dilation(restructure_at_size(network)), network, metadata, images)
-    fast = paired_pixels(restructure_at_size(network))
-    ranges = all_ranges(fast, metadata.ranges)
-    worst = []
+    if options.npu == Npu.NONE:
+        fast = paired_pixels(restructure_at_size(network))
+        ranges = all_ranges(fast, metadata.ranges)
+    else:
+        fast, origins = restructure_for_npu(network)
+        ranges = npu_ranges(fast, metadata.ranges, origins)
+    float_layers, worst = options.float_layers, []
     if float_layers:
         errors = sensitivities(fast, ranges, images[:SENSITIVITY_IMAGES])
         worst = [name for name, _ in errors[:float_layers]]

@@ -38,6 +38,13 @@ class Upsampling(Choice):
     NONE = "none", "as small as the network makes it"
 
 
+class Npu(Choice):
+    """NPU that an int8 file is made for."""
+
+    NONE = "none", "none: for CPUs and GPUs"
+    ETHOS_U = "ethos-u", "an Arm Ethos-U, which runs all of it"
+
+
 @dataclasses.dataclass(frozen=True)
 class ExportOptions:
     """What `keras_liteseg.export` is to make. Words are as good as members: `quantization="int8"`.
@@ -57,6 +64,7 @@ class ExportOptions:
         max_drop: largest acceptable loss against the Keras model, in points of mIoU.
         time_limit: seconds that the conversion, in a process of its own, may take.
         format: a `Format`.
+        npu: an `Npu`, for int8 TFLite files. Such a file runs everywhere, but on a CPU slower than another.
 
     Raises:
         UserError: an option cannot be used, or does not go with the quantization or the format.
@@ -71,6 +79,7 @@ class ExportOptions:
     max_drop: float = 1.0
     time_limit: float = 1800
     format: Format = Format.TFLITE
+    npu: Npu = Npu.NONE
 
     def __post_init__(self) -> None:
         kinds = {
@@ -79,6 +88,7 @@ class ExportOptions:
             "output_type": OutputType,
             "upsampling": Upsampling,
             "input_type": InputType,
+            "npu": Npu,
         }
         for name, kind in kinds.items():
             object.__setattr__(self, name, kind(getattr(self, name)))
@@ -93,6 +103,16 @@ class ExportOptions:
             )
         if self.format == Format.KERAS:
             self._require_plain()
+        if self.npu != Npu.NONE and (self.quantization, self.format) != (Quantization.INT8, Format.TFLITE):
+            raise UserError(
+                f"npu is '{self.npu}' with quantization '{self.quantization}' and format '{self.format}'; NPUs take "
+                "int8 TFLite files."
+            )
+        if self.npu != Npu.NONE and self.float_layers:
+            raise UserError(
+                f"npu is '{self.npu}' with float_layers {self.float_layers}; an NPU computes in int8 alone: leave the "
+                "float layers out."
+            )
         if self.float_layers and self.quantization != Quantization.INT8:
             raise UserError(
                 f"float_layers is {self.float_layers} with quantization '{self.quantization}'; only int8 files have "

@@ -7,6 +7,7 @@ is.
 - Of Keras's own layers: `stock_layers`, which `is_stock` recognises.
 - For inference: `fold_batch_norm`, which `norms_after_convolutions` tells the pairs of; for LiteRT: `restructure` and
   its parts `restructure_any_size` and `restructure_at_size`, `paired_pixels` for int8, `native_dilation`.
+- For an NPU: `restructure_for_npu`.
 - What no network computes with: `not_finite` names the variables that hold NaN or infinity, `listed` some of many.
 
 `keras_private` holds all that relies on private attributes of Keras. The room stands on `keras_liteseg.networks` alone.
@@ -16,6 +17,7 @@ from keras_liteseg.graph.copies import copy_model
 from keras_liteseg.graph.dilation import native_dilation
 from keras_liteseg.graph.finite import listed, not_finite
 from keras_liteseg.graph.fold import fold_batch_norm, norms_after_convolutions
+from keras_liteseg.graph.npu import restructure_for_npu
 from keras_liteseg.graph.restructuring import paired_pixels, restructure, restructure_any_size, restructure_at_size
 from keras_liteseg.graph.size import at_size
 from keras_liteseg.graph.stock import is_stock, stock_layers
@@ -40,5 +42,6 @@ __all__ = [
     "restructure",
     "restructure_any_size",
     "restructure_at_size",
+    "restructure_for_npu",
     "stock_layers",
 ]

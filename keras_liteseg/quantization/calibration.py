@@ -14,6 +14,7 @@ from keras_liteseg.quantization.options import CalibrationMethod
 SCALE_KEEPING = (
     layers.ZeroPadding2D,
     layers.Cropping2D,
+    layers.Permute,
     layers.Reshape,
     layers.MaxPooling2D,
     layers.AveragePooling2D,
@@ -66,6 +67,18 @@ def all_ranges(model, ranges):
         elif isinstance(layer, SCALE_KEEPING):
             tensors[id(layer.output)] = tensors[id(first_input(layer))]
     return ranges
+
+
+def npu_ranges(model, ranges, origins):
+    """Return `ranges` with those of the layers that `keras_liteseg.graph.restructure_for_npu` added.
+
+    Parts of averages that are concatenated get the range of the concatenation, which costs nothing where the average is
+    a convolution; an Ethos-U takes as long to bring a tensor to another scale as to copy it.
+    """
+    ranges = ranges | {new: ranges[old] for new, old in origins.items() if old is not None}
+    ranges = share_ranges(model, all_ranges(model, ranges))
+    # `all_ranges` gives each of the others the range of its input.
+    return all_ranges(model, {name: limits for name, limits in ranges.items() if origins.get(name, name) is not None})
 
 
 def share_ranges(model, ranges):
