@@ -109,6 +109,7 @@ def test_file_for_tensorrt_of_lps_net_at_360x480(tmp_path):
     np.testing.assert_allclose(found[0], expected, atol=1e-4 * np.abs(expected).max())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("other", "says"),
     [

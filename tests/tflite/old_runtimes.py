@@ -40,7 +40,7 @@ if package == "mediapipe":
     sys.exit()
 if package == "tflite-micro":
     from tflite_micro.python.tflite_micro import runtime
-    interpreter = runtime.Interpreter.from_file(file, arena_size=64 << 20)
+    interpreter = runtime.Interpreter.from_file(file, arena_size=8 << 20)
     interpreter.set_input(values, 0)
     interpreter.invoke()
     found = np.array(interpreter.get_output(0))
