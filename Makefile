@@ -10,7 +10,7 @@
 # make test-old-runtimes  exported files in the oldest tflite-runtime, LiteRT, TFLite Micro and MediaPipe that load them, in
 #                 .old-runtimes; those whose Python (3.7 to 3.11) is not here are named and left out
 # make test-edge  measuring on devices: all of tests/edge, in .venv-edge, with LiteRT on emulated aarch64 in .aarch64; on
-#                 Debian it needs the packages adb, chromium, npm, openssh-server and qemu-user-static, and skips, with the
+#                 Debian it needs the packages adb, chromium, npm, openssh-server, qemu-user-static and g++-aarch64-linux-gnu, and skips, with the
 #                 reason, what it finds missing; every network on the GPU is left to make test-all
 # make docs   the pages as a site, in site/; every warning is an error
 # make bench-runtimes   time LiteRT against ONNX Runtime and OpenVINO, in .venv-runtimes; twenty minutes on an idle machine
