@@ -72,6 +72,11 @@ EXPERIMENTS = {
     "liteseg_mobilenetv2_camvid_imagenet_576x768": Experiment(
         "LiteSeg-MobileNetV2", "from ImageNet, CutMix", "ImageNet"
     ),
+    "liteseg_mobilenetv2_camvid_trainval_672x896": Experiment(
+        "LiteSeg-MobileNetV2",
+        "from ImageNet, train and val, CutMix",
+        "liteseg_mobilenetv2_camvid_imagenet_576x768",
+    ),
     "lps_net_s_camvid_scratch": Experiment("LPS-Net-S", "from scratch", "scratch"),
     "lps_net_s_camvid_trainval_720x960": Experiment("LPS-Net-S", "from scratch, train and val", "scratch"),
     "lps_net_expanded_camvid_scratch": Experiment("LPS-Net, found by expansion", "from scratch", "scratch"),
@@ -86,7 +91,7 @@ HEADLINES = (
     f"{_SCRATCH}_distilled_864x1152_cutmix",
     "pp_liteseg_t_camvid_trainval_720x960",
     "lps_net_s_camvid_trainval_720x960",
-    "liteseg_mobilenetv2_camvid_imagenet_576x768",
+    "liteseg_mobilenetv2_camvid_trainval_672x896",
 )
 KINDS = {"int8": "int8, post-training", "int8_qat": "int8, quantization-aware", "int16x8": "16x8, post-training"}
 
