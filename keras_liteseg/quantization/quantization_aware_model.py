@@ -82,15 +82,24 @@ class ChannelQuantizer(tfmot.quantization.keras.quantizers.Quantizer):
 
     def __call__(self, inputs, training, weights, **kwargs):
         kernel = tf.squeeze(inputs, -1) if self.depthwise else inputs
-        largest = tf.reduce_max(tf.abs(tf.stop_gradient(kernel)), axis=list(range(len(kernel.shape) - 1)))
-        largest = tf.maximum(largest, 1e-12)
-        kernel = tf.quantization.fake_quant_with_min_max_vars_per_channel(
-            kernel, -largest, largest, num_bits=8, narrow_range=True
-        )
+        kernel = _round_per_channel(kernel)
         return tf.expand_dims(kernel, -1) if self.depthwise else kernel
 
     def get_config(self):
         return {"depthwise": self.depthwise}
+
+
+@tf.custom_gradient
+def _round_per_channel(kernel):
+    """Return a kernel (..., channels) in steps of a 127th of the largest value of each channel, and its gradient, which
+    is passed on as it is because no value is clipped.
+
+    TensorFlow's `fake_quant_with_min_max_vars_per_channel` gives the same, goes from channel to channel and seeks the
+    gradients of the ranges too: it took up to twenty times as long, a fifth of a step of PP-LiteSeg-T.
+    """
+    largest = tf.reduce_max(tf.abs(kernel), axis=list(range(len(kernel.shape) - 1)))
+    step = tf.maximum(largest, 1e-12) / 127
+    return tf.floor(kernel * (1 / step) + 0.5) * step, lambda upstream: upstream
 
 
 class RangeQuantizer(tfmot.quantization.keras.quantizers.Quantizer):

@@ -66,3 +66,17 @@ def test_variables_are_the_float_weights_and_all_learn(small):
     gradients = tape.gradient(loss, flat)
     assert all(np.abs(gradient).max() > 0 for gradient in gradients)
     assert len(twin.trainable_variables) == len(flat)
+
+
+@pytest.mark.parametrize("depthwise", [False, True])
+def test_kernels_are_rounded_as_by_tensorflow_and_pass_their_gradient(depthwise):
+    rng = np.random.default_rng(0)
+    kernel = rng.normal(size=(3, 3, 5, 1 if depthwise else 4)).astype(np.float32)
+    channels = kernel[..., 0] if depthwise else kernel
+    largest = np.abs(channels).max(axis=tuple(range(channels.ndim - 1)))
+    expected = tf.quantization.fake_quant_with_min_max_vars_per_channel(channels, -largest, largest, narrow_range=True)
+    variable, upstream = tf.Variable(kernel), rng.normal(size=kernel.shape).astype(np.float32)
+    with tf.GradientTape() as tape:
+        found = ChannelQuantizer(depthwise)(variable, training=True, weights={})
+    np.testing.assert_allclose(np.reshape(found, channels.shape), expected, atol=1e-6)
+    np.testing.assert_array_equal(tape.gradient(found, variable, upstream), upstream)

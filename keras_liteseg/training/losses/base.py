@@ -19,7 +19,7 @@ def one_pass(function):
         return function
     import tensorflow as tf
 
-    return functools.wraps(function)(tf.function(function, jit_compile=True))
+    return functools.wraps(function)(tf.function(function, jit_compile=True, autograph=False))
 
 
 class PixelLoss(keras.losses.Loss):
