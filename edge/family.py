@@ -37,7 +37,8 @@ class FamilyLatency:
 
     Attributes:
         measured_on: {"device": where the files ran, as in a row of the benchmark, "stand_in": 'emulator' or the like
-            where that is not the device whose speed is wanted, else None}; None before the first measurement.
+            where that is not the device whose speed is wanted, else None, "kind": 'measured', or
+            'predicted' for an NPU that is not there}; None before the first measurement.
 
     Raises:
         UserError: an argument makes no sense, or the folder has latencies that were measured otherwise.
@@ -59,6 +60,9 @@ class FamilyLatency:
         self._data = data
         self._precision = precision
         self._arguments = dict(target=target, threads=[threads], runs=runs, options=options)
+        self._for_npu = target.startswith("ethos-u:")
+        if self._for_npu and precision != "int8":
+            raise UserError(f"The precision is '{precision}', and {target} takes int8 files alone; give int8.")
         self._path = self._folder / LATENCIES_FILE
         self._known = {}
         self.measured_on = None
@@ -146,7 +150,7 @@ class FamilyLatency:
         return found if first is None else {name: found[name] for name in names[1:]}
 
     def _require_same_device(self, row):
-        now = {"device": row["device"], "stand_in": row["stand_in"]}
+        now = {"device": row["device"], "stand_in": row["stand_in"], "kind": row["kind"]}
         before = self.measured_on or now
         if before["device"]["cpu"] != now["device"]["cpu"]:
             raise UserError(
@@ -163,7 +167,10 @@ class FamilyLatency:
         path = self._folder / f"{name}.tflite"
         if not path.exists():
             _log.info("Exporting %s: %s", place, name)
-            options = ExportOptions(quantization="none" if self._precision == "float32" else self._precision)
+            options = ExportOptions(
+                quantization="none" if self._precision == "float32" else self._precision,
+                npu=self._arguments["target"].partition(":")[0] if self._for_npu else "none",
+            )
             calibration = CalibrationOptions(
                 self._data, CALIBRATION_IMAGES, cross_layer_equalization=False, bias_correction=False
             )

@@ -47,11 +47,12 @@ def grid(network, widths, resolutions):
     ]
 
 
-def table(cells):
-    """Return the latencies of a grid as a text table, a line for each width and a column for each resolution."""
+def table(cells, kind="measured"):
+    """Return the latencies of a grid as a text table, a line for each width and a column for each resolution; `kind` as
+    in `edge.family.FamilyLatency.measured_on`."""
     resolutions = list(dict.fromkeys(cell["resolution"] for cell in cells))
     lines = [
-        "ms, end to end  resolution in eighths of the image",
+        f"ms, {'end to end' if kind == 'measured' else kind}  resolution in eighths of the image",
         "width  " + "".join(f"{text:>10}" for text in resolutions),
     ]
     for width in dict.fromkeys(cell["width"] for cell in cells):

@@ -78,7 +78,7 @@ def main(network, widths, resolutions, input_size, precision, target, threads, r
         "target": target,
         "threads": threads,
     }
-    print(table(cells))
+    print(table(cells, latency.measured_on["kind"]))
     write_json(output, {**settings, **latency.measured_on, "networks": cells} | provenance_of_host())
     print(f"Wrote {output}")
 

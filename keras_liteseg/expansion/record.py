@@ -87,6 +87,8 @@ class Record:
         device = self._measured_on["device"]["cpu"]
         if self._measured_on["stand_in"]:
             device = f"{self._measured_on['stand_in']}, no device's speed"
+        if self._measured_on.get("kind") == "predicted":
+            device = f"predicted for {device}"
         picture = expansion_picture(self._rounds, self._published, self._decisions["budget_ms"], device)
         write_text(self.folder / PICTURE_FILE, picture)
         _log.info(self._table(found))

@@ -10,14 +10,18 @@ import sys
 import pytest
 
 from edge.family import LATENCIES_FILE, FamilyLatency
-from edge.profile_family import GRID_FILE, grid
+from edge.profile_family import GRID_FILE, grid, table
 from edge.targets import Options
 from keras_liteseg.errors import UserError
+from keras_liteseg.expansion import START, expand
 from keras_liteseg.provenance import cpu_name
 from tests.edge import sshd
+from tests.edge.npu_files import tiny_file
 
 TINY, WIDER, DEEPER = (f"lps_net_d{depth}_w{width}_r4" for depth, width in (
     ("1-1-1-1-1", "4-4-4-4-4"), ("1-1-1-1-1", "8-8-8-8-8"), ("1-2-2-2-2", "4-4-4-4-4")))  # fmt: skip
+
+LARGER = "lps_net_d1-2-2-2-2_w16-16-16-16-16_r4"
 
 
 def latency(folder, **changes):
@@ -122,8 +126,46 @@ def test_network_that_cannot_be_measured(tmp_path):
         latency(tmp_path)([TINY])
 
 
-@pytest.mark.skipif(importlib.util.find_spec("ethosu") is None, reason="Vela is not installed (extra ethos-u)")
+vela = pytest.mark.skipif(importlib.util.find_spec("ethosu") is None, reason="Vela is not installed (extra ethos-u)")
+
+
+@vela
+def test_networks_are_made_for_the_npu_that_predicts_their_time(tmp_path):
+    predicted = latency(tmp_path, target="ethos-u:u55-128", precision="int8")
+    first, larger = predicted([TINY, LARGER])
+    assert 0 < first < larger < 10
+    assert predicted.measured_on["kind"] == "predicted" and "U55-128" in predicted.measured_on["device"]["cpu"]
+    assert "ms, predicted  resolution" in table(
+        [{"width": 1, "resolution": "4", "latency_ms": first}], predicted.measured_on["kind"]
+    )
+
+
+@vela
+@pytest.mark.slow  # two dozen files
+def test_network_grows_for_a_predicted_time(tmp_path):
+    predicted = latency(tmp_path, target="ethos-u:u55-128", precision="int8")
+    found = list(
+        expand(
+            lambda architectures: predicted([each.name for each in architectures]),
+            lambda architectures, base: [sum(each.width) / 1000 for each in architectures],  # in place of trainings
+            rounds=1,
+            budget=0.6,
+            max_resolution=0.5,
+        )
+    )
+    (chosen,) = [each.chosen for each in found]
+    assert sum(chosen.architecture.width) > sum(START.width) and chosen.latency <= 0.6
+    assert predicted.measured_on["kind"] == "predicted"
+
+
+def test_npus_take_int8_alone(tmp_path):
+    with pytest.raises(UserError, match="precision is 'float32', and ethos-u:u55-128 takes int8 files alone"):
+        latency(tmp_path, target="ethos-u:u55-128")
+
+
+@vela
 def test_prediction_of_the_npu_part_ranks_nothing(tmp_path):
+    tiny_file(tmp_path / f"{TINY}.tflite", (16, 24))  # left there, and not made for the NPU
     with pytest.raises(
         UserError, match=f"{TINY} cannot be compared on ethos-u:u55-256: .*RESIZE_BILINEAR stay on the CPU"
     ):

@@ -5,7 +5,7 @@ import pytest
 from keras import layers
 
 from keras_liteseg.graph import fold_batch_norm, restructure_any_size, restructure_for_npu
-from keras_liteseg.graph.npu import wide_maps
+from keras_liteseg.graph.npu import resizes, wide_maps
 from keras_liteseg.graph.npu.dilations import short_dilations
 from keras_liteseg.graph.npu.resizes import resizes_as_products
 from keras_liteseg.graph.traversal import first_input, layers_of
@@ -30,6 +30,7 @@ NETWORKS = [
 @pytest.mark.parametrize(("name", "size"), NETWORKS)
 def test_network_stays_and_an_ethos_u_takes_it(name, size, monkeypatch):
     monkeypatch.setattr(wide_maps, "_WIDE", 1)
+    monkeypatch.setattr(resizes, "_LARGE", 10_000)
     model = restructure_any_size(fold_batch_norm(create_model(name, (*size, 3), 9)))
     randomize(model)
     for_npu, origins = restructure_for_npu(model)
@@ -48,12 +49,14 @@ def test_network_stays_and_an_ethos_u_takes_it(name, size, monkeypatch):
         assert sum("backbone_features_2_conv_list_0_conv" in name for name in names) > 2
 
 
+@pytest.mark.parametrize("large", [1, 10_000])
 @pytest.mark.parametrize("align_corners", [True, False])
 @pytest.mark.parametrize(
     ("given", "wanted"),
     [((3, 5), (24, 40)), ((6, 4), (17, 9)), ((9, 8), (5, 3)), ((4, 7), (9, 3)), ((7, 3), (2, 8)), ((1, 4), (8, 4))],
 )
-def test_any_resize_is_a_product(given, wanted, align_corners):
+def test_any_resize_is_a_product(given, wanted, align_corners, large, monkeypatch):
+    monkeypatch.setattr(resizes, "_LARGE", large)
     x = keras.Input((*given, 3))
     model = keras.Model(x, BilinearResize(size=wanted, align_corners=align_corners, name="resize")(x))
     products = resizes_as_products(model)
@@ -61,7 +64,8 @@ def test_any_resize_is_a_product(given, wanted, align_corners):
     assert_equal(model, products)
 
 
-def test_enlarged_map_is_nowhere_but_in_the_concatenation():
+def test_enlarged_map_is_nowhere_but_in_the_concatenation(monkeypatch):
+    monkeypatch.setattr(resizes, "_LARGE", 1)
     x = keras.Input((4, 6, 3))
     detailed = layers.Conv2D(5, 1, name="detailed")(layers.UpSampling2D(2, name="repeated")(x))
     large = BilinearResize(size=(8, 12), name="large")(x)

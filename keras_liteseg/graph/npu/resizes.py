@@ -1,6 +1,7 @@
 """Bilinear resizes as products with fixed matrices."""
 
 import functools
+import math
 
 import keras
 import numpy as np
@@ -11,14 +12,17 @@ from keras_liteseg.graph.traversal import Graph, first_input, layers_of
 from keras_liteseg.networks.layers import BilinearResize
 from keras_liteseg.networks.ops import resize_bilinear
 
+# Bytes: a quarter of the SRAM that `edge.targets.ethos_u` gives a U55. In smaller maps a row is too little work for an
+# operation of its own.
+_LARGE = 1 << 19
+
 
 def resizes_as_products(model):
     """Multiply the columns and the rows of an image by fixed matrices in place of resizing it.
 
-    An Ethos-U resizes by a few factors alone, and slowly by 4 and 8. The columns are the channels of a 1x1 convolution,
-    between two transpositions. Each row of a larger image is a depthwise convolution over two rows of the smaller one:
-    the rows lie in memory where they belong, where a transposition would need the whole image twice. A smaller image
-    has its rows made as its columns.
+    An Ethos-U resizes by a few factors alone, and slowly by 4 and 8. Rows and columns are the channels of a 1x1
+    convolution each, between transpositions. The rows of a large result are depthwise convolutions over two rows each:
+    they are made in memory where they belong, where a transposition would need the whole map twice.
     """
     graph, rules = Graph(model), {}
     for layer in layers_of(model, BilinearResize):
@@ -26,7 +30,7 @@ def resizes_as_products(model):
         if given == wanted or max(given) == 1:  # a single pixel is only repeated, which an Ethos-U does
             continue
         reader = graph.only_reader(layer)
-        if wanted[0] > given[0] and isinstance(reader, layers.Concatenate) and reader.name not in rules:
+        if _by_row(layer) and isinstance(reader, layers.Concatenate) and reader.name not in rules:
             place = [id(tensor) for tensor in reader.input].index(id(layer.output))
             rules[reader.name] = functools.partial(_joined_by_row, reader, place)
         else:
@@ -34,9 +38,14 @@ def resizes_as_products(model):
     return rebuild(model, rules)
 
 
+def _by_row(layer):
+    """Return whether a resize makes a large map of fewer rows."""
+    return layer.output.shape[1] > first_input(layer).shape[1] and math.prod(layer.output.shape[1:]) >= _LARGE
+
+
 def _resized(layer, x, *_, **__):
     height = layer.output.shape[1]
-    if height > x.shape[1]:
+    if _by_row(layer):
         return layers.Concatenate(axis=1, name=layer.name)(_rows(layer, x))
     x = _columns(layer, x)
     if height == x.shape[1]:
