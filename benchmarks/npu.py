@@ -1,12 +1,16 @@
-"""What the published networks would take on NPUs, as the NPUs' compilers predict it. Nothing runs.
+"""What the published networks would take on NPUs, as the NPUs' compilers predict it, and their mIoU. No NPU runs.
 
-  python -m benchmarks.npu --output results/npu.json
+  python -m benchmarks.npu --data_dir CAMVID --output results/npu.json
+  python -m benchmarks.npu --data_dir CAMVID --networks ndnet45 --output results/npu.json
 
-Every network is exported as int8 at its published size and at others (see `sizes`), with logits of the image's size and
-with those that the network makes, and compiled for each NPU. Scales of few pictures do: the times depend on the shapes
-and, a little, on the weights. After an interruption, the same command goes on with what is missing.
+Every network is exported as int8: at its published size, as `liteseg export` does it without and with --npu, and with
+--npu at 2/3, 1/2 and 1/3 of that. The files are compiled for each NPU. Those with --npu that give the scores as small
+as the network makes them run in LiteRT over pictures of CamVid's split val, evenly spread; at the published size, their
+labels are compared with those of the file without --npu. After an interruption, the same command goes on with what is
+missing.
 """
 
+import copy
 import json
 import os
 import pathlib
@@ -15,22 +19,25 @@ import tempfile
 
 import click
 
+from benchmarks.tables.npu import key
 from keras_liteseg.commands import options
 from keras_liteseg.commands.running import command, run, start_keras
-from keras_liteseg.errors import UserError
 from keras_liteseg.logs import quiet_log
 
 TARGETS = ("ethos-u:u55-256", "ethos-u:u65-512", "ethos-u:u85-512")
-UPSAMPLINGS = ("full", "none")
-CALIBRATION_IMAGES = 2
+SHARES = (1, 2 / 3, 1 / 2, 1 / 3)
+CALIBRATION_IMAGES = 16
 
 
 @command("npu", __doc__)
+@options.folder("--data_dir", "Folder of CamVid.", required=True)
 @click.option("--networks", type=options.CommaList(empty=True), default="", help="Networks; all published by default.")
+@options.whole("--images", 25, "Pictures of val; more than there are for all of them.")
 @options.file("--output", "JSON file for the result.", required=True)
-def main(networks, output):
+def main(data_dir, networks, images, output):
     start_keras()
     from edge import targets
+    from keras_liteseg import load_dataset
     from keras_liteseg.files import require_writable, write_json
     from keras_liteseg.models.pretrained import list_pretrained
     from keras_liteseg.provenance import provenance
@@ -38,95 +45,124 @@ def main(networks, output):
     require_writable(output)
     for target in TARGETS:
         targets.check(target)
+    training, val = (load_dataset("camvid", data_dir, split) for split in ("train", "val"))
     rows = _rows_so_far(output)
     for card in list_pretrained():
         if networks and card.model not in networks:
             continue
-        for size in sizes(card.model, card.input_size):
-            for upsampling in UPSAMPLINGS:
-                file = (card.model, card.name, size, upsampling)
-                missing = [target for target in TARGETS if (*file, target) not in rows]
-                if not missing:
+        with tempfile.TemporaryDirectory() as folder:
+            for file in files(card.model, card.name, card.input_size):
+                names = {target: key({**file, "target": target}) for target in TARGETS}
+                if all(name in rows for name in names.values()):
                     continue
-                with tempfile.TemporaryDirectory() as folder:
-                    try:
-                        path = _export(pathlib.Path(folder) / "model.tflite", *file)
-                    except UserError as error:
-                        print(f"{card.model} {card.name} {size} {upsampling} cannot be exported: {error}", flush=True)
-                        continue
-                    for target in missing:
-                        rows[*file, target] = _predict(path, file, target)
-                        print(_line(rows[*file, target]), flush=True)
-                ordered = [rows[key] for key in sorted(rows)]
-                write_json(output, {"kind": "npu", "rows": ordered, **provenance()})
+                path = _export(folder, file, training)
+                accuracy = {}
+                if file["upsampling"] == "none" and file["npu"] != "none":
+                    plain = {**file, "npu": "none"}
+                    compared = tuple(file["input_size"]) == tuple(card.input_size)
+                    accuracy = _accuracy(path, _export(folder, plain, training) if compared else None, val, images)
+                for target, name in names.items():
+                    rows[name] = {**file, "target": target, "kind": "predicted", **accuracy, **_predict(path, target)}
+                    print(_line(rows[name]), flush=True)
+                write_json(output, {"kind": "npu", "rows": list(rows.values()), **provenance()})
     print(f"Wrote {output}")
 
 
-def sizes(network, published):
-    """Return the sizes (height, width) to try: the published one, where mIoU was measured, those near it at which an
-    NPU can upsample, if there are any, and one of half its sides."""
-    halves = tuple(side // 2 for side in published)
-    if network.startswith(("ndnet", "liteseg")):  # a pixel more, for whole factors with align_corners
-        near = [tuple(side // 32 * 32 + 1 for side in size) for size in (published, halves)]
-        if network.startswith("ndnet"):  # 16n + 8: the inner resize has the factor 2, from n + 1 to 2n + 1 positions
-            near.insert(0, tuple(side // 16 * 16 + 8 for side in published))
-    else:  # PP-LiteSeg has no align_corners, and LPS-Net no whole factors
-        near = [tuple(side // 32 * 32 for side in halves)]
-    return list(dict.fromkeys([tuple(published), *near]))
+def files(network, checkpoint, published):
+    """Return the files of a network to predict, as dicts of what they are; `published` is its size (height, width)."""
+    sizes = dict.fromkeys(size_at(published, share) for share in SHARES)
+    wanted = [(size, "ethos-u", "none") for size in sizes]
+    wanted += [(tuple(published), *each) for each in (("ethos-u", "full"), ("none", "none"), ("none", "full"))]
+    return [
+        {"network": network, "checkpoint": checkpoint, "input_size": list(size), "npu": npu, "upsampling": upsampling}
+        for size, npu, upsampling in wanted
+    ]
 
 
-def _export(path, network, checkpoint, size, upsampling):
+def size_at(published, share):
+    """Return a share of a size (height, width), in multiples of 32, which all networks take, except the whole."""
+    return tuple(published) if share == 1 else tuple(max(round(share * side / 32), 1) * 32 for side in published)
+
+
+def _export(folder, file, training):
     from keras_liteseg import CalibrationOptions, ExportOptions, export
 
-    calibration = CalibrationOptions(None, CALIBRATION_IMAGES, cross_layer_equalization=False, bias_correction=False)
-    with quiet_log():
-        export(
-            network,
-            path,
-            ExportOptions(quantization="int8", upsampling=upsampling),
-            calibration,
-            checkpoint=checkpoint,
-            input_size=size,
-        )
+    size = "x".join(map(str, file["input_size"]))
+    path = pathlib.Path(folder) / f"{size}_{file['npu']}_{file['upsampling']}.tflite"
+    if not path.exists():
+        with quiet_log():
+            export(
+                file["network"],
+                path,
+                ExportOptions(quantization="int8", upsampling=file["upsampling"], npu=file["npu"]),
+                CalibrationOptions(training, CALIBRATION_IMAGES),
+                checkpoint=file["checkpoint"],
+                input_size=file["input_size"],
+            )
     return path
 
 
-def _predict(path, file, target):
+def _accuracy(path, plain, val, images):
+    """Return the mIoU of a file, on how many pictures, and the share of labels that the file `plain` gives too."""
+    from keras_liteseg import load_predictor
+    from keras_liteseg.evaluation import measure, summarize
+
+    some = _some(val, images)
+    reference = load_predictor(str(plain)) if plain else None
+    found = summarize(measure(load_predictor(str(path)), some, reference, progress=False), val.classes)
+    return {"miou": found.miou, "images": found.images, "equal_to_plain": found.agreement}
+
+
+def _some(dataset, count):
+    """Return a data set of a number of the pictures of another, evenly spread."""
+    from keras_liteseg.inference.predictor import evenly_spread
+
+    part, indices = copy.copy(dataset), list(evenly_spread(count, len(dataset)))
+
+    class Part(type(dataset)):
+        def __len__(self):
+            return len(indices)
+
+        def sample_id(self, index):
+            return dataset.sample_id(indices[index])
+
+        def files(self, index):
+            return dataset.files(indices[index])
+
+        def image(self, index):
+            return dataset.image(indices[index])
+
+        def mask(self, index):
+            return dataset.mask(indices[index])
+
+    part.__class__ = Part
+    return part
+
+
+def _predict(path, target):
     from edge.targets import MeasurementFailed, ethos_u
 
-    network, checkpoint, size, upsampling = file
     try:
-        found = ethos_u.compiled(path, target.partition(":")[2])
+        return ethos_u.compiled(path, target.partition(":")[2])
     except MeasurementFailed as failure:
-        found = {"failed": str(failure)}
-    return {
-        "network": network,
-        "checkpoint": checkpoint,
-        "input_size": list(size),
-        "upsampling": upsampling,
-        "target": target,
-        "kind": "predicted",
-        **found,
-    }
+        return {"failed": str(failure)}
 
 
 def _rows_so_far(path):
     if not os.path.exists(path):
         return {}
-    return {
-        (row["network"], row["checkpoint"], tuple(row["input_size"]), row["upsampling"], row["target"]): row
-        for row in json.loads(pathlib.Path(path).read_text())["rows"]
-    }
+    return {key(row): row for row in json.loads(pathlib.Path(path).read_text())["rows"]}
 
 
 def _line(row):
     size = "x".join(map(str, row["input_size"]))
-    what = f"{row['network']} {row['checkpoint']} {size} {row['upsampling']} on {row['target']}"
+    what = f"{row['network']} {row['checkpoint']} {size} {row['upsampling']}, --npu {row['npu']}, on {row['target']}"
     if "failed" in row:
         return f"{what}: {row['failed']}"
     left = sum(entry["count"] for entry in row["delegation"]["other_ops"])
     sram = row["memory_kib"]["sram"]
-    return f"{what}: {row['time_ms']:.2f} ms of the NPU, {left} ops on the CPU, {sram:g} KiB of SRAM"
+    miou = f", mIoU {100 * row['miou']:.1f}" if "miou" in row else ""
+    return f"{what}: {row['time_ms']:.2f} ms of the NPU, {left} ops on the CPU, {sram:g} KiB of SRAM{miou}"
 
 
 if __name__ == "__main__":

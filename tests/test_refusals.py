@@ -79,6 +79,7 @@ EXPORT_OPTIONS = [
     ("quantization", "int4"), ("quantization", "dynamic"), ("quantization", None), ("quantization", ""),
     ("output_type", "argmax"), ("output_type", None), ("output_type", "class"),
     ("upsampling", "double"), ("upsampling", 2), ("upsampling", None),
+    ("npu", "ethos"), ("npu", None),
     ("input_type", "int16"), ("input_type", None), ("input_type", ""),
     ("batch_size", 0), ("batch_size", -1), ("batch_size", 1.5), ("batch_size", "2"), ("batch_size", True),
     ("float_layers", -1), ("float_layers", 0.5), ("float_layers", None),
@@ -97,6 +98,12 @@ def test_export_options(name, value):
 def test_export_options_that_only_int8_files_have(quantization):
     assert "only int8 files" in refused(ExportOptions, quantization=quantization, float_layers=1)
     assert "only int8 files" in refused(ExportOptions, quantization=quantization, input_type="uint8")
+    assert "NPUs take int8 TFLite files" in refused(ExportOptions, quantization=quantization, npu="ethos-u")
+
+
+def test_export_options_that_no_npu_has():
+    assert "NPUs take int8 TFLite files" in refused(ExportOptions, quantization="int8", format="onnx", npu="ethos-u")
+    assert "leave the float layers out" in refused(ExportOptions, quantization="int8", float_layers=1, npu="ethos-u")
 
 
 @pytest.mark.parametrize(

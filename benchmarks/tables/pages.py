@@ -14,7 +14,7 @@ from benchmarks.tables.accuracy import (
 )
 from benchmarks.tables.expansion import expanded_table, expansion_table, family_table
 from benchmarks.tables.networks import networks_table, pretrained_table
-from benchmarks.tables.npu import npu_table
+from benchmarks.tables.npu import before_table, fits_table, sizes_table
 from benchmarks.tables.portable import portable_table
 from benchmarks.tables.speed import (
     end_to_end_table,
@@ -48,7 +48,7 @@ PAGES = {
     "docs/checkpoints.md": {"pretrained": pretrained_table},
     "docs/expansion.md": {"expansion": expansion_table, "expanded": expanded_table, "family": family_table},
     "docs/networks.md": {"networks": networks_table},
-    "docs/npu.md": {"npu": npu_table},
+    "docs/npu.md": {"npu": fits_table, "npu sizes": sizes_table, "npu before": before_table},
     "docs/outputs.md": {"outputs": outputs_table},
     "docs/runtimes.md": {"portable": portable_table},
     "docs/speed.md": {

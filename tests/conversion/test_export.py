@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import keras
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -14,6 +15,7 @@ from keras_liteseg import CalibrationOptions, ExportOptions
 from keras_liteseg.conversion.export import export
 from keras_liteseg.datasets import ClassList, load_dataset
 from keras_liteseg.errors import UserError
+from keras_liteseg.inference.load import load_predictor
 from keras_liteseg.models import create_model
 from keras_liteseg.models.archive import load_model, save_model
 from keras_liteseg.tflite.file_metadata import read_metadata
@@ -97,6 +99,18 @@ def test_float_layers_are_the_worst_ones_and_no_others(tiny_file, scenes, tmp_pa
     assert 0 < float(share.rstrip("%")) < 100
     assert report.float_ops and any(name in tensor for _, tensor in report.float_outputs)
     assert report.kinds["int8"]
+
+
+def test_file_for_an_npu_gives_the_same_labels(tiny_file, scenes, tmp_path):
+    plain, for_npu = tmp_path / "plain.tflite", tmp_path / "npu.tflite"
+    export(tiny_file, plain, ExportOptions(quantization="int8"), CalibrationOptions(scenes))
+    options = ExportOptions(quantization="int8", npu="ethos-u")
+    verification = export(tiny_file, for_npu, options, CalibrationOptions(scenes), validation=scenes)
+    assert verification.file.agreement > 0.95
+    assert inspect(plain).ops["RESIZE_BILINEAR"] and "RESIZE_BILINEAR" not in inspect(for_npu).ops
+    one, other = (load_predictor(path) for path in (plain, for_npu))
+    equal = [np.mean(one.labels(scenes.image(index)) == other.labels(scenes.image(index))) for index in range(4)]
+    assert np.mean(equal) > 0.99
 
 
 @pytest.fixture

@@ -172,9 +172,9 @@ def test_session_that_cannot_start_says_why(good):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"target": "jetson:orin"}, "Unknown target 'jetson:orin'; choose from host:cpu, host:gpu, host:openvino, "),
+        ({"target": "jetson:orin"}, "Unknown target 'jetson:orin'; choose from host:cpu, host:gpu, host:npu, host:openvino, "),
         ({"images": "no/such/folder"}, "There is no picture or folder no/such/folder"),
-        ({"target": "host:npu"}, "of this machine there are host:cpu, host:gpu, host:openvino and host:onnxruntime"),
+        ({"target": "host:tpu"}, "there are host:cpu, host:gpu, host:npu, host:openvino and host:onnxruntime"),
         ({"threads": [0]}, "threads is 0; give whole numbers from 1 on"),
         ({"threads": []}, "threads is empty"),
         ({"threads": 2}, "threads is 2; give whole numbers from 1 on"),

@@ -12,6 +12,7 @@ from edge.result_files import write
 from edge.table import table
 from edge.targets import Options, ethos_u
 from edge.targets.ethos_u import _ops
+from keras_liteseg import CalibrationOptions, ExportOptions, export
 from keras_liteseg.errors import UserError
 from keras_liteseg.tflite.flatbuffer import read_model
 from tests.edge.npu_files import tiny_file
@@ -63,6 +64,16 @@ def test_ops_on_the_cpu_are_named_with_reasons_and_never_ranked(rows, files):
     text = table([row])
     assert "predicted" in text and "NPU part only" in text and "1x RESIZE_BILINEAR" in text
     assert "no time of the network" in text and "no time of the network" not in table([rows[0]["whole"]])
+
+
+@vela
+@pytest.mark.parametrize("output_type", ["logits", "classes"])
+def test_all_of_a_file_for_it_is_on_the_npu(output_type, tmp_path):
+    path = tmp_path / "for_npu.tflite"
+    options = ExportOptions(quantization="int8", npu="ethos-u", output_type=output_type)
+    export("lps_net_tiny", path, options, CalibrationOptions(images=1), input_size=(70, 101))
+    (row,) = benchmark([path], "ethos-u:u55-256")
+    assert row["partial"] is None and row["delegation"]["other_ops"] == []
 
 
 @vela

@@ -158,6 +158,7 @@ def test_network_grows_for_a_predicted_time(tmp_path):
     assert predicted.measured_on["kind"] == "predicted"
 
 
+@vela
 def test_npus_take_int8_alone(tmp_path):
     with pytest.raises(UserError, match="precision is 'float32', and ethos-u:u55-128 takes int8 files alone"):
         latency(tmp_path, target="ethos-u:u55-128")

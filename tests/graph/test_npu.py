@@ -59,22 +59,27 @@ def test_any_resize_is_a_product(given, wanted, align_corners, large, monkeypatc
     monkeypatch.setattr(resizes, "_LARGE", large)
     x = keras.Input((*given, 3))
     model = keras.Model(x, BilinearResize(size=wanted, align_corners=align_corners, name="resize")(x))
-    products = resizes_as_products(model)
+    products = resizes_as_products(model, {})
     assert not layers_of(products, BilinearResize) and products.layers[-1].name == "resize"
     assert_equal(model, products)
 
 
-def test_enlarged_map_is_nowhere_but_in_the_concatenation(monkeypatch):
-    monkeypatch.setattr(resizes, "_LARGE", 1)
+def test_enlarged_map_is_made_and_read_in_bands(monkeypatch):
+    monkeypatch.setattr(resizes, "_LARGE", 4 * 2 * 18 * 3)  # bands of two rows
     x = keras.Input((4, 6, 3))
-    detailed = layers.Conv2D(5, 1, name="detailed")(layers.UpSampling2D(2, name="repeated")(x))
-    large = BilinearResize(size=(8, 12), name="large")(x)
-    model = keras.Model(x, layers.Concatenate(name="both")([large, detailed]))
-    products = resizes_as_products(model)
+    detailed = layers.Conv2D(5, 1, name="detailed")(layers.UpSampling2D(3)(x))
+    large = BilinearResize(size=(11, 18), name="large")(x)
+    both = layers.Concatenate(name="both")([layers.Cropping2D(((1, 0), (0, 0)))(detailed), large])
+    y = DepthwiseConv2D(3, padding="same", name="depthwise")(both)
+    y = layers.ReLU(name="relu")(layers.Conv2D(4, 1, name="pointwise")(y))
+    model = keras.Model(x, y)
+    randomize(model)
+    origins = {}
+    products = resizes_as_products(model, origins)
     assert_equal(model, products)
-    large = [layer.name for layer in products.layers if layer.output.shape[1:] == (8, 12, 3)]
-    assert large == ["repeated"]
-    assert products.get_layer("both").output.shape[1:] == (8, 12, 8)
+    assert products.layers[-1].name == "relu" and set(origins.values()) == {"depthwise", "relu"}
+    shapes = [layer.output.shape[1:] for layer in products.layers]
+    assert (11, 18, 3) not in shapes and (11, 18, 8) not in shapes
 
 
 @pytest.mark.parametrize(

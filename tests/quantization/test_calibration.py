@@ -4,7 +4,7 @@ import pytest
 from keras import layers
 
 from keras_liteseg.networks.layers import BilinearResize
-from keras_liteseg.quantization.calibration import best_range, calibrate, quantized_layers, share_ranges
+from keras_liteseg.quantization.calibration import best_range, calibrate, npu_ranges, quantized_layers, share_ranges
 
 
 def small_network():
@@ -112,3 +112,16 @@ def test_inputs_of_a_concatenation_share_its_range():
     # Another layer takes it too: it keeps its range, but for XNNPACK's limit.
     assert shared["second"] == pytest.approx((0, 0.1))
     assert shared["images"] == shared["last"] == (-1.0, 3.0) and ranges["first"] == (-2.0, 2.0)
+
+
+def test_ranges_of_what_was_added_for_an_npu():
+    images = keras.Input((8, 8, 3), name="images")
+    part = layers.ReLU(name="part_relu")(layers.Conv2D(4, 3, padding="same", name="part")(images))
+    average = layers.DepthwiseConv2D(2, padding="same", name="average")(layers.Permute((2, 1, 3))(part))
+    strip = layers.DepthwiseConv2D(2, padding="same", name="strip")(part)
+    strips = layers.Concatenate(axis=1, name="strips")([average, strip])
+    model = keras.Model(images, layers.GlobalMaxPooling2D(name="maximum")(strips))
+    ranges = {"images": (-1.0, 1.0), "relu": (0.0, 6.0), "strips": (0.0, 5.0), "maximum": (0.0, 1.0)}
+    found = npu_ranges(model, ranges, {"part_relu": "relu", "average": None})
+    assert found["part_relu"] == found["average"] == (0.0, 6.0)  # of the one named, and of its input
+    assert found["strip"] == found["strips"] == (0.0, 5.0)  # that of the concatenation

@@ -25,5 +25,5 @@ def restructure_for_npu(model):
     model = restructure_at_size(wide_maps_apart(model, origins))
     model = paired_pixels(cropped_before_pointwise(model, origins))
     model = short_dilations(model, origins)
-    model = averages_of_averages(resizes_as_products(model))
+    model = averages_of_averages(resizes_as_products(model, origins))
     return channel_maxima_in_blocks(channel_means_as_convolutions(model), origins), origins

@@ -7,7 +7,8 @@ import keras
 import numpy as np
 from keras import layers
 
-from keras_liteseg.graph.copies import made_from, rebuild
+from keras_liteseg.graph.convolutions import convolve, is_pointwise, kernel_and_bias
+from keras_liteseg.graph.copies import made_from, rebuild, renamed
 from keras_liteseg.graph.traversal import Graph, first_input, layers_of
 from keras_liteseg.networks.layers import BilinearResize
 from keras_liteseg.networks.ops import resize_bilinear
@@ -17,22 +18,23 @@ from keras_liteseg.networks.ops import resize_bilinear
 _LARGE = 1 << 19
 
 
-def resizes_as_products(model):
+def resizes_as_products(model, origins):
     """Multiply the columns and the rows of an image by fixed matrices in place of resizing it.
 
     An Ethos-U resizes by a few factors alone, and slowly by 4 and 8. Rows and columns are the channels of a 1x1
     convolution each, between transpositions. The rows of a large result are depthwise convolutions over two rows each:
-    they are made in memory where they belong, where a transposition would need the whole map twice.
+    they are made in memory where they belong, where a transposition would need the whole map twice. And where a large
+    result is joined with another map and goes through a separable convolution, as in LiteSeg, it is made and read in
+    bands of rows, so that it is never in memory as a whole.
     """
     graph, rules = Graph(model), {}
     for layer in layers_of(model, BilinearResize):
         given, wanted = first_input(layer).shape[1:3], layer.output.shape[1:3]
         if given == wanted or max(given) == 1:  # a single pixel is only repeated, which an Ethos-U does
             continue
-        reader = graph.only_reader(layer)
-        if _by_row(layer) and isinstance(reader, layers.Concatenate) and reader.name not in rules:
-            place = [id(tensor) for tensor in reader.input].index(id(layer.output))
-            rules[reader.name] = functools.partial(_joined_by_row, reader, place)
+        chain = _chain(graph, layer) if _by_row(layer) else None
+        if chain and chain[-1].name not in rules:
+            rules[chain[-1].name] = functools.partial(_in_bands, layer, chain, origins)
         else:
             rules[layer.name] = functools.partial(_resized, layer)
     return rebuild(model, rules)
@@ -55,18 +57,57 @@ def _resized(layer, x, *_, **__):
     return layers.Permute((3, 2, 1), name=layer.name)(x)
 
 
-def _joined_by_row(concatenation, place, parts):
-    """Concatenate the channels of one row after the other, so that the enlarged image is nowhere but in the result."""
-    resize, (x, *_) = made_from(parts[place])
-    name, joined = concatenation.name, []
-    for number, row in enumerate(_rows(resize, x)):
-        others = [
-            part if part is parts[place] else row_range(part, number, number + 1, f"{name}_part_{index}_{number}")
-            for index, part in enumerate(parts)
+def _chain(graph, resize):
+    """Return the (concatenation of channels, 3x3 depthwise convolution, pointwise convolution, ReLU) that read a
+    resize one after the other, and nothing else does; None where others do."""
+    chain = [resize]
+    for kind in (layers.Concatenate, layers.DepthwiseConv2D, layers.Conv2D, layers.ReLU):
+        chain.append(graph.only_reader(chain[-1]))
+        if not isinstance(chain[-1], kind):
+            return None
+    _, concatenation, depthwise, pointwise, relu = chain
+    form = depthwise.kernel_size, depthwise.strides, depthwise.dilation_rate, depthwise.padding
+    plain = form == ((3, 3), (1, 1), (1, 1), "same") and is_pointwise(pointwise)
+    return (concatenation, depthwise, pointwise, relu) if plain and concatenation.axis in (-1, 3) else None
+
+
+def _in_bands(resize, chain, origins, x):
+    """Return what a `_chain` makes of a resize and of what is concatenated with it, a band of rows after the other."""
+    concatenation, depthwise, pointwise, relu = chain
+    for _ in range(3):
+        _, parts = made_from(x)
+        x = parts[0]
+    (kernel, bias), weights = kernel_and_bias(depthwise), kernel_and_bias(pointwise)
+    ends = np.cumsum([part.shape[-1] for part in parts])
+    taken = [slice(end - part.shape[-1], end) for part, end in zip(parts, ends)]
+    place = [made_from(part)[0].name for part in parts].index(resize.name)
+    own = kernel[:, :, taken[place]], bias[taken[place]]
+    others = {}
+    for index, part in enumerate(parts):
+        if index != place:
+            name = f"{depthwise.name}_part_{index}"
+            others[index] = convolve(part, depthwise, kernel[:, :, taken[index]], bias[taken[index]], name)
+            origins[name] = depthwise.name
+    rows = _rows(resize, made_from(parts[place])[1][0])
+    height, (_, _, width, channels) = len(rows), rows[0].shape
+    step, bands = max(_LARGE // 4 // (width * channels), 1), []
+    for begin in range(0, height, step):
+        end, name = min(begin + step, height), f"_rows_{begin}"
+        near = rows[max(begin - 1, 0) : end + 1]
+        band = layers.Concatenate(axis=1, name=f"{resize.name}{name}")(near) if len(near) > 1 else near[0]
+        pads = (int(begin == 0), int(end == height)), (1, 1)
+        band = layers.ZeroPadding2D(pads, name=f"{depthwise.name}_pad{name}")(band)
+        band = convolve(band, depthwise, *own, f"{depthwise.name}{name}", padding="valid")
+        origins[f"{depthwise.name}{name}"] = depthwise.name
+        joined = [
+            band if index == place else row_range(others[index], begin, end, f"{concatenation.name}_part_{index}{name}")
+            for index in range(len(parts))
         ]
-        others[place] = row
-        joined.append(layers.Concatenate(name=f"{name}_{number}")(others))
-    return layers.Concatenate(axis=1, name=name)(joined)
+        band = layers.Concatenate(name=f"{concatenation.name}{name}")(joined)
+        band = convolve(band, pointwise, *weights, f"{pointwise.name}{name}")
+        bands.append(renamed(relu, f"{relu.name}{name}")(band))
+        origins[f"{relu.name}{name}"] = relu.name
+    return layers.Concatenate(axis=1, name=relu.name)(bands) if len(bands) > 1 else bands[0]
 
 
 def _columns(layer, x):
