@@ -5,7 +5,7 @@
 
 Every network is exported as int8: at its published size, as `liteseg export` does it without and with --npu, and with
 --npu at 2/3, 1/2 and 1/3 of that. The files are compiled for each NPU. Those with --npu that give the scores as small
-as the network makes them run in LiteRT over pictures of CamVid's split test, evenly spread; at the published size, their
+as the network makes them run in LiteRT over pictures of CamVid's split test, evenly spread; at the published size, the
 labels are compared with those of the file without --npu. After an interruption, the same command goes on with what is
 missing.
 """

@@ -118,7 +118,8 @@ def test_ranges_of_what_was_added_for_an_npu():
     images = keras.Input((8, 8, 3), name="images")
     part = layers.ReLU(name="part_relu")(layers.Conv2D(4, 3, padding="same", name="part")(images))
     average = layers.DepthwiseConv2D(2, padding="same", name="average")(layers.Permute((2, 1, 3))(part))
-    strips = layers.Concatenate(axis=1, name="strips")([average, layers.DepthwiseConv2D(2, padding="same", name="strip")(part)])
+    strip = layers.DepthwiseConv2D(2, padding="same", name="strip")(part)
+    strips = layers.Concatenate(axis=1, name="strips")([average, strip])
     model = keras.Model(images, layers.GlobalMaxPooling2D(name="maximum")(strips))
     ranges = {"images": (-1.0, 1.0), "relu": (0.0, 6.0), "strips": (0.0, 5.0), "maximum": (0.0, 1.0)}
     found = npu_ranges(model, ranges, {"part_relu": "relu", "average": None})
