@@ -5,7 +5,7 @@
 
 Every network is exported as int8: at its published size, as `liteseg export` does it without and with --npu, and with
 --npu at 2/3, 1/2 and 1/3 of that. The files are compiled for each NPU. Those with --npu that give the scores as small
-as the network makes them run in LiteRT over pictures of CamVid's split val, evenly spread; at the published size, their
+as the network makes them run in LiteRT over pictures of CamVid's split test, evenly spread; at the published size, the
 labels are compared with those of the file without --npu. After an interruption, the same command goes on with what is
 missing.
 """
@@ -32,7 +32,7 @@ CALIBRATION_IMAGES = 16
 @command("npu", __doc__)
 @options.folder("--data_dir", "Folder of CamVid.", required=True)
 @click.option("--networks", type=options.CommaList(empty=True), default="", help="Networks; all published by default.")
-@options.whole("--images", 25, "Pictures of val; more than there are for all of them.")
+@options.whole("--images", 25, "Pictures of the split test; more than there are for all of them.")
 @options.file("--output", "JSON file for the result.", required=True)
 def main(data_dir, networks, images, output):
     start_keras()
@@ -45,7 +45,7 @@ def main(data_dir, networks, images, output):
     require_writable(output)
     for target in TARGETS:
         targets.check(target)
-    training, val = (load_dataset("camvid", data_dir, split) for split in ("train", "val"))
+    training, test = (load_dataset("camvid", data_dir, split) for split in ("train", "test"))
     rows = _rows_so_far(output)
     for card in list_pretrained():
         if networks and card.model not in networks:
@@ -60,7 +60,7 @@ def main(data_dir, networks, images, output):
                 if file["upsampling"] == "none" and file["npu"] != "none":
                     plain = {**file, "npu": "none"}
                     compared = tuple(file["input_size"]) == tuple(card.input_size)
-                    accuracy = _accuracy(path, _export(folder, plain, training) if compared else None, val, images)
+                    accuracy = _accuracy(path, _export(folder, plain, training) if compared else None, test, images)
                 for target, name in names.items():
                     rows[name] = {**file, "target": target, "kind": "predicted", **accuracy, **_predict(path, target)}
                     print(_line(rows[name]), flush=True)
@@ -102,14 +102,14 @@ def _export(folder, file, training):
     return path
 
 
-def _accuracy(path, plain, val, images):
+def _accuracy(path, plain, test, images):
     """Return the mIoU of a file, on how many pictures, and the share of labels that the file `plain` gives too."""
     from keras_liteseg import load_predictor
     from keras_liteseg.evaluation import measure, summarize
 
-    some = _some(val, images)
+    some = _some(test, images)
     reference = load_predictor(str(plain)) if plain else None
-    found = summarize(measure(load_predictor(str(path)), some, reference, progress=False), val.classes)
+    found = summarize(measure(load_predictor(str(path)), some, reference, progress=False), test.classes)
     return {"miou": found.miou, "images": found.images, "equal_to_plain": found.agreement}
 
 

@@ -67,6 +67,8 @@ def _remarks(rows):
             "Rows of the NPU part only leave out what their ops outside cost on the CPU: they are no time of the "
             "network, and have no ratio."
         )
+    if any(row.get("partial") and str(row["accelerator"]).startswith("ethos-") for row in measured):
+        remarks.append("Of a file of ours that was exported with --npu ethos-u, nothing is left outside.")
     return remarks + [remark for row in measured if (remark := sram_remark(row))]
 
 

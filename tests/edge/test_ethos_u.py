@@ -63,6 +63,7 @@ def test_ops_on_the_cpu_are_named_with_reasons_and_never_ranked(rows, files):
     assert (left["op"], left["count"]) == ("RESIZE_BILINEAR", 1) and "scale-factor=2.1428" in left["reason"]
     text = table([row])
     assert "predicted" in text and "NPU part only" in text and "1x RESIZE_BILINEAR" in text
+    assert "exported with --npu ethos-u, nothing is left" in text
     assert "no time of the network" in text and "no time of the network" not in table([rows[0]["whole"]])
 
 
