@@ -172,7 +172,10 @@ def test_session_that_cannot_start_says_why(good):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"target": "jetson:orin"}, "Unknown target 'jetson:orin'; choose from host:cpu, host:gpu, host:npu, host:openvino, "),
+        (
+            {"target": "jetson:orin"},
+            "Unknown target 'jetson:orin'; choose from host:cpu, host:gpu, host:npu, host:openvino, ",
+        ),
         ({"images": "no/such/folder"}, "There is no picture or folder no/such/folder"),
         ({"target": "host:tpu"}, "there are host:cpu, host:gpu, host:npu, host:openvino and host:onnxruntime"),
         ({"threads": [0]}, "threads is 0; give whole numbers from 1 on"),
