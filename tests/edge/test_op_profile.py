@@ -134,14 +134,14 @@ def test_unknown_accelerator_and_no_runs_are_refused(on_device):
     found = on_device("""
 from device import runner
 said = []
-for accelerator, runs in (("npu", 2), ("cpu", 0)):
+for accelerator, runs in (("tpu", 2), ("cpu", 0)):
     try:
         runner.profile(arguments[0], 1, accelerator, runs)
     except ValueError as error:
         said.append(str(error))
 print(json.dumps(said))""")
-    choices = "cpu, gpu, tensorrt, openvino, onnxruntime"
-    assert found == [f"unknown accelerator 'npu'; choose from {choices}", "runs is 0; give 1 or more"]
+    choices = "cpu, gpu, npu, tensorrt, openvino, onnxruntime"
+    assert found == [f"unknown accelerator 'tpu'; choose from {choices}", "runs is 0; give 1 or more"]
 
 
 def test_library_without_the_profiler(on_device):
