@@ -11,7 +11,7 @@ import edge
 from edge.targets.runner_session import DEVICE_FOLDER, MODULE, explained, refusal
 
 FILES = sorted(DEVICE_FOLDER.rglob("*.py"))
-INSTALLED = {"numpy", "ai_edge_litert", "openvino", "onnxruntime"}
+INSTALLED = {"numpy", "ai_edge_litert", "openvino", "onnxruntime", "rknn"}
 
 # As LiteRT 2.3.0 lists a convolution that XNNPACK took, and an ARG_MAX that it left out.
 OPS = [
@@ -55,11 +55,12 @@ def test_the_library_knows_nothing_of_it():
 
 def test_it_starts_where_nothing_else_of_the_project_is(tmp_path):
     shutil.copytree(DEVICE_FOLDER, tmp_path / "device")
-    command = [sys.executable, "-m", MODULE, "none.tflite", "1", "npu"]
+    command = [sys.executable, "-m", MODULE, "none.tflite", "1", "tpu"]
     done = subprocess.run(command, cwd=tmp_path, input="load\n", capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (
         1,
-        '{"error": "ValueError: unknown accelerator \'npu\'; choose from cpu, gpu, tensorrt, openvino, onnxruntime"}\n',
+        '{"error": "ValueError: unknown accelerator \'tpu\'; '
+        'choose from cpu, gpu, npu, tensorrt, openvino, onnxruntime"}\n',
     )
 
 
