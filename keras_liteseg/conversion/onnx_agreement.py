@@ -34,12 +34,18 @@ def require_agreement(source, target, request):
     for details, taken in zip(interpreter.get_input_details(), session.get_inputs(), strict=True):
         values = _blocks(rng, details["shape"], details["dtype"])
         interpreter.set_tensor(details["index"], values)
-        feeds[taken.name] = _as_onnx(values, request, request["float_input"])
+        values = _as_onnx(values, request, request["float_input"])
+        feeds[taken.name] = np.ascontiguousarray(_channels_first(values)) if request["npu"] else values
     interpreter.invoke()
     limit = ROUNDED_LIMIT if request["int8"] or request["half"] else LIMIT
     for details, found in zip(interpreter.get_output_details(), session.run(None, feeds), strict=True):
         expected = _as_onnx(interpreter.get_tensor(details["index"]), request, request["float_output"])
-        _require_same(expected, found, limit)
+        _require_same(_channels_first(expected) if request["npu"] else expected, found, limit)
+
+
+def _channels_first(values):
+    """Return a tensor of pictures or scores as files for an NPU have them."""
+    return values.transpose(0, 3, 1, 2) if values.ndim == 4 else values
 
 
 def _require_same(expected, found, limit):

@@ -65,5 +65,5 @@ def averages_of_averages(model):
     return rebuild(model, rules)
 
 
-def _average_of(layer, average, x):
+def _average_of(layer, average, x, **_):
     return renamed(layer, layer.name)(average(x))
