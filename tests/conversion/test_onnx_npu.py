@@ -16,7 +16,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-@pytest.fixture(scope="module", params=["int8", "none"])
+@pytest.fixture(scope="module", params=["int8", pytest.param("none", marks=pytest.mark.slow)])
 def files(request, tmp_path_factory):
     """(plain ONNX file, that for NPUs) of one file."""
     folder = tmp_path_factory.mktemp("onnx")

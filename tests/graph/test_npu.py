@@ -21,8 +21,8 @@ NETWORKS = [
     ("ndnet45", (64, 96)),
     ("lps_net_s", (70, 101)),
     pytest.param("liteseg_mobilenetv2", (320, 352), marks=pytest.mark.slow),
-    ("liteseg_mobilenetv2", (96, 128)),
-    ("pp_liteseg_t", (128, 256)),
+    pytest.param("liteseg_mobilenetv2", (96, 128), marks=pytest.mark.slow),
+    pytest.param("pp_liteseg_t", (128, 256), marks=pytest.mark.slow),
     pytest.param("pp_liteseg_t", (140, 165), marks=pytest.mark.slow),
 ]
 
