@@ -53,9 +53,10 @@ class DelegateRunner(CpuRunner):
 
 def _loaded(library, options):
     try:
-        found = ctypes.PyDLL(os.path.abspath(library) if os.path.exists(library) else library)
-        for name in _FUNCTIONS:
-            getattr(found, name)  # before LiteRT, whose class ends with a traceback where one is missing
-        return load_delegate(found._name, options)
+        name = os.path.abspath(library) if os.path.exists(library) else library
+        found = ctypes.PyDLL(name)
+        for function in _FUNCTIONS:
+            getattr(found, function)  # before LiteRT, whose class ends with a traceback where one is missing
+        return load_delegate(name, options)
     except (OSError, AttributeError, ValueError) as error:
         raise DelegateFailed(library, error) from error

@@ -27,10 +27,11 @@ def load(library, options=None):
 
     path = pathlib.Path(library)
     try:
-        found = ctypes.PyDLL(str(path.resolve()) if path.exists() else str(library))
-        for name in FUNCTIONS:
-            getattr(found, name)  # before LiteRT, whose class ends with a traceback where one is missing
-        return load_delegate(found._name, options)
+        name = str(path.resolve()) if path.exists() else str(library)
+        found = ctypes.PyDLL(name)
+        for function in FUNCTIONS:
+            getattr(found, function)  # before LiteRT, whose class ends with a traceback where one is missing
+        return load_delegate(name, options)
     except (OSError, AttributeError, ValueError) as error:
         raise UserError(f"{refusal(library, str(error), path.exists(), platform.machine())}.") from None
 
