@@ -48,7 +48,7 @@ def draw(folder, count):
 
 
 def film(folder, name, count, shrink=1):
-    """Write a video of `count` frames, the scenes of `draw` that pass by over and over; `shrink` as a step of pixels."""
+    """Write a video of `count` frames: the scenes of `draw` pass by, over and over, each `shrink` times as small."""
     import numpy as np
 
     from keras_liteseg.inference.video import video_writer

@@ -125,6 +125,6 @@ def test_what_is_on_its_way_when_it_is_closed_goes_no_further():
 
     results = in_stages(range(9), first, arrived.append)
     next(results)
-    threading.Timer(0.05, released.set).start()
+    threading.Timer(0.5, released.set).start()
     results.close()
     assert released.is_set() and arrived == [0]
