@@ -2,8 +2,8 @@
 
   python -m benchmarks.take_published --config configs/ours/pp_liteseg_t_camvid_scratch.yaml --output runs/pp/best.keras
 
-Exit status 1 where no weights in `pretrained/` are of that config. Where the backbone's weights came from does not count:
-the training may have read them from a file that the config calls otherwise.
+Exit status 1 where no weights in `pretrained/` are of that config. Where the backbone's weights came from does not
+count: the training may have read them from a file that the config calls otherwise.
 """
 
 import dataclasses
