@@ -2,6 +2,7 @@
 
 from benchmarks.tables.accuracy import (
     accuracy_table,
+    agreement_table,
     headlines_table,
     input_size_table,
     large_pictures_table,
@@ -38,6 +39,7 @@ PAGES = {
     "README.md": {"accuracy": headlines_table},
     "docs/accuracy.md": {
         "accuracy": accuracy_table,
+        "agreement": agreement_table,
         "trainings": trainings_table,
         "input sizes": input_size_table,
         "multi scale": multi_scale_table,
