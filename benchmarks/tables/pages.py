@@ -15,6 +15,7 @@ from benchmarks.tables.accuracy import (
 from benchmarks.tables.expansion import expanded_table, expansion_table, family_table
 from benchmarks.tables.networks import networks_table, pretrained_table
 from benchmarks.tables.npu import before_table, fits_table, sizes_table
+from benchmarks.tables.paired import paired_table
 from benchmarks.tables.portable import portable_table
 from benchmarks.tables.speed import (
     end_to_end_table,
@@ -38,6 +39,7 @@ PAGES = {
     "docs/accuracy.md": {
         "accuracy": accuracy_table,
         "trainings": trainings_table,
+        "paired": paired_table,
         "input sizes": input_size_table,
         "multi scale": multi_scale_table,
         "tiles": tiles_table,
