@@ -1,6 +1,7 @@
-"""What a single change of a training brings: each beside the same training without it, from the same seed.
+r"""What a single change of a training brings: each beside the same training without it, from the same seed.
 
-  python -m benchmarks.paired --data_dir CAMVID --work_dir runs/paired --output results/paired.json
+  python -m benchmarks.paired --data_dir CAMVID --init_from ndnet45_cityscapes.pth --work_dir runs/paired \
+      --output results/paired.json
 
 The trainings, of minutes, see all drives of CamVid's splits train and val but one, and are measured on every frame of
 that one, at its own size. All changes take their turn with one seed, then with the next; after each such round the
@@ -9,6 +10,7 @@ result is written. What finished is kept in the work folder: interrupted, the sa
 
 import concurrent.futures
 import dataclasses
+import functools
 import json
 import multiprocessing
 import pathlib
@@ -22,20 +24,20 @@ from keras_liteseg.commands import options
 from keras_liteseg.commands.running import command, run, start_keras
 from keras_liteseg.errors import UserError
 
-BASE = "lps_net_s_camvid_scratch"
-STEPS = 400
+STEPS = 250
+FINE_TUNED, SCRATCH = "ndnet45_camvid_finetuned", "pp_liteseg_t_camvid_scratch"
 SHORT = {
     "crop_size": [192, 256],
+    "eval_size": [360, 480],
     "batch_size": 8,
     "epochs": 1,
     "steps_per_epoch": STEPS,
-    "learning_rate": 2e-3,
     "warmup_epochs": 0.05,
     "ema_momentum": 0.0,
     "class_weights": "",
     "keep_epoch": "last",
 }
-"""Keys in which the trainings differ from the config `BASE`."""
+"""Keys in which all trainings differ from their configs."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,21 +49,23 @@ class Variant:
         changes: further keys of the config that differ.
         base: name of the variant that it is compared with, which stands before it; "" for one that is compared with
             none.
+        config: `FINE_TUNED` for NDNet45, which starts from a checkpoint, or `SCRATCH` for PP-LiteSeg-T.
         branched: whether it trains with branches, see `benchmarks.branches`.
-        scale: factor of the frame's size at which the network of `base` is measured; 0 to train one.
+        size: (height, width) at which the network of `base` is measured; empty to train one.
     """
 
     what: str
     changes: dict = dataclasses.field(default_factory=dict)
-    base: str = "lps_net_s"
+    base: str = "ndnet45"
+    config: str = FINE_TUNED
     branched: bool = False
-    scale: float = 0.0
+    size: tuple = ()
 
 
-_PP = {"model": "pp_liteseg_t", "steps_per_epoch": STEPS // 4}
 _WIDE = {"fusion_channels": [64, 96, 128], "head_channels": [64, 64, 64]}
+_PP = "pp_liteseg_t"
 VARIANTS = {
-    "lps_net_s": Variant("LPS-Net-S", base=""),
+    "ndnet45": Variant("NDNet45 from Cityscapes", base=""),
     "boundary_loss": Variant("auxiliary boundary loss, `boundary_weight: 1`", {"boundary_weight": 1.0}),
     "oversampling": Variant(
         "pictures with rare classes more often, `oversample_threshold: 1`", {"oversample_threshold": 1.0}
@@ -75,13 +79,11 @@ VARIANTS = {
     "ohem": Variant("`loss: ohem`, a sixteenth of the pixels at least", {"loss": "ohem", "ohem_min_kept": 24576}),
     "class_crops": Variant("class-balanced crops, `class_crops: 0.5`", {"class_crops": 0.5}),
     "copy_paste": Variant("`copy_paste: 0.5`", {"copy_paste": 0.5}),
-    "branches": Variant("3x3 convolutions with branches, folded afterwards", branched=True),
-    "input_1.25": Variant("measured at 1.25 times the size", scale=1.25),
-    "input_1.5": Variant("measured at 1.5 times the size", scale=1.5),
-    "pp_liteseg_t": Variant("PP-LiteSeg-T", _PP, base=""),
-    "wide_decoder": Variant(
-        "the decoder of PP-LiteSeg-B, up to twice as wide", {**_PP, "model_options": _WIDE}, "pp_liteseg_t"
-    ),
+    "input_480x640": Variant("measured at 480x640", size=(480, 640)),
+    "input_576x768": Variant("measured at 576x768", size=(576, 768)),
+    _PP: Variant("PP-LiteSeg-T from scratch", base="", config=SCRATCH),
+    "branches": Variant("3x3 convolutions with branches, folded afterwards", {}, _PP, SCRATCH, branched=True),
+    "wide_decoder": Variant("the decoder of PP-LiteSeg-B, up to twice as wide", {"model_options": _WIDE}, _PP, SCRATCH),
 }
 
 
@@ -117,14 +119,15 @@ def config_of(name, seed):
     """Return the `TrainingConfig` of a variant; that of one which is not trained is its base's."""
     from keras_liteseg.training.config import load_config
 
-    return dataclasses.replace(load_config(BASE), **{**SHORT, **VARIANTS[name].changes, "seed": seed})
+    return dataclasses.replace(load_config(VARIANTS[name].config), **{**SHORT, **VARIANTS[name].changes, "seed": seed})
 
 
-def measure(drives, folder, name, seed):
+def measure(checkpoint, drives, folder, name, seed):
     """Train a variant, unless it has the network of its base, and measure it: a dict with `minutes`, None where nothing
     was trained, and of the classes that the drive has `miou` and `iou`, {class: IoU}.
 
     Args:
+        checkpoint: what NDNet45 starts from.
         drives: folder of `write_drives`.
         folder: of all of this seed; the variant's is the one of its name there.
     """
@@ -135,26 +138,27 @@ def measure(drives, folder, name, seed):
 
     variant, config, minutes = VARIANTS[name], config_of(name, seed), None
     learned, held_out = (load_dataset("camvid", drives, split) for split in ("train", "val"))
-    if variant.scale:
-        path, size = folder / variant.base / "best.keras", [round(variant.scale * side) for side in config.eval_size]
+    if variant.size:
+        path, size = folder / variant.base / "best.keras", variant.size
     else:
-        path, minutes = trained(config, variant.branched, learned, held_out, folder / name)
+        start = checkpoint if variant.config == FINE_TUNED else None
+        path, minutes = trained(config, variant.branched, (learned, held_out, folder / name, start))
         size = config.eval_size
     found = evaluate(load_predictor(path, input_size=size), held_out)
     iou = {label: value for label, value in found.iou.items() if label not in found.absent}
     return {"minutes": minutes, "miou": found.miou_present, "iou": iou}
 
 
-def trained(config, branched, train_data, val_data, folder):
-    """Return (file of the network that is to be measured, minutes of its training)."""
+def trained(config, branched, arguments):
+    """Return (file of the network that is to be measured, minutes of its training); `arguments` are more of `train`."""
     from benchmarks.branches import folded, register_branched
     from keras_liteseg.training.run_folder import JOURNAL_FILE, LAST_FILE
     from keras_liteseg.training.trainer import train
 
     model = register_branched(config.model) if branched else config.model
-    path = train(dataclasses.replace(config, model=model), train_data, val_data, folder)
-    (folder / LAST_FILE).unlink()  # three times as large as the network, and never needed
-    minutes = sum(json.loads((folder / JOURNAL_FILE).read_text())["epoch_seconds"]) / 60
+    path = train(dataclasses.replace(config, model=model), *arguments)
+    path.with_name(LAST_FILE).unlink()  # three times as large as the network, and never needed
+    minutes = sum(json.loads(path.with_name(JOURNAL_FILE).read_text())["epoch_seconds"]) / 60
     return folded(path, config.model) if branched else path, minutes
 
 
@@ -165,8 +169,8 @@ def in_process(*arguments):
         return pool.submit(measure, *arguments).result()
 
 
-def rounds(seeds, drives, work_dir, run=in_process):
-    """Yield, after each seed, {variant: list of what `measure` found with the seeds so far}.
+def rounds(seeds, drives, work_dir, run):
+    """Yield, after each seed, {variant: list of what `run(drives, folder, name, seed)` found with the seeds so far}.
 
     What the work folder has, of the same config and drives, is not measured again.
     """
@@ -183,7 +187,7 @@ def kept_or_new(drives, folder, name, seed, run):
     from keras_liteseg.training.config import config_to_yaml
 
     kept = folder / name / "measured.json"
-    key = [config_to_yaml(config_of(name, seed)), VARIANTS[name].scale, drives.name]
+    key = [config_to_yaml(config_of(name, seed)), list(VARIANTS[name].size), drives.name]
     known = json.loads(kept.read_text()) if kept.exists() else {}
     if known.get("key") == key:
         return known["found"]
@@ -204,9 +208,10 @@ def summarize(found):
     rows = []
     for name, variant in VARIANTS.items():
         runs = found[name]
-        row = {"name": name, "what": variant.what, "changes": variant.changes, "base": variant.base}
+        row = {"name": name, "what": variant.what, "config": variant.config, "changes": variant.changes}
+        row["base"] = variant.base
         row["miou"] = round(statistics.mean(each["miou"] for each in runs), 4)
-        row["minutes"] = None if variant.scale else round(statistics.mean(each["minutes"] for each in runs), 2)
+        row["minutes"] = None if variant.size else round(statistics.mean(each["minutes"] for each in runs), 2)
         row["iou"] = {label: round(statistics.mean(each["iou"][label] for each in runs), 4) for label in runs[0]["iou"]}
         if variant.base:
             differences = [new["miou"] - old["miou"] for new, old in zip(runs, found[variant.base], strict=True)]
@@ -220,19 +225,20 @@ def summarize(found):
 @command("paired", __doc__)
 @options.folder("--data_dir", "Folder of CamVid, with the lists of SegNet's tutorial.", required=True)
 @click.option("--held_out", default="0006R0", help="Drive that is measured on: what the names of frames begin with.")
+@options.file("--init_from", "Official checkpoint ndnet45_cityscapes.pth.", required=True)
 @options.whole("--seeds", 5, "Number of seeds.")
 @options.folder("--work_dir", "Folder for the trainings.", required=True)
 @options.file("--output", "JSON file for the result.", required=True)
-def main(data_dir, held_out, seeds, work_dir, output):
+def main(data_dir, held_out, init_from, seeds, work_dir, output):
     from keras_liteseg.files import require_writable, write_json
     from keras_liteseg.provenance import provenance
 
     require_writable(output)
     drives = pathlib.Path(work_dir) / f"without_{held_out}"
     frames = write_drives(data_dir, drives, held_out)
-    what = {"kind": "paired", "held_out": held_out, "frames": frames, "base": BASE, "changes": SHORT}
+    what = {"kind": "paired", "held_out": held_out, "frames": frames, "changes": SHORT}
     source = provenance()
-    for found in rounds(seeds, drives, work_dir):
+    for found in rounds(seeds, drives, work_dir, functools.partial(in_process, init_from)):
         rows = summarize(found)
         count = len(next(iter(found.values())))
         write_json(output, {**what, "seeds": count, "rows": rows, **source})

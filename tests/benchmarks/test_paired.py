@@ -1,5 +1,7 @@
 """Pairs of trainings, on a few small frames."""
 
+import functools
+
 import cv2
 import numpy as np
 import pytest
@@ -46,7 +48,7 @@ def test_a_drive_that_is_not_there_is_refused(camvid, tmp_path):
 VARIANTS = {
     "plain": Variant("Plain", base=""),
     "branches": Variant("branches", base="plain", branched=True),
-    "larger": Variant("measured larger", base="plain", scale=1.5),
+    "larger": Variant("measured larger", base="plain", size=(96, 192)),
 }
 
 
@@ -56,7 +58,7 @@ def test_every_kind_of_variant_is_trained_and_measured(camvid, tmp_path, monkeyp
     monkeypatch.setattr(paired, "SHORT", {**paired.SHORT, **short, "steps_per_epoch": 2})
     monkeypatch.setattr(paired, "VARIANTS", VARIANTS)
     write_drives(camvid, tmp_path / "drives", "0006R0")
-    (found,) = rounds(1, tmp_path / "drives", tmp_path / "runs", run=paired.measure)
+    (found,) = rounds(1, tmp_path / "drives", tmp_path / "runs", functools.partial(paired.measure, None))
     assert [len(found[name]) for name in VARIANTS] == [1, 1, 1]
     for name, (each,) in found.items():
         assert 0 <= each["miou"] < 1 and set(each["iou"]) == {"sky", "building", "pole"}
@@ -81,21 +83,21 @@ def test_an_interrupted_measurement_goes_on_where_it_was(tmp_path, monkeypatch):
     monkeypatch.setattr(paired, "VARIANTS", VARIANTS)
     calls = []
     with pytest.raises(KeyboardInterrupt):
-        list(rounds(2, tmp_path / "drives", tmp_path, run=fake(calls, fail_at=4)))
+        list(rounds(2, tmp_path / "drives", tmp_path, fake(calls, fail_at=4)))
     (tmp_path / "seed_1" / "branches").mkdir()
     (tmp_path / "seed_1" / "branches" / "rest").touch()
-    list(rounds(2, tmp_path / "drives", tmp_path, run=fake(calls)))
+    list(rounds(2, tmp_path / "drives", tmp_path, fake(calls)))
     assert calls == [(seed, name) for seed in (0, 1) for name in VARIANTS]
     assert not (tmp_path / "seed_1" / "branches" / "rest").exists()
     # Of another config nothing is kept.
     monkeypatch.setattr(paired, "SHORT", {**paired.SHORT, "learning_rate": 1e-4})
-    list(rounds(1, tmp_path / "drives", tmp_path, run=fake(calls)))
+    list(rounds(1, tmp_path / "drives", tmp_path, fake(calls)))
     assert calls[6:] == [(0, name) for name in VARIANTS]
 
 
 def test_differences_are_of_the_same_seed(tmp_path, monkeypatch):
     monkeypatch.setattr(paired, "VARIANTS", VARIANTS)
-    one, two = [summarize(found) for found in rounds(2, tmp_path / "drives", tmp_path, run=fake([]))]
+    one, two = [summarize(found) for found in rounds(2, tmp_path / "drives", tmp_path, fake([]))]
     assert one[1]["differences"] == [0.02] and one[1]["std"] is None
     plain, branches, larger = two
     assert plain["miou"] == 0.35 and "differences" not in plain and larger["minutes"] is None
