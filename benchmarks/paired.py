@@ -24,7 +24,7 @@ from keras_liteseg.commands import options
 from keras_liteseg.commands.running import command, run, start_keras
 from keras_liteseg.errors import UserError
 
-STEPS = 250
+STEPS = 400
 FINE_TUNED, SCRATCH = "ndnet45_camvid_finetuned", "pp_liteseg_t_camvid_scratch"
 SHORT = {
     "crop_size": [192, 256],
@@ -32,6 +32,10 @@ SHORT = {
     "batch_size": 8,
     "epochs": 1,
     "steps_per_epoch": STEPS,
+    "optimizer": "adamw",
+    "learning_rate": 2e-3,
+    "weight_decay": 2e-2,
+    "clip_norm": 5.0,
     "warmup_epochs": 0.05,
     "ema_momentum": 0.0,
     "class_weights": "",
@@ -63,7 +67,7 @@ class Variant:
 
 
 _WIDE = {"fusion_channels": [64, 96, 128], "head_channels": [64, 64, 64]}
-_PP = "pp_liteseg_t"
+_PP, _FEW = "pp_liteseg_t", {"steps_per_epoch": 240}
 VARIANTS = {
     "ndnet45": Variant("NDNet45 from Cityscapes", base=""),
     "boundary_loss": Variant("auxiliary boundary loss, `boundary_weight: 1`", {"boundary_weight": 1.0}),
@@ -81,9 +85,11 @@ VARIANTS = {
     "copy_paste": Variant("`copy_paste: 0.5`", {"copy_paste": 0.5}),
     "input_480x640": Variant("measured at 480x640", size=(480, 640)),
     "input_576x768": Variant("measured at 576x768", size=(576, 768)),
-    _PP: Variant("PP-LiteSeg-T from scratch", base="", config=SCRATCH),
-    "branches": Variant("3x3 convolutions with branches, folded afterwards", {}, _PP, SCRATCH, branched=True),
-    "wide_decoder": Variant("the decoder of PP-LiteSeg-B, up to twice as wide", {"model_options": _WIDE}, _PP, SCRATCH),
+    _PP: Variant("PP-LiteSeg-T from scratch", _FEW, base="", config=SCRATCH),
+    "branches": Variant("3x3 convolutions with branches, folded afterwards", _FEW, _PP, SCRATCH, branched=True),
+    "wide_decoder": Variant(
+        "the decoder of PP-LiteSeg-B, up to twice as wide", {**_FEW, "model_options": _WIDE}, _PP, SCRATCH
+    ),
 }
 
 
