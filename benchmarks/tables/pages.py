@@ -16,6 +16,7 @@ from benchmarks.tables.accuracy import (
 from benchmarks.tables.expansion import expanded_table, expansion_table, family_table
 from benchmarks.tables.networks import networks_table, pretrained_table
 from benchmarks.tables.npu import before_table, fits_table, sizes_table
+from benchmarks.tables.paired import paired_table
 from benchmarks.tables.portable import portable_table
 from benchmarks.tables.speed import (
     end_to_end_table,
@@ -41,6 +42,7 @@ PAGES = {
         "accuracy": accuracy_table,
         "agreement": agreement_table,
         "trainings": trainings_table,
+        "paired": paired_table,
         "input sizes": input_size_table,
         "multi scale": multi_scale_table,
         "tiles": tiles_table,

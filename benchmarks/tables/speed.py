@@ -1,8 +1,7 @@
 """Tables of latency and of training speed."""
 
 from benchmarks.op_kinds import KINDS, by_kind
-
-NOT_MEASURED = "This was not measured yet.\n"
+from benchmarks.tables.cells import NOT_MEASURED
 
 
 def latency_table(results):
