@@ -18,6 +18,7 @@ from benchmarks.tables.networks import networks_table, pretrained_table
 from benchmarks.tables.npu import before_table, fits_table, sizes_table
 from benchmarks.tables.paired import paired_table
 from benchmarks.tables.portable import portable_table
+from benchmarks.tables.small_sets import small_sets_table
 from benchmarks.tables.speed import (
     end_to_end_table,
     evaluation_speed_table,
@@ -56,6 +57,7 @@ PAGES = {
     "docs/npu.md": {"npu": fits_table, "npu sizes": sizes_table, "npu before": before_table},
     "docs/outputs.md": {"outputs": outputs_table},
     "docs/runtimes.md": {"portable": portable_table},
+    "docs/training.md": {"small sets": small_sets_table},
     "docs/speed.md": {
         "latency": latency_table,
         "runtimes": runtimes_table,
