@@ -168,7 +168,7 @@ def require_equal(found):
 
 
 @command("end_to_end", __doc__)
-@click.option("--model", "models", type=options.CommaList(), required=True, help=".tflite files.")
+@options.models("The .tflite files.")
 @click.option("--data", metavar="NAME", help="Data set for `evaluate`, of the files' classes.")
 @options.folder("--data_dir", "Folder of the data set.")
 @click.option("--split", default="val", help="Split of the data set.")

@@ -1,5 +1,7 @@
 """What single cells of the tables say."""
 
+NOT_MEASURED = "This was not measured yet.\n"
+
 
 def threads_cell(times, digits=1):
     """Return the latencies of {number of threads: ms} in one cell."""

@@ -16,12 +16,15 @@ from benchmarks.tables.accuracy import (
 from benchmarks.tables.expansion import expanded_table, expansion_table, family_table
 from benchmarks.tables.networks import networks_table, pretrained_table
 from benchmarks.tables.npu import before_table, fits_table, sizes_table
+from benchmarks.tables.paired import paired_table
 from benchmarks.tables.portable import portable_table
+from benchmarks.tables.small_sets import small_sets_table
 from benchmarks.tables.speed import (
     end_to_end_table,
     evaluation_speed_table,
     first_result_table,
     first_step_table,
+    flicker_table,
     int8_peak_table,
     latency_table,
     older_processor_ops_table,
@@ -40,6 +43,7 @@ PAGES = {
         "accuracy": accuracy_table,
         "agreement": agreement_table,
         "trainings": trainings_table,
+        "paired": paired_table,
         "input sizes": input_size_table,
         "multi scale": multi_scale_table,
         "tiles": tiles_table,
@@ -53,6 +57,7 @@ PAGES = {
     "docs/npu.md": {"npu": fits_table, "npu sizes": sizes_table, "npu before": before_table},
     "docs/outputs.md": {"outputs": outputs_table},
     "docs/runtimes.md": {"portable": portable_table},
+    "docs/training.md": {"small sets": small_sets_table},
     "docs/speed.md": {
         "latency": latency_table,
         "runtimes": runtimes_table,
@@ -63,6 +68,7 @@ PAGES = {
         "end to end": end_to_end_table,
         "evaluation speed": evaluation_speed_table,
         "predict memory": predict_memory_table,
+        "flicker": flicker_table,
         "avx2 ops": older_processor_ops_table,
         "first result": first_result_table,
         "training_speed": training_speed_table,

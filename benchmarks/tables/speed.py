@@ -1,8 +1,7 @@
 """Tables of latency and of training speed."""
 
 from benchmarks.op_kinds import KINDS, by_kind
-
-NOT_MEASURED = "This was not measured yet.\n"
+from benchmarks.tables.cells import NOT_MEASURED
 
 
 def latency_table(results):
@@ -213,6 +212,18 @@ def predict_memory_table(results):
     lines = ["| file | frames | peak memory |", "|---|---|---|"]
     for stem, peaks in results.documents.get("predict_memory", {}).get("peak_memory_mb", {}).items():
         lines += [f"| {stem}.tflite | {int(count):,} | {size:.0f} MB |" for count, size in peaks.items()]
+    return "\n".join(lines) + "\n"
+
+
+def flicker_table(results):
+    """Flicker and cost of labels with and without smoothing."""
+    rows = results.documents.get("flicker", {"smoothing": {}})["smoothing"]
+    lines = ["| smoothing | flicker | mIoU | picture to labels | the network of that |", "|---|---|---|---|---|"]
+    for weight, row in rows.items():
+        miou = f"{100 * row['miou_present']:.1f}" if "miou_present" in row else ""
+        lines.append(
+            f"| {float(weight):g} | {row['flicker']:.1%} | {miou} | {row['ms']:.1f} ms | {row['network_ms']:.1f} ms |"
+        )
     return "\n".join(lines) + "\n"
 
 

@@ -17,6 +17,9 @@ from keras_liteseg.datasets.base import IGNORE_LABEL
 from keras_liteseg.errors import UserError
 from keras_liteseg.image_format import RGB
 
+RARE_SHARE = 0.05
+"""Largest share of a sample's pixels that a class covers which `copy_paste` takes."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Augmentation:
@@ -35,7 +38,10 @@ class Augmentation:
         brightness, contrast, saturation: strength s in [0, 1]; the factor is uniform in [1 - s, 1 + s].
         hue: largest shift as a fraction of the colour circle, in [0, 0.5]. Hue and saturation are for 8-bit RGB alone.
         color_probability: probability of each of these four, which come in random order.
+        class_crops: probability that the crop holds, before any rotation, a pixel of a class drawn evenly from those
+            of the picture, so that rare classes are seen more often.
         cutmix: probability that a rectangle of the result is taken from another sample, see `cutmix`.
+        copy_paste: probability that a rare class of another sample is pasted into the result, see `copy_paste`.
         pad_value: value of the image where the scaled frame is smaller than the crop, and in turned corners: from 0 to
             255, which stand for the smallest and the largest value of any `ImageFormat`.
 
@@ -53,7 +59,9 @@ class Augmentation:
     saturation: float = 0.0
     hue: float = 0.0
     color_probability: float = 0.5
+    class_crops: float = 0.0
     cutmix: float = 0.0
+    copy_paste: float = 0.0
     pad_value: int = 0
 
     def __post_init__(self):
@@ -63,8 +71,9 @@ class Augmentation:
             raise UserError(f"scale_range is {self.scale_range}; it must be (smallest, largest), both above 0.")
         if any(scale <= 0 for scale in self.scales):
             raise UserError(f"scales is {self.scales}; every factor must be above 0.")
-        limits = {"flip": 1, "color_probability": 1, "brightness": 1, "contrast": 1, "saturation": 1, "hue": 0.5}
-        for name, limit in {**limits, "cutmix": 1, "rotation": 180, "pad_value": 255}.items():
+        limits = dict.fromkeys(("flip", "color_probability", "class_crops", "cutmix", "copy_paste"), 1)
+        limits |= {"brightness": 1, "contrast": 1, "saturation": 1, "hue": 0.5, "rotation": 180, "pad_value": 255}
+        for name, limit in limits.items():
             if not 0 <= getattr(self, name) <= limit:
                 raise UserError(f"{name} is {getattr(self, name)}; it must be from 0 to {limit}.")
 
@@ -100,8 +109,11 @@ def augment(image, mask, augmentation, rng, image_format=RGB):
     """
     pad_value = image_format.min + round(augmentation.pad_value * (image_format.max - image_format.min) / 255)
     scale = rng.choice(augmentation.scales) if augmentation.scales else rng.uniform(*augmentation.scale_range)
-    rows, height = _window(image.shape[0], augmentation.crop_size[0], scale, rng)
-    columns, width = _window(image.shape[1], augmentation.crop_size[1], scale, rng)
+    row = column = None
+    if augmentation.class_crops and rng.random() < augmentation.class_crops:
+        row, column = _pixel_of_a_class(mask, rng)
+    rows, height = _window(image.shape[0], augmentation.crop_size[0], scale, rng, row)
+    columns, width = _window(image.shape[1], augmentation.crop_size[1], scale, rng, column)
     image, mask = np.ascontiguousarray(image[rows, columns]), np.ascontiguousarray(mask[rows, columns])
     if rng.random() < augmentation.flip:
         image, mask = _in_groups(lambda part: cv2.flip(part, 1), image), cv2.flip(mask, 1)
@@ -141,6 +153,27 @@ def cutmix(sample, other, rng):
     return mixed
 
 
+def copy_paste(sample, other, rng):
+    """Return a sample with all pixels of a rare class of another one, image and mask, in the same place.
+
+    The class is drawn evenly from those that cover at most `RARE_SHARE` of the other sample; where there is none, the
+    sample itself is returned. Source: Copy-Paste (G. Ghiasi et al., CVPR 2021), which pastes instances; a label map
+    does not tell these apart.
+
+    Args:
+        sample, other, rng: as of `cutmix`.
+    """
+    counts = _class_pixels(other[1])
+    rare = np.flatnonzero((counts > 0) & (counts <= RARE_SHARE * other[1].size))
+    if not len(rare):
+        return sample
+    pasted = other[1] == rng.choice(rare)
+    mixed = tuple(array.copy() for array in sample)
+    for array, source in zip(mixed, other, strict=True):
+        array[pasted] = source[pasted]
+    return mixed
+
+
 def resize_sample(image, mask, size):
     """Return (image, mask) at `size` (height, width); both are returned unchanged if they have that size already.
 
@@ -177,13 +210,27 @@ def _in_groups(function, image):
     return np.concatenate([part.reshape(*part.shape[:2], -1) for part in parts], axis=2)
 
 
-def _window(size, crop, scale, rng):
-    """Return (slice of the source axis, its length after scaling, at most `crop`)."""
+def _class_pixels(mask):
+    """Return how many pixels of each class a mask has, int64 (255,)."""
+    return np.bincount(mask.ravel(), minlength=IGNORE_LABEL)[:IGNORE_LABEL]
+
+
+def _pixel_of_a_class(mask, rng):
+    """Return (row, column) of a pixel of a class drawn evenly from those of the mask; None each where it has none."""
+    classes = np.flatnonzero(_class_pixels(mask))
+    if not len(classes):
+        return None, None
+    return divmod(int(rng.choice(np.flatnonzero(mask == rng.choice(classes)))), mask.shape[1])
+
+
+def _window(size, crop, scale, rng, inside=None):
+    """Return (slice of the source axis, its length after scaling, at most `crop`); the place `inside` is in it."""
     scaled = max(1, round(size * scale))
     if scaled <= crop:
         return slice(0, size), scaled
     extent = min(size, max(1, round(crop / scale)))
-    start = int(rng.integers(size - extent + 1))
+    first, last = (0, size - extent) if inside is None else (max(0, inside - extent + 1), min(inside, size - extent))
+    start = int(rng.integers(first, last + 1))
     return slice(start, start + extent), crop
 
 

@@ -8,7 +8,7 @@ import threading
 import cv2
 import numpy as np
 
-from keras_liteseg.datasets.augment import augment, cutmix, require_colors, resize_sample
+from keras_liteseg.datasets.augment import augment, copy_paste, cutmix, require_colors, resize_sample
 from keras_liteseg.datasets.base import SegmentationDataset
 from keras_liteseg.errors import UserError
 
@@ -54,9 +54,10 @@ def training_samples(dataset, augmentation, seed=0, repeats=None):
         index, repeat = map(int, order(pass_index)[position])
         rng = np.random.default_rng((seed, pass_index, index, repeat) if repeat else (seed, pass_index, index))
         sample = augment(*read_sample(dataset, index), augmentation, rng, dataset.image_format)
-        if augmentation.cutmix and rng.random() < augmentation.cutmix:
-            other = read_sample(dataset, int(rng.integers(length)))
-            sample = cutmix(sample, augment(*other, augmentation, rng, dataset.image_format), rng)
+        for probability, mix in ((augmentation.cutmix, cutmix), (augmentation.copy_paste, copy_paste)):
+            if probability and rng.random() < probability:
+                other = read_sample(dataset, int(rng.integers(length)))
+                sample = mix(sample, augment(*other, augmentation, rng, dataset.image_format), rng)
         return sample
 
     return load

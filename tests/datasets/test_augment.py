@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from keras_liteseg.datasets import IGNORE_LABEL, load_dataset
-from keras_liteseg.datasets.augment import Augmentation, augment, cutmix, resize_sample
+from keras_liteseg.datasets.augment import Augmentation, augment, copy_paste, cutmix, resize_sample
 from keras_liteseg.datasets.samples import training_samples
 from keras_liteseg.errors import UserError
 from keras_liteseg.image_format import ImageFormat
@@ -266,6 +266,8 @@ def test_the_source_arrays_are_left_alone():
         (dict(hue=0.6), "hue is 0.6; it must be from 0 to 0.5"),
         (dict(brightness=-0.1), "brightness is"),
         (dict(cutmix=-0.1), "cutmix is -0.1; it must be from 0 to 1"),
+        (dict(class_crops=1.1), "class_crops is 1.1; it must be from 0 to 1"),
+        (dict(copy_paste=-0.1), "copy_paste is -0.1; it must be from 0 to 1"),
         (dict(rotation=181), "rotation is 181; it must be from 0 to 180"),
         (dict(pad_value=256), "pad_value is 256; it must be from 0 to 255"),
     ],
@@ -329,3 +331,59 @@ def test_hue_and_saturation_are_for_8_bit_rgb(tmp_path):
         with pytest.raises(UserError, match="set both to 0 .* Brightness and contrast are for all images"):
             training_samples(dataset, Augmentation(crop_size=(16, 16), **options))
     training_samples(dataset, Augmentation(crop_size=(16, 16), brightness=0.2, contrast=0.3))(0)
+
+
+def spotted():
+    """Return a sample of 60x80 with five pixels of class 3 together, one of class 7, ignored ones and else class 0."""
+    mask = np.zeros((60, 80), np.uint8)
+    mask[2, 10:15], mask[57, 70], mask[30:32] = 3, 7, IGNORE_LABEL
+    return np.dstack([mask] * 3), mask
+
+
+def test_class_crops_hold_a_pixel_of_a_class_drawn_evenly():
+    image, mask = spotted()
+    # A window anywhere has such a pixel once in a hundred times, and each of the three classes is drawn in a third.
+    for probability, least, most in ((0, 0, 30), (1, 130, 220)):
+        crops = [run(image, mask, s, crop_size=(16, 16), class_crops=probability)[1] for s in range(500)]
+        for label in (3, 7):
+            assert least <= sum((crop == label).any() for crop in crops) <= most
+    # Where it was drawn, it may be anywhere in the crop.
+    places = np.array([np.argwhere(crop == 7)[0] for crop in crops if (crop == 7).any()])
+    assert places.min(0).tolist() == [13, 0] and places.max(0).tolist() == [15, 15]
+
+
+@pytest.mark.parametrize("scale", [0.3, 0.7, 1.0, 2.5])
+def test_class_crops_are_windows_of_the_frame_at_any_scale(scale):
+    image, mask = spotted()
+    only = np.where(mask == 7, 7, IGNORE_LABEL).astype(np.uint8)
+    for seed in range(30):
+        options = dict(crop_size=(33, 24), scales=(scale,), class_crops=1)
+        new_image, new_mask = run(image, only, seed, **options)
+        assert new_mask.shape == (33, 24) and new_image.shape == (33, 24, 3)
+        assert scale < 1 or (new_mask == 7).any()
+
+
+def test_class_crops_of_a_frame_without_classes_lie_anywhere():
+    image, mask = sample()
+    ignored = np.full_like(mask, IGNORE_LABEL)
+    assert len({run(image, ignored, s, crop_size=(8, 8), class_crops=1)[0].tobytes() for s in range(40)}) > 30
+
+
+def test_a_pasted_class_is_a_rare_one_and_covers_its_own_pixels():
+    _, other = spotted()
+    first = np.full((60, 80, 3), 1, np.uint8), np.full((60, 80), 1, np.uint8)
+    second = np.full((60, 80, 3), 2, np.uint8), other
+    drawn = []
+    for seed in range(60):
+        image, mask = copy_paste(first, second, np.random.default_rng(seed))
+        label = mask.max()
+        np.testing.assert_array_equal(mask, np.where(other == label, label, 1))
+        np.testing.assert_array_equal(image, np.where(other == label, 2, 1)[..., None].repeat(3, -1))
+        drawn.append(int(label))
+    assert set(drawn) == {3, 7} and 15 <= drawn.count(3) <= 45
+    assert (first[1] == 1).all()
+
+
+def test_without_a_rare_class_nothing_is_pasted():
+    first, second = ((np.full((40, 60, 3), i, np.uint8), np.full((40, 60), i, np.uint8)) for i in (1, 2))
+    assert copy_paste(first, second, np.random.default_rng(0)) is first

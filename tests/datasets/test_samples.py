@@ -82,7 +82,46 @@ def test_cutmix_takes_a_rectangle_from_another_sample_as_often_as_asked():
     assert 0.40 <= mixed / 900 <= 0.49
 
 
-def test_without_cutmix_no_other_sample_is_read():
+def test_copy_paste_takes_a_rare_class_from_another_sample_as_often_as_asked():
+    class Spotted(Numbered):
+        def mask(self, index):
+            mask = np.zeros(self.mask_size, np.uint8)
+            mask.flat[index] = index + 1
+            return mask
+
+    augmentation = Augmentation(crop_size=(4, 6), flip=0, copy_paste=0.5)
+    load, again = (training_samples(Spotted(9), augmentation, seed=3) for _ in "ab")
+    mixed = 0
+    for number in range(900):
+        image, mask = load(number)
+        np.testing.assert_array_equal(mask, again(number)[1])
+        own = np.bincount(image.ravel()).argmax()
+        pasted = image[..., 0] != own
+        assert mask.flat[own] == own + 1 and (mask[pasted] == image[pasted][:, 0] + 1).all()
+        assert np.count_nonzero(mask) == 1 + pasted.sum()
+        mixed += pasted.sum() == 1
+    assert 0.40 <= mixed / 900 <= 0.49
+
+
+def test_keys_that_are_off_draw_nothing():
+    class Places(Numbered):
+        def image(self, index):
+            rows, columns = np.indices(self.size, np.uint8)
+            return np.dstack([rows, columns, np.full_like(rows, index)])
+
+    load = training_samples(Places(3, (20, 30)), Augmentation(crop_size=(8, 12), cutmix=0.5), seed=7)
+    corners = [(image[0, 0].tolist(), image[-1, -1].tolist()) for image, _ in map(load, range(4))]
+    # What these arguments gave before there were `class_crops` and `copy_paste`.
+    before = [
+        ([7, 4, 2], [14, 15, 2]),
+        ([10, 9, 1], [17, 20, 1]),
+        ([8, 17, 0], [15, 28, 0]),
+        ([10, 12, 1], [19, 13, 2]),
+    ]
+    assert corners == before
+
+
+def test_without_cutmix_and_copy_paste_no_other_sample_is_read():
     source = Numbered(9)
     load = training_samples(source, PLAIN)
     for number in range(9):
