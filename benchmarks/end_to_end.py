@@ -9,11 +9,11 @@ Both run in this Python on the same files. Each measurement is a process of its 
 spell of the machine meets both, and each pair gives ratios, whose medians count.
 
 Measured are, for each file, on the same drawn street scenes, 1280x720: the network alone; from a picture in memory to
-its label map; drawing the overlay; and `liteseg predict` of a video, from decoding to encoding, without its start, and
-now with --output_labels too. Rates are given as shares of the network alone. With --data it is `evaluate` instead,
-without its start, alone and as the gate of `liteseg export` runs it, with another file whose labels are compared, here
-the same one; all accuracies must be the same. With --memory_frames it is the peak memory of `liteseg predict` of that
-many frames, 640x360, and of a tenth of them, of this source alone.
+its label map; drawing the overlay; and `liteseg predict` of a video in which the scenes pass by, from decoding to
+encoding, without its start, and now with --output_labels too. Rates are given as shares of the network alone. With
+--data it is `evaluate` instead, without its start, alone and as the gate of `liteseg export` runs it, with another file
+whose labels are compared, here the same one; all accuracies must be the same. With --memory_frames it is the peak
+memory of `liteseg predict` of that many frames, 640x360, and of a tenth of them, of this source alone.
 """
 
 import json
@@ -31,23 +31,24 @@ from keras_liteseg.commands import options
 from keras_liteseg.commands.running import command, run
 
 SIZE = (720, 1280)
+SHOWN, SPEED = 10, 4  # frames in which a scene passes by in a video, and pixels from one to the next
 WORKER = pathlib.Path(__file__).with_name("end_to_end_worker.py")
 NOW = "now"
 
 
 def draw(folder, count):
-    """Write `count` scenes as frames.npy and as frames.mp4 of three times as many frames into `folder`."""
+    """Write `count` scenes as frames.npy, and frames.mp4, in which they pass by, into `folder`."""
     import numpy as np
 
     from keras_liteseg.datasets import load_dataset
 
     scenes = load_dataset("street_scenes", split="val", length=count, size=SIZE)
     np.save(folder / "frames.npy", [scenes.image(index) for index in range(count)])
-    film(folder, "frames.mp4", 3 * count)
+    film(folder, "frames.mp4", SHOWN * count)
 
 
 def film(folder, name, count, shrink=1):
-    """Write a video of `count` frames, those of `draw` over and over, every `shrink`th of their pixels."""
+    """Write a video of `count` frames: the scenes of `draw` pass by, over and over, each `shrink` times as small."""
     import numpy as np
 
     from keras_liteseg.inference.video import video_writer
@@ -55,7 +56,8 @@ def film(folder, name, count, shrink=1):
     pictures = np.ascontiguousarray(np.load(folder / "frames.npy")[:, ::shrink, ::shrink])
     with video_writer(folder / name, 25, pictures.shape[1:3]) as write:
         for index in range(count):
-            write(pictures[index % len(pictures)])
+            scene, seen = divmod(index, SHOWN)
+            write(np.roll(pictures[scene % len(pictures)], SPEED * seen, axis=1))
 
 
 def work(source, *arguments):
@@ -166,7 +168,7 @@ def require_equal(found):
 
 
 @command("end_to_end", __doc__)
-@click.option("--model", "models", type=options.CommaList(), required=True, help=".tflite files.")
+@options.models("The .tflite files.")
 @click.option("--data", metavar="NAME", help="Data set for `evaluate`, of the files' classes.")
 @options.folder("--data_dir", "Folder of the data set.")
 @click.option("--split", default="val", help="Split of the data set.")

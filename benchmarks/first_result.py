@@ -13,7 +13,6 @@ import pathlib
 import subprocess
 import sys
 
-import click
 import numpy as np
 
 from keras_liteseg.commands import options
@@ -40,13 +39,7 @@ print(json.dumps(times))
 
 
 @command("first_result", __doc__)
-@click.option(
-    "--model",
-    "models",
-    type=options.CommaList(options.FILE, "a.tflite,b.tflite"),
-    required=True,
-    help="The .tflite files.",
-)
+@options.models("The .tflite files.")
 @options.whole("--rounds", 10, "Starts of each.")
 @options.file("--output", "JSON file for the result.", required=True)
 def main(models, rounds, output):

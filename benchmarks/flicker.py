@@ -4,9 +4,9 @@
   python -m benchmarks.flicker --model a.tflite --video drive.mp4 --output results/flicker.json
 
 Without --video, drawn street scenes are seen by a noisy camera that stands still for some frames and then jumps to the
-next scene, so that the labels that are right are known: mIoU, over all frames and in the frames after a jump. Flicker
-is the share of labels that change from frame to frame where the picture does not (`keras_liteseg.inference.flicker`),
-those included that follow a jump late.
+next scene, so that the labels that are right are known, and for a network of these classes mIoU over all frames.
+Flicker is the share of labels that change from frame to frame where the picture does not
+(`keras_liteseg.inference.flicker`), those included that follow a jump late.
 """
 
 import itertools

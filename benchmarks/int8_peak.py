@@ -14,7 +14,6 @@ import sys
 import tempfile
 import time
 
-import click
 import numpy as np
 
 from keras_liteseg.commands import options
@@ -28,13 +27,7 @@ ROUNDS = 20
 
 
 @command("int8_peak", __doc__)
-@click.option(
-    "--model",
-    "models",
-    type=options.CommaList(options.FILE, "a.tflite,b.tflite"),
-    required=True,
-    help="int8 .tflite files.",
-)
+@options.models("int8 .tflite files.")
 @options.file("--output", "JSON file for the result.", required=True)
 def main(models, output):
     from edge.device.machine import instructions

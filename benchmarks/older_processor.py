@@ -21,7 +21,6 @@ import subprocess
 import sys
 import tempfile
 
-import click
 import numpy as np
 
 from benchmarks.op_kinds import dearest
@@ -68,13 +67,7 @@ print(json.dumps(profile(sys.argv[2], 1, "cpu", int(sys.argv[1]))))
 
 
 @command("older_processor", __doc__)
-@click.option(
-    "--model",
-    "models",
-    type=options.CommaList(options.FILE, "a.tflite,b.tflite"),
-    required=True,
-    help="float32 and int8 .tflite files.",
-)
+@options.models("float32 and int8 .tflite files.")
 @options.file("--output", "JSON file for the result.", required=True)
 def main(models, output):
     from keras_liteseg.files import require_writable, write_json

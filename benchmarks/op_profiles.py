@@ -5,12 +5,10 @@
 
 The profiles are those of `liteseg benchmark --profile`, by each runtime's own profiler, with 1 thread. They are times
 of the clock: measure on a machine that does nothing else. A profiler takes time itself, so the sums are a little more
-than the latency.
+than the latency. As `liteseg benchmark` does, it refuses a file whose labels are others in another runtime.
 """
 
 import sys
-
-import click
 
 from benchmarks.op_kinds import KINDS, by_kind, dearest
 from keras_liteseg.commands import options
@@ -22,15 +20,10 @@ RUNS = 20
 
 
 @command("op_profiles", __doc__)
-@click.option(
-    "--model",
-    "models",
-    type=options.CommaList(options.FILE, "a.tflite,b.tflite"),
-    required=True,
-    help="int8 .tflite files.",
-)
+@options.models("int8 .tflite files.")
+@options.folder("--images", "Folder of pictures to compare the labels on; drawn street scenes by default.")
 @options.file("--output", "JSON file for the result.", required=True)
-def main(models, output):
+def main(models, images, output):
     from edge.benchmark import benchmark
     from edge.device.machine import instructions
     from keras_liteseg.files import require_writable, write_json
@@ -39,7 +32,7 @@ def main(models, output):
     require_writable(output)
     rows = []
     for target in TARGETS:
-        for row in benchmark(models, target, threads=(1,), runs=RUNS, profile=True):
+        for row in benchmark(models, target, threads=(1,), runs=RUNS, images=images, profile=True):
             if row["status"] != "ok":
                 raise UserError(f"{row['model']} on {target} failed: {row['reason']}")
             rows.append(

@@ -17,8 +17,6 @@ import tarfile
 import tempfile
 import time
 
-import click
-
 from keras_liteseg.commands import options
 from keras_liteseg.commands.running import command, run
 
@@ -118,13 +116,7 @@ def summarize(found):
 
 
 @command("startup", __doc__)
-@click.option(
-    "--model",
-    "models",
-    type=options.CommaList(options.FILE, "a.tflite,b.tflite"),
-    required=True,
-    help="The .tflite files.",
-)
+@options.models("The .tflite files.")
 @options.whole("--rounds", 10, "Number of pairs for each file.")
 @options.file("--output", "JSON file for the result.", required=True)
 def main(models, rounds, output):

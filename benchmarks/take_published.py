@@ -2,9 +2,11 @@
 
   python -m benchmarks.take_published --config configs/ours/pp_liteseg_t_camvid_scratch.yaml --output runs/pp/best.keras
 
-Exit status 1 where no weights in `pretrained/` are of that config.
+Exit status 1 where no weights in `pretrained/` are of that config. Where the backbone's weights came from does not
+count: the training may have read them from a file that the config calls otherwise.
 """
 
+import dataclasses
 import pathlib
 import sys
 
@@ -20,19 +22,28 @@ def main(config, output):
     from keras_liteseg.errors import UserError
     from keras_liteseg.models.archive import save_model
     from keras_liteseg.models.network import load_network
-    from keras_liteseg.models.pretrained import list_pretrained
-    from keras_liteseg.training.config import OLD_KEYS, TrainingConfig, load_config
+    from keras_liteseg.training.config import load_config
 
-    name, config = config, load_config(config)
+    card = card_of(load_config(config))
+    if card is None:
+        raise UserError(f"No published weights are of {config}; train it with liteseg train.")
+    network, metadata = load_network(card.model, card.name)
+    pathlib.Path(output).parent.mkdir(parents=True, exist_ok=True)
+    save_model(network, output, metadata)
+    print(f"Took the published weights of {card.path.stem} for {config}")
+
+
+def card_of(config):
+    """Return the `Card` of the published weights that a `TrainingConfig` trained, or None."""
+    from keras_liteseg.models.pretrained import list_pretrained
+    from keras_liteseg.training.config import OLD_KEYS, TrainingConfig
+
     for card in list_pretrained():
         published = {OLD_KEYS.get(key, key): value for key, value in card.config.items()}
-        if card.model == config.model and TrainingConfig(**published) == config:
-            network, metadata = load_network(config.model, card.name)
-            pathlib.Path(output).parent.mkdir(parents=True, exist_ok=True)
-            save_model(network, output, metadata)
-            print(f"Took the published weights of {card.path.stem} for {name}")
-            return
-    raise UserError(f"No published weights are of {name}; train it with liteseg train.")
+        trained = dataclasses.replace(TrainingConfig(**published), backbone_weights=config.backbone_weights)
+        if card.model == config.model and trained == config:
+            return card
+    return None
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Accuracy of a network, in whatever file, on a data set."""
 
+import contextlib
 import dataclasses
-import functools
 import sys
 
 import numpy as np
@@ -11,7 +11,7 @@ from keras_liteseg.classes import difference, listed
 from keras_liteseg.datasets.base import SegmentationDataset
 from keras_liteseg.datasets.check import require_readable
 from keras_liteseg.datasets.remap import map_to
-from keras_liteseg.datasets.samples import read_sample
+from keras_liteseg.datasets.samples import one_opencv_thread, read_sample
 from keras_liteseg.errors import UserError
 from keras_liteseg.inference.stages import in_stages
 from keras_liteseg.metrics import ConfusionMatrix
@@ -105,17 +105,29 @@ def measure(predictor, dataset, reference=None, progress=True):
     if hasattr(reference, "metadata"):
         require_comparable(predictor.metadata, reference.metadata)
     shown = {"total": len(dataset), "disable": None if progress else True, "file": sys.stderr}
-    # Threads read the next ones while the network computes.
-    samples = in_stages(range(len(dataset)), functools.partial(read_sample, dataset), threads=[_READERS])
-    for index, (image, truth) in enumerate(tqdm(samples, "evaluating", **shown)):
-        labels = predictor.labels(image)
-        confusion = _confusion(truth, labels, dataset)
-        equal = other_confusion = None
+
+    def read(index):
+        return index, *read_sample(dataset, index)
+
+    def label(sample):
+        index, image, truth = sample
+        labels, other = predictor.labels(image), None
         if reference is not None:
             other = reference[index] if isinstance(reference, list) else reference.labels(image)
+        return index, truth, labels, other
+
+    def count(labelled):
+        index, truth, labels, other = labelled
+        equal = other_confusion = None
+        if reference is not None:
             equal = int(np.count_nonzero(labels == other))
             other_confusion = _confusion(truth, other, dataset)
-        yield ImageResult(index, dataset.sample_id(index), confusion, labels.size, equal, other_confusion)
+        confusion = _confusion(truth, labels, dataset)
+        return ImageResult(index, dataset.sample_id(index), confusion, labels.size, equal, other_confusion)
+
+    results = in_stages(range(len(dataset)), read, label, count, threads=[_READERS, 1, 1])
+    with one_opencv_thread, contextlib.closing(results):
+        yield from tqdm(results, "evaluating", **shown)
 
 
 def _confusion(truth, labels, dataset):

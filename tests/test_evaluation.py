@@ -103,7 +103,7 @@ def test_pictures_are_read_in_order_and_only_a_few_ahead():
     data, read = Data(TRUTH * 10), []
     data.mask = lambda index: read.append(index) or np.uint8(data.truth[index])
     for result in measure(predictor(TRUTH * 10), data):
-        assert len(read) <= result.index + 6
+        assert len(read) <= result.index + 8
         np.testing.assert_array_equal(
             result.confusion.matrix.sum(1), np.bincount(np.ravel(data.truth[result.index]), minlength=256)[:3]
         )

@@ -79,6 +79,12 @@ EXPERIMENTS = {
     ),
     "lps_net_s_camvid_scratch": Experiment("LPS-Net-S", "from scratch", "scratch"),
     "lps_net_s_camvid_trainval_720x960": Experiment("LPS-Net-S", "from scratch, train and val", "scratch"),
+    "lps_net_s_camvid_trainval_distilled_720x960": Experiment(
+        "LPS-Net-S",
+        "from scratch, train and val, distilled, CutMix",
+        "lps_net_s_camvid_trainval_720x960",
+        "liteseg_mobilenetv2_camvid_trainval_672x896",
+    ),
     "lps_net_expanded_camvid_scratch": Experiment("LPS-Net, found by expansion", "from scratch", "scratch"),
     "lps_net_expanded_camvid_trainval_720x960": Experiment(
         "LPS-Net, found by expansion", "from scratch, train and val", "scratch"
@@ -90,7 +96,7 @@ HEADLINES = (
     f"{_FINE}_trainval_864x1152_cutmix",
     f"{_SCRATCH}_distilled_864x1152_cutmix",
     "pp_liteseg_t_camvid_trainval_720x960",
-    "lps_net_s_camvid_trainval_720x960",
+    "lps_net_s_camvid_trainval_distilled_720x960",
     "liteseg_mobilenetv2_camvid_trainval_672x896",
 )
 KINDS = {"int8": "int8, post-training", "int8_qat": "int8, quantization-aware", "int16x8": "16x8, post-training"}

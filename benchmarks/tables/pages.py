@@ -2,6 +2,7 @@
 
 from benchmarks.tables.accuracy import (
     accuracy_table,
+    agreement_table,
     headlines_table,
     input_size_table,
     large_pictures_table,
@@ -17,11 +18,13 @@ from benchmarks.tables.networks import networks_table, pretrained_table
 from benchmarks.tables.npu import before_table, fits_table, sizes_table
 from benchmarks.tables.paired import paired_table
 from benchmarks.tables.portable import portable_table
+from benchmarks.tables.small_sets import small_sets_table
 from benchmarks.tables.speed import (
     end_to_end_table,
     evaluation_speed_table,
     first_result_table,
     first_step_table,
+    flicker_table,
     int8_peak_table,
     latency_table,
     older_processor_ops_table,
@@ -38,6 +41,7 @@ PAGES = {
     "README.md": {"accuracy": headlines_table},
     "docs/accuracy.md": {
         "accuracy": accuracy_table,
+        "agreement": agreement_table,
         "trainings": trainings_table,
         "paired": paired_table,
         "input sizes": input_size_table,
@@ -53,6 +57,7 @@ PAGES = {
     "docs/npu.md": {"npu": fits_table, "npu sizes": sizes_table, "npu before": before_table},
     "docs/outputs.md": {"outputs": outputs_table},
     "docs/runtimes.md": {"portable": portable_table},
+    "docs/training.md": {"small sets": small_sets_table},
     "docs/speed.md": {
         "latency": latency_table,
         "runtimes": runtimes_table,
@@ -63,6 +68,7 @@ PAGES = {
         "end to end": end_to_end_table,
         "evaluation speed": evaluation_speed_table,
         "predict memory": predict_memory_table,
+        "flicker": flicker_table,
         "avx2 ops": older_processor_ops_table,
         "first result": first_result_table,
         "training_speed": training_speed_table,

@@ -215,5 +215,17 @@ def predict_memory_table(results):
     return "\n".join(lines) + "\n"
 
 
+def flicker_table(results):
+    """Flicker and cost of labels with and without smoothing."""
+    rows = results.documents.get("flicker", {"smoothing": {}})["smoothing"]
+    lines = ["| smoothing | flicker | mIoU | picture to labels | the network of that |", "|---|---|---|---|---|"]
+    for weight, row in rows.items():
+        miou = f"{100 * row['miou_present']:.1f}" if "miou_present" in row else ""
+        lines.append(
+            f"| {float(weight):g} | {row['flicker']:.1%} | {miou} | {row['ms']:.1f} ms | {row['network_ms']:.1f} ms |"
+        )
+    return "\n".join(lines) + "\n"
+
+
 def _pair(numbers, result):
     return numbers["now"], numbers[result["before"]]

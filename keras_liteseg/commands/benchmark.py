@@ -17,13 +17,7 @@ from keras_liteseg.errors import UserError
 
 
 @command("benchmark", __doc__)
-@click.option(
-    "--model",
-    "models",
-    type=options.CommaList(options.FILE, "a.tflite,b.tflite"),
-    required=True,
-    help="The .tflite files, separated by commas.",
-)
+@options.models("The .tflite files, separated by commas.")
 @options.target(many=True)
 @click.option(
     "--threads",

@@ -233,6 +233,12 @@ def override(name="--override", help="Replace a key of the config; may be repeat
     return click.option(name, metavar="KEY=VALUE", multiple=True, help=help)
 
 
+def models(what):
+    """--model of a command that takes several `.tflite` files, as `models`; `what` they are, for the help."""
+    kind = CommaList(FILE, "a.tflite,b.tflite")
+    return click.option("--model", "models", type=kind, required=True, help=what)
+
+
 def target(many=False):
     """Return --target: where files are timed."""
     if not many:

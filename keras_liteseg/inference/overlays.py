@@ -19,6 +19,7 @@ from keras_liteseg.inference.stages import in_stages
 from keras_liteseg.inference.video import video_writer
 from keras_liteseg.progress import progress_bar
 
+_WAITING = 6  # frames of a video
 _AT_ONCE = min(CORES + 1, 5)  # pictures: more would take memory and wait for the network
 
 
@@ -217,7 +218,7 @@ def draw_video(frames, painter, path):
                 written += 1
 
         try:
-            with _results_of(timed, draw, show, threads=[painter.at_once, 1]) as done:
+            with _results_of(timed, draw, show, threads=[painter.at_once, 1], waiting=_WAITING) as done:
                 for _ in done:
                     progress.update()
         except KeyboardInterrupt:
@@ -261,7 +262,7 @@ def write_labels(frames, painter, folder):
         if path.stem.isdecimal():
             path.unlink()
     try:
-        results = _results_of(enumerate(timed), label, save, threads=[painter.at_once, 1])
+        results = _results_of(enumerate(timed), label, save, threads=[painter.at_once, 1], waiting=_WAITING)
         with _progress(frames.count, " frames") as progress, results as done:
             for _ in done:
                 progress.update()
@@ -282,11 +283,11 @@ def _begin(frames):
 
 
 @contextlib.contextmanager
-def _results_of(items, *stages, threads):
+def _results_of(items, *stages, threads, waiting=2):
     """Yield what `in_stages` returns, for a `with` block at whose end all its threads have ended."""
     # Threads of OpenCV's own would only get in the way of several of ours.
     alone = contextlib.nullcontext() if sum(threads) == 1 else one_opencv_thread
-    with alone, contextlib.closing(in_stages(items, *stages, threads=threads)) as results:
+    with alone, contextlib.closing(in_stages(items, *stages, threads=threads, waiting=waiting)) as results:
         yield results
 
 

@@ -7,7 +7,7 @@ import threading
 _END = object()
 
 
-def in_stages(items, *stages, threads=None):
+def in_stages(items, *stages, threads=None, waiting=2):
     """Yield what the last of `stages` makes of each item, in the order of the items.
 
     The first stage gets an item, each other one what the stage before it returns. Every stage works in threads of its
@@ -19,13 +19,15 @@ def in_stages(items, *stages, threads=None):
         items: any iterable, also one without end.
         stages: functions of one argument.
         threads: how many each stage has, a list; with one, by default, a stage has one item at a time, in order.
+        waiting: how many items are on their way beside those that the threads have; more of them even out stages of
+            which now one and now another is slow, and take memory.
     """
     threads = threads or [1] * len(stages)
     # Behind an error there is nothing more, which a generator sees to.
     source = (item for item in items)
     reader = concurrent.futures.ThreadPoolExecutor(1)
     workers = [concurrent.futures.ThreadPoolExecutor(count) for count in threads]
-    waiting: collections.deque[concurrent.futures.Future] = collections.deque()
+    on_their_way: collections.deque[concurrent.futures.Future] = collections.deque()
     stopped = threading.Event()
 
     def work(stage, before):
@@ -36,12 +38,12 @@ def in_stages(items, *stages, threads=None):
         future = reader.submit(next, source, _END)
         for pool, stage in zip(workers, stages, strict=True):
             future = pool.submit(work, stage, future)
-        waiting.append(future)
+        on_their_way.append(future)
 
     try:
-        for _ in range(sum(threads) + 2):
+        for _ in range(sum(threads) + waiting):
             begin()
-        while (result := waiting.popleft().result()) is not _END:
+        while (result := on_their_way.popleft().result()) is not _END:
             begin()
             yield result
     finally:

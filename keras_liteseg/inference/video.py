@@ -8,6 +8,7 @@ import threading
 import time
 
 import cv2
+import numpy as np
 
 from keras_liteseg.errors import UserError
 from keras_liteseg.files import atomic_path, plain_path
@@ -56,7 +57,7 @@ class Frames:
         else:  # a file without times
             self.seconds += 1 / self.rate
         self._read += 1
-        return cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
+        return cv2.cvtColor(frame, cv2.COLOR_BGR2RGB, dst=frame)
 
     @property
     def length(self):
@@ -203,8 +204,9 @@ def video_writer(path, rate, size):
         writer = cv2.VideoWriter(plain, cv2.VideoWriter.fourcc(*"mp4v"), rate, size[::-1])
         if not writer.isOpened():
             raise UserError(f"OpenCV cannot write an MPEG-4 video of {size[0]}x{size[1]} pixels at {rate:g} frames/s.")
+        turned = np.empty((*size, 3), np.uint8)
         try:
-            yield lambda frame: writer.write(cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
+            yield lambda frame: writer.write(cv2.cvtColor(frame, cv2.COLOR_RGB2BGR, dst=turned))
         finally:
             writer.release()
         # The writer itself says nothing of a full disk.

@@ -66,7 +66,8 @@ class Card:
         words = [f"{data} {' and '.join(splits)}" for data, splits in self.trained_on.items()]
         words += [f"starting from the weights {self.starts_from}"] if self.starts_from else []
         words += [f"backbone from {self.config['backbone_weights']}"] if self.config.get("backbone_weights") else []
-        words += [f"taught by {self.config['teacher']}"] if self.config.get("teacher") else []
+        teacher = pathlib.PurePath(self.config.get("teacher") or "")  # runs/NAME/best.keras
+        words += [f"taught by {teacher.parent.name or teacher}"] if self.config.get("teacher") else []
         return ", ".join(words)
 
     @property

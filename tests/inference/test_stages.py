@@ -60,8 +60,9 @@ def test_stage_of_one_thread_has_one_item_at_a_time():
     assert seen == list(range(20))
 
 
+@pytest.mark.parametrize("waiting", [2, 5])
 @pytest.mark.parametrize("threads", [[1, 1], [3, 3], [3, 1]])
-def test_few_items_are_on_their_way(threads):
+def test_few_items_are_on_their_way(threads, waiting):
     begun = 0
 
     def endless():
@@ -70,10 +71,10 @@ def test_few_items_are_on_their_way(threads):
             begun += 1
             yield begun
 
-    results = in_stages(endless(), abs, abs, threads=threads)
+    results = in_stages(endless(), abs, abs, threads=threads, waiting=waiting)
     for finished in range(1, 200):
         assert next(results) == finished
-        assert begun <= finished + sum(threads) + 2
+        assert begun <= finished + sum(threads) + waiting
     results.close()
     begun_by_then = begun
     time.sleep(0.02)
@@ -124,6 +125,6 @@ def test_what_is_on_its_way_when_it_is_closed_goes_no_further():
 
     results = in_stages(range(9), first, arrived.append)
     next(results)
-    threading.Timer(0.05, released.set).start()
+    threading.Timer(0.5, released.set).start()
     results.close()
     assert released.is_set() and arrived == [0]

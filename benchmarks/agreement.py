@@ -1,0 +1,77 @@
+"""The labels of the published networks' int8 files beside those of the float networks, on frames of another data set.
+
+  python -m benchmarks.agreement --files runs/files --data_dir CITYSCAPES --output results/agreement.json
+
+The files are those of `benchmarks/camvid.sh`: TRAINING_int8.tflite. The networks know CamVid's classes and streets, and
+run on the frames of Cityscapes' split val; labels are compared at the frames' size. A label is decided where the float
+network's best class leads the next by at least `LEAD` in probability.
+"""
+
+import pathlib
+import sys
+
+import numpy as np
+
+from benchmarks.tables.cards import cards
+from keras_liteseg.commands import options
+from keras_liteseg.commands.running import command, run, start_keras
+
+LEAD = 0.1
+
+
+@command("agreement", __doc__)
+@options.folder("--files", "Folder of the int8 files.", required=True)
+@options.folder("--data_dir", "Folder of Cityscapes.", required=True)
+@options.file("--output", "JSON file for the result.", required=True)
+def main(files, data_dir, output):
+    start_keras()
+    from keras_liteseg import load_dataset, load_predictor
+    from keras_liteseg.files import require_writable, write_json
+    from keras_liteseg.provenance import provenance
+
+    require_writable(output)
+    dataset, rows = load_dataset("cityscapes", data_dir, "val"), []
+    images = [dataset.image(index) for index in range(len(dataset))]
+    for path, card in cards().items():
+        network, _, checkpoint = path.stem.rpartition("-")
+        reference = load_predictor(network, checkpoint, card["input_size"])
+        file = load_predictor(str(pathlib.Path(files, f"{card['training']}_int8.tflite")))
+        row = {"network": network, "checkpoint": checkpoint, "training": card["training"]}
+        rows.append({**row, "input_size": card["input_size"], **compare(reference, file, images)})
+        print(rows[-1], flush=True)
+    result = {"kind": "agreement", "data": "cityscapes", "split": "val", "images": len(images), "lead": LEAD}
+    write_json(output, {**result, "rows": rows, **provenance()})
+    print(f"Wrote {output}")
+
+
+def compare(reference, file, images):
+    """Return shares of pixels: `equal` labels, `decided` ones, and `equal_decided`, the equal ones among these.
+
+    Args:
+        reference: the float network's `Predictor`, which gives logits.
+        file: the `Predictor` of the int8 file.
+        images: as the networks take them, (height, width, channels).
+    """
+    equal, decided = [], []
+    for image in images:
+        labels, lead = labels_and_lead(reference, image)
+        equal.append((labels == file.labels(image)).ravel())
+        decided.append((lead >= LEAD).ravel())
+    equal, decided = np.concatenate(equal), np.concatenate(decided)
+    shares = {"equal": equal, "decided": decided, "equal_decided": equal[decided]}
+    return {name: round(float(np.mean(share)), 5) for name, share in shares.items()}
+
+
+def labels_and_lead(predictor, image):
+    """Return a network's labels of an image, and by how much probability the best class leads the next, each (height,
+    width)."""
+    from keras_liteseg.inference.predictor import logits_at
+
+    logits = logits_at(predictor.logits(image), image.shape[:2])
+    odds = np.exp(logits - logits.max(-1, keepdims=True))
+    best = np.partition(odds, -2, axis=-1)[..., -2:] / odds.sum(-1, keepdims=True)
+    return logits.argmax(-1), best[..., 1] - best[..., 0]
+
+
+if __name__ == "__main__":
+    sys.exit(run(main, name="python -m benchmarks.agreement"))
