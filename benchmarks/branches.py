@@ -21,7 +21,7 @@ def with_branches(model):
     normalization a 1x1 convolution with its own and, where the sizes are equal, the input with another, all summed.
 
     Args:
-        model: a functional Keras model. Convolutions with groups, a bias or an activation stay alone.
+        model: a functional Keras model. Convolutions with strides, groups, a bias or an activation stay alone.
     """
     rules = {}
     for convolution, norm in _branching(model):
@@ -81,7 +81,7 @@ def _branching(model):
         and is_linear(convolution)
         and convolution.kernel_size == (3, 3)
         and not convolution.use_bias
-        and (convolution.padding == "valid" or convolution.strides == (1, 1))
+        and convolution.strides == (1, 1)
     ]
 
 
@@ -92,7 +92,6 @@ def _branches(convolution, norm, x, **_):
     pointwise = layers.Conv2D(
         convolution.filters,
         1,
-        strides=convolution.strides,
         use_bias=False,
         kernel_initializer="he_normal",
         name=f"{convolution.name}_1x1",
@@ -101,7 +100,7 @@ def _branches(convolution, norm, x, **_):
         renamed(norm, norm.name)(renamed(convolution, convolution.name)(x)),
         renamed(norm, f"{norm.name}_1x1")(pointwise(middle)),
     ]
-    if convolution.strides == (1, 1) and x.shape[-1] == convolution.filters:
+    if x.shape[-1] == convolution.filters:
         branches.append(renamed(norm, f"{norm.name}_identity")(middle))
     return layers.Add(name=f"{convolution.name}_sum")(branches)
 
