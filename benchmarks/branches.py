@@ -82,13 +82,11 @@ def _branching(model):
         and convolution.kernel_size == (3, 3)
         and not convolution.use_bias
         and convolution.strides == (1, 1)
+        and convolution.padding == "same"
     ]
 
 
 def _branches(convolution, norm, x, **_):
-    middle = x
-    if convolution.padding == "valid":
-        middle = layers.Cropping2D(convolution.dilation_rate, name=f"{convolution.name}_middle")(x)
     pointwise = layers.Conv2D(
         convolution.filters,
         1,
@@ -98,10 +96,10 @@ def _branches(convolution, norm, x, **_):
     )
     branches = [
         renamed(norm, norm.name)(renamed(convolution, convolution.name)(x)),
-        renamed(norm, f"{norm.name}_1x1")(pointwise(middle)),
+        renamed(norm, f"{norm.name}_1x1")(pointwise(x)),
     ]
     if x.shape[-1] == convolution.filters:
-        branches.append(renamed(norm, f"{norm.name}_identity")(middle))
+        branches.append(renamed(norm, f"{norm.name}_identity")(x))
     return layers.Add(name=f"{convolution.name}_sum")(branches)
 
 

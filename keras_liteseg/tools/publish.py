@@ -7,7 +7,7 @@ import pathlib
 import keras
 import numpy as np
 import yaml
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from keras_liteseg.checkpoints.assign import assign_state_dict, wanted_entries
 from keras_liteseg.errors import UserError
@@ -69,7 +69,8 @@ def publish(path, config, datasets, folder=FOLDER, name=None, starts_from=None, 
     predictor = keras_predictor(model, metadata)
     accuracy = {dataset.split: dataclasses.asdict(evaluate(predictor, dataset)) for dataset in datasets}
     with atomic_path(target) as temporary:
-        save_file(arrays, temporary)
+        # Not by `save_file`, whose file only its owner can read.
+        pathlib.Path(temporary).write_bytes(save(arrays))
     card = {
         "metadata": json.loads(metadata.to_json()),
         "input_size": list(model.input.shape[1:3]),

@@ -22,6 +22,7 @@ from keras_liteseg.models.pretrained import is_pretrained, list_pretrained, read
 from keras_liteseg.models.weights import initialize_from
 from keras_liteseg.tools.publish import DATA_LICENCES, publish
 from keras_liteseg.training.config import TrainingConfig
+from keras_liteseg.training.config_files import find_config
 from tests.models.web_server import serve
 
 CLASSES = ClassList(("road", "car", "sky"), ((1, 2, 3), (4, 5, 6), (7, 8, 9)))
@@ -111,6 +112,9 @@ def test_a_training_starts_from_them_by_name(published):
 def test_one_network_has_weights_of_several_names(published, tmp_path):
     paths = tmp_path / "best.keras", tmp_path / "config.yaml"
     publish(*paths, [Noise()], pretrained.FOLDER, name="noise_64x96", data_licence=LICENCE)
+    card_file = pretrained.FOLDER / f"{NAME}-noise_64x96.json"
+    modes = {path.stat().st_mode for path in (card_file, card_file.with_suffix(".safetensors"))}
+    assert len(modes) == 1, "others can read the card and not the weights"
     assert names() == [(NAME, "noise"), (NAME, "noise_64x96")]
     assert read_card(NAME, "noise_64x96").metadata.data == "noise"
     with pytest.raises(UserError, match="'noise-64x96' has a '-'"):
@@ -285,10 +289,11 @@ def test_committed_card_says_everything(card):
     assert weight_file(card).stat().st_size == card.bytes
     data = card.metadata.data
     assert content["data_licence"].startswith(DATA_LICENCES[data]) and data in card.trained_on
-    assert card.starts_from is None or is_pretrained(card.model, card.starts_from)
+    # Weights that were published, or, where others took their place since, the config that trained them.
+    assert card.starts_from is None or is_pretrained(card.model, card.starts_from) or find_config(card.starts_from)
     config = TrainingConfig(**card.config)
     assert (config.model, config.data, config.eval_size) == (card.model, data, card.input_size)
-    assert not config.teacher, "a teacher may have seen data that the card does not name"
+    assert not config.teacher or "taught by" in card.data_licence, "a teacher has seen what the card hides"
     assert not config.backbone_weights or "ImageNet" in card.data_licence, "a backbone has seen what the card hides"
     # What was learned from measures nothing.
     assert card.accuracy and not set(card.accuracy) & set(card.trained_on[data]) and card.split == "test"
