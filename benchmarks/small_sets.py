@@ -9,6 +9,7 @@ the best network on all test frames. Interrupted, the same command goes on.
 
 import json
 import pathlib
+import statistics
 import subprocess
 import sys
 
@@ -72,12 +73,17 @@ def measure(data, folder, start):
     return record(folder), json.loads(test.read_text())
 
 
-def minutes_until(training, epoch_seconds, miou):
-    """Return the minutes until a training first had that mIoU on val, or None."""
-    for epoch, value in enumerate(training["curve"]["val_miou"]):
-        if value >= miou:
-            return round(sum(epoch_seconds[: epoch + 1]) / 60, 2)
-    return None
+def epoch_minutes(folders):
+    """Return the minutes of an epoch: the least of the medians of trainings that do the same, as what else the machine
+    did meanwhile is none of theirs."""
+    seconds = [json.loads((folder / "journal.json").read_text())["epoch_seconds"] for folder in folders]
+    return min(map(statistics.median, seconds)) / 60
+
+
+def epochs_until(training, miou):
+    """Return after how many epochs a training first had that mIoU on val, or None."""
+    reached = [epoch for epoch, value in enumerate(training["curve"]["val_miou"], 1) if value >= miou]
+    return reached[0] if reached else None
 
 
 @command("small_sets", __doc__)
@@ -97,15 +103,16 @@ def main(data_dir, frames, work_dir, output):
             write_set(data_dir, data, count)
         found = {start: measure(data, data / start.replace(" ", "_"), start) for start in STARTS}
         level = found["scratch"][0]["best_val_miou"]
+        minutes = epoch_minutes([data / start.replace(" ", "_") for start in STARTS])
         for start, (training, test) in found.items():
-            seconds = json.loads((data / start.replace(" ", "_") / "journal.json").read_text())["epoch_seconds"]
+            epochs = epochs_until(training, level)
             row = {
                 "frames": count,
                 "start": start,
                 "epochs": training["epochs"],
-                "minutes": round(training["minutes"], 1),
+                "minutes": round(training["epochs"] * minutes, 1),
                 "best_val_miou": round(training["best_val_miou"], 4),
-                "minutes_to_scratch": minutes_until(training, seconds, level),
+                "minutes_to_scratch": epochs and round(epochs * minutes, 2),
                 "test_miou": round(test["miou"], 4),
                 "test_iou": {name: round(value, 4) for name, value in test["iou"].items()},
                 "curve": training["curve"]["val_miou"],

@@ -1,9 +1,11 @@
 """Small data sets made of CamVid, and the table of what published weights bring them."""
 
+import json
+
 import numpy as np
 import pytest
 
-from benchmarks.small_sets import CLASSES, minutes_until, write_set
+from benchmarks.small_sets import CLASSES, epoch_minutes, epochs_until, write_set
 from benchmarks.tables.results import Results
 from benchmarks.tables.small_sets import small_sets_table
 from keras_liteseg.datasets import load_dataset
@@ -29,11 +31,16 @@ def test_a_set_has_as_many_frames_as_asked_with_merged_classes(shared, tmp_path)
     np.testing.assert_array_equal(merged == 255, mask == 255)
 
 
-def test_minutes_are_those_of_the_epochs_until_the_level():
+def test_epochs_are_counted_until_the_level_is_reached():
     training = {"curve": {"val_miou": [0.2, 0.5, 0.4, 0.7]}}
-    assert minutes_until(training, [60, 30, 30, 60], 0.5) == 1.5
-    assert minutes_until(training, [60, 30, 30, 60], 0.6) == 3
-    assert minutes_until(training, [60, 30, 30, 60], 0.8) is None
+    assert [epochs_until(training, miou) for miou in (0.1, 0.5, 0.6, 0.8)] == [1, 2, 4, None]
+
+
+def test_an_epoch_takes_what_it_took_without_other_work(tmp_path):
+    for name, seconds in {"a": [60, 30, 30], "b": [90, 900, 60]}.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "journal.json").write_text(json.dumps({"epoch_seconds": seconds}))
+    assert epoch_minutes([tmp_path / "a", tmp_path / "b"]) == 0.5
 
 
 @pytest.mark.parametrize(("reached", "told"), [(1.25, "1.2 minutes"), (None, "never")])
