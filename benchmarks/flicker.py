@@ -1,6 +1,6 @@
 """How much the labels of a video flicker, with and without smoothing, and what smoothing costs.
 
-  python -m benchmarks.flicker --model a.tflite --output results/flicker.json
+  python -m benchmarks.flicker --model a.tflite,b.tflite --output results/flicker.json
   python -m benchmarks.flicker --model a.tflite --video drive.mp4 --output results/flicker.json
 
 Without --video, drawn street scenes are seen by a noisy camera that stands still for some frames and then jumps to the
@@ -10,6 +10,7 @@ Flicker is the share of labels that change from frame to frame where the picture
 """
 
 import itertools
+import pathlib
 import statistics
 import sys
 import time
@@ -75,7 +76,7 @@ def measure(model, frames, smoothing, threads=2):
 
 
 @command("flicker", __doc__)
-@options.file("--model", "A .tflite file that gives scores.", required=True)
+@options.models("The .tflite files, which give scores.")
 @options.file("--video", "A video in place of drawn scenes.")
 @click.option(
     "--smoothing", type=options.CommaList(click.FLOAT, "0.3,0.6"), default="0.3,0.6,0.8", help="Weights beside none."
@@ -83,7 +84,7 @@ def measure(model, frames, smoothing, threads=2):
 @options.whole("--frames", 160, "Number of frames at most.")
 @options.threads("CPU threads of the network.", default=2)
 @options.file("--output", "JSON file for the result.", required=True)
-def main(model, video, smoothing, frames, threads, output):
+def main(models, video, smoothing, frames, threads, output):
     from keras_liteseg.datasets import load_dataset
     from keras_liteseg.files import require_writable, write_json
     from keras_liteseg.inference.video import open_video
@@ -92,19 +93,20 @@ def main(model, video, smoothing, frames, threads, output):
 
     require_writable(output)
     drawn_classes = load_dataset("street_scenes").classes
-    known = read_metadata(model).classes.names == drawn_classes.names
 
-    def source():
+    def source(model):
         if video:
             return ((frame, None) for frame in open_video(video))
+        known = read_metadata(model).classes.names == drawn_classes.names
         return ((frame, truth if known else None) for frame, truth in scenes(-(-frames // STAYS)))
 
-    found = {}
-    for weight in (0.0, *smoothing):
-        found[str(weight)] = result = measure(model, itertools.islice(source(), frames), weight, threads)
-        print(f"smoothing {weight:g}: " + ", ".join(f"{key} {value:g}" for key, value in result.items()), flush=True)
-    what = {"kind": "flicker", "model": str(model), "video": video, "frames": frames, "threads": threads}
-    write_json(output, {**what, "smoothing": found, **provenance()})
+    rows = []
+    for model, weight in itertools.product(models, (0.0, *smoothing)):
+        result = measure(model, itertools.islice(source(model), frames), weight, threads)
+        rows.append({"model": pathlib.Path(model).name, "smoothing": weight, **result})
+        print(", ".join(f"{key} {value}" for key, value in rows[-1].items()), flush=True)
+    what = {"kind": "flicker", "video": video, "frames": frames, "threads": threads}
+    write_json(output, {**what, "results": rows, **provenance()})
     print(f"Wrote {output}")
 
 

@@ -217,13 +217,14 @@ def predict_memory_table(results):
 
 def flicker_table(results):
     """Flicker and cost of labels with and without smoothing."""
-    rows = results.documents.get("flicker", {"smoothing": {}})["smoothing"]
-    lines = ["| smoothing | flicker | mIoU | picture to labels | the network of that |", "|---|---|---|---|---|"]
-    for weight, row in rows.items():
+    lines = [
+        "| file | smoothing | flicker | mIoU | picture to labels | the network of that |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row in results.documents.get("flicker", {"results": []})["results"]:
         miou = f"{100 * row['miou_present']:.1f}" if "miou_present" in row else ""
-        lines.append(
-            f"| {float(weight):g} | {row['flicker']:.1%} | {miou} | {row['ms']:.1f} ms | {row['network_ms']:.1f} ms |"
-        )
+        cells = [row["model"], f"{row['smoothing']:g}", f"{row['flicker']:.2%}", miou]
+        lines.append(f"| {' | '.join(cells)} | {row['ms']:.1f} ms | {row['network_ms']:.1f} ms |")
     return "\n".join(lines) + "\n"
 
 
