@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import os
+import threading
 
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
@@ -14,9 +15,21 @@ def in_parallel(function, items, title, progress=True):
     """
     import tqdm
 
+    stopped = threading.Event()
+
+    def work(item):
+        if stopped.is_set():
+            return None
+        try:
+            return function(item)
+        except BaseException:
+            # Here and not where the error arrives, because a thread may do a thousand items until then.
+            stopped.set()
+            raise
+
     with concurrent.futures.ThreadPoolExecutor(CORES) as pool:
         try:
-            results = pool.map(function, items)
+            results = pool.map(work, items)
             yield from tqdm.tqdm(results, title, len(items), disable=None if progress else True)
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)

@@ -1,6 +1,7 @@
 import shutil
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -246,11 +247,13 @@ def test_nothing_more_is_read_after_ctrl_c(monkeypatch):
             read.append(index)
             if index == 3:
                 raise KeyboardInterrupt
+            time.sleep(0.01)
             return np.zeros((2, 2), np.uint8)
 
     with pytest.raises(KeyboardInterrupt):
         check_dataset(Slow(5000))
-    assert len(read) < 5000
+    # The others go on only until it is noticed, which a busy machine delays; all would take 25 seconds on two cores.
+    assert len(read) < 500
 
 
 @pytest.mark.parametrize("kind, damage", [("png", 0.5), ("png", 0.99), ("jpg", 0.5), ("jpg", 0.9), ("bmp", 0.5)])

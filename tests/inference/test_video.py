@@ -154,15 +154,16 @@ def test_missing_camera_is_one_sentence(capfd):
 
 
 class Camera:
-    """A capture whose frames come when the test says so; frame i is full of i."""
+    """A capture whose frames come when the test says so; frame i is full of i. `asked` counts those wanted of it."""
 
     def __init__(self):
-        self.frames, self.released = queue.SimpleQueue(), False
+        self.frames, self.released, self.asked = queue.SimpleQueue(), False, 0
 
     def get(self, _):
         return 0.0
 
     def read(self):
+        self.asked += 1
         number = self.frames.get()
         return number is not None, None if number is None else np.full((2, 3, 3), number, np.uint8)
 
@@ -177,9 +178,8 @@ def test_camera_gives_the_newest_frame_only():
     assert next(frames).max() == 1
     for number in (2, 3, 4):
         camera.frames.put(number)
-    while not camera.frames.empty():
+    while camera.asked < 5:  # by then it has put away the fourth
         time.sleep(0.001)
-    time.sleep(0.01)
     assert next(frames).max() == 4
     camera.frames.put(5)
     assert next(frames).max() == 5
