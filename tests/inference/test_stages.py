@@ -116,15 +116,17 @@ def test_no_thread_stays():
 
 
 def test_what_is_on_its_way_when_it_is_closed_goes_no_further():
-    released, arrived = threading.Event(), []
+    entered, released, arrived = threading.Event(), threading.Event(), []
 
     def first(number):
         if number == 1:
+            entered.set()
             released.wait(10)
         return number
 
     results = in_stages(range(9), first, arrived.append)
     next(results)
+    assert entered.wait(10)
     threading.Timer(0.5, released.set).start()
     results.close()
     assert released.is_set() and arrived == [0]
