@@ -5,15 +5,12 @@ set -eu
 : "${CAMVID:?folder of CamVid}"
 . benchmarks/measure.sh
 data="--data camvid --data_dir $CAMVID"
-all=
-[ $# -gt 0 ] || {
-    all=1
+[ $# -gt 0 ] ||
     set -- ndnet45_camvid_finetuned ndnet45_camvid_finetuned_720x960 ndnet45_camvid_finetuned_720x960_gpu \
         ndnet45_camvid_finetuned_trainval_864x1152 ndnet45_camvid_scratch ndnet45_camvid_trainval_720x960 \
         pp_liteseg_t_camvid_scratch pp_liteseg_t_camvid_trainval_720x960 liteseg_mobilenetv2_camvid_scratch \
         lps_net_s_camvid_scratch lps_net_s_camvid_trainval_720x960 lps_net_expanded_camvid_scratch \
         lps_net_expanded_camvid_trainval_720x960
-}
 for name in "$@"; do
     float=runs/$name/best.keras
     files=runs/files/$name
@@ -50,6 +47,3 @@ for name in "$@"; do
         accuracy $name $kind --model ${files}_$kind.tflite --compare_with $float $data --split test
     done
 done
-
-# The files of post-training quantization, each at the size of its input; one that is quantization-aware is no faster.
-[ -z "$all" ] || latency camvid "$(printf "runs/files/%s_int8.tflite," "$@" | sed 's/,$//')" 100
