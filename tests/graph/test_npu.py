@@ -7,6 +7,7 @@ from keras import layers
 from keras_liteseg.graph import fold_batch_norm, restructure_any_size, restructure_for_npu
 from keras_liteseg.graph.npu import resizes, wide_maps
 from keras_liteseg.graph.npu.dilations import short_dilations
+from keras_liteseg.graph.npu.reductions import averages_of_averages
 from keras_liteseg.graph.npu.resizes import resizes_as_products
 from keras_liteseg.graph.traversal import first_input, layers_of
 from keras_liteseg.models import create_model
@@ -35,6 +36,7 @@ def test_network_stays_and_an_ethos_u_takes_it(name, size, monkeypatch):
     randomize(model)
     for_npu, origins = restructure_for_npu(model)
     assert_equal(model, for_npu)
+    assert_called_once(for_npu)
     for resize in layers_of(for_npu, BilinearResize):
         given = first_input(resize).shape[1:3]
         assert given in ((1, 1), resize.output.shape[1:3])
@@ -47,6 +49,30 @@ def test_network_stays_and_an_ethos_u_takes_it(name, size, monkeypatch):
         assert pooled == ({(4, 8), (4, 4)} if size == (128, 256) else {(5, 6)})
         # Of the first stage, each reader of the wide map has one of its own.
         assert sum("backbone_features_2_conv_list_0_conv" in name for name in names) > 2
+
+
+@pytest.mark.parametrize("arguments", [{}, {"training": False}])
+def test_averages_are_taken_of_the_finest_which_is_made_once(arguments):
+    x = keras.Input((8, 12, 3))
+    pools = [AdaptiveAveragePooling2D(bins, name=f"bins_{bins}")(x, **arguments) for bins in (1, 2, 4)]
+    model = keras.Model(x, layers.Concatenate()([layers.Flatten()(pool) for pool in pools]))
+    averaged = averages_of_averages(model)
+    assert_equal(model, averaged)
+    shapes = {layer.name: layer.input.shape[1:3] for layer in layers_of(averaged, AdaptiveAveragePooling2D)}
+    assert shapes == {"bins_1": (4, 4), "bins_2": (4, 4), "bins_4": (8, 12)}
+    assert_called_once(averaged)
+
+
+def assert_called_once(model):
+    """No layer has two outputs, of which int8 would give each a range under the same name."""
+    called = []
+
+    def call(layer, *inputs, **arguments):
+        called.append(layer.name)
+        return layer(*inputs, **arguments)
+
+    keras.models.clone_model(model, call_function=call)
+    assert len(called) == len(set(called))
 
 
 @pytest.mark.parametrize("large", [1, 10_000])

@@ -61,9 +61,11 @@ def averages_of_averages(model):
         if len(pools) > 1 and all(finest.bins % each.bins == 0 for each in pools):
             average = functools.cache(renamed(finest, finest.name))
             for each in pools:
-                rules[each.name] = average if each is finest else functools.partial(_average_of, each, average)
+                rules[each.name] = functools.partial(_average_of, None if each is finest else each, average)
     return rebuild(model, rules)
 
 
 def _average_of(layer, average, x, **_):
-    return renamed(layer, layer.name)(average(x))
+    # Without the arguments of the call, such as `training`: with others, the finest would be made a second time.
+    finest = average(x)
+    return renamed(layer, layer.name)(finest) if layer else finest
