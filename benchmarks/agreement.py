@@ -2,9 +2,10 @@
 
   python -m benchmarks.agreement --files runs/files --data_dir CITYSCAPES --output results/agreement.json
 
-The files are those of `benchmarks/camvid.sh`: TRAINING_int8.tflite. The networks know CamVid's classes and streets, and
-run on the frames of Cityscapes' split val; labels are compared at the frames' size. A label is decided where the float
-network's best class leads the next by at least `LEAD` in probability.
+The files are those of `benchmarks/camvid.sh`: TRAINING_int8.tflite, and TRAINING_int8_qat.tflite where it is there, of
+quantization-aware training. The networks know CamVid's classes and streets, and run on the frames of Cityscapes' split
+val; labels are compared at the frames' size. A label is decided where the float network's best class leads the next by
+at least `LEAD` in probability.
 """
 
 import pathlib
@@ -35,10 +36,13 @@ def main(files, data_dir, output):
     for path, card in cards().items():
         network, _, checkpoint = path.stem.rpartition("-")
         reference = load_predictor(network, checkpoint, card["input_size"])
-        file = load_predictor(str(pathlib.Path(files, f"{card['training']}_int8.tflite")))
-        row = {"network": network, "checkpoint": checkpoint, "training": card["training"]}
-        rows.append({**row, "input_size": card["input_size"], **compare(reference, file, images)})
-        print(rows[-1], flush=True)
+        for kind in ("int8", "int8_qat"):
+            file = pathlib.Path(files, f"{card['training']}_{kind}.tflite")
+            if kind == "int8" or file.exists():
+                row = {"network": network, "checkpoint": checkpoint, "training": card["training"], "kind": kind}
+                row |= {"input_size": card["input_size"], **compare(reference, load_predictor(str(file)), images)}
+                rows.append(row)
+                print(row, flush=True)
     result = {"kind": "agreement", "data": "cityscapes", "split": "val", "images": len(images), "lead": LEAD}
     write_json(output, {**result, "rows": rows, **provenance()})
     print(f"Wrote {output}")

@@ -49,12 +49,13 @@ def accuracy_table(results):
 
 def agreement_table(results):
     """The published networks: float and int8 on CamVid, and the int8 file's labels there and on Cityscapes frames."""
-    columns = ["network", "weights", "input", "float", "int8", "equal labels"]
+    columns = ["network", "weights", "input", "int8", "float mIoU", "int8 mIoU", "equal labels"]
     columns += ["on the Cityscapes frames", "decided there", "equal among these"]
     lines = [f"| {' | '.join(columns)} |", "|---|" + "---|" * (len(columns) - 1)]
     for row in results.documents.get("agreement", {"rows": []})["rows"]:
-        both = [results.accuracy_of(row["training"], kind) for kind in ("float", "int8")]
+        both = [results.accuracy_of(row["training"], kind) for kind in ("float", row["kind"])]
         cells = [f"`{row['network']}`", f"`{row['checkpoint']}`", "x".join(map(str, row["input_size"]))]
+        cells.append(KINDS[row["kind"]].removeprefix("int8, "))
         cells += [f"{100 * each['miou']:.2f}" if each else "" for each in both]
         cells.append(f"{100 * both[1]['agreement']:.2f} %" if both[1] else "")
         cells += [f"{100 * row[name]:.2f} %" for name in ("equal", "decided", "equal_decided")]

@@ -45,11 +45,11 @@ def test_undecided_labels_count_apart(labels, equal, equal_decided):
 def test_table_has_both_data_sets():
     training = "ndnet45_camvid_scratch"
     row = {"network": "ndnet45", "checkpoint": "camvid", "training": training, "input_size": [360, 480]}
-    row |= {"equal": 0.98, "decided": 0.9, "equal_decided": 0.999}
+    row |= {"kind": "int8", "equal": 0.98, "decided": 0.9, "equal_decided": 0.999}
     accuracy = {
         (training, kind, "test", "360x480"): {"miou": miou, "agreement": 0.985}
         for kind, miou in (("float", 0.51), ("int8", 0.512))
     }
     table = agreement_table(Results(accuracy=accuracy, documents={"agreement": {"rows": [row]}}))
-    assert "| 51.00 | 51.20 | 98.50 % | 98.00 % | 90.00 % | 99.90 % |" in table
-    assert "| 360x480 |  |  |  | 98.00 % |" in agreement_table(Results(documents={"agreement": {"rows": [row]}}))
+    assert "| post-training | 51.00 | 51.20 | 98.50 % | 98.00 % | 90.00 % | 99.90 % |" in table
+    assert "| 360x480 | post-training |  |  |  | 98.00 % |" in agreement_table(Results(documents={"agreement": {"rows": [row]}}))
