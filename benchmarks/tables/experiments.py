@@ -68,7 +68,7 @@ EXPERIMENTS = {
     ),
     "pp_liteseg_t_camvid_scratch": Experiment("PP-LiteSeg-T", "from scratch", "scratch"),
     "pp_liteseg_t_camvid_trainval_720x960": Experiment("PP-LiteSeg-T", "from scratch, train and val", "scratch"),
-    "pp_liteseg_t_camvid_trainval_distilled_576x768": Experiment(
+    "pp_liteseg_t_camvid_trainval_distilled_384x512": Experiment(
         "PP-LiteSeg-T",
         "from scratch, train and val, distilled, CutMix",
         "pp_liteseg_t_camvid_scratch",
@@ -107,7 +107,7 @@ EXPERIMENTS = {
 HEADLINES = (
     f"{_FINE}_trainval_864x1152_cutmix",
     f"{_SCRATCH}_720x960",
-    "pp_liteseg_t_camvid_trainval_distilled_576x768",
+    "pp_liteseg_t_camvid_trainval_distilled_384x512",
     "lps_net_s_camvid_trainval_distilled_720x960",
     "liteseg_mobilenetv2_camvid_trainval_672x896",
 )
