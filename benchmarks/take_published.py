@@ -1,6 +1,6 @@
 """Write the network of published weights that a config trained as a model file, in place of training it anew.
 
-  python -m benchmarks.take_published --config configs/ours/pp_liteseg_t_camvid_scratch.yaml --output runs/pp/best.keras
+  python -m benchmarks.take_published --config configs/ours/ndnet45_camvid_scratch.yaml --output runs/ndnet45/best.keras
 
 Exit status 1 where no weights in `pretrained/` are of that config. Where the backbone's weights came from does not
 count: the training may have read them from a file that the config calls otherwise.
