@@ -13,6 +13,8 @@ from keras_liteseg.errors import UserError
 
 AnyPath = str | os.PathLike[str]
 
+_LONGEST = 200  # bytes of a name that are repeated in that of a temporary file
+
 
 @contextlib.contextmanager
 def atomic_path(path: AnyPath) -> Iterator[pathlib.Path]:
@@ -28,7 +30,7 @@ def atomic_path(path: AnyPath) -> Iterator[pathlib.Path]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         # The suffixes stay last because writers such as Keras choose the format by them.
-        handle, temporary = tempfile.mkstemp(prefix=".partial-", suffix="-" + path.name, dir=path.parent)
+        handle, temporary = tempfile.mkstemp(prefix=".partial-", suffix=partial_suffix(path), dir=path.parent)
         os.close(handle)
         os.chmod(temporary, 0o666 & ~_umask())
         yield pathlib.Path(temporary)
@@ -42,6 +44,12 @@ def atomic_path(path: AnyPath) -> Iterator[pathlib.Path]:
         if temporary is not None:
             with contextlib.suppress(OSError):
                 os.unlink(temporary)
+
+
+def partial_suffix(path: AnyPath) -> str:
+    """Return how the name of a temporary file or folder beside `path` ends: as `path`, as far as there is room beside
+    a prefix. Disks take names of 255 bytes, which is few characters of most scripts."""
+    return "-" + os.fsencode(pathlib.Path(path).name)[-_LONGEST:].decode(errors="ignore")
 
 
 def require_writable(path: AnyPath) -> None:

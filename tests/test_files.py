@@ -84,6 +84,14 @@ def test_folder_that_may_not_be_written(tmp_path, attempt):
         attempt(tmp_path / "a.txt")
 
 
+@pytest.mark.parametrize("name", ["a" * 251 + ".png", "\u56fe" * 83 + ".png", os.fsdecode(b"\xff" * 251 + b".png")])
+def test_name_as_long_as_disks_take(tmp_path, name):
+    with atomic_path(tmp_path / name) as temporary:
+        assert temporary.suffix == ".png"
+        temporary.write_text("content")
+    assert os.listdir(tmp_path) == [name]
+
+
 @pytest.mark.parametrize("attempt", [write, require_writable])
 def test_folder_in_place_of_the_file(tmp_path, attempt):
     (tmp_path / "a").mkdir()

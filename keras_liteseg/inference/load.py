@@ -59,9 +59,9 @@ def load_predictor(
         return segmenter
     # An exported file is to run without the seconds, and the installation, that Keras takes.
     from keras_liteseg.inference.keras_predictor import keras_predictor
-    from keras_liteseg.models.network import load_network
+    from keras_liteseg.models.network import load_network_to_predict
 
-    network, metadata = load_network(model, checkpoint, input_size, classes, averaged, dataset)
+    network, metadata = load_network_to_predict(model, checkpoint, input_size, classes, averaged, dataset)
     return keras_predictor(network, metadata)
 
 

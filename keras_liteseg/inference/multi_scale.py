@@ -87,9 +87,9 @@ def load_multi_scale(
     # A .tflite file is to run without the seconds, and the installation, that Keras takes.
     from keras_liteseg.graph import at_size
     from keras_liteseg.inference.keras_predictor import keras_predictor
-    from keras_liteseg.models.network import load_network
+    from keras_liteseg.models.network import load_network_to_predict
 
-    network, metadata = load_network(model, checkpoint, input_size, classes, averaged, dataset)
+    network, metadata = load_network_to_predict(model, checkpoint, input_size, classes, averaged, dataset)
     size = network.input.shape[1:3]
     sizes = [_scaled_size(size, scale, metadata.model) for scale in scales]
     return MultiScalePredictor(size, [keras_predictor(at_size(network, each), metadata) for each in sizes], flip)

@@ -1,6 +1,8 @@
 """A network ready to run, from a `.keras` file or a registered name."""
 
+import logging
 import pathlib
+from typing import Any
 
 import keras
 
@@ -19,6 +21,8 @@ from keras_liteseg.models.create import create_model
 from keras_liteseg.models.pretrained import is_pretrained, read_card
 from keras_liteseg.models.weights import load_checkpoint
 from keras_liteseg.networks.registry import check_input_shape, list_models, model_spec
+
+_log = logging.getLogger(__name__)
 
 
 def load_network(
@@ -84,3 +88,13 @@ def load_network(
             f"{checkpoint} holds the backbone of '{model}' alone, which predicts nothing; train with --init_from it."
         )
     return network, Metadata(network.name, "", classes, mean, std, image_format=image_format)
+
+
+def load_network_to_predict(
+    model: AnyPath, checkpoint: AnyPath | None = None, *arguments: Any
+) -> tuple[keras.Model, Metadata]:
+    """Return what `load_network` returns, and warn of random weights, whose labels look as if they meant something."""
+    loaded = load_network(model, checkpoint, *arguments)
+    if checkpoint is None and str(model) in list_models():
+        _log.warning("%s has no checkpoint: its weights are random, and so are the labels.", model)
+    return loaded

@@ -140,6 +140,14 @@ def test_registered_name(tiny_network, scenes):
     assert len(load_network(tiny_network, input_size=(16, 24))[1].classes) == 19
 
 
+def test_weights_that_are_random_are_called_so(tiny_network, caplog):
+    load_predictor(tiny_network, input_size=(16, 24))
+    assert caplog.messages == ["tiny has no checkpoint: its weights are random, and so are the labels."]
+    caplog.clear()
+    load_predictor("ndnet45", "camvid", (64, 64))
+    assert caplog.messages == []
+
+
 @pytest.mark.parametrize(
     "arguments, match",
     [

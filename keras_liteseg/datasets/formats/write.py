@@ -22,6 +22,7 @@ from keras_liteseg.datasets.masks import count_values
 from keras_liteseg.datasets.pictures import IMAGE_SUFFIXES, Problem, bits, unreadable
 from keras_liteseg.datasets.tiff import is_tiff
 from keras_liteseg.errors import UserError, nearest
+from keras_liteseg.files import partial_suffix
 from keras_liteseg.image_format import RGB
 
 SPLITS = ("train", "val", "test")
@@ -86,7 +87,9 @@ def write_folder(export, output_dir, unlabeled=BACKGROUND, ignored=(), splits=No
         raise UserError("The export has no pictures.")
     classes, table, notes = _settle(export, unlabeled, ignored)
     output_dir.parent.mkdir(parents=True, exist_ok=True)
-    partial = pathlib.Path(tempfile.mkdtemp(prefix=".partial-", suffix=f"-{output_dir.name}", dir=output_dir.parent))
+    partial = pathlib.Path(
+        tempfile.mkdtemp(prefix=".partial-", suffix=partial_suffix(output_dir), dir=output_dir.parent)
+    )
     try:
         tasks = [
             (split, name, sample)
