@@ -4,7 +4,7 @@ import json
 import pathlib
 
 from keras_liteseg.errors import UserError
-from keras_liteseg.files import atomic_path, require_writable, write_json
+from keras_liteseg.files import atomic_path, require_result, write_json
 from keras_liteseg.provenance import provenance, provenance_of_host
 
 
@@ -13,7 +13,7 @@ def check(path):
     path = pathlib.Path(path)
     if path.suffix not in (".json", ".jsonl"):
         raise UserError(f"The output {path} is no result file; give a name that ends in .json or .jsonl.")
-    require_writable(path)
+    require_result(path)
     if path.suffix == ".jsonl" and path.exists():
         read(path)
 

@@ -70,6 +70,28 @@ def require_writable(path: AnyPath) -> None:
         ) from error
 
 
+def require_result(path: AnyPath, *networks: AnyPath) -> None:
+    """As `require_writable`, for a file of measured numbers, which must not take the place of a network or of a card.
+
+    Args:
+        path: the file.
+        networks: files, or names, of the networks that are measured.
+
+    Raises:
+        UserError: it cannot be written or would replace such a file.
+    """
+    path = pathlib.Path(path)
+    require_writable(path)
+    for network in networks:
+        if path.exists() and os.path.exists(network) and path.samefile(network):
+            raise UserError(f"The result {path} would replace the network itself; give another name.")
+    if is_card(path):
+        raise UserError(
+            f"The result {path} would replace the card of an exported network, which says how to use it; give another "
+            "name."
+        )
+
+
 @contextlib.contextmanager
 def plain_path(path: AnyPath) -> Iterator[str]:
     """Yield a name of a file or folder for libraries that take UTF-8 only: where it is not, that of a link to it."""
@@ -112,3 +134,12 @@ def card_path(output: AnyPath) -> pathlib.Path:
     on, so that one network may lie in a folder in several formats."""
     output = pathlib.Path(output)
     return output.with_suffix(".json" if output.suffix == ".tflite" else f"{output.suffix}.json")
+
+
+def is_card(path: AnyPath) -> bool:
+    """Return whether a file is the card of an exported file."""
+    try:
+        content = json.loads(pathlib.Path(path).read_bytes())
+    except (OSError, ValueError):
+        return False
+    return isinstance(content, dict) and {"file", "bytes", "sha256"} <= content.keys()

@@ -6,7 +6,7 @@ import stat
 import pytest
 
 from keras_liteseg.errors import UserError
-from keras_liteseg.files import atomic_path, plain_path, require_writable, write_json, write_text
+from keras_liteseg.files import atomic_path, plain_path, require_result, require_writable, write_json, write_text
 
 
 def test_file_appears_with_its_content(tmp_path):
@@ -106,6 +106,19 @@ def test_require_writable_makes_the_folder_and_nothing_else(tmp_path):
     (tmp_path / "new" / "a.txt").write_text("old")
     require_writable(tmp_path / "new" / "a.txt")
     assert (tmp_path / "new" / "a.txt").read_text() == "old"
+
+
+def test_result_in_place_of_a_network_or_its_card(tmp_path):
+    network, card, result = tmp_path / "a.tflite", tmp_path / "a.json", tmp_path / "result.json"
+    network.write_bytes(b"\x1c\x00\x00\x00TFL3\xff")
+    write_json(card, {"file": "a.tflite", "bytes": 9, "sha256": "0"})
+    for known in (network, card):
+        with pytest.raises(UserError, match=f"{known} would replace the .*network.*; give another name"):
+            require_result(known, tmp_path / "b.tflite", network)
+    for content in (None, {"results": []}, []):
+        write_json(result, content)
+        require_result(result, network, "ndnet45")
+    require_result(tmp_path / "new" / "result.json", network)
 
 
 def test_json(tmp_path):

@@ -69,7 +69,7 @@ def main(
     from keras_liteseg.datasets.check import require_readable
     from keras_liteseg.errors import UserError
     from keras_liteseg.evaluation import measure, summarize
-    from keras_liteseg.files import require_writable, write_json
+    from keras_liteseg.files import require_result, write_json
     from keras_liteseg.inference.load import load_predictor
     from keras_liteseg.inference.tiles import TiledPredictor
     from keras_liteseg.provenance import provenance
@@ -97,7 +97,7 @@ def main(
         predictor = TiledPredictor(predictor, progress=True)
         reference = TiledPredictor(reference, progress=True) if reference else None
     for path in outputs:
-        require_writable(path)
+        require_result(path, model, *([compare_with] if compare_with else []))
     images = list(measure(predictor, dataset, reference))
     result = summarize(images, dataset.classes)
 

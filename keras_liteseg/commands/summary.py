@@ -19,8 +19,11 @@ from keras_liteseg.commands.running import command, start_keras
 @options.whole("--num_classes", 19, "Number of classes.", least=2)
 @options.file("--output", "Also write the numbers to this JSON file.")
 def main(models, input_size, num_classes, output):
+    from keras_liteseg.files import require_result, write_json
+
+    if output:
+        require_result(output)
     start_keras()
-    from keras_liteseg.files import write_json
     from keras_liteseg.models.summary import ROW, line, summaries
     from keras_liteseg.provenance import provenance
 

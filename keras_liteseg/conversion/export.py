@@ -21,7 +21,7 @@ from keras_liteseg.conversion.verify import require_agreement, verify
 from keras_liteseg.datasets.check import require_readable
 from keras_liteseg.errors import UserError
 from keras_liteseg.evaluation import require_comparable, require_dataset, require_same_classes
-from keras_liteseg.files import atomic_path, require_writable
+from keras_liteseg.files import atomic_path, card_path, is_card, require_writable
 from keras_liteseg.graph import (
     fold_batch_norm,
     is_stock,
@@ -115,6 +115,11 @@ def export(
     if options.format == Format.ONNX:
         require_packages("Export to ONNX", options.quantization == Quantization.FLOAT16)
     require_writable(output)
+    card = card_path(output)
+    if card.exists() and not is_card(card):
+        raise UserError(
+            f"{card}, where the card of {output} goes, is there and is no card; move it or give another name."
+        )
     for source in (model, checkpoint, reference):
         if source is not None and output.is_file() and os.path.exists(source) and output.samefile(source):
             raise UserError(f"The output {output} is the file that is exported; give another name.")

@@ -103,6 +103,15 @@ def test_scales_that_are_no_numbers(liteseg, folder, int8_file, tmp_path):
     assert process.stderr.count("\n") == 1 and list(tmp_path.iterdir()) == []
 
 
+def test_result_in_place_of_the_network(liteseg, folder, int8_file):
+    before = int8_file.read_bytes()
+    done = liteseg(
+        "evaluate", "--model", int8_file, "--data", "folder", "--data_dir", folder, "--output", int8_file
+    )  # fmt: skip
+    assert done.returncode == 1 and int8_file.read_bytes() == before
+    assert f"The result {int8_file} would replace the network itself" in done.stderr
+
+
 def test_mistake_is_one_sentence(liteseg, tmp_path):
     process = liteseg("evaluate", "--model", "ndnet45", "--data", "strit_scenes", "--output", tmp_path / "a.json")
     assert process.returncode == 1

@@ -162,6 +162,13 @@ def test_mistakes_are_refused_before_the_conversion(tmp_path, tiny_file):
     refused("leave out --checkpoint", tmp_path, model=tiny_file, checkpoint="a.pth")
 
 
+def test_what_lies_where_the_card_goes_is_kept(tmp_path):
+    result = tmp_path / "a.json"
+    result.write_text('{"results": []}')
+    refused("a.json, where the card of .*a.tflite goes, is there and is no card; move it", tmp_path)
+    assert result.read_text() == '{"results": []}'
+
+
 def test_data_set_of_other_classes_is_refused(tmp_path, tiny_file):
     dataset = load_dataset("street_scenes", split="val", length=1, size=(64, 128))
     dataset.classes = ClassList(dataset.classes.names[:4], dataset.classes.colors[:4])

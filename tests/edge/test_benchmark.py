@@ -272,6 +272,14 @@ def test_output_that_is_no_result_file(good, tmp_path):
     assert "no result file; give a name that ends in .json or .jsonl" in done.stderr.splitlines()[-1]
 
 
+def test_output_in_place_of_the_card_of_a_network(good, tmp_path):
+    card = tmp_path / "a.json"
+    card.write_text('{"file": "a.tflite", "bytes": 9, "sha256": "0"}')
+    done = run("--model", good, "--threads", "1", "--runs", "1", "--output", card)
+    assert done.returncode == 1 and done.stdout == "" and "sha256" in card.read_text()
+    assert f"The result {card} would replace the card" in done.stderr.splitlines()[-1]
+
+
 def test_threads_that_are_not_numbers(good, tmp_path):
     done = run("--model", good, "--threads", "1,two", "--output", tmp_path / "a.json")
     assert done.returncode == 2 and done.stdout == "" and list(tmp_path.iterdir()) == []
