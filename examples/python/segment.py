@@ -131,10 +131,18 @@ def frames(source):
         yield picture
         return
     capture = cv2.VideoCapture(int(source) if source.isdecimal() else source)
-    if not capture.isOpened():
+    frame = capture.read()[1]  # None, too, where nothing could be opened
+    if frame is None:
         sys.exit(f"error: {source} is no picture, video or camera that OpenCV can open")
-    while (frame := capture.read()[1]) is not None:
+    while frame is not None:
         yield frame
+        frame = capture.read()[1]
+
+
+def write(name, picture):
+    """Write a picture; OpenCV itself says nothing of a folder that may not be written or a full disk."""
+    if not cv2.imwrite(name, picture):
+        sys.exit(f"error: {name} cannot be written into the current folder")
 
 
 def main(model, source):
@@ -143,17 +151,22 @@ def main(model, source):
         if not needed.is_file():
             sys.exit(f"error: there is no {needed}; wanted are the .tflite file and, beside it, its card")
     card = json.loads(path.with_suffix(".json").read_text())
+    if not {"normalization", "classes", "align_corners"} <= set(card):
+        sys.exit(f"error: {path.with_suffix('.json')} is not the card of {path}")
     if card.get("image", RGB) != RGB:
         sys.exit(f"error: {path} takes pictures that are {card['image']}; this program reads {RGB}")
     colors = np.zeros((256, 1, 3), np.uint8)
     colors[: len(card["classes"]), 0] = [one["color"][::-1] for one in card["classes"]]
-    interpreter = Interpreter(model, num_threads=2)
+    try:
+        interpreter = Interpreter(model, num_threads=2)
+    except ValueError:
+        sys.exit(f"error: {path} is no .tflite file, or a damaged one")
     interpreter.allocate_tensors()
     table = lookup_table(card, interpreter.get_input_details()[0])
     for frame in frames(source):
         labels = segment(interpreter, table, card, cv2.cvtColor(frame, cv2.COLOR_BGR2RGB))
-        cv2.imwrite("labels.png", labels)
-        cv2.imwrite("overlay.png", cv2.addWeighted(frame, 0.45, cv2.applyColorMap(labels, colors), 0.55, 0))
+        write("labels.png", labels)
+        write("overlay.png", cv2.addWeighted(frame, 0.45, cv2.applyColorMap(labels, colors), 0.55, 0))
 
 
 if __name__ == "__main__":

@@ -126,13 +126,24 @@ def test_python_plays_a_video(cases, tmp_path):
 def test_python_says_what_is_wrong(cases, tmp_path):
     model = cases[0].model
     lonely = shutil.copy(model, tmp_path / "lonely.tflite")
+    for name, content, card in (("damaged", b"", cases[0].card), ("mixed", model.read_bytes(), {"results": []})):
+        (tmp_path / f"{name}.tflite").write_bytes(content)
+        (tmp_path / f"{name}.json").write_text(json.dumps(card))
+    (tmp_path / "broken.png").write_text("no picture")
+    picture = write_picture(tmp_path / "picture.png", cases[0].image)
+    full = tmp_path / "full"
+    (full / "labels.png").mkdir(parents=True)
     for arguments, message in (
         ((lonely, "a.png"), "there is no .*lonely.json; wanted are the .tflite file and, beside it, its card"),
         ((tmp_path / "none.tflite", "a.png"), "there is no .*none.tflite"),
         ((model, "a.png"), "a.png is no picture, video or camera"),
         ((model, "7"), "7 is no picture, video or camera"),
+        ((model, tmp_path / "broken.png"), ".*broken.png is no picture, video or camera"),
+        ((tmp_path / "damaged.tflite", picture), ".*damaged.tflite is no .tflite file, or a damaged one"),
+        ((tmp_path / "mixed.tflite", picture), ".*mixed.json is not the card of .*mixed.tflite"),
+        ((model, picture, full), "labels.png cannot be written"),
     ):
-        process = python(*arguments, tmp_path)
+        process = python(*arguments[:2], arguments[2] if len(arguments) > 2 else tmp_path)
         assert process.returncode == 1 and "Traceback" not in process.stderr
         assert re.search(f"^error: {message}", process.stderr, re.MULTILINE), process.stderr
 
@@ -150,6 +161,27 @@ def program(tmp_path_factory):
     shutil.copytree(EXAMPLES / "cpp", folder, ignore=shutil.ignore_patterns("segment"))
     run("make", f"PYTHON={sys.executable}", "CXXFLAGS=-O2 -Werror", cwd=folder)
     return folder / "segment"
+
+
+def test_cpp_is_built_by_the_command_of_the_docs(program, tmp_path):
+    (command,) = re.findall("^    (make -C examples/cpp .*)", (ROOT / "docs/apps.md").read_text(), re.MULTILINE)
+    shutil.copytree(program.parent, tmp_path / "examples/cpp", ignore=shutil.ignore_patterns("segment"))
+    python = tmp_path / ".venv/bin/python"
+    python.parent.mkdir(parents=True)
+    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    python.chmod(0o755)
+    environment = os.environ | {"PWD": str(tmp_path), "CXXFLAGS": "-O0"}
+    done = subprocess.run(["sh", "-c", command], cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0 and (tmp_path / "examples/cpp/segment").exists(), done.stderr
+
+
+@pytest.mark.parametrize("python", ["/bin/false", "no_such_python"])
+def test_cpp_names_what_a_python_lacks(program, python, tmp_path):
+    folder = tmp_path / "cpp"
+    shutil.copytree(program.parent, folder, ignore=shutil.ignore_patterns("segment"))
+    done = subprocess.run(["make", f"PYTHON={python}"], cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 2 and f"error: {python} has no ai-edge-litert" in done.stderr
+    assert "libLiteRt.so: " not in done.stderr and not (folder / "segment").exists()
 
 
 def cpp_arguments(case, picture, labels):
