@@ -59,8 +59,9 @@ def benchmark(
     Raises:
         UserError: a bad argument or file, found before anything is measured.
     """
-    if isinstance(models, str | pathlib.PurePath):
-        raise UserError(f"models is the path {models}; give a list of paths.")
+    if not isinstance(models, list | tuple):
+        kind = "the path " if isinstance(models, str | pathlib.PurePath) else ""
+        raise UserError(f"models is {kind}{models}; give a list of paths.")
     if not models:
         raise UserError("No model to measure; give at least one .tflite file.")
     _require_threads(threads)

@@ -8,7 +8,7 @@ import numpy as np
 from tqdm import tqdm
 
 from keras_liteseg.classes import difference, listed
-from keras_liteseg.datasets.base import SegmentationDataset
+from keras_liteseg.datasets.base import require_dataset
 from keras_liteseg.datasets.check import require_readable
 from keras_liteseg.datasets.remap import map_to
 from keras_liteseg.datasets.samples import one_opencv_thread, read_sample
@@ -197,12 +197,6 @@ def worst_images(results, count):
     """
     scored = [result for result in results if result.confusion.matrix.any()]
     return sorted(scored, key=lambda each: (each.confusion.miou_present(), each.confusion.pixel_accuracy()))[:count]
-
-
-def require_dataset(dataset):
-    """Raise a UserError when `dataset` is no data set at all, such as the name of one."""
-    if not isinstance(dataset, SegmentationDataset):
-        raise UserError(f"The data set is {dataset!r}; load one with keras_liteseg.load_dataset.")
 
 
 def require_same_classes(metadata, dataset):

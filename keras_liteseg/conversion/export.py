@@ -18,9 +18,10 @@ from keras_liteseg.conversion.onnx_export import export_onnx, require_packages
 from keras_liteseg.conversion.options import ExportOptions, Format, InputType, Npu, Upsampling
 from keras_liteseg.conversion.upsampling import with_upsampling
 from keras_liteseg.conversion.verify import require_agreement, verify
+from keras_liteseg.datasets.base import require_dataset
 from keras_liteseg.datasets.check import require_readable
 from keras_liteseg.errors import UserError
-from keras_liteseg.evaluation import require_comparable, require_dataset, require_same_classes
+from keras_liteseg.evaluation import require_comparable, require_same_classes
 from keras_liteseg.files import atomic_path, card_path, is_card, require_writable
 from keras_liteseg.graph import (
     fold_batch_norm,

@@ -2,6 +2,7 @@
 
 import abc
 import pathlib
+from typing import Any
 
 import numpy as np
 
@@ -9,7 +10,7 @@ from keras_liteseg.classes import IGNORE_LABEL, ClassList
 from keras_liteseg.errors import UserError
 from keras_liteseg.image_format import RGB, ImageFormat
 
-__all__ = ["IGNORE_LABEL", "ClassList", "SegmentationDataset"]
+__all__ = ["IGNORE_LABEL", "ClassList", "SegmentationDataset", "require_dataset"]
 
 
 class SegmentationDataset(abc.ABC):
@@ -68,3 +69,9 @@ class SegmentationDataset(abc.ABC):
     def notes(self) -> list[str]:
         """Return sentences about what is left out as somebody asked, such as pictures that no list names."""
         return []
+
+
+def require_dataset(dataset: Any) -> None:
+    """Raise a UserError when `dataset` is no data set at all, such as the name of one."""
+    if not isinstance(dataset, SegmentationDataset):
+        raise UserError(f"The data set is {dataset!r}; load one with keras_liteseg.load_dataset.")

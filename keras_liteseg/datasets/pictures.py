@@ -5,6 +5,7 @@ import pathlib
 
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from keras_liteseg.choices import require_path
 from keras_liteseg.errors import UserError
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff")
@@ -105,6 +106,7 @@ def find_pictures(path, without=None):
     Raises:
         UserError: there is no such file or folder, or the folder has no pictures.
     """
+    require_path("picture or folder of pictures", path)
     path = pathlib.Path(path)
     if path.is_file():
         return [path]

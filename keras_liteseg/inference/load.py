@@ -3,6 +3,7 @@
 from keras_liteseg.choices import require_size, require_whole
 from keras_liteseg.errors import UserError
 from keras_liteseg.inference.predictor import fixed_size
+from keras_liteseg.tflite.external_delegate import require_named
 
 
 def load_predictor(
@@ -41,8 +42,7 @@ def load_predictor(
         require_size("input_size", input_size)
     if delegate is not None and not str(model).endswith(".tflite"):
         raise UserError(f"{model} is no .tflite file, which alone goes with a delegate; leave out {delegate}.")
-    if delegate is None and delegate_options:
-        raise UserError("There are options for a delegate, and no delegate; name its library.")
+    require_named(delegate, delegate_options)
     if is_exported(model):
         if checkpoint is not None:
             raise UserError(f"{model} holds its own weights; leave out --checkpoint {checkpoint}.")

@@ -1,5 +1,6 @@
 """Labels for pictures by a network of one input size, whatever runs it."""
 
+import reprlib
 import time
 
 import numpy as np
@@ -93,7 +94,7 @@ def require_image(image, image_format=RGB):
     limits = f"from {image_format.min} to {image_format.max}"
     wanted = f"{image_format.dtype} (height, width, {image_format.channels}){', RGB' if image_format.is_rgb else ''}"
     if not isinstance(image, np.ndarray):
-        raise UserError(f"The image is {image!r}; give an array, {wanted}.")
+        raise UserError(f"The image is {reprlib.repr(image)}; give an array, {wanted}.")
     fits = image.dtype == image_format.dtype and image.ndim == 3 and image.shape[-1] == image_format.channels
     if not fits or not image.size:
         raise UserError(f"The image is {image.dtype} {image.shape}; give {wanted}, {limits}.")

@@ -1,6 +1,7 @@
 """Labels for pictures by a `.tflite` file, with what a frame costs beside the network brought down to very little."""
 
 import logging
+import reprlib
 import time
 
 import numpy as np
@@ -75,6 +76,7 @@ class Segmenter(Predictor):
         from ai_edge_litert.interpreter import Interpreter
 
         require_whole("threads", threads, 1)
+        external_delegate.require_named(delegate, delegate_options)
         metadata = read_metadata(path)
         delegates = None if delegate is None else [external_delegate.load(delegate, delegate_options)]
         with plain_path(path) as plain:
@@ -146,7 +148,7 @@ class Segmenter(Predictor):
 
 def _require_labels(out, size):
     if not isinstance(out, np.ndarray):
-        raise UserError(f"out is {out!r}; give an array, uint8 {size}, as large as the image.")
+        raise UserError(f"out is {reprlib.repr(out)}; give an array, uint8 {size}, as large as the image.")
     if out.dtype != np.uint8 or out.shape != size or not out.flags.c_contiguous or not out.flags.writeable:
         raise UserError(
             f"out is {out.dtype} {out.shape}; give uint8 {size}, as large as the image, in one piece that can be "

@@ -46,12 +46,14 @@ class TiledPredictor:
         network_seconds: how long the network took for all tiles of the last image.
 
     Raises:
-        UserError: the predictor gives class maps, which cannot be blended, or `overlap` is something else.
+        UserError: the predictor gives class maps, which cannot be blended, or it or `overlap` is something else.
     """
 
     def __init__(self, predictor, overlap=OVERLAP, progress=False):
         if not is_finite(overlap) or not 0 <= overlap <= 0.5:
             raise UserError(f"overlap is {overlap!r}; it must be a share of the tile from 0 to 0.5.")
+        if not hasattr(predictor, "logits"):
+            raise UserError(f"The predictor is {predictor!r}; load one with keras_liteseg.load_predictor.")
         self.metadata, self.size, self.run = predictor.metadata, tuple(predictor.size), predictor.run
         output_type = self.metadata.output_type
         if output_type and OutputType(output_type).is_class_map:

@@ -8,7 +8,7 @@ import keras
 
 from keras_liteseg.choices import require_bool, require_path, require_size
 from keras_liteseg.classes import ClassList
-from keras_liteseg.datasets.base import SegmentationDataset
+from keras_liteseg.datasets.base import SegmentationDataset, require_dataset
 from keras_liteseg.datasets.cityscapes import CLASSES as CITYSCAPES_CLASSES
 from keras_liteseg.datasets.samples import normalization
 from keras_liteseg.errors import UserError
@@ -18,7 +18,7 @@ from keras_liteseg.image_format import RGB
 from keras_liteseg.metadata import Metadata
 from keras_liteseg.models.archive import load_model
 from keras_liteseg.models.create import create_model
-from keras_liteseg.models.pretrained import is_pretrained, read_card
+from keras_liteseg.models.pretrained import is_pretrained, list_pretrained, read_card
 from keras_liteseg.models.weights import load_checkpoint
 from keras_liteseg.networks.registry import check_input_shape, list_models, model_spec
 
@@ -49,6 +49,8 @@ def load_network(
         require_path("checkpoint", checkpoint)
     if classes is not None and not isinstance(classes, ClassList):
         raise UserError(f"classes is {classes!r}; give a ClassList, such as the `classes` of a data set.")
+    if dataset is not None:
+        require_dataset(dataset)
     if str(model) not in list_models() and (str(model).endswith(".keras") or pathlib.Path(str(model)).exists()):
         if checkpoint is not None:
             raise UserError(f"{model} holds its own weights; leave out --checkpoint {checkpoint}.")
@@ -76,6 +78,12 @@ def load_network(
         return create_model(str(model), size, weights=str(checkpoint)), card.metadata
     if checkpoint and str(checkpoint).endswith(".keras"):
         raise UserError(f"{checkpoint} is a whole model: give it as --model and leave out --checkpoint.")
+    if checkpoint and not pathlib.Path(checkpoint).is_file():
+        published = ", ".join(card.name for card in list_pretrained() if card.model == str(model))
+        raise UserError(
+            f"There is no checkpoint file {checkpoint}. Check the path, or take published weights: "
+            f"of '{model}' there are {published or 'none'}."
+        )
     if input_size is None:
         raise UserError(f"'{model}' has no size of its own; give --input_size HEIGHTxWIDTH.")
     classes, image_format, mean, std = classes or CITYSCAPES_CLASSES, RGB, spec.mean, spec.std

@@ -5,6 +5,7 @@ import pathlib
 import platform
 import re
 
+from keras_liteseg.choices import require_path
 from keras_liteseg.errors import UserError
 from keras_liteseg.tflite.partitions import op_details, partitions
 
@@ -25,6 +26,7 @@ def load(library, options=None):
     """
     from ai_edge_litert.interpreter import load_delegate
 
+    require_path("delegate", library)
     path = pathlib.Path(library)
     try:
         name = str(path.resolve()) if path.exists() else str(library)
@@ -34,6 +36,12 @@ def load(library, options=None):
         return load_delegate(name, options)
     except (OSError, AttributeError, ValueError) as error:
         raise UserError(f"{refusal(library, str(error), path.exists(), platform.machine())}.") from None
+
+
+def require_named(library, options):
+    """Raise a `UserError` where there are options and no `library` that they are for."""
+    if library is None and options:
+        raise UserError("There are options for a delegate, and no delegate; name its library.")
 
 
 def refusal(library, said, exists, machine):

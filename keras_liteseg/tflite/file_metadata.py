@@ -10,6 +10,7 @@ import mmap
 from flatbuffers.number_types import Uint32Flags
 from flatbuffers.table import Table
 
+from keras_liteseg.choices import require_path
 from keras_liteseg.errors import UserError
 from keras_liteseg.metadata import Metadata
 
@@ -28,6 +29,7 @@ def read_metadata(path):
     Raises:
         UserError: the file is missing or damaged, or was not exported by this library.
     """
+    require_path(".tflite file", path)
     try:
         with open(path, "rb") as file:
             require_mark(path, file.read(8))

@@ -7,6 +7,7 @@ import re
 
 from ai_edge_litert import schema_py_generated as schema
 
+from keras_liteseg.choices import require_path
 from keras_liteseg.tflite.file_metadata import cannot_read, damaged, require_mark
 
 _OP_NAMES = {code: name for name, code in vars(schema.BuiltinOperator).items() if not name.startswith("_")}
@@ -56,6 +57,7 @@ def read_bytes(path):
     Raises:
         UserError: it cannot be read.
     """
+    require_path(".tflite file", path)
     try:
         return pathlib.Path(path).read_bytes()
     except OSError as error:

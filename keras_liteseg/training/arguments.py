@@ -2,9 +2,9 @@
 
 from keras_liteseg.choices import require_bool, require_path
 from keras_liteseg.classes import listed
+from keras_liteseg.datasets.base import require_dataset
 from keras_liteseg.datasets.remap import require_agreement
 from keras_liteseg.errors import UserError
-from keras_liteseg.evaluation import require_dataset
 
 
 def require_arguments(kind, config, train_data, val_data, output_dir, resume, init_from, averaged):

@@ -188,6 +188,9 @@ def test_session_that_cannot_start_says_why(good):
         ({"runs": 0}, "runs is 0"),
         ({"warmup": -1}, "warmup is -1"),
         ({"models": []}, "No model"),
+        ({"models": 3}, "models is 3; give a list of paths"),
+        ({"models": [None]}, "The .tflite file is None; give a path"),
+        ({"images": 3}, "The picture or folder of pictures is 3; give a path"),
         ({"models": ["none.tflite"]}, "Cannot read none.tflite"),
     ],
 )

@@ -101,6 +101,7 @@ def test_exported_file_is_loaded_as_segmenter(int8_file):
     ("out", "message"),
     [
         ([], r"out is \[\]; give an array, uint8 \(64, 128\)"),
+        (np.empty((64, 128), np.uint8).tolist(), r"out is .{1,200}; give an array"),
         (np.empty((64, 128), np.int32), r"out is int32 \(64, 128\); give uint8 \(64, 128\)"),
         (np.empty((128, 64), np.uint8), r"out is uint8 \(128, 64\)"),
         (np.empty((64, 256), np.uint8)[:, ::2], "in one piece"),
@@ -114,8 +115,15 @@ def test_other_memory_is_refused(int8_file, scenes, out, message):
 def test_mistakes(int8_file, scenes, tmp_path):
     with pytest.raises(UserError, match="Cannot read .*missing.tflite"):
         Segmenter(tmp_path / "missing.tflite")
+    for path in (None, 3, b"a.tflite", ""):
+        with pytest.raises(UserError, match="The .tflite file is .*; give a path"):
+            Segmenter(path)
     with pytest.raises(UserError, match="threads is 0"):
         Segmenter(int8_file, threads=0)
+    with pytest.raises(UserError, match="The delegate is 3; give a path"):
+        Segmenter(int8_file, delegate=3)
+    with pytest.raises(UserError, match="options for a delegate, and no delegate"):
+        Segmenter(int8_file, delegate_options={"a": "1"})
     with pytest.raises(UserError, match="The image is float32"):
         Segmenter(int8_file)(scenes.image(0).astype(np.float32))
 

@@ -138,3 +138,8 @@ def test_overlap_must_be_a_share(overlap, metadata):
 def test_image_of_another_kind_is_refused(metadata):
     with pytest.raises(UserError, match="give uint8"):
         TiledPredictor(Predictor(metadata, (4, 4), None)).labels(np.zeros((8, 8, 3), np.float32))
+
+
+def test_what_is_no_predictor_is_refused():
+    with pytest.raises(UserError, match="The predictor is 'a.tflite'; load one with keras_liteseg.load_predictor"):
+        TiledPredictor("a.tflite")
