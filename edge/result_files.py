@@ -35,6 +35,8 @@ def write(path, before, rows):
         return
     header = provenance_of_host()
     old = path.read_text() if path.exists() else ""
+    if old and not old.endswith("\n"):  # as some editors leave it
+        old += "\n"
     with atomic_path(path) as temporary:
         temporary.write_text(old + "".join(json.dumps({**row, **header}) + "\n" for row in rows))
 

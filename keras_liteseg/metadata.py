@@ -6,7 +6,7 @@ from typing import Any, Self
 
 from keras_liteseg.choices import Choice, is_finite
 from keras_liteseg.classes import ClassList
-from keras_liteseg.errors import UserError
+from keras_liteseg.errors import UserError, reason
 from keras_liteseg.image_format import ImageFormat
 
 
@@ -115,3 +115,18 @@ class Metadata:
         classes = ClassList(tuple(value["classes"]["names"]), tuple(map(tuple, value["classes"]["colors"])))
         image_format = ImageFormat(**value.get("image_format", {}))  # files that do not say are of 8-bit RGB
         return cls(**{**value, "classes": classes, "image_format": image_format})
+
+    @classmethod
+    def of_file(cls, text: str | bytes, path: Any) -> Self:
+        """Return the `Metadata` that `to_json` wrote into the exported file `path`.
+
+        Raises:
+            UserError: the text is something else, such as that of a later version.
+        """
+        try:
+            return cls.from_json(text)
+        except (ValueError, KeyError, TypeError, AttributeError, UserError) as error:
+            raise UserError(
+                f"{path} says what it holds in a way that this version does not know ({reason(error)}); it is damaged, "
+                "or made by another version: export it again."
+            ) from error

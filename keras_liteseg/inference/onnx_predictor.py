@@ -25,8 +25,16 @@ def onnx_predictor(path, input_size, threads):
             f"{path} does not say which network and classes it holds; export it with liteseg export --format onnx, "
             "which writes that."
         )
-    metadata = Metadata.from_json(properties[METADATA])
+    metadata = Metadata.of_file(properties[METADATA], path)
     source = session.get_inputs()[0]
+    batch_size, *size = source.shape[:3]
+    if len(source.shape) != 4 or not all(isinstance(length, int) for length in size):
+        raise UserError(
+            f"{path} takes inputs of the shape {source.shape}, and only a fixed height and width are run here; "
+            "take the file as liteseg export wrote it."
+        )
+    if not isinstance(batch_size, int):  # as other tools make it
+        batch_size = 1
     details: dict[str, Any] = {"dtype": np.float32}
     if INPUT_SCALE in properties:
         scale, zero_point = float(properties[INPUT_SCALE]), int(properties[INPUT_ZERO_POINT])
@@ -34,10 +42,10 @@ def onnx_predictor(path, input_size, threads):
 
     def run(images):
         # All of a larger batch the same, of which one is returned.
-        batch = to_tensor(images.repeat(source.shape[0], axis=0), details)
+        batch = to_tensor(images.repeat(batch_size, axis=0), details)
         return session.run(None, {source.name: batch})[0][0]
 
-    return Predictor(metadata, fixed_size(path, source.shape[1:3], input_size), run)
+    return Predictor(metadata, fixed_size(path, size, input_size), run)
 
 
 def open_session(path, threads):

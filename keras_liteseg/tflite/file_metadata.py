@@ -41,7 +41,7 @@ def read_metadata(path):
         raise UserError(
             f"{path} does not say which network and classes it holds; export it with liteseg export, which writes that."
         )
-    return Metadata.from_json(text)
+    return Metadata.of_file(text, path)
 
 
 def require_mark(path, start):

@@ -4,10 +4,13 @@ Both are named buffers that runtimes pass over; the lists of labels and colours 
 flatbuffer as a zip archive, so that `unzip` opens a `.tflite` file too.
 """
 
+import contextlib
+
 import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
+from keras_liteseg.errors import UserError
 from keras_liteseg.metadata import Metadata
 from keras_liteseg.tflite import mediapipe_metadata
 from keras_liteseg.tflite.file_metadata import ENTRY
@@ -58,8 +61,9 @@ def _signature(graph, input_name, output_name):
 
 
 def metadata_of(model):
-    """Return the `Metadata` in a `ModelT`, None where it has none of ours."""
+    """Return the `Metadata` in a `ModelT`, None where it has none of ours, or of a version that wrote other things."""
     for entry in model.metadata or []:
         if entry.name == ENTRY:
-            return Metadata.from_json(bytes(model.buffers[entry.buffer].data))
+            with contextlib.suppress(UserError):
+                return Metadata.of_file(bytes(model.buffers[entry.buffer].data), "the file")
     return None

@@ -339,6 +339,33 @@ def test_missing_package_is_named(small_file, tmp_path, monkeypatch):
         export(small_file, tmp_path / "a.onnx", ExportOptions(format="onnx"))
 
 
+def test_files_that_other_tools_have_changed(int8_onnx, scenes, tmp_path):
+    import onnx
+
+    def changed(name, change):
+        model = onnx.load(int8_onnx)
+        change(model)
+        onnx.save(model, tmp_path / name)
+        return tmp_path / name
+
+    def free(*axes):
+        def change(model):
+            for axis in axes:
+                model.graph.input[0].type.tensor_type.shape.dim[axis].dim_param = f"free{axis}"
+
+        return change
+
+    def other_version(model):
+        next(each for each in model.metadata_props if each.key == "keras_liteseg.json").value = '{"model": "ndnet45"}'
+
+    found, expected = (load_predictor(path).logits(scenes.image(0)) for path in (changed("n.onnx", free(0)), int8_onnx))
+    np.testing.assert_array_equal(found, expected)
+    with pytest.raises(UserError, match="any.onnx takes inputs of the shape .*'free1', 'free2', 3.* fixed height and"):
+        load_predictor(changed("any.onnx", free(1, 2)))
+    with pytest.raises(UserError, match="version.onnx says what it holds in a way that this version does not know"):
+        load_predictor(changed("version.onnx", other_version))
+
+
 def test_files_that_are_none_of_ours(int8_onnx, int8_file, tmp_path):
     import onnx
 

@@ -10,6 +10,7 @@ from keras_liteseg.inference.segmenter import Segmenter
 from keras_liteseg.metadata import Metadata
 from keras_liteseg.tflite.file_metadata import ENTRY, read_metadata
 from keras_liteseg.tflite.flatbuffer import read_model
+from keras_liteseg.tflite.inspect import inspect
 from keras_liteseg.tflite.metadata_buffers import pack, with_metadata
 
 METADATA = Metadata("ndnet45", "camvid", ClassList(("Straße", "car"), ((1, 2, 3), (4, 5, 6))), [0.5] * 3, [0.25] * 3)
@@ -59,6 +60,18 @@ def test_file_without_metadata_is_refused(plain, tmp_path):
     path.write_bytes(pack(model, METADATA))
     with pytest.raises(UserError, match="does not say which network and classes"):
         read_metadata(path)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [(b'"align_corners"', b'"align_cornerz"'), (b'{"model"', b'["model"'), (b'"classes"', b'"klasses"')]
+)
+def test_what_another_version_says_is_refused(path, old, new):
+    content = path.read_bytes()
+    assert content.count(old) == 1
+    path.write_bytes(content.replace(old, new))
+    with pytest.raises(UserError, match=r"a.tflite says what it holds in a way .* export it again"):
+        read_metadata(path)
+    assert inspect(path).runtimes  # which tells of any file
 
 
 def test_missing_and_other_files_are_refused(tmp_path):

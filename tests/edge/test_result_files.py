@@ -1,0 +1,13 @@
+from edge.result_files import check, read, write
+
+ROW = {"model": "a.tflite", "target": "host:cpu", "threads": 1, "status": "ok"}
+
+
+def test_a_history_that_was_edited_is_continued(tmp_path):
+    """Some editors take the last line break away."""
+    path = tmp_path / "history.jsonl"
+    write(path, [], [ROW])
+    path.write_text(path.read_text().rstrip("\n"))
+    check(path)
+    write(path, [], [ROW, ROW])
+    assert [row["model"] for row in read(path)] == ["a.tflite"] * 3
