@@ -6,6 +6,7 @@ import math
 import pathlib
 import sys
 import time
+import warnings
 
 import h5py
 import keras
@@ -16,7 +17,7 @@ from keras_liteseg.graph import listed, not_finite
 from keras_liteseg.provenance import provenance
 from keras_liteseg.training.batch_norm_statistics import statistics
 from keras_liteseg.training.distribute import on_tensorflow
-from keras_liteseg.training.run_folder import TENSORBOARD_FOLDER
+from keras_liteseg.training.run_folder import CONFIG_FILE, TENSORBOARD_FOLDER
 
 _CURE = "Lower learning_rate or lengthen warmup_epochs"
 
@@ -126,22 +127,35 @@ class LastState(keras.callbacks.Callback):
             with h5py.File(temporary, "a") as file:
                 file.attrs["epochs"] = epoch + 1
                 file.attrs["best"] = self.best
+                file.attrs["optimizer"] = _kinds(self.model.optimizer)
 
     def restore(self, model):
         """Load the file into a compiled `model` with a built optimizer and return the number of finished epochs.
 
         Raises:
-            UserError: the file is damaged, belongs to another network or holds NaN.
+            UserError: the file is damaged, belongs to another network or optimizer, or holds NaN.
         """
+        kinds = _kinds(model.optimizer)
         try:
             with h5py.File(self.path) as file:
                 epochs, self.best = int(file.attrs["epochs"]), float(file.attrs["best"])
-            model.load_weights(self.path)
+                found = file.attrs.get("optimizer", kinds)  # version 0.1.0 did not write it
+            if found == kinds:
+                with warnings.catch_warnings():
+                    # Keras leaves the optimizer as it was, where the file has another number of variables.
+                    warnings.filterwarnings("error", message="Skipping variable loading for optimizer")
+                    model.load_weights(self.path)
         except Exception as error:  # h5py and Keras raise errors of many types.
             raise UserError(
                 f"Cannot resume from {self.path}: it is damaged or was saved by another config. Start into another "
                 "--output_dir."
             ) from error
+        if found != kinds:
+            raise UserError(
+                f"Cannot resume from {self.path}: its optimizer has kept {found}, and the config's keeps {kinds}. "
+                f"Let optimizer, momentum, ema_momentum, gradient_accumulation_steps and precision be as {CONFIG_FILE} "
+                "there has them, or start into another --output_dir."
+            )
         broken = not_finite([*model.variables, *model.optimizer.variables])
         if broken:
             raise UserError(
@@ -149,6 +163,12 @@ class LastState(keras.callbacks.Callback):
                 "Start into another --output_dir with a lower learning_rate."
             )
         return epochs
+
+
+def _kinds(optimizer):
+    """Return what a built optimizer keeps, such as 'adamw: average, momentum, velocity'."""
+    kinds = {variable.path.rpartition("/")[2].rpartition("_")[2] for variable in optimizer.variables}
+    return f"{optimizer.name}: {', '.join(sorted(kinds - {'iteration', 'rate'}))}"
 
 
 class Journal(keras.callbacks.Callback):

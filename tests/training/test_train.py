@@ -270,6 +270,22 @@ def test_damaged_state_is_refused(config, tmp_path):
         train(config, Noise(), Noise(3), tmp_path, resume=True)
 
 
+def test_state_of_another_optimizer_is_not_resumed_from(config, tmp_path):
+    config = dataclasses.replace(config, epochs=1, steps_per_epoch=1, ema_momentum=0.5)
+    train(config, Noise(), Noise(3), tmp_path)
+    files = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    # The second has as many variables of the same shapes.
+    for changes in (
+        {"ema_momentum": 0.0},
+        {"ema_momentum": 0.0, "gradient_accumulation_steps": 2},
+        {"optimizer": "adamw"},
+    ):
+        other = dataclasses.replace(config, epochs=2, **changes)
+        with pytest.raises(UserError, match="has kept sgd: average, momentum, and the config's keeps (sgd|adamw): "):
+            train(other, Noise(), Noise(3), tmp_path, resume=True)
+    assert all(path.read_bytes() == content for path, content in files.items())
+
+
 def test_unknown_network_is_refused(tmp_path):
     with pytest.raises(UserError, match="no model 'ndnet54'. The nearest names: ndnet45"):
         train(TrainingConfig(model="ndnet54"), Noise(), Noise(3), tmp_path / "run")
