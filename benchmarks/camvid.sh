@@ -26,6 +26,7 @@ for name in "$@"; do
             } ;;
         *_finetuned | *_finetuned_*_gpu | *_finetuned_trainval_*)
             start="--init_from ${WEIGHTS:?folder of ndnet45_cityscapes.pth}/ndnet45_cityscapes.pth" ;;
+        ndnet45_camvid_trainval_720x960) start="--init_from camvid" ;;
         *_finetuned_720x960) start="--init_from runs/${name%_720x960}/best.keras" ;;
     esac
     [ -e $float ] || $run -m benchmarks.take_published --config $(config $name) --output $float ||

@@ -66,6 +66,12 @@ EXPERIMENTS = {
         f"{_SCRATCH}_distilled_864x1152",
         f"{_FINE}_trainval_864x1152",
     ),
+    f"{_SCRATCH}_distilled_imagenet_720x960": Experiment(
+        "NDNet45",
+        "from scratch, train and val, distilled, CutMix",
+        f"{_SCRATCH}_720x960",
+        "liteseg_mobilenetv2_camvid_trainval_672x896",
+    ),
     "pp_liteseg_t_camvid_scratch": Experiment("PP-LiteSeg-T", "from scratch", "scratch"),
     "pp_liteseg_t_camvid_trainval_720x960": Experiment("PP-LiteSeg-T", "from scratch, train and val", "scratch"),
     "pp_liteseg_t_camvid_trainval_distilled_384x512": Experiment(
@@ -89,6 +95,12 @@ EXPERIMENTS = {
         "from ImageNet, train and val, CutMix",
         "liteseg_mobilenetv2_camvid_imagenet_576x768",
     ),
+    "liteseg_shufflenet_camvid_trainval_distilled_576x768": Experiment(
+        "LiteSeg-ShuffleNet",
+        "from scratch, train and val, distilled, CutMix",
+        "scratch",
+        "liteseg_mobilenetv2_camvid_trainval_672x896",
+    ),
     "lps_net_s_camvid_scratch": Experiment("LPS-Net-S", "from scratch", "scratch"),
     "lps_net_s_camvid_trainval_720x960": Experiment("LPS-Net-S", "from scratch, train and val", "scratch"),
     "lps_net_s_camvid_trainval_distilled_720x960": Experiment(
@@ -101,12 +113,18 @@ EXPERIMENTS = {
     "lps_net_expanded_camvid_trainval_720x960": Experiment(
         "LPS-Net, found by expansion", "from scratch, train and val", "scratch"
     ),
+    "lps_net_expanded_camvid_trainval_distilled_720x960": Experiment(
+        "LPS-Net, found by expansion",
+        "from scratch, train and val, distilled, CutMix",
+        "lps_net_expanded_camvid_trainval_720x960",
+        "liteseg_mobilenetv2_camvid_trainval_672x896",
+    ),
 }
 
 # What README.md shows: of each family the best, and the best that is published.
 HEADLINES = (
     f"{_FINE}_trainval_864x1152_cutmix",
-    f"{_SCRATCH}_720x960",
+    f"{_SCRATCH}_distilled_imagenet_720x960",
     "pp_liteseg_t_camvid_trainval_distilled_384x512",
     "lps_net_s_camvid_trainval_distilled_720x960",
     "liteseg_mobilenetv2_camvid_trainval_672x896",
