@@ -16,7 +16,7 @@ from keras_liteseg.classes import ClassList, difference
 from keras_liteseg.errors import UserError
 from keras_liteseg.files import AnyPath
 from keras_liteseg.models import archive
-from keras_liteseg.models.pretrained import is_pretrained, read_card, weight_file
+from keras_liteseg.models.pretrained import find_card, weight_file
 from keras_liteseg.models.relatives import assign_shared
 from keras_liteseg.networks.registry import build_network
 
@@ -79,11 +79,10 @@ def initialize_from(
     """
     require_bool("averaged", averaged)
     name, known, network = path, None, model.name
-    other, _, published = str(path).rpartition("/")
-    if is_pretrained(other or model.name, published):
+    card = find_card(model.name, str(path))
+    if card is not None:
         if averaged:
             raise UserError(f"The published weights '{path}' are one set; leave out --averaged.")
-        card = read_card(other or model.name, published)
         path, known, network = weight_file(card), card.metadata.classes, card.model
     path = _existing(path)
     if path.name.endswith(".keras"):
