@@ -68,7 +68,8 @@ class Card:
         backbone = None if self.starts_from else self.config.get("backbone_weights")  # a start takes its place
         words += [f"backbone from {backbone}"] if backbone else []
         teacher = pathlib.PurePath(self.config.get("teacher") or "")  # runs/NAME/best.keras
-        words += [f"taught by {teacher.parent.name or teacher}"] if self.config.get("teacher") else []
+        run = teacher.parent.name if teacher.suffix == ".keras" else ""
+        words += [f"taught by {run or teacher}"] if self.config.get("teacher") else []
         return ", ".join(words)
 
     @property

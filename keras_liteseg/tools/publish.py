@@ -71,7 +71,9 @@ def publish(path, config, datasets, folder=FOLDER, name=None, starts_from=None, 
     data_licence = (data_licence or "").strip() or DATA_LICENCES.get(metadata.data)
     if not data_licence:
         raise UserError(f"The terms of the data set '{metadata.data}' are not known; say them with --data_licence.")
-    start = find_card(metadata.model, starts_from) if starts_from else None
+    start, teacher = (name and find_card(metadata.model, name) for name in (starts_from, config.get("teacher")))
+    for card in (start, teacher):
+        data_licence = _joined(data_licence, card.data_licence) if card else data_licence
     arrays = {}
     for entry, (variable, permutation) in wanted_entries(model).items():
         value = keras.ops.convert_to_numpy(variable).transpose(np.argsort(permutation))
@@ -89,7 +91,7 @@ def publish(path, config, datasets, folder=FOLDER, name=None, starts_from=None, 
         "input_size": list(model.input.shape[1:3]),
         "bytes": target.stat().st_size,
         "sha256": sha256_of(target),
-        "data_licence": _joined(data_licence, start.data_licence if start else ""),
+        "data_licence": data_licence,
         "trained_on": _trained_on(metadata, config, start),
         "starts_from": starts_from,
         "accuracy": accuracy,
