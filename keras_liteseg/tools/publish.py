@@ -46,9 +46,15 @@ def publish(path, config, datasets, folder=FOLDER, name=None, starts_from=None, 
 
     Raises:
         UserError: a file cannot be read or written, a data set has other classes, the config is that of another
-            network or builds on a `base`, `name` has other characters, or the terms of the data are not known.
+            network or builds on a `base`, the network has had quantization-aware training, `name` has
+            other characters, or the terms of the data are not known.
     """
     model, metadata = load_model(path)
+    if metadata.ranges:
+        raise UserError(
+            f"{path} has had quantization-aware training, whose ranges fit only the kernels in it; publish the float "
+            "network that it was made from."
+        )
     name = metadata.data if name is None else name
     if not re.fullmatch(r"[\w.]+", name):
         raise UserError(

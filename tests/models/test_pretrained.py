@@ -168,6 +168,15 @@ def test_config_that_is_none_is_refused(tmp_path, network_file, content):
     assert not (tmp_path / "published").exists()
 
 
+def test_network_after_quantization_aware_training_is_not_published(published, tmp_path):
+    model, metadata = load_model(tmp_path / "best.keras")
+    save_model(model, tmp_path / "qat.keras", metadata.replace(ranges={"image": (0.0, 1.0)}))
+    paths = tmp_path / "qat.keras", tmp_path / "config.yaml"
+    with pytest.raises(UserError, match="qat.keras has had quantization-aware training, .* publish the float network"):
+        publish(*paths, [Noise()], pretrained.FOLDER, name="qat", data_licence=LICENCE)
+    assert names() == [(NAME, "noise")]
+
+
 @pytest.mark.parametrize("terms", [None, "", "  "])
 def test_data_of_unknown_terms_is_not_published(published, tmp_path, terms):
     with pytest.raises(UserError, match="terms of the data set 'noise' are not known; say them with --data_licence"):
