@@ -65,9 +65,11 @@ class Card:
         """What the weights have learned from, in words such as 'camvid train and val'."""
         words = [f"{data} {' and '.join(splits)}" for data, splits in self.trained_on.items()]
         words += [f"starting from the weights {self.starts_from}"] if self.starts_from else []
-        words += [f"backbone from {self.config['backbone_weights']}"] if self.config.get("backbone_weights") else []
+        backbone = None if self.starts_from else self.config.get("backbone_weights")  # a start takes its place
+        words += [f"backbone from {backbone}"] if backbone else []
         teacher = pathlib.PurePath(self.config.get("teacher") or "")  # runs/NAME/best.keras
-        words += [f"taught by {teacher.parent.name or teacher}"] if self.config.get("teacher") else []
+        run = teacher.parent.name if teacher.suffix == ".keras" else ""
+        words += [f"taught by {run or teacher}"] if self.config.get("teacher") else []
         return ", ".join(words)
 
     @property
@@ -121,6 +123,17 @@ def read_card(model: str, name: str) -> Card:
     return _read(paths[model, name])
 
 
+def find_card(model: str, name: str) -> Card | None:
+    """Return the `Card` of published weights that `name` says, 'camvid' of `model` or 'lps_net_s/camvid' of any
+    network, or None where there are none.
+
+    Raises:
+        UserError: their card cannot be read.
+    """
+    other, _, published = str(name).rpartition("/")
+    return read_card(other or model, published) if is_pretrained(other or model, published) else None
+
+
 def weight_file(card: Card) -> pathlib.Path:
     """Return the path of the weights of a card, downloaded where they are not there, with the SHA-256 of the card.
 
@@ -165,7 +178,7 @@ def load_pretrained(model: "keras.Model", name: str) -> None:
 
 def splits_of(config: dict[str, Any]) -> list[str]:
     """Return the splits of its data set that the training of a config learns from."""
-    split = config.get("data_options", {}).get("train", {}).get("split", "train")
+    split = ((config.get("data_options") or {}).get("train") or {}).get("split", "train")
     return ["train", "val"] if split == "trainval" else [split]
 
 

@@ -15,8 +15,9 @@ from keras_liteseg.choices import require_bool
 from keras_liteseg.classes import ClassList, difference
 from keras_liteseg.errors import UserError
 from keras_liteseg.files import AnyPath
+from keras_liteseg.metadata import Metadata
 from keras_liteseg.models import archive
-from keras_liteseg.models.pretrained import is_pretrained, read_card, weight_file
+from keras_liteseg.models.pretrained import find_card, weight_file
 from keras_liteseg.models.relatives import assign_shared
 from keras_liteseg.networks.registry import build_network
 
@@ -49,7 +50,7 @@ def load_checkpoint(model: keras.Model, path: AnyPath, averaged: bool = False) -
             integers, NaN or infinite; the message names the entries.
     """
     require_bool("averaged", averaged)
-    return _load(model, _existing(path), averaged, new_classes=False)
+    return _load(model, _existing(path, model.name), averaged, new_classes=False)
 
 
 def initialize_from(
@@ -79,15 +80,14 @@ def initialize_from(
     """
     require_bool("averaged", averaged)
     name, known, network = path, None, model.name
-    other, _, published = str(path).rpartition("/")
-    if is_pretrained(other or model.name, published):
+    card = find_card(model.name, str(path))
+    if card is not None:
         if averaged:
             raise UserError(f"The published weights '{path}' are one set; leave out --averaged.")
-        card = read_card(other or model.name, published)
         path, known, network = weight_file(card), card.metadata.classes, card.model
-    path = _existing(path)
+    path = _existing(path, model.name)
     if path.name.endswith(".keras"):
-        metadata = archive.read_metadata(path)
+        metadata = _metadata(path)
         known, network = metadata.classes, metadata.model
     unlike = "" if known is None or classes is None else difference(known, classes)
     scores = [layer for layer in model.layers if unlike and layer.name in class_layers(model)]
@@ -112,18 +112,30 @@ def _layers_of(network: str, path: pathlib.Path, classes: ClassList) -> dict[str
     return {layer.name: layer.get_weights() for layer in model.layers}
 
 
-def _existing(path: AnyPath) -> pathlib.Path:
+def _metadata(path: pathlib.Path) -> Metadata:
+    """Return the `Metadata` of a `.keras` file whose weights are those of a network as it is trained."""
+    metadata = archive.read_metadata(path)
+    if metadata.ranges:
+        raise UserError(
+            f"{path} has had quantization-aware training, which folds batch normalization into the kernels; take the "
+            "float network that it was made from."
+        )
+    return metadata
+
+
+def _existing(path: AnyPath, network: str) -> pathlib.Path:
     if not isinstance(path, str | os.PathLike):
         raise UserError(f"The checkpoint is {path!r}; give the path of its file.")
     path = pathlib.Path(path)
     if not path.is_file():
-        raise UserError(f"There is no checkpoint file {path}. Check the path.")
+        name = "" if path.suffix else f", and '{network}' has no published weights of that name (liteseg weights)"
+        raise UserError(f"There is no checkpoint file {path}{name}. Check the path.")
     return path
 
 
 def _load(model: keras.Model, path: pathlib.Path, averaged: bool, new_classes: bool) -> list[str]:
     if path.name.endswith(".keras"):
-        metadata = archive.read_metadata(path)
+        metadata = _metadata(path)
         described = f"'{metadata.model}' with {len(metadata.classes)} classes"
     elif path.name.endswith(".weights.h5"):
         described = "other weights"

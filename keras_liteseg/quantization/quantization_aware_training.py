@@ -33,7 +33,8 @@ from keras_liteseg.training.distribute import choose_strategy, hosts
 from keras_liteseg.training.losses import CrossEntropy
 from keras_liteseg.training.losses.likelihood import divergence
 from keras_liteseg.training.pipeline import training_pipeline
-from keras_liteseg.training.run_folder import LOG_FILE, TENSORBOARD_FOLDER, begin, read_log, require_state
+from keras_liteseg.training.run_folder import LOG_FILE, TENSORBOARD_FOLDER, begin, read_log, require_state, trim_log
+from keras_liteseg.training.stopping import stop_clearly
 
 _log = logging.getLogger(__name__)
 
@@ -88,6 +89,7 @@ def train_quantization_aware(config, train_data, val_data, output_dir, init_from
         student, variables = make_student(network, exact, metadata.ranges, config.crop_size, *labels)
 
     steps = config.steps_in_epoch(train_data)
+    first_epoch = _finished_epochs(folder) if resume else 0
     samples = CachedDataset(train_data)
     batches = training_pipeline(
         samples,
@@ -96,6 +98,7 @@ def train_quantization_aware(config, train_data, val_data, output_dir, init_from
         metadata.mean,
         metadata.std,
         seed=config.seed,
+        first_step=first_epoch * steps,
         repeats=repeat_factors(samples, config.oversample_threshold),
     )
     rate = tf_keras.optimizers.schedules.CosineDecay(config.learning_rate, config.epochs * steps)
@@ -103,23 +106,27 @@ def train_quantization_aware(config, train_data, val_data, output_dir, init_from
     aim = "val_miou" if config.label_weight else "val_agreement"
     best = max((row[aim] for row in read_log(folder)), default=-1.0) if resume else -1.0
     begin(folder, config)
+    if resume:
+        trim_log(folder, first_epoch)
     log_devices()
     _log.info("Quantization-aware training of %s on %s, into %s", metadata.model, train_data.name, folder)
-    student.fit(
-        batches,
-        steps_per_epoch=steps,
-        epochs=config.epochs,
-        verbose=fit_verbosity(),
-        callbacks=[
-            _Validation(network, variables, metadata, reference, val_data, folder / QAT_FILE, aim, best),
-            tf_keras.callbacks.CSVLogger(str(folder / LOG_FILE), append=resume),
-            tf_keras.callbacks.TensorBoard(str(folder / TENSORBOARD_FOLDER), write_graph=False),
-            # Last, so that an epoch counts as finished only when its network is saved.
-            tf_keras.callbacks.BackupAndRestore(str(folder / BACKUP_FOLDER), delete_checkpoint=False),
-        ],
-    )
+    callbacks = [
+        _Validation(network, variables, metadata, reference, val_data, folder / QAT_FILE, aim, best),
+        tf_keras.callbacks.CSVLogger(str(folder / LOG_FILE), append=resume),
+        tf_keras.callbacks.TensorBoard(str(folder / TENSORBOARD_FOLDER), write_graph=False),
+        # Last, so that an epoch counts as finished only when its network is saved.
+        tf_keras.callbacks.BackupAndRestore(str(folder / BACKUP_FOLDER), delete_checkpoint=False),
+    ]
+    with stop_clearly(folder / BACKUP_FOLDER):
+        student.fit(batches, steps_per_epoch=steps, epochs=config.epochs, verbose=fit_verbosity(), callbacks=callbacks)
     _log.info("Wrote %s", folder / QAT_FILE)
     return folder / QAT_FILE
+
+
+def _finished_epochs(folder):
+    """Return after how many epochs `BackupAndRestore` will go on in a folder."""
+    state = tf.train.latest_checkpoint(str(folder / BACKUP_FOLDER / "chief"))
+    return int(tf.train.load_variable(state, "ckpt_saved_epoch/.ATTRIBUTES/VARIABLE_VALUE")) + 1 if state else 0
 
 
 class SelfDistillation(tf_keras.Model):

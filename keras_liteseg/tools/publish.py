@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import pathlib
+import re
 
 import keras
 import numpy as np
@@ -16,7 +17,7 @@ from keras_liteseg.files import atomic_path, write_json
 from keras_liteseg.inference.keras_predictor import keras_predictor
 from keras_liteseg.models.archive import load_model
 from keras_liteseg.models.download import sha256_of
-from keras_liteseg.models.pretrained import FOLDER, is_pretrained, read_card, splits_of
+from keras_liteseg.models.pretrained import FOLDER, find_card, splits_of
 from keras_liteseg.provenance import provenance
 
 DATA_LICENCES = {
@@ -35,20 +36,31 @@ def publish(path, config, datasets, folder=FOLDER, name=None, starts_from=None, 
 
     Args:
         path: `.keras` file of the training.
-        config: the config file that the training wrote.
+        config: the config file that the training wrote, which is complete.
         datasets: `SegmentationDataset`s that the published weights are measured on.
-        name: what `create_model(weights=)` calls them, without '-'; the data set of the training by default.
+        name: what `create_model(weights=)` calls them, of letters, digits, '_' and '.'; the data set of the training by
+            default.
         starts_from: weights that the training started from (`--init_from`), by name where they are published ones, so
-            that their data count as learned from too; None for random weights.
+            that their data count as learned from too, and their terms hold too; None for random weights.
         data_licence: what is known of the terms of the data; that of `DATA_LICENCES` by default.
 
     Raises:
-        UserError: a file cannot be read or written, a data set has other classes, `name` has a '-', or the terms of the
-            data are not known.
+        UserError: a file cannot be read or written, a data set has other classes, the config is that of another
+            network or builds on a `base`, the network has had quantization-aware training, `name` has
+            other characters, or the terms of the data are not known.
     """
-    if "-" in (name or ""):
-        raise UserError(f"The name '{name}' has a '-', which parts model and name in file names; take '_' instead.")
     model, metadata = load_model(path)
+    if metadata.ranges:
+        raise UserError(
+            f"{path} has had quantization-aware training, whose ranges fit only the kernels in it; publish the float "
+            "network that it was made from."
+        )
+    name = metadata.data if name is None else name
+    if not re.fullmatch(r"[\w.]+", name):
+        raise UserError(
+            f"The name '{name}' becomes a part of file names, where '-' parts it from that of the network; make it of "
+            "letters, digits, '_' and '.', such as --name camvid_720x960."
+        )
     file = config
     try:
         config = yaml.safe_load(pathlib.Path(file).read_text())
@@ -56,16 +68,25 @@ def publish(path, config, datasets, folder=FOLDER, name=None, starts_from=None, 
             raise ValueError("it holds no 'key: value' lines")
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise UserError(f"Cannot read the config {file}: {error}. A training writes config.yaml.") from error
-    data_licence = data_licence or DATA_LICENCES.get(metadata.data)
+    if "base" in config or config.get("model", metadata.model) != metadata.model:
+        what = "builds on a base" if "base" in config else f"is for '{config['model']}'"
+        raise UserError(
+            f"The config {file} {what}, and {path} holds '{metadata.model}'; give the config.yaml that its training "
+            "wrote beside it, which has every key."
+        )
+    data_licence = (data_licence or "").strip() or DATA_LICENCES.get(metadata.data)
     if not data_licence:
         raise UserError(f"The terms of the data set '{metadata.data}' are not known; say them with --data_licence.")
+    start, teacher = (name and find_card(metadata.model, name) for name in (starts_from, config.get("teacher")))
+    for card in (start, teacher):
+        data_licence = _joined(data_licence, card.data_licence) if card else data_licence
     arrays = {}
     for entry, (variable, permutation) in wanted_entries(model).items():
         value = keras.ops.convert_to_numpy(variable).transpose(np.argsort(permutation))
         # Statistics and biases take little space, and a small variance would lose digits.
         arrays[entry] = np.ascontiguousarray(value.astype(np.float16 if value.ndim > 1 else np.float32))
-    target = folder / f"{metadata.model}-{name or metadata.data}.safetensors"
-    assign_state_dict(model, {name: array.astype(np.float32) for name, array in arrays.items()}, str(target))
+    target = folder / f"{metadata.model}-{name}.safetensors"
+    assign_state_dict(model, {entry: array.astype(np.float32) for entry, array in arrays.items()}, str(target))
     predictor = keras_predictor(model, metadata)
     accuracy = {dataset.split: dataclasses.asdict(evaluate(predictor, dataset)) for dataset in datasets}
     with atomic_path(target) as temporary:
@@ -77,7 +98,7 @@ def publish(path, config, datasets, folder=FOLDER, name=None, starts_from=None, 
         "bytes": target.stat().st_size,
         "sha256": sha256_of(target),
         "data_licence": data_licence,
-        "trained_on": _trained_on(metadata, config, starts_from),
+        "trained_on": _trained_on(metadata, config, start),
         "starts_from": starts_from,
         "accuracy": accuracy,
         "training": pathlib.Path(path).resolve().parent.name,
@@ -88,10 +109,16 @@ def publish(path, config, datasets, folder=FOLDER, name=None, starts_from=None, 
     return target
 
 
-def _trained_on(metadata, config, starts_from):
-    """Return {data set: splits} of a training, and of the published weights that it started from."""
+def _trained_on(metadata, config, start):
+    """Return {data set: splits} of a training, and of the published weights whose `Card` it started from, or None."""
     found = {metadata.data: splits_of(config)}
-    if starts_from and is_pretrained(metadata.model, starts_from):
-        for data, splits in read_card(metadata.model, starts_from).trained_on.items():
-            found[data] = [*splits, *(split for split in found.get(data, []) if split not in splits)]
+    for data, splits in (start.trained_on if start else {}).items():
+        found[data] = [*splits, *(split for split in found.get(data, []) if split not in splits)]
     return found
+
+
+def _joined(terms, others):
+    """Return two texts about terms as one, without what is in both."""
+    if others in terms:
+        return terms
+    return others if others.startswith(terms) else f"{terms} {others}"

@@ -116,7 +116,8 @@ def optimizer(config, steps_per_epoch, backbone=None):
         backbone: what the names of the layers of the network's backbone begin with, None where it has none.
 
     Raises:
-        UserError: the backbone is to have a learning rate of its own, and there is none.
+        UserError: the backbone is to have a learning rate of its own, and there is none; or the training is over before
+            the first update.
     """
     if backbone is None and config.backbone_learning_rate != 1:
         raise UserError(
@@ -124,6 +125,11 @@ def optimizer(config, steps_per_epoch, backbone=None):
             "trained alone; leave it out."
         )
     accumulated = config.gradient_accumulation_steps
+    if accumulated > config.epochs * steps_per_epoch:
+        raise UserError(
+            f"gradient_accumulation_steps is {accumulated}, and the training has {config.epochs * steps_per_epoch} "
+            "steps, so that no weight would change; take fewer, or train longer."
+        )
     options = dict(
         decay=config.weight_decay,
         decay_all=config.weight_decay_on == "all",

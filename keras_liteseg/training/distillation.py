@@ -8,6 +8,8 @@ from keras_liteseg.datasets.samples import normalization
 from keras_liteseg.errors import UserError
 from keras_liteseg.graph.size import at_size
 from keras_liteseg.models.archive import load_model
+from keras_liteseg.models.network import load_network
+from keras_liteseg.models.pretrained import find_card
 from keras_liteseg.networks.registry import check_input_shape, model_spec
 from keras_liteseg.training.losses import Distillation
 
@@ -43,7 +45,7 @@ class Teacher:
     """
 
     def __init__(self, config, train_data):
-        network, metadata = load_model(config.teacher)
+        network, metadata = _load(config)
         unlike = difference(metadata.classes, train_data.classes)
         if unlike:
             raise UserError(
@@ -68,3 +70,16 @@ class Teacher:
         scale, shift = (ops.convert_to_tensor(values, "float32") for values in (self._scale, self._shift))
         teacher_logits = self._network(ops.cast(images, "float32") * scale + shift, training=False)
         return self._weight * self._divergence((labels, teacher_logits), logits)
+
+
+def _load(config):
+    """Return (model, metadata) of the teacher of a config."""
+    card = find_card(config.model, config.teacher)
+    if card is not None:
+        return load_network(card.model, card.name)
+    if not config.teacher.endswith(".keras"):
+        raise UserError(
+            f"The teacher {config.teacher} is neither a .keras file nor the name of published weights; give one of "
+            "them, such as runs/large/best.keras or liteseg_mobilenetv2/camvid (liteseg weights lists them)."
+        )
+    return load_model(config.teacher)

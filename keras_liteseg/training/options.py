@@ -117,7 +117,8 @@ class LossOptions(ClassWeightOptions):
         loss, ohem_threshold, ohem_min_kept, focal_gamma, label_smoothing, dice_weight, lovasz_weight, boundary_weight,
             boundary_width: see `keras_liteseg.training.losses.SegmentationLoss`.
         aux_weights: auxiliary heads have the same loss, times these: one number for all of them, or one each.
-        teacher: `.keras` file of a network of the same classes, whose logits the main head learns too; '' for none.
+        teacher: `.keras` file or published weights, such as 'ndnet45/camvid', of a network of the same classes, whose
+            logits the main head learns too; '' for none.
         distillation_weight: weight of what the teacher teaches.
         temperature: softens the class probabilities of both, see `keras_liteseg.training.losses.Distillation`.
 

@@ -81,6 +81,7 @@ def read_log(folder):
 def trim_log(folder, epochs):
     """Drop the rows of epochs that were logged but whose state was not saved any more; they are trained again."""
     path = folder / LOG_FILE
-    lines = path.read_text().splitlines(keepends=True) if path.exists() else []
+    # As bytes, which keep the ends of the lines as Keras writes them.
+    lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
     with atomic_path(path) as temporary:
-        temporary.write_text("".join(lines[: epochs + 1]))
+        temporary.write_bytes(b"".join(lines[: epochs + 1]))

@@ -2,13 +2,13 @@
 
 import contextlib
 import logging
+import re
 import time
 
 import keras
 
 from keras_liteseg.errors import UserError
 from keras_liteseg.training.distribute import hosts
-from keras_liteseg.training.run_folder import LAST_FILE
 
 _log = logging.getLogger(__name__)
 
@@ -30,25 +30,29 @@ class LastSign(keras.callbacks.Callback):
 
 
 @contextlib.contextmanager
-def stop_clearly(folder):
-    """Tell in one sentence why `fit` ended early, and how to go on; gives a callback for that `fit`.
+def stop_clearly(state):
+    """Tell in one sentence why `fit` ended early, and how to go on; gives a callback for that `fit` of Keras.
 
     Args:
-        folder: that of the training, a `pathlib.Path`.
+        state: path of what the training would go on from, in its folder; a `pathlib.Path`.
 
     Raises:
-        UserError: in place of an error of the disk or of the connection to another host.
+        UserError: in place of an error of a data set within tf.data, of the disk, or of the connection to another host.
     """
+    folder = state.parent
     last_sign = LastSign()
     try:
         yield last_sign
     except KeyboardInterrupt:
-        if (folder / LAST_FILE).exists():
-            _log.info("Stopped; %s holds the last finished epoch, go on with --resume.", folder / LAST_FILE)
+        if state.exists():
+            _log.info("Stopped; %s holds the last finished epoch, go on with --resume.", state)
         raise
     except UserError:
         raise
     except Exception as error:
+        sentence = _of_a_data_set(error)
+        if sentence:
+            raise UserError(sentence) from error
         # TensorFlow's own writers raise no OSError.
         if isinstance(error, OSError) or "No space left on device" in str(error):
             reason = getattr(error, "strerror", None) or "No space left on device"
@@ -61,3 +65,10 @@ def stop_clearly(folder):
                 f"{time.monotonic() - last_sign.time:.0f} seconds. Start all of them again with --resume."
             ) from error
         raise
+
+
+def _of_a_data_set(error):
+    """Return the message of a `UserError` that TensorFlow has made the text of an error of its own, or None."""
+    names = "|".join(kind.__name__ for kind in (UserError, *UserError.__subclasses__()))
+    found = re.search(rf"^(?:{names}): (.*?)\nTraceback", str(error), re.DOTALL | re.MULTILINE)
+    return found and found[1].strip()

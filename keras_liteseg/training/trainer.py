@@ -135,7 +135,7 @@ def train(config, train_data, val_data, output_dir, init_from=None, resume=False
             Journal(folder / JOURNAL_FILE, first_epoch),
             last,
         ]
-    with stop_clearly(folder) as last_sign:
+    with stop_clearly(folder / LAST_FILE) as last_sign:
         model.fit(
             batches,
             steps_per_epoch=steps,

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import yaml
 
-from keras_liteseg import UserError, create_model, save_model
+from keras_liteseg import UserError, create_model, load_model, save_model
 from keras_liteseg.datasets import ClassList, SegmentationDataset
 from keras_liteseg.evaluation import evaluate
 from keras_liteseg.inference.load import load_predictor
@@ -117,8 +117,29 @@ def test_one_network_has_weights_of_several_names(published, tmp_path):
     assert len(modes) == 1, "others can read the card and not the weights"
     assert names() == [(NAME, "noise"), (NAME, "noise_64x96")]
     assert read_card(NAME, "noise_64x96").metadata.data == "noise"
-    with pytest.raises(UserError, match="'noise-64x96' has a '-'"):
-        publish(*paths, [Noise()], pretrained.FOLDER, name="noise-64x96")
+
+
+@pytest.mark.parametrize("name", ["noise-64x96", "../noise", "my/noise", ""])
+def test_name_that_no_file_could_have_is_refused(published, tmp_path, name):
+    paths = tmp_path / "best.keras", tmp_path / "config.yaml"
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(UserError, match=f"The name '{name}' becomes a part of file names"):
+        publish(*paths, [Noise()], pretrained.FOLDER, name=name, data_licence=LICENCE)
+    model, metadata = load_model(paths[0])
+    save_model(model, tmp_path / "best.keras", metadata.replace(data=name))
+    with pytest.raises(UserError, match=f"The name '{name}' becomes a part of file names"):
+        publish(*paths, [Noise()], pretrained.FOLDER, data_licence=LICENCE)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    "config, message",
+    [({"model": "ndnet45"}, "is for 'ndnet45'"), ({"base": "ndnet45_camvid_scratch.yaml"}, "builds on a base")],
+)
+def test_config_of_another_training_is_refused(published, tmp_path, config, message):
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
+    with pytest.raises(UserError, match=f"{message}, and .*best.keras holds 'lps_net_tiny'; give the config.yaml"):
+        publish(tmp_path / "best.keras", tmp_path / "config.yaml", [Noise()], pretrained.FOLDER, data_licence=LICENCE)
 
 
 def test_unknown_weights_are_refused(published):
@@ -147,9 +168,33 @@ def test_config_that_is_none_is_refused(tmp_path, network_file, content):
     assert not (tmp_path / "published").exists()
 
 
-def test_data_of_unknown_terms_is_not_published(published, tmp_path):
+def test_network_after_quantization_aware_training_is_not_published(published, tmp_path):
+    model, metadata = load_model(tmp_path / "best.keras")
+    save_model(model, tmp_path / "qat.keras", metadata.replace(ranges={"image": (0.0, 1.0)}))
+    paths = tmp_path / "qat.keras", tmp_path / "config.yaml"
+    with pytest.raises(UserError, match="qat.keras has had quantization-aware training, .* publish the float network"):
+        publish(*paths, [Noise()], pretrained.FOLDER, name="qat", data_licence=LICENCE)
+    assert names() == [(NAME, "noise")]
+
+
+@pytest.mark.parametrize("terms", [None, "", "  "])
+def test_data_of_unknown_terms_is_not_published(published, tmp_path, terms):
     with pytest.raises(UserError, match="terms of the data set 'noise' are not known; say them with --data_licence"):
-        publish(tmp_path / "best.keras", tmp_path / "config.yaml", [Noise()], pretrained.FOLDER)
+        publish(tmp_path / "best.keras", tmp_path / "config.yaml", [Noise()], pretrained.FOLDER, data_licence=terms)
+
+
+@pytest.mark.parametrize("start", ["noise", f"{NAME}/noise"])
+def test_data_and_terms_of_the_start_are_those_of_the_weights(published, tmp_path, start):
+    """Whether by its own name or, as a start from another network has it, with that of its network."""
+    model, metadata = load_model(tmp_path / "best.keras")
+    save_model(model, tmp_path / "mine.keras", metadata.replace(data="mine"))
+    (tmp_path / "config.yaml").write_text("data_options:\nbackbone_weights: not_used.npz\n")
+    paths = tmp_path / "mine.keras", tmp_path / "config.yaml"
+    for terms, joined in (("Mine.", f"Mine. {LICENCE}"), (f"{LICENCE} Mine.", f"{LICENCE} Mine."), ("Noise", LICENCE)):
+        publish(*paths, [Noise()], pretrained.FOLDER, starts_from=start, data_licence=terms)
+        card = read_card(NAME, "mine")
+        assert card.trained_on == {"mine": ["train"], "noise": ["train"]} and card.data_licence == joined
+    assert card.seen == f"mine train, noise train, starting from the weights {start}"
 
 
 def test_weights_have_seen_what_they_started_from_had_seen(published, tmp_path):

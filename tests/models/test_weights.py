@@ -365,3 +365,20 @@ def test_the_state_of_another_training_as_a_start_says_what_to_take(tmp_path):
     create_model("lps_net_tiny", (64, 128, 3)).save_weights(tmp_path / "last.weights.h5")
     with pytest.raises(UserError, match=r"state of a training, to go on with by --resume .*best\.keras beside it"):
         initialize_from(create_model("lps_net_m", (64, 128, 3)), tmp_path / "last.weights.h5")
+
+
+def test_network_after_quantization_aware_training_is_no_start(tmp_path):
+    model = tiny()
+    classes = ClassList(("a", "b", "c"), ((0, 0, 0),) * 3)
+    said = Metadata(model.name, "noise", classes, (0.5,) * 3, (0.5,) * 3)
+    save_model(model, tmp_path / "qat.keras", said.replace(ranges={"image": (0.0, 1.0)}))
+    for load in (load_checkpoint, initialize_from):
+        message = refusal(load, model, tmp_path / "qat.keras")
+        assert "qat.keras has had quantization-aware training" in message and "take the float network" in message
+
+
+def test_misspelt_name_of_published_weights():
+    model = create_model("ndnet45", (32, 64, 3), 11)
+    for load in (load_checkpoint, initialize_from):
+        message = refusal(load, model, "camvidd")
+        assert "no checkpoint file camvidd, and 'ndnet45' has no published weights of that name" in message

@@ -226,6 +226,39 @@ def test_divergence_in_the_last_step_of_an_epoch_leaves_what_was_good(trained, s
     assert all(path.read_bytes() == content for path, content in files.items())
 
 
+class Stop(tf_keras.callbacks.Callback):
+    """Interrupts the training after the first step of the second epoch."""
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch = epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        if self.epoch == 1:
+            raise KeyboardInterrupt
+
+
+def test_resumed_training_sees_the_samples_of_an_uninterrupted_one(
+    trained, small_file, data, tmp_path, monkeypatch, caplog
+):
+    fit = tf_keras.Model.fit
+    config = load_config(trained[0] / "config.yaml", ["epochs=2"], QuantizationConfig)
+    train_quantization_aware(config, *data, tmp_path / "whole", small_file)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt), caplog.at_level(logging.INFO):
+        patch.setattr(
+            tf_keras.Model, "fit", lambda *args, callbacks, **rest: fit(*args, callbacks=[Stop(), *callbacks], **rest)
+        )
+        train_quantization_aware(config, *data, tmp_path / "stopped", small_file)
+    assert "backup holds the last finished epoch, go on with --resume" in caplog.text
+    # Stopped between the log of the second epoch and its state.
+    log = tmp_path / "stopped" / "log.csv"
+    log.write_text(log.read_text() + log.read_text().splitlines()[1].replace("0,", "1,", 1) + "\n")
+    train_quantization_aware(config, *data, tmp_path / "stopped", small_file, resume=True)
+    for ours, theirs in zip(logged(tmp_path / "stopped"), logged(tmp_path / "whole"), strict=True):
+        assert {name: float(value) for name, value in ours.items()} == pytest.approx(
+            {name: float(value) for name, value in theirs.items()}, rel=1e-4
+        )
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("best_before", [0.0, 1.0])
 def test_resume_goes_on_after_the_last_epoch_and_keeps_the_best(trained, small_file, data, tmp_path, best_before):

@@ -8,9 +8,10 @@ import pytest
 
 import keras_liteseg
 from keras_liteseg.errors import UserError
-from keras_liteseg.models import create_model
+from keras_liteseg.models import create_model, pretrained
 from keras_liteseg.networks import registry
 from keras_liteseg.networks.layers import batch_norm
+from keras_liteseg.tools.publish import publish
 from keras_liteseg.training import trainer
 from keras_liteseg.training.batch_norm_statistics import measure_statistics
 from keras_liteseg.training.build import build
@@ -299,6 +300,32 @@ def test_teacher_of_other_classes_is_refused(config, network_file):
         UserError, match=r"The teacher .* knows 9 classes .*, not the 3 classes \(a, b, c\) of noise; class 0 is"
     ):
         built(config, teacher=str(network_file))
+
+
+def test_published_weights_teach_by_name(config, teacher, tmp_path, monkeypatch):
+    monkeypatch.setattr(pretrained, "FOLDER", tmp_path / "pretrained")
+    publish(teacher, teacher.parent / "config.yaml", [Noise(3)], pretrained.FOLDER, data_licence="Noise is free.")
+    images, labels = batch()
+    from_file, *by_name = (built(config, teacher=name) for name in (str(teacher), "noise", f"{config.model}/noise"))
+    logits = from_file(images)[0]
+    expected = float(from_file.teacher(images, labels[0], logits))
+    for model in by_name:  # whose kernels are in float16
+        assert float(model.teacher(images, labels[0], logits)) == pytest.approx(expected, rel=1e-2)
+
+
+@pytest.mark.parametrize("name", ["noise", "other/noise", "teacher.tflite"])
+def test_teacher_that_is_no_network_of_keras_is_refused(config, name):
+    with pytest.raises(UserError, match=f"The teacher {name} is neither a .keras file nor the name of published weig"):
+        built(config, teacher=name)
+
+
+def test_training_without_any_update_is_refused(config):
+    steps = config.epochs * 4
+    built(config, gradient_accumulation_steps=steps)
+    with pytest.raises(
+        UserError, match=f"_steps is {steps + 1}, and the training has {steps} steps, so that no weight"
+    ):
+        built(config, gradient_accumulation_steps=steps + 1)
 
 
 def test_teacher_sees_the_image_as_it_was_trained(config, teacher, monkeypatch):

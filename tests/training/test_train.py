@@ -286,6 +286,15 @@ def test_state_of_another_optimizer_is_not_resumed_from(config, tmp_path):
     assert all(path.read_bytes() == content for path, content in files.items())
 
 
+def test_sample_that_cannot_be_read_ends_a_training_in_its_own_sentence(config, tmp_path):
+    class Torn(Noise):
+        def mask(self, index):
+            raise UserError(f"The mask {index} is torn; mend it.")
+
+    with pytest.raises(UserError, match=r"^The mask \d is torn; mend it\.$"):
+        train(config, Torn(), Noise(3), tmp_path)
+
+
 def test_unknown_network_is_refused(tmp_path):
     with pytest.raises(UserError, match="no model 'ndnet54'. The nearest names: ndnet45"):
         train(TrainingConfig(model="ndnet54"), Noise(), Noise(3), tmp_path / "run")
