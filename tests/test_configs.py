@@ -1,6 +1,7 @@
 """Every config in configs/ builds all that a training needs, and opens with how it is run and what to expect of it."""
 
 import dataclasses
+import json
 import pathlib
 import re
 
@@ -10,6 +11,7 @@ import yaml
 from PIL import Image
 
 from keras_liteseg.datasets import load_dataset
+from keras_liteseg.models.pretrained import find_card
 from keras_liteseg.networks import model_spec
 from keras_liteseg.networks.registry import check_input_shape
 from keras_liteseg.quantization.config import QuantizationConfig
@@ -76,13 +78,20 @@ def test_the_config_says_what_to_expect(path):
 @every_config
 def test_the_config_says_how_to_make_its_teacher(path):
     config = load(path)
-    if isinstance(config, TrainingConfig) and config.teacher:
+    if not isinstance(config, TrainingConfig) or not config.teacher:
+        return
+    published = find_card(config.model, config.teacher)
+    if published:
+        name = json.loads(published.path.with_suffix(".json").read_text())["training"]
+    else:
         name = pathlib.PurePath(config.teacher).parent.name
-        (made_by,) = (other for other in CONFIGS if other.stem == name)
-        assert f"The teacher, {config.teacher}, is what the command in {made_by.relative_to(ROOT)} makes." in opening(
-            path
-        )
+    (made_by,) = (other for other in CONFIGS if other.stem == name)
+    if published:
+        said = f"The teacher comes with the package; {made_by.relative_to(ROOT)} trained it."
+    else:
+        said = f"The teacher, {config.teacher}, is what the command in {made_by.relative_to(ROOT)} makes."
         assert f"--output_dir {pathlib.PurePath(config.teacher).parent}" in opening(made_by)
+    assert said in opening(path)
 
 
 def test_no_two_configs_have_the_same_name():

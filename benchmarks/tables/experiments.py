@@ -127,7 +127,9 @@ HEADLINES = (
     f"{_SCRATCH}_distilled_imagenet_720x960",
     "pp_liteseg_t_camvid_trainval_distilled_384x512",
     "lps_net_s_camvid_trainval_distilled_720x960",
+    "lps_net_expanded_camvid_trainval_distilled_720x960",
     "liteseg_mobilenetv2_camvid_trainval_672x896",
+    "liteseg_shufflenet_camvid_trainval_distilled_576x768",
 )
 KINDS = {"int8": "int8, post-training", "int8_qat": "int8, quantization-aware", "int16x8": "16x8, post-training"}
 
