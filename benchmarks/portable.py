@@ -2,7 +2,7 @@
 
   python -m benchmarks.portable --data_dir DIR --output results/portable.json
 
-Every network is exported at its published size, with the scales of few pictures, and run on pictures of CamVid's split
+Every network is exported at its published size, with the scales of street scenes, and run on pictures of CamVid's split
 val. Each file is compared with the same file as it was before: its resizes in one step each, see
 `keras_liteseg.conversion.steady_resizes`. The times are processor times of LiteRT with XNNPACK, one thread, both files
 in turns. Runtimes that are not installed are left out. After an interruption, the same command goes on.
@@ -23,7 +23,6 @@ from keras_liteseg.commands import options
 from keras_liteseg.commands.running import command, run, start_keras
 from keras_liteseg.logs import quiet_log
 
-CALIBRATION_IMAGES = 4
 ROUNDS = 15
 REFERENCE = "LiteRT, XNNPACK"
 
@@ -173,13 +172,12 @@ def main(networks, data_dir, images, output):
 def _export(card, path):
     from keras_liteseg import CalibrationOptions, ExportOptions, export
 
-    calibration = CalibrationOptions(None, CALIBRATION_IMAGES, cross_layer_equalization=False, bias_correction=False)
     with quiet_log():
         export(
             card.model,
             path,
             ExportOptions(quantization="int8"),
-            calibration,
+            CalibrationOptions(),
             checkpoint=card.name,
             input_size=card.input_size,
         )

@@ -2,8 +2,8 @@
 
   python -m benchmarks.take_published --config configs/ours/ndnet45_camvid_scratch.yaml --output runs/ndnet45/best.keras
 
-Exit status 1 where no weights in `pretrained/` are of that config. Where the backbone's weights came from does not
-count: the training may have read them from a file that the config calls otherwise.
+Exit status 1 where no weights in `pretrained/` are of that config. Where the weights of the backbone and of the
+teacher lay does not count: the training may have read them from files that the config calls otherwise.
 """
 
 import dataclasses
@@ -40,7 +40,10 @@ def card_of(config):
 
     for card in list_pretrained():
         published = {OLD_KEYS.get(key, key): value for key, value in card.config.items()}
-        trained = dataclasses.replace(TrainingConfig(**published), backbone_weights=config.backbone_weights)
+        lay = {"backbone_weights": config.backbone_weights}
+        if published.get("teacher") and config.teacher:
+            lay["teacher"] = config.teacher
+        trained = dataclasses.replace(TrainingConfig(**published), **lay)
         if card.model == config.model and trained == config:
             return card
     return None

@@ -101,7 +101,7 @@ def test_exported_file_is_loaded_as_segmenter(int8_file):
     ("out", "message"),
     [
         ([], r"out is \[\]; give an array, uint8 \(64, 128\)"),
-        (np.empty((64, 128), np.uint8).tolist(), r"out is .{1,200}; give an array"),
+        (np.zeros((64, 128), np.uint8).tolist(), r"out is .{1,200}; give an array"),
         (np.empty((64, 128), np.int32), r"out is int32 \(64, 128\); give uint8 \(64, 128\)"),
         (np.empty((128, 64), np.uint8), r"out is uint8 \(128, 64\)"),
         (np.empty((64, 256), np.uint8)[:, ::2], "in one piece"),
