@@ -28,7 +28,7 @@ def files(tmp_path_factory):
     paths = {name: folder / f"{name}.tflite" for name in FILES}
     for name, options in FILES.items():
         made = ExportOptions(**options), CalibrationOptions(images=2)
-        export("lps_net_s", paths[name], *made, checkpoint="camvid", input_size=SIZES[0])
+        export("ndnet45", paths[name], *made, checkpoint="camvid", input_size=SIZES[0])
     return paths
 
 
