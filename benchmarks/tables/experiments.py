@@ -109,6 +109,12 @@ EXPERIMENTS = {
         "lps_net_s_camvid_trainval_720x960",
         "liteseg_mobilenetv2_camvid_trainval_672x896",
     ),
+    "lps_net_s_camvid_trainval_distilled_720x960_copy_paste": Experiment(
+        "LPS-Net-S",
+        "from scratch, train and val, distilled, CutMix, copy-paste",
+        "lps_net_s_camvid_trainval_distilled_720x960",
+        "liteseg_mobilenetv2_camvid_trainval_672x896",
+    ),
     "lps_net_expanded_camvid_scratch": Experiment("LPS-Net, found by expansion", "from scratch", "scratch"),
     "lps_net_expanded_camvid_trainval_720x960": Experiment(
         "LPS-Net, found by expansion", "from scratch, train and val", "scratch"
@@ -126,7 +132,7 @@ HEADLINES = (
     f"{_FINE}_trainval_864x1152_cutmix",
     f"{_SCRATCH}_distilled_imagenet_720x960",
     "pp_liteseg_t_camvid_trainval_distilled_384x512",
-    "lps_net_s_camvid_trainval_distilled_720x960",
+    "lps_net_s_camvid_trainval_distilled_720x960_copy_paste",
     "lps_net_expanded_camvid_trainval_distilled_720x960",
     "liteseg_mobilenetv2_camvid_trainval_672x896",
     "liteseg_shufflenet_camvid_trainval_distilled_576x768",
