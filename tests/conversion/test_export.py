@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from keras_liteseg import CalibrationOptions, ExportOptions
+from keras_liteseg.conversion import converter_process
 from keras_liteseg.conversion.export import export
 from keras_liteseg.datasets import ClassList, load_dataset
 from keras_liteseg.errors import UserError
@@ -192,7 +193,7 @@ def test_data_set_and_reference_of_the_same_classes_in_another_order_are_refused
 @pytest.mark.parametrize("use", ["validation", "calibration"])
 def test_a_bad_file_is_refused_before_the_conversion(tmp_path, tiny_file, scenes, use, monkeypatch):
     """Of a calibration, only the images that it takes."""
-    monkeypatch.setattr("keras_liteseg.conversion.export.convert_apart", lambda *_, **__: pytest.fail("converted"))
+    monkeypatch.setattr(converter_process, "convert_apart", lambda *_, **__: pytest.fail("converted"))
     for kind in ("images", "masks"):
         (tmp_path / kind / "val").mkdir(parents=True)
     for name in "abcd":
