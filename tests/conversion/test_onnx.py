@@ -408,15 +408,16 @@ def test_files_that_are_none_of_ours(int8_onnx, int8_file, tmp_path):
         load_predictor(int8_onnx, checkpoint="a.pth")
 
 
-def test_process_of_its_own(int8_file, int8_request, int8_onnx, images, tmp_path, monkeypatch):
+def test_process_of_its_own(small, small_onnx, images, tmp_path, monkeypatch):
     monkeypatch.setattr(onnx_export, "run_apart", run_apart)
-    export_onnx(int8_file, tmp_path / "a.onnx", int8_request, InputType.AUTO, 300)
-    found, expected = (load_predictor(path).run(images[0]) for path in (tmp_path / "a.onnx", int8_onnx))
+    tflite = small_onnx.with_suffix(".tflite")
+    export_onnx(tflite, tmp_path / "a.onnx", small[1], InputType.AUTO, 300)
+    found, expected = (load_predictor(path).run(images[0]) for path in (tmp_path / "a.onnx", small_onnx))
     np.testing.assert_array_equal(found, expected)
     with pytest.raises(UserError, match="tf2onnx cannot make ONNX of it: failed: .*"):
-        tflite_to_onnx(int8_file, tmp_path / "b.onnx", opset=1)
+        tflite_to_onnx(tflite, tmp_path / "b.onnx", opset=1)
     with pytest.raises(UserError, match="took longer than 0.1 seconds and was stopped"):
-        tflite_to_onnx(int8_file, tmp_path / "b.onnx", time_limit=0.1)
+        tflite_to_onnx(tflite, tmp_path / "b.onnx", time_limit=0.1)
     assert [file.name for file in tmp_path.iterdir()] == ["a.onnx"]
 
 

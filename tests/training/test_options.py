@@ -17,7 +17,7 @@ from keras_liteseg.training.batch_norm_statistics import measure_statistics
 from keras_liteseg.training.build import build
 from keras_liteseg.training.callbacks import averaged_weights
 from keras_liteseg.training.config import TrainingConfig
-from keras_liteseg.training.run_folder import read_log
+from keras_liteseg.training.run_folder import BEST_FILE, read_log
 from keras_liteseg.training.trainer import train
 from tests.training.noise import Noise
 
@@ -279,7 +279,7 @@ def teachers(tmp_path_factory):
 @pytest.fixture
 def teacher(config, teachers):
     """A trained network of the same classes."""
-    path = teachers / "run" / "best.keras"
+    path = teachers / "run" / BEST_FILE
     if not path.exists():
         changes = dict(epochs=3, steps_per_epoch=20, learning_rate=0.1)
         train(dataclasses.replace(config, **changes), Noise(), Noise(3), teachers / "run")
