@@ -164,17 +164,17 @@ def test_other_classes_are_refused(published):
         create_model(NAME, num_classes=5, weights="noise")
 
 
-def test_command_needs_a_config(tmp_path, network_file):
-    command = [sys.executable, "-m", "keras_liteseg", "publish", f"--model={network_file}"]
+def test_command_needs_a_config(tmp_path, small_file):
+    command = [sys.executable, "-m", "keras_liteseg", "publish", f"--model={small_file}"]
     done = subprocess.run([*command, f"--config={tmp_path}/none.yaml"], capture_output=True, text=True)
     assert done.returncode == 1 and "error: Cannot read the config" in done.stderr
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe", b"- a list", b"a: ["])
-def test_config_that_is_none_is_refused(tmp_path, network_file, content):
+def test_config_that_is_none_is_refused(tmp_path, small_file, content):
     (tmp_path / "config.yaml").write_bytes(content)
     with pytest.raises(UserError, match="Cannot read the config .*config.yaml: "):
-        publish(network_file, tmp_path / "config.yaml", [], folder=tmp_path / "published")
+        publish(small_file, tmp_path / "config.yaml", [], folder=tmp_path / "published")
     assert not (tmp_path / "published").exists()
 
 
