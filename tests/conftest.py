@@ -1,5 +1,6 @@
 """Fixtures for all tests."""
 
+import importlib.util
 import pathlib
 import subprocess
 import sys
@@ -18,6 +19,32 @@ def shared():
     if not path.is_dir():
         pytest.skip("../shared is not here")
     return path
+
+
+@pytest.fixture(scope="session", autouse=True)
+def conversions_here():
+    """Let exports convert in this process. A process of its own gives the same bytes, as its tests show, and loads
+    TensorFlow and the network once more, which takes longer than the conversion."""
+    if importlib.util.find_spec("tensorflow") is None:
+        yield
+        return
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("keras_liteseg.conversion.converter_process.convert_apart", convert_here)
+        patch.setattr("keras_liteseg.conversion.onnx_export.run_apart", run_here)
+        yield
+
+
+def convert_here(model, metadata, time_limit, **options):
+    from keras_liteseg.conversion.convert import convert
+
+    return convert(model, metadata, **options)
+
+
+def run_here(module, folder, time_limit):
+    try:
+        importlib.import_module(module).main(folder)
+    except Exception as error:
+        return f"failed: {type(error).__name__}: {' '.join(str(error).split())}"
 
 
 @pytest.fixture

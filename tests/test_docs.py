@@ -99,6 +99,7 @@ def executed(tmp_path_factory):
     return notebook, folder / "quickstart"
 
 
+@pytest.mark.slow
 def test_notebook_runs(executed):
     notebook, folder = executed
     keras_miou, file_miou = map(float, re.findall(r"0\.\d+", outputs(notebook, "text/plain")["export"])[1:3])
@@ -110,15 +111,21 @@ def test_notebook_runs(executed):
     assert re.findall(r"^mine.tflite +(\d) +measured +\d+\.\d\d ", measured, re.MULTILINE) == ["1", "2"]
 
 
-def test_notebook_is_kept_with_the_outputs_of_a_whole_run(executed):
+def test_notebook_is_kept_with_the_outputs_of_a_whole_run():
     kept = nbformat.read(NOTEBOOK, as_version=4)
     code = [cell for cell in kept.cells if cell.cell_type == "code"]
     assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
-    assert set(outputs(kept, "image/jpeg")) == set(outputs(executed[0], "image/jpeg")) == {"predict", "look"}
-    assert set(outputs(kept, "text/plain")) == set(outputs(executed[0], "text/plain"))
-    # What a training gives differs a little from processor to processor; this does not.
-    for cell in ("data", "predict"):
-        assert outputs(kept, "text/plain")[cell] == outputs(executed[0], "text/plain")[cell]
+    assert set(outputs(kept, "image/jpeg")) == {"predict", "look"}
     text = "".join(outputs(kept, "text/plain").values())
     assert "/home/" not in text and str(ROOT) not in text
     assert NOTEBOOK.stat().st_size < 300_000
+
+
+@pytest.mark.slow
+def test_notebook_is_kept_with_the_outputs_of_this_version(executed):
+    kept = nbformat.read(NOTEBOOK, as_version=4)
+    for kind in ("image/jpeg", "text/plain"):
+        assert set(outputs(kept, kind)) == set(outputs(executed[0], kind))
+    # What a training gives differs a little from processor to processor; this does not.
+    for cell in ("data", "predict"):
+        assert outputs(kept, "text/plain")[cell] == outputs(executed[0], "text/plain")[cell]

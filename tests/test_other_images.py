@@ -31,6 +31,7 @@ from keras_liteseg.reports.evaluation_report import write_evaluation_report
 from keras_liteseg.reports.preview import contact_sheet
 from keras_liteseg.tflite.file_metadata import read_metadata as read_tflite_metadata
 from keras_liteseg.tflite.flatbuffer import describe, read_model
+from keras_liteseg.training.run_folder import BEST_FILE
 from tests.image_sets import FOUR_BANDS, THERMAL, scene, write_set
 
 SIZE = (32, 48)
@@ -49,10 +50,19 @@ def data(request, tmp_path):
     return load_dataset("folder", root, "train"), load_dataset("folder", root, "val")
 
 
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """The folder of the trainings, one per kind of images."""
+    return tmp_path_factory.mktemp("runs")
+
+
 @pytest.fixture
-def trained(data, tiny_network, tmp_path):
-    config = TrainingConfig(epochs=1, learning_rate=0.1, scale_range=(0.8, 1.5), rotation=10, contrast=0.2, **RUN)
-    return train(config, *data, tmp_path / "run")
+def trained(data, tiny_network, runs):
+    run = runs / data[0].image_format.dtype
+    if not (run / BEST_FILE).exists():
+        config = TrainingConfig(epochs=1, learning_rate=0.1, scale_range=(0.8, 1.5), rotation=10, contrast=0.2, **RUN)
+        train(config, *data, run)
+    return run / BEST_FILE
 
 
 @pytest.mark.slow

@@ -11,8 +11,8 @@ import keras
 import numpy as np
 
 from keras_liteseg.choices import require_path
+from keras_liteseg.conversion import converter_process
 from keras_liteseg.conversion.card import Origin, write_card
-from keras_liteseg.conversion.converter_process import convert_apart
 from keras_liteseg.conversion.keras_export import write_plain
 from keras_liteseg.conversion.onnx_export import export_onnx, require_packages
 from keras_liteseg.conversion.options import ExportOptions, Format, InputType, Npu, Upsampling
@@ -194,7 +194,7 @@ def _for_devices(target, metadata, options, calibration, model, output, trained)
     described = prepared.metadata.replace(ranges={})
     # The conversion to ONNX turns a float32 file into one of 16 bits, and an int8 file into one that takes floats.
     half = onnx and options.quantization == Quantization.FLOAT16
-    content = convert_apart(
+    content = converter_process.convert_apart(
         prepared.model,
         described.replace(quantization=Quantization.NONE) if half else described,
         options.time_limit,

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from keras_liteseg import CalibrationOptions, ExportOptions
+from keras_liteseg.conversion import converter_process
 from keras_liteseg.conversion.export import export
 from keras_liteseg.datasets import ClassList, load_dataset
 from keras_liteseg.errors import UserError
@@ -59,7 +60,8 @@ def test_hardly_trained_network(scenes, metadata, tmp_path):
     keras.utils.set_random_seed(0)
     network = create_model("ndnet45", (*scenes.size, 3), len(scenes.classes))
     save_model(network, tmp_path / "best.keras", metadata)
-    options, calibration = ExportOptions(quantization="int8"), CalibrationOptions(scenes)
+    options = ExportOptions(quantization="int8")
+    calibration = CalibrationOptions(scenes, images=1, cross_layer_equalization=False, bias_correction=False)
     with pytest.raises(UserError, match=r"ADD: an input's scale is .* times the output's.*; train longer\.$"):
         export(tmp_path / "best.keras", tmp_path / "a.tflite", options, calibration)
     assert not (tmp_path / "a.tflite").exists()
@@ -192,7 +194,7 @@ def test_data_set_and_reference_of_the_same_classes_in_another_order_are_refused
 @pytest.mark.parametrize("use", ["validation", "calibration"])
 def test_a_bad_file_is_refused_before_the_conversion(tmp_path, tiny_file, scenes, use, monkeypatch):
     """Of a calibration, only the images that it takes."""
-    monkeypatch.setattr("keras_liteseg.conversion.export.convert_apart", lambda *_, **__: pytest.fail("converted"))
+    monkeypatch.setattr(converter_process, "convert_apart", lambda *_, **__: pytest.fail("converted"))
     for kind in ("images", "masks"):
         (tmp_path / kind / "val").mkdir(parents=True)
     for name in "abcd":
@@ -222,7 +224,7 @@ def test_output_that_cannot_be_written_is_refused(tmp_path):
     refused("Cannot write", tmp_path, output=tmp_path / "file" / "a.tflite")
 
 
-def test_full_disk(network_file, tmp_path):
+def test_full_disk(small_file, tmp_path):
     disk = tmp_path / "disk"
     disk.mkdir()
     mount = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", disk], capture_output=True, text=True)
@@ -230,7 +232,7 @@ def test_full_disk(network_file, tmp_path):
         pytest.skip(f"a full disk needs the right to mount a small one: {mount.stderr.strip()}")
     try:
         with pytest.raises(UserError, match="Cannot write .*a.tflite: No space left on device"):
-            export(network_file, disk / "a.tflite")
+            export(small_file, disk / "a.tflite")
         assert list(disk.iterdir()) == []
     finally:
         subprocess.run(["umount", disk], check=True)

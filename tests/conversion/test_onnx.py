@@ -12,6 +12,7 @@ from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from keras_liteseg import CalibrationOptions, ExportOptions, load_dataset, load_model, load_predictor
 from keras_liteseg.conversion import onnx_export
+from keras_liteseg.conversion.apart import run_apart
 from keras_liteseg.conversion.convert import convert
 from keras_liteseg.conversion.export import export
 from keras_liteseg.conversion.onnx_export import OPSET, export_onnx, tflite_to_onnx
@@ -28,6 +29,7 @@ from keras_liteseg.quantization.post_training import quantize
 from keras_liteseg.quantization.simulate import simulate_int8
 from keras_liteseg.tflite.flatbuffer import describe, read_model
 from keras_liteseg.tflite.inspect import inspect
+from tests.tiny import tiny
 
 MISSING = [name for name in (*onnx_export.PACKAGES, "sympy") if importlib.util.find_spec(name) is None]
 pytestmark = pytest.mark.skipif(
@@ -77,7 +79,10 @@ def test_resize_of_odd_lengths(align_corners, metadata, tmp_path):
     assert properties["resize"] == ("align_corners" if align_corners else "half_pixel")
 
 
-@pytest.mark.parametrize("name", ["ndnet45", "lps_net_s", "pp_liteseg_t", "liteseg_mobilenetv2"])
+# Other tests here have an NDNet45.
+@pytest.mark.parametrize(
+    "name", [pytest.param("ndnet45", marks=pytest.mark.slow), "lps_net_s", "pp_liteseg_t", "liteseg_mobilenetv2"]
+)
 def test_float_file_of_every_family_gives_the_labels_of_keras(name, scenes, tmp_path):
     network, metadata = load_network(name, "camvid", scenes.size)
     metadata = metadata.replace(quantization="none", output_type="logits")
@@ -220,13 +225,27 @@ def test_file_says_what_it_is(int8_onnx, int8_request):
     assert [tensor.name for tensor in (*model.graph.input, *model.graph.output)] == ["images", "logits"]
 
 
-def test_bytes_are_the_picture_and_change_nothing(network, metadata, scenes, tmp_path):
-    model, prepared, _ = quantize(network, metadata, CalibrationOptions(scenes, images=4))
+@pytest.fixture(scope="module")
+def small(metadata, scenes):
+    """(A small int8 network, as `convert` takes it, its request): for the ends of the graph alone."""
+    keras.utils.set_random_seed(0)
+    model, prepared, _ = quantize(tiny((64, 128, 3), 9), metadata, CalibrationOptions(scenes, images=4))
     request = prepared.replace(quantization="int8", output_type="logits", ranges={})
-    tflite, floats, pixels = (tmp_path / name for name in ("a.tflite", "floats.onnx", "pixels.onnx"))
-    tflite.write_bytes(convert(simulate_int8(model, prepared.ranges), request))
-    export_onnx(tflite, floats, request, InputType.AUTO, 300)
-    export_onnx(tflite, pixels, request, InputType.UINT8, 300)
+    return simulate_int8(model, prepared.ranges), request
+
+
+@pytest.fixture(scope="module")
+def small_onnx(small, tmp_path_factory):
+    """`small` as ONNX that gives logits."""
+    folder = tmp_path_factory.mktemp("small")
+    (folder / "a.tflite").write_bytes(convert(*small))
+    export_onnx(folder / "a.tflite", folder / "a.onnx", small[1], InputType.AUTO, 300)
+    return folder / "a.onnx"
+
+
+def test_bytes_are_the_picture_and_change_nothing(small, small_onnx, scenes, tmp_path):
+    floats, pixels = small_onnx, tmp_path / "pixels.onnx"
+    export_onnx(floats.with_suffix(".tflite"), pixels, small[1], InputType.UINT8, 300)
     assert session(pixels).get_inputs()[0].type == "tensor(uint8)"
     for index in range(len(scenes)):
         image = scenes.image(index)
@@ -236,21 +255,21 @@ def test_bytes_are_the_picture_and_change_nothing(network, metadata, scenes, tmp
 
 
 @pytest.mark.parametrize("output_type, dtype", [("classes", np.int32), ("classes_uint8", np.uint8)])
-def test_class_map_of_an_int8_file(output_type, dtype, calibrated, int8_onnx, int8_request, scenes, tmp_path):
-    request = int8_request.replace(output_type=output_type)
-    (tmp_path / "a.tflite").write_bytes(convert(simulate_int8(*calibrated), request))
+def test_class_map_of_an_int8_file(output_type, dtype, small, small_onnx, scenes, tmp_path):
+    model, request = small[0], small[1].replace(output_type=output_type)
+    (tmp_path / "a.tflite").write_bytes(convert(model, request))
     export_onnx(tmp_path / "a.tflite", tmp_path / "a.onnx", request, InputType.AUTO, 300)
-    found, logits = (load_predictor(path).logits(scenes.image(0)) for path in (tmp_path / "a.onnx", int8_onnx))
-    assert found.dtype == dtype and found.shape == (64, 128)
+    found, logits = (load_predictor(path).logits(scenes.image(0)) for path in (tmp_path / "a.onnx", small_onnx))
+    assert found.dtype == dtype and found.shape == (64, 128) and len(np.unique(found)) > 2
     np.testing.assert_array_equal(found, logits.argmax(-1))
 
 
-def test_batch_of_probabilities(calibrated, int8_onnx, int8_request, scenes, tmp_path):
-    request = int8_request.replace(output_type="softmax")
-    (tmp_path / "a.tflite").write_bytes(convert(simulate_int8(*calibrated), request, batch_size=2))
+def test_batch_of_probabilities(small, small_onnx, scenes, tmp_path):
+    model, request = small[0], small[1].replace(output_type="softmax")
+    (tmp_path / "a.tflite").write_bytes(convert(model, request, batch_size=2))
     export_onnx(tmp_path / "a.tflite", tmp_path / "a.onnx", request, InputType.AUTO, 300)
     assert session(tmp_path / "a.onnx").get_inputs()[0].shape == [2, 64, 128, 3]
-    found, logits = (load_predictor(path).logits(scenes.image(0)) for path in (tmp_path / "a.onnx", int8_onnx))
+    found, logits = (load_predictor(path).logits(scenes.image(0)) for path in (tmp_path / "a.onnx", small_onnx))
     exponents = np.exp(logits - logits.max(-1, keepdims=True))
     np.testing.assert_allclose(found, exponents / exponents.sum(-1, keepdims=True), atol=1.5 / 256)
 
@@ -389,10 +408,17 @@ def test_files_that_are_none_of_ours(int8_onnx, int8_file, tmp_path):
         load_predictor(int8_onnx, checkpoint="a.pth")
 
 
-def test_time_limit(int8_file, tmp_path):
+def test_process_of_its_own(small, small_onnx, images, tmp_path, monkeypatch):
+    monkeypatch.setattr(onnx_export, "run_apart", run_apart)
+    tflite = small_onnx.with_suffix(".tflite")
+    export_onnx(tflite, tmp_path / "a.onnx", small[1], InputType.AUTO, 300)
+    found, expected = (load_predictor(path).run(images[0]) for path in (tmp_path / "a.onnx", small_onnx))
+    np.testing.assert_array_equal(found, expected)
+    with pytest.raises(UserError, match="tf2onnx cannot make ONNX of it: failed: .*"):
+        tflite_to_onnx(tflite, tmp_path / "b.onnx", opset=1)
     with pytest.raises(UserError, match="took longer than 0.1 seconds and was stopped"):
-        tflite_to_onnx(int8_file, tmp_path / "a.onnx", time_limit=0.1)
-    assert not list(tmp_path.iterdir())
+        tflite_to_onnx(tflite, tmp_path / "b.onnx", time_limit=0.1)
+    assert [file.name for file in tmp_path.iterdir()] == ["a.onnx"]
 
 
 @pytest.mark.slow

@@ -17,7 +17,7 @@ import pytest
 import tensorflow as tf
 
 from edge import benchmark, targets
-from edge.targets import MeasurementFailed, Options, host
+from edge.targets import MeasurementFailed, Options, host, ssh
 from keras_liteseg.errors import UserError
 from tests.edge import sshd
 
@@ -132,7 +132,8 @@ def test_silence_in_the_middle_is_a_timeout(ready, int8_file):
 
 
 @needs_sshd
-def test_lost_connection_is_told(ready, int8_file):
+def test_lost_connection_is_told(ready, int8_file, monkeypatch):
+    monkeypatch.setattr(ssh, "CONNECT_S", 3)  # so long it tries to end what runs there
     device = targets.connect(ready.target, Options(ssh_config=str(ready.config)))
     session = device.start(int8_file, 1, timeout_s=60)
     session.ask("load")

@@ -83,23 +83,39 @@ def write_picture(path, image):
 # Python
 
 
-def python(model, source, folder):
-    """Run segment.py where it finds nothing of keras_liteseg."""
+SEGMENT = EXAMPLES / "python" / "segment.py"
+# Runs segment.py on one FOLDER MODEL PICTURE after the other; loading NumPy and OpenCV for each takes far longer.
+EACH = """
+import os, runpy, sys
+script, *words = sys.argv[1:]
+for folder, *sys.argv[1:] in zip(*[iter(words)] * 3):
+    os.chdir(folder)
+    runpy.run_path(script, run_name="__main__")
+"""
+
+
+def python(*command, folder):
+    """Run Python where it finds nothing of keras_liteseg."""
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    command = [sys.executable, EXAMPLES / "python" / "segment.py", model, source]
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    return subprocess.run([sys.executable, *command], cwd=folder, env=environment, capture_output=True, text=True)
 
 
 def test_python_has_the_labels_of_the_predictor(cases, tmp_path):
-    for case in cases:
-        process = python(case.model, write_picture(tmp_path / "picture.png", case.image), tmp_path)
-        assert process.returncode == 0, process.stderr
-        assert_equal(cv2.imread(str(tmp_path / "labels.png"), cv2.IMREAD_UNCHANGED), case)
+    words = []
+    for index, case in enumerate(cases):
+        folder = tmp_path / str(index)
+        folder.mkdir()
+        words += [folder, case.model, write_picture(folder / "picture.png", case.image)]
+    process = python("-c", EACH, SEGMENT, *words, folder=tmp_path)
+    assert process.returncode == 0, process.stderr
+    for index, case in enumerate(cases):
+        assert_equal(cv2.imread(f"{tmp_path}/{index}/labels.png", cv2.IMREAD_UNCHANGED), case)
 
 
 def test_python_draws_the_colors_of_the_card(cases, tmp_path):
     case = cases[0]
-    assert python(case.model, write_picture(tmp_path / "picture.png", case.image), tmp_path).returncode == 0
+    picture = write_picture(tmp_path / "picture.png", case.image)
+    assert python(SEGMENT, case.model, picture, folder=tmp_path).returncode == 0
     overlay = cv2.imread(str(tmp_path / "overlay.png"))[..., ::-1]
     colors = np.array([entry["color"] for entry in case.card["classes"]])
     expected = 0.45 * case.image + 0.55 * colors[case.labels]
@@ -115,7 +131,7 @@ def test_python_plays_a_video(cases, tmp_path):
     for frame in (np.zeros_like(case.image), case.image):
         writer.write(frame[..., ::-1])
     writer.release()
-    process = python(case.model, tmp_path / "a.avi", tmp_path)
+    process = python(SEGMENT, case.model, tmp_path / "a.avi", folder=tmp_path)
     assert process.returncode == 0, process.stderr
     # JPEG has changed the frames; the last one stays.
     *_, last = open_video(tmp_path / "a.avi")
@@ -143,7 +159,7 @@ def test_python_says_what_is_wrong(cases, tmp_path):
         ((tmp_path / "mixed.tflite", picture), ".*mixed.json is not the card of .*mixed.tflite"),
         ((model, picture, full), "labels.png cannot be written"),
     ):
-        process = python(*arguments[:2], arguments[2] if len(arguments) > 2 else tmp_path)
+        process = python(SEGMENT, *arguments[:2], folder=arguments[2] if len(arguments) > 2 else tmp_path)
         assert process.returncode == 1 and "Traceback" not in process.stderr
         assert re.search(f"^error: {message}", process.stderr, re.MULTILINE), process.stderr
 

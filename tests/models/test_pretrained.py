@@ -48,17 +48,27 @@ class Noise(SegmentationDataset):
         return np.random.default_rng(index).choice(np.uint8([0, 1, 2, 255]), (64, 96))
 
 
-@pytest.fixture
-def published(tmp_path, monkeypatch):
-    """A trained network, published as 'noise'."""
-    monkeypatch.setattr(pretrained, "FOLDER", tmp_path / "pretrained")
+@pytest.fixture(scope="module")
+def once(tmp_path_factory):
+    """(A trained network, the folder of its training, with what was published of it as 'noise' in 'pretrained')."""
+    folder = tmp_path_factory.mktemp("once") / "a_training"
+    folder.mkdir()
     model = create_model(NAME, (64, 96, 3), 3)
     rng = np.random.default_rng(0)
     for layer in model.layers:
         layer.set_weights([rng.uniform(1e-5, 1.5, value.shape) for value in layer.get_weights()])
-    save_model(model, tmp_path / "best.keras", Metadata(NAME, "noise", CLASSES, (0.1, 0.2, 0.3), (1.0, 2.0, 3.0)))
-    (tmp_path / "config.yaml").write_text(yaml.safe_dump({"epochs": 3}))
-    publish(tmp_path / "best.keras", tmp_path / "config.yaml", [Noise()], pretrained.FOLDER, data_licence=LICENCE)
+    save_model(model, folder / "best.keras", Metadata(NAME, "noise", CLASSES, (0.1, 0.2, 0.3), (1.0, 2.0, 3.0)))
+    (folder / "config.yaml").write_text(yaml.safe_dump({"epochs": 3}))
+    publish(folder / "best.keras", folder / "config.yaml", [Noise()], folder / "pretrained", data_licence=LICENCE)
+    return model, folder
+
+
+@pytest.fixture
+def published(once, tmp_path, monkeypatch):
+    """A trained network, published as 'noise'; its files lie in `tmp_path`."""
+    monkeypatch.setattr(pretrained, "FOLDER", tmp_path / "pretrained")
+    model, folder = once
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
     return model
 
 
@@ -84,7 +94,7 @@ def test_card_says_where_the_weights_come_from(published):
     assert measured["images"] == 3 and text["accuracy"] == {"val": measured}
     assert {"command", "date", "device", "versions"} <= set(text)
     assert text["sha256"] == hashlib.sha256(card.path.read_bytes()).hexdigest() == card.sha256
-    assert text["training"] == card.path.parents[1].name and card.data_licence == LICENCE
+    assert text["training"] == "a_training" and card.data_licence == LICENCE
     assert (card.seen, card.split, card.miou, card.int8, card.where) == (
         "noise train",
         "val",
@@ -154,17 +164,17 @@ def test_other_classes_are_refused(published):
         create_model(NAME, num_classes=5, weights="noise")
 
 
-def test_command_needs_a_config(tmp_path, network_file):
-    command = [sys.executable, "-m", "keras_liteseg", "publish", f"--model={network_file}"]
+def test_command_needs_a_config(tmp_path, small_file):
+    command = [sys.executable, "-m", "keras_liteseg", "publish", f"--model={small_file}"]
     done = subprocess.run([*command, f"--config={tmp_path}/none.yaml"], capture_output=True, text=True)
     assert done.returncode == 1 and "error: Cannot read the config" in done.stderr
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe", b"- a list", b"a: ["])
-def test_config_that_is_none_is_refused(tmp_path, network_file, content):
+def test_config_that_is_none_is_refused(tmp_path, small_file, content):
     (tmp_path / "config.yaml").write_bytes(content)
     with pytest.raises(UserError, match="Cannot read the config .*config.yaml: "):
-        publish(network_file, tmp_path / "config.yaml", [], folder=tmp_path / "published")
+        publish(small_file, tmp_path / "config.yaml", [], folder=tmp_path / "published")
     assert not (tmp_path / "published").exists()
 
 

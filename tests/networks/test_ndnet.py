@@ -133,7 +133,13 @@ def trainable(model):
     return sum(int(np.prod(variable.shape)) for variable in model.trainable_variables)
 
 
-@pytest.mark.parametrize("name", COUNTS)
+# Three depths and every head; the others in `make test-all`.
+QUICK = ("ndnet29w", "ndnet45_fcn8", "ndnet61_fcn32")
+
+
+@pytest.mark.parametrize(
+    "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in COUNTS]
+)
 def test_counts_of_the_reference(name):
     multiple = model_spec(name).aux_size_multiple
     model = create_model(name, (multiple, 2 * multiple, 3), aux_heads=True)

@@ -178,7 +178,7 @@ def test_smallest_legal_size(name):
             create_model(name, (least - 1, 1, 3))
 
 
-@pytest.mark.parametrize("channels", [1, 2, 4, 7])
+@pytest.mark.parametrize("channels", [1, 4, *(pytest.param(number, marks=pytest.mark.slow) for number in (2, 7))])
 def test_every_network_takes_any_number_of_channels(name, channels):
     model = create_model(name, (*SIZE, channels), num_classes=3)
     assert (model.input_shape, model.output_shape) == ((None, *SIZE, channels), (None, *SIZE, 3))

@@ -17,7 +17,7 @@ from keras_liteseg.training.batch_norm_statistics import measure_statistics
 from keras_liteseg.training.build import build
 from keras_liteseg.training.callbacks import averaged_weights
 from keras_liteseg.training.config import TrainingConfig
-from keras_liteseg.training.run_folder import read_log
+from keras_liteseg.training.run_folder import BEST_FILE, read_log
 from keras_liteseg.training.trainer import train
 from tests.training.noise import Noise
 
@@ -270,11 +270,20 @@ def test_synchronized_batch_normalization(config):
 # Distillation.
 
 
+@pytest.fixture(scope="module")
+def teachers(tmp_path_factory):
+    """The folder of the teacher, which is trained once."""
+    return tmp_path_factory.mktemp("teacher")
+
+
 @pytest.fixture
-def teacher(config, tmp_path):
+def teacher(config, teachers):
     """A trained network of the same classes."""
-    changes = dict(epochs=3, steps_per_epoch=20, learning_rate=0.1)
-    return train(dataclasses.replace(config, **changes), Noise(), Noise(3), tmp_path / "teacher")
+    path = teachers / "run" / BEST_FILE
+    if not path.exists():
+        changes = dict(epochs=3, steps_per_epoch=20, learning_rate=0.1)
+        train(dataclasses.replace(config, **changes), Noise(), Noise(3), teachers / "run")
+    return path
 
 
 def test_student_learns_the_logits_of_the_teacher(config, teacher, tmp_path):
