@@ -32,10 +32,11 @@ def complete_options(model, data, split, given, checkpoint=None):
     config = _read(path) if path and path.is_file() else {}
     if checkpoint and not path:
         start_keras()
-        from keras_liteseg.models.pretrained import is_pretrained, read_card
+        from keras_liteseg.models.pretrained import find_own_card
 
-        if is_pretrained(model, checkpoint):
-            path, config = f"the card of '{checkpoint}'", read_card(model, checkpoint).config
+        card = find_own_card(model, checkpoint)
+        if card is not None:
+            path, config = f"the card of '{checkpoint}'", card.config
     found = {key: value for key, value in options_of(config, data, split).items() if key not in given}
     if found:
         words = ", ".join(f"{key}={_flow(value)}" for key, value in found.items())

@@ -13,7 +13,7 @@ from keras_liteseg.conversion.options import Format
 from keras_liteseg.errors import UserError
 from keras_liteseg.files import card_path, write_json
 from keras_liteseg.metadata import Quantization
-from keras_liteseg.models.pretrained import is_pretrained, read_card
+from keras_liteseg.models.pretrained import find_own_card
 from keras_liteseg.provenance import provenance
 from keras_liteseg.quantization.options import CalibrationOptions
 from keras_liteseg.tflite.file_metadata import read_metadata
@@ -111,8 +111,8 @@ def _source(model, checkpoint):
         return {"file": pathlib.Path(model).name, "sha256": _sha256(model)}, _config(model)
     if checkpoint is None:
         return {"model": model, "weights": "random, seeded"}, None
-    if is_pretrained(model, checkpoint):
-        weights = read_card(model, checkpoint)
+    weights = find_own_card(model, checkpoint)
+    if weights is not None:
         return {"model": model, "file": weights.path.name, "sha256": weights.sha256}, weights.config
     return {"model": model, "file": pathlib.Path(checkpoint).name, "sha256": _sha256(checkpoint)}, None
 

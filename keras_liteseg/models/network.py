@@ -18,7 +18,7 @@ from keras_liteseg.image_format import RGB
 from keras_liteseg.metadata import Metadata
 from keras_liteseg.models.archive import load_model
 from keras_liteseg.models.create import create_model
-from keras_liteseg.models.pretrained import is_pretrained, list_pretrained, read_card
+from keras_liteseg.models.pretrained import find_own_card, list_pretrained
 from keras_liteseg.models.weights import load_checkpoint
 from keras_liteseg.networks.registry import check_input_shape, list_models, model_spec
 
@@ -36,8 +36,8 @@ def load_network(
     """Return (Keras model at `input_size`, metadata) of a `.keras` file or a registered name.
 
     A registered name gets `classes`, or the classes and the kind of images of `dataset`, or else those of Cityscapes;
-    without a checkpoint its weights are random. The name of weights that we publish, such as 'camvid', brings its own
-    classes and size. `averaged` is as for `load_checkpoint`.
+    without a checkpoint its weights are random. The name of weights that we publish, such as 'camvid' or
+    'ndnet45/camvid', brings its own classes and size. `averaged` is as for `load_checkpoint`.
 
     Raises:
         UserError: as `load_predictor`.
@@ -70,12 +70,12 @@ def load_network(
     spec = model_spec(str(model))
     if averaged and not checkpoint:
         raise UserError("--averaged chooses among the weights in a checkpoint; name that too, or leave it out.")
-    if checkpoint and is_pretrained(str(model), str(checkpoint)):
+    card = find_own_card(str(model), checkpoint) if checkpoint else None
+    if card is not None:
         if averaged:
             raise UserError(f"The published weights '{checkpoint}' are one set; leave out --averaged.")
-        card = read_card(str(model), str(checkpoint))
         size = *(input_size or card.input_size), card.metadata.image_format.channels
-        return create_model(str(model), size, weights=str(checkpoint)), card.metadata
+        return create_model(str(model), size, weights=card.name), card.metadata
     if checkpoint and str(checkpoint).endswith(".keras"):
         raise UserError(f"{checkpoint} is a whole model: give it as --model and leave out --checkpoint.")
     if checkpoint and not pathlib.Path(checkpoint).is_file():

@@ -62,8 +62,8 @@ def initialize_from(
     Args:
         model: a model of `create_model`.
         path: a file as for `load_checkpoint`, of the same network with any number of classes; or the name of weights
-            that we publish, such as 'camvid'. A `.keras` file of another network, or the name of its published weights
-            such as 'lps_net_s/camvid', gives the layers that both networks have in the same shape.
+            that we publish, such as 'camvid' or 'ndnet45/camvid'. A `.keras` file of another network, or the name of
+            its published weights such as 'lps_net_s/camvid', gives the layers that both have in the same shape.
         averaged: see `load_checkpoint`.
         classes: what the model is to learn. Where the file tells its classes, as `.keras` files and weights that we
             publish do, and they have other names or another order, the class scores are not taken from it, though
@@ -128,6 +128,12 @@ def _existing(path: AnyPath, network: str) -> pathlib.Path:
         raise UserError(f"The checkpoint is {path!r}; give the path of its file.")
     path = pathlib.Path(path)
     if not path.is_file():
+        card = find_card(network, path)
+        if card is not None:
+            raise UserError(
+                f"There is no checkpoint file {path}, but published weights of that name; "
+                f"create_model('{card.model}', weights='{card.name}') has them."
+            )
         name = "" if path.suffix else f", and '{network}' has no published weights of that name (liteseg weights)"
         raise UserError(f"There is no checkpoint file {path}{name}. Check the path.")
     return path

@@ -82,6 +82,7 @@ def test_weights_of_a_network(show):
     assert status == 0 and (first["name"], second["name"]) == ("camvid", "camvid_720x960")
     assert first["sha256"] == card["sha256"] and first["data"] == card["data_licence"]
     assert first["mIoU"].endswith(f"{100 * card['accuracy']['test']['miou']:.2f} on test")
+    assert show("weights", "ndnet45/camvid_720x960") == (0, text.split("\n\n")[1], "")
     status, _, error = show("weights", "ndnet54")
     assert status == 1 and error.startswith("error: There are no published weights of 'ndnet54'; the nearest: ndnet45")
 
