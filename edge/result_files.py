@@ -4,17 +4,17 @@ import json
 import pathlib
 
 from keras_liteseg.errors import UserError
-from keras_liteseg.files import atomic_path, require_result, write_json
+from keras_liteseg.files import atomic_path, require_result, suffix_of, write_json
 from keras_liteseg.provenance import provenance, provenance_of_host
 
 
 def check(path):
     """Raise a `UserError` unless `write` can write to `path`, a file whose name ends in .json or .jsonl."""
     path = pathlib.Path(path)
-    if path.suffix not in (".json", ".jsonl"):
+    if suffix_of(path) not in (".json", ".jsonl"):
         raise UserError(f"The output {path} is no result file; give a name that ends in .json or .jsonl.")
     require_result(path)
-    if path.suffix == ".jsonl" and path.exists():
+    if suffix_of(path) == ".jsonl" and path.exists():
         read(path)
 
 
@@ -30,7 +30,7 @@ def write(path, before, rows):
         rows: the new ones.
     """
     path = pathlib.Path(path)
-    if path.suffix != ".jsonl":
+    if suffix_of(path) != ".jsonl":
         write_json(path, {**provenance(), "results": before + rows})
         return
     header = provenance_of_host()
@@ -50,7 +50,7 @@ def read(path):
     path = pathlib.Path(path)
     try:
         text = path.read_text()
-        if path.suffix == ".jsonl":
+        if suffix_of(path) == ".jsonl":
             rows = [json.loads(line) for line in text.splitlines()]
         else:
             document = json.loads(text)

@@ -16,6 +16,12 @@ AnyPath = str | os.PathLike[str]
 _LONGEST = 200  # bytes of a name that are repeated in that of a temporary file
 
 
+def suffix_of(path: AnyPath) -> str:
+    """Return how the name of a file ends, in lower case: '.tflite' of 'A.TFLITE', as some systems and cameras name
+    files. What is read is told by this; what is written is to end in lower case, which other programs look for."""
+    return pathlib.Path(path).suffix.lower()
+
+
 @contextlib.contextmanager
 def atomic_path(path: AnyPath) -> Iterator[pathlib.Path]:
     """Yield a temporary path beside `path` with the same suffixes; rename it to `path` when the block succeeds.
@@ -94,16 +100,24 @@ def require_result(path: AnyPath, *networks: AnyPath) -> None:
 
 @contextlib.contextmanager
 def plain_path(path: AnyPath) -> Iterator[str]:
-    """Yield a name of a file or folder for libraries that take UTF-8 only: where it is not, that of a link to it."""
+    """Yield a name of a file or folder for libraries that take UTF-8 only, and endings in lower case: where it is
+    not such a one, that of a link to it."""
     path = pathlib.Path(path)
+    if path.suffix == suffix_of(path) and _is_utf8(path):
+        yield str(path)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        link = pathlib.Path(folder, "link").with_suffix(suffix_of(path))
+        link.symlink_to(path.resolve())
+        yield str(link)
+
+
+def _is_utf8(path: pathlib.Path) -> bool:
     try:
         str(path).encode()
-        yield str(path)
     except UnicodeEncodeError:
-        with tempfile.TemporaryDirectory() as folder:
-            link = pathlib.Path(folder, "link").with_suffix(path.suffix)
-            link.symlink_to(path.resolve())
-            yield str(link)
+        return False
+    return True
 
 
 def write_text(path: AnyPath, text: str) -> None:
@@ -133,7 +147,7 @@ def card_path(output: AnyPath) -> pathlib.Path:
     """Return the path of an exported file's card: `NAME.json` of `NAME.tflite`, `NAME.onnx.json` of `NAME.onnx` and so
     on, so that one network may lie in a folder in several formats."""
     output = pathlib.Path(output)
-    return output.with_suffix(".json" if output.suffix == ".tflite" else f"{output.suffix}.json")
+    return output.with_suffix(".json" if suffix_of(output) == ".tflite" else f"{suffix_of(output)}.json")
 
 
 def is_card(path: AnyPath) -> bool:

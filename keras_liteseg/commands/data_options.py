@@ -7,7 +7,7 @@ import yaml
 
 from keras_liteseg.commands.running import start_keras
 from keras_liteseg.errors import UserError
-from keras_liteseg.files import card_path
+from keras_liteseg.files import card_path, suffix_of
 
 CONFIG_FILE = "config.yaml"  # a training writes it beside its .keras files
 
@@ -72,9 +72,9 @@ def read_config(path):
 
 def _config_path(model):
     path = pathlib.Path(model)
-    if path.suffix == ".keras" and not card_path(path).is_file():
+    if suffix_of(path) == ".keras" and not card_path(path).is_file():
         return path.parent / CONFIG_FILE
-    return card_path(path) if path.suffix in (".tflite", ".onnx", ".keras") else None
+    return card_path(path) if suffix_of(path) in (".tflite", ".onnx", ".keras") else None
 
 
 def _read(path):

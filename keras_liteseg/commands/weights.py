@@ -15,7 +15,7 @@ import click
 
 from keras_liteseg.commands import options
 from keras_liteseg.commands.running import command
-from keras_liteseg.errors import UserError, nearest
+from keras_liteseg.errors import UserError, suggestion
 
 
 @command("weights", __doc__)
@@ -27,7 +27,7 @@ def main(network, download):
     cards = list_pretrained()
     names = [name for card in cards for name in (card.model, f"{card.model}/{card.name}")]
     if network and network not in names:
-        raise UserError(f"There are no published weights of '{network}'; the nearest: {nearest(network, names)}.")
+        raise UserError(f"There are no published weights of '{network}'; {suggestion(network, names)}")
     cards = [card for card in cards if network in (None, card.model, f"{card.model}/{card.name}")]
     if download:
         for card in cards:

@@ -11,7 +11,7 @@ from keras_liteseg.conversion.onnx_export import versions
 from keras_liteseg.conversion.onnx_file import inspect_onnx
 from keras_liteseg.conversion.options import Format
 from keras_liteseg.errors import UserError
-from keras_liteseg.files import card_path, write_json
+from keras_liteseg.files import card_path, suffix_of, write_json
 from keras_liteseg.metadata import Quantization
 from keras_liteseg.models.pretrained import find_own_card
 from keras_liteseg.provenance import provenance
@@ -107,7 +107,7 @@ def _formula(image_format):
 
 def _source(model, checkpoint):
     """Return (what was exported, config of its training or None)."""
-    if model.endswith(".keras"):
+    if suffix_of(model) == ".keras":
         return {"file": pathlib.Path(model).name, "sha256": _sha256(model)}, _config(model)
     if checkpoint is None:
         return {"model": model, "weights": "random, seeded"}, None

@@ -22,7 +22,7 @@ from keras_liteseg.datasets.base import require_dataset
 from keras_liteseg.datasets.check import require_readable
 from keras_liteseg.errors import UserError
 from keras_liteseg.evaluation import require_comparable, require_same_classes
-from keras_liteseg.files import atomic_path, card_path, is_card, require_writable
+from keras_liteseg.files import atomic_path, card_path, is_card, require_writable, suffix_of
 from keras_liteseg.graph import (
     fold_batch_norm,
     is_stock,
@@ -144,7 +144,7 @@ def export(
     if calibration.dataset is not None and options.quantization in (Quantization.INT8, Quantization.INT16X8):
         used = evenly_spread(calibration.images, len(calibration.dataset))
         require_readable(calibration.dataset, images=used)
-    if str(reference).endswith(".keras"):
+    if reference is not None and suffix_of(reference) == ".keras":
         require_comparable(metadata, read_metadata(reference), f"reference {reference}")
     calibration = _of_its_images(calibration, metadata, validation, options.quantization)
     trained = bool(checkpoint or metadata.data)

@@ -7,7 +7,7 @@ import keras
 
 import keras_liteseg.networks  # noqa: F401  Keras reads the files of layers that it knows: those of our networks
 from keras_liteseg.errors import UserError, reason
-from keras_liteseg.files import AnyPath, atomic_path
+from keras_liteseg.files import AnyPath, atomic_path, plain_path
 from keras_liteseg.graph import listed, not_finite
 from keras_liteseg.metadata import Metadata
 
@@ -57,7 +57,8 @@ def load_model(path: AnyPath) -> tuple[keras.Model, Metadata]:
     """
     metadata = read_metadata(path)
     try:
-        model = keras.saving.load_model(path, compile=False)
+        with plain_path(path) as plain:
+            model = keras.saving.load_model(plain, compile=False)
     except Exception as error:  # Keras raises errors of many types for a damaged archive.
         raise UserError(f"{path} is damaged ({reason(error)}); save or copy it again.") from error
     broken = not_finite(model.weights)

@@ -12,7 +12,7 @@ from keras_liteseg.datasets.base import SegmentationDataset, require_dataset
 from keras_liteseg.datasets.cityscapes import CLASSES as CITYSCAPES_CLASSES
 from keras_liteseg.datasets.samples import normalization
 from keras_liteseg.errors import UserError
-from keras_liteseg.files import AnyPath
+from keras_liteseg.files import AnyPath, suffix_of
 from keras_liteseg.graph import at_size
 from keras_liteseg.image_format import RGB
 from keras_liteseg.metadata import Metadata
@@ -51,7 +51,7 @@ def load_network(
         raise UserError(f"classes is {classes!r}; give a ClassList, such as the `classes` of a data set.")
     if dataset is not None:
         require_dataset(dataset)
-    if str(model) not in list_models() and (str(model).endswith(".keras") or pathlib.Path(str(model)).exists()):
+    if str(model) not in list_models() and (suffix_of(str(model)) == ".keras" or pathlib.Path(str(model)).exists()):
         if checkpoint is not None:
             raise UserError(f"{model} holds its own weights; leave out --checkpoint {checkpoint}.")
         if averaged:
@@ -76,7 +76,7 @@ def load_network(
             raise UserError(f"The published weights '{checkpoint}' are one set; leave out --averaged.")
         size = *(input_size or card.input_size), card.metadata.image_format.channels
         return create_model(str(model), size, weights=card.name), card.metadata
-    if checkpoint and str(checkpoint).endswith(".keras"):
+    if checkpoint and suffix_of(checkpoint) == ".keras":
         raise UserError(f"{checkpoint} is a whole model: give it as --model and leave out --checkpoint.")
     if checkpoint and not pathlib.Path(checkpoint).is_file():
         published = ", ".join(card.name for card in list_pretrained() if card.model == str(model))

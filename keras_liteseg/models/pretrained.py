@@ -13,7 +13,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from keras_liteseg.errors import UserError
-from keras_liteseg.files import AnyPath
+from keras_liteseg.files import AnyPath, suffix_of
 from keras_liteseg.metadata import Metadata
 from keras_liteseg.models.download import cache_folder, download, sha256_of
 
@@ -69,7 +69,7 @@ class Card:
         backbone = None if self.starts_from else self.config.get("backbone_weights")  # a start takes its place
         words += [f"backbone from {backbone}"] if backbone else []
         teacher = pathlib.PurePath(self.config.get("teacher") or "")  # runs/NAME/best.keras
-        run = teacher.parent.name if teacher.suffix == ".keras" else ""
+        run = teacher.parent.name if suffix_of(teacher) == ".keras" else ""
         words += [f"taught by {run or teacher}"] if self.config.get("teacher") else []
         return ", ".join(words)
 

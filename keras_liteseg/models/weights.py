@@ -14,7 +14,7 @@ from keras_liteseg.checkpoints.keras_file import assign_layers, read_layers
 from keras_liteseg.choices import require_bool
 from keras_liteseg.classes import ClassList, difference
 from keras_liteseg.errors import UserError
-from keras_liteseg.files import AnyPath
+from keras_liteseg.files import AnyPath, suffix_of
 from keras_liteseg.metadata import Metadata
 from keras_liteseg.models import archive
 from keras_liteseg.models.pretrained import find_card, weight_file
@@ -86,7 +86,7 @@ def initialize_from(
             raise UserError(f"The published weights '{path}' are one set; leave out --averaged.")
         path, known, network = weight_file(card), card.metadata.classes, card.model
     path = _existing(path, model.name)
-    if path.name.endswith(".keras"):
+    if suffix_of(path) == ".keras":
         metadata = _metadata(path)
         known, network = metadata.classes, metadata.model
     unlike = "" if known is None or classes is None else difference(known, classes)
@@ -105,7 +105,7 @@ def initialize_from(
 
 def _layers_of(network: str, path: pathlib.Path, classes: ClassList) -> dict[str, list[np.ndarray]]:
     """Return {name of a layer: its weights} of a `.keras` file, or of the published weights of a network."""
-    if path.name.endswith(".keras"):
+    if suffix_of(path) == ".keras":
         return read_layers(path)
     model = build_network(network, num_classes=len(classes))
     assign_state_dict(model, read_weights(path), str(path))
@@ -140,10 +140,10 @@ def _existing(path: AnyPath, network: str) -> pathlib.Path:
 
 
 def _load(model: keras.Model, path: pathlib.Path, averaged: bool, new_classes: bool) -> list[str]:
-    if path.name.endswith(".keras"):
+    if suffix_of(path) == ".keras":
         metadata = _metadata(path)
         described = f"'{metadata.model}' with {len(metadata.classes)} classes"
-    elif path.name.endswith(".weights.h5"):
+    elif path.name.lower().endswith(".weights.h5"):
         described = "other weights"
         if path.name == "last.weights.h5":
             described = (

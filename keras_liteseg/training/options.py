@@ -5,7 +5,7 @@
 
 import dataclasses
 
-from keras_liteseg.choices import require_size, require_types
+from keras_liteseg.choices import MOST_IMAGES, MOST_PIXELS, require_size, require_types, require_whole
 from keras_liteseg.datasets import require_options
 from keras_liteseg.datasets.class_statistics import require_class_weights
 from keras_liteseg.errors import UserError
@@ -73,7 +73,8 @@ class RunOptions:
             if split not in ("train", "val") or not isinstance(options, dict):
                 raise UserError(f"data_options has '{split}: {options}'; wanted tables of options under train and val.")
             require_options(options, f"data_options.{split}")
-        require_at_least(self, 1, "batch_size", "epochs")
+        require_whole("batch_size", self.batch_size, 1, MOST_IMAGES)
+        require_at_least(self, 1, "epochs")
         if not 0 <= self.seed < 2**32:
             raise UserError(f"seed is {self.seed}; it must be from 0 to {2**32 - 1}.")
         if not 0 <= self.oversample_threshold <= 1:
@@ -143,8 +144,9 @@ class LossOptions(ClassWeightOptions):
     def __post_init__(self):
         ClassWeightOptions.__post_init__(self)
         require_choice(self, "loss", LOSSES)
-        require_at_least(self, 1, "boundary_width")
-        require_at_least(self, 0, "ohem_min_kept", "focal_gamma", "dice_weight", "lovasz_weight", "boundary_weight")
+        require_whole("boundary_width", self.boundary_width, 1, MOST_PIXELS)
+        require_whole("ohem_min_kept", self.ohem_min_kept, 0, 2**31 - 1)
+        require_at_least(self, 0, "focal_gamma", "dice_weight", "lovasz_weight", "boundary_weight")
         require_at_least(self, 0, "distillation_weight")
         for key in ("ohem_threshold", "label_smoothing"):
             if not 0 <= getattr(self, key) <= 1:

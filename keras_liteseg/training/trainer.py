@@ -66,7 +66,7 @@ def train(config, train_data, val_data, output_dir, init_from=None, resume=False
         train_data, val_data: `SegmentationDataset`s with the same classes.
         output_dir: folder for all of it.
         init_from: official checkpoint, `.keras` file or published weights, such as 'camvid', to start from; layers that
-            depend on the classes start afresh when the classes differ, see `keras_liteseg.models.weights.initialize_from`.
+            depend on the classes start afresh when these differ, see `keras_liteseg.models.weights.initialize_from`.
         resume: go on from `last.weights.h5` in `output_dir`.
         averaged: start from the averaged weights (EMA) of `init_from`, or else of the config's `backbone_weights`, see
             `keras_liteseg.load_checkpoint`.

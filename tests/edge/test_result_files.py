@@ -3,6 +3,13 @@ from edge.result_files import check, read, write
 ROW = {"model": "a.tflite", "target": "host:cpu", "threads": 1, "status": "ok"}
 
 
+def test_a_history_in_capitals_is_one(tmp_path):
+    for _ in range(2):
+        check(tmp_path / "HISTORY.JSONL")
+        write(tmp_path / "HISTORY.JSONL", [], [ROW])
+    assert len(read(tmp_path / "HISTORY.JSONL")) == 2
+
+
 def test_a_history_that_was_edited_is_continued(tmp_path):
     """Some editors take the last line break away."""
     path = tmp_path / "history.jsonl"

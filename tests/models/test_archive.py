@@ -11,6 +11,7 @@ from keras_liteseg.errors import UserError
 from keras_liteseg.metadata import Metadata
 from keras_liteseg.models import archive
 from keras_liteseg.models.archive import load_model, read_metadata, save_model
+from keras_liteseg.models.weights import initialize_from
 from tests.tiny import tiny
 
 CLASSES = ClassList(("Straße", "car", "sky"), ((1, 2, 3), (4, 5, 6), (7, 8, 9)))
@@ -39,6 +40,18 @@ def test_round_trip(path, model):
 
 def test_keras_itself_reads_the_file(path, model):
     assert keras.saving.load_model(path).count_params() == model.count_params()
+
+
+def test_ending_may_be_in_capitals(model, tmp_path):
+    save_model(model, tmp_path / "a.keras", METADATA)
+    path = (tmp_path / "a.keras").rename(tmp_path / "A.KERAS")
+    loaded, metadata = load_model(path)
+    assert metadata.model == "tiny" and read_metadata(path) == metadata
+    started = tiny()
+    assert initialize_from(started, path) == []
+    for weights in (loaded.get_weights(), started.get_weights()):
+        for ours, theirs in zip(weights, model.get_weights(), strict=True):
+            np.testing.assert_array_equal(ours, theirs)
 
 
 def test_plain_keras_file_is_refused(model, tmp_path):

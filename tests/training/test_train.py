@@ -209,7 +209,7 @@ def test_train_py_names_the_options_of_another_data_set(config_file, tmp_path):
 @pytest.mark.parametrize(
     ("config_text", "arguments", "message"),
     [
-        ("epoch: 3", (), "there is no config key 'epoch'. The nearest: epochs"),
+        ("epoch: 3", (), "there is no config key 'epoch'; did you mean epochs"),
         ("epochs: 3", ("--data", "street_scene"), "There is no data set 'street_scene'; did you mean street_scenes"),
         ("epochs: 3", ("--quantization_aware",), "name it with --init_from"),
         ("label_weight: 0.1", (), "one of the other kind of training; give --quantization_aware."),
@@ -296,7 +296,7 @@ def test_sample_that_cannot_be_read_ends_a_training_in_its_own_sentence(config, 
 
 
 def test_unknown_network_is_refused(tmp_path):
-    with pytest.raises(UserError, match="no model 'ndnet54'. The nearest names: ndnet45"):
+    with pytest.raises(UserError, match="no model 'ndnet54'; did you mean ndnet45"):
         train(TrainingConfig(model="ndnet54"), Noise(), Noise(3), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
