@@ -4,7 +4,7 @@ import json
 import pathlib
 
 from keras_liteseg.errors import UserError
-from keras_liteseg.files import atomic_path, require_result, suffix_of, write_json
+from keras_liteseg.files import atomic_path, require_result, sole_writer, suffix_of, write_json
 from keras_liteseg.provenance import provenance, provenance_of_host
 
 
@@ -21,8 +21,8 @@ def check(path):
 def write(path, before, rows):
     """Write the rows of one target.
 
-    A `.jsonl` file gets a line for each of them, with the command, date and versions; in a `.json` file, one document
-    holds these once, and all rows of this run.
+    A `.jsonl` file, to which others may add at the same time, gets a line for each of them, with the command, date and
+    versions; in a `.json` file, one document holds these once, and all rows of this run.
 
     Args:
         path: the file.
@@ -34,11 +34,12 @@ def write(path, before, rows):
         write_json(path, {**provenance(), "results": before + rows})
         return
     header = provenance_of_host()
-    old = path.read_text() if path.exists() else ""
-    if old and not old.endswith("\n"):  # as some editors leave it
-        old += "\n"
-    with atomic_path(path) as temporary:
-        temporary.write_text(old + "".join(json.dumps({**row, **header}) + "\n" for row in rows))
+    with sole_writer(path):
+        old = path.read_text() if path.exists() else ""
+        if old and not old.endswith("\n"):  # as some editors leave it
+            old += "\n"
+        with atomic_path(path) as temporary:
+            temporary.write_text(old + "".join(json.dumps({**row, **header}) + "\n" for row in rows))
 
 
 def read(path):

@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import fcntl
 import json
 import os
 import pathlib
@@ -56,6 +57,24 @@ def partial_suffix(path: AnyPath) -> str:
     """Return how the name of a temporary file or folder beside `path` ends: as `path`, as far as there is room beside
     a prefix. Disks take names of 255 bytes, which is few characters of most scripts."""
     return "-" + os.fsencode(pathlib.Path(path).name)[-_LONGEST:].decode(errors="ignore")
+
+
+@contextlib.contextmanager
+def sole_writer(path: AnyPath) -> Iterator[None]:
+    """Let others that do the same wait while the block reads the file `path` and writes it anew, so that what two add
+    at once is all there.
+
+    Raises:
+        UserError: as `require_writable`.
+    """
+    require_writable(path)
+    folder = os.open(pathlib.Path(path).parent, os.O_RDONLY)  # the file itself is replaced by each
+    try:
+        with contextlib.suppress(OSError):  # some network disks have no locks
+            fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)
 
 
 def require_writable(path: AnyPath) -> None:

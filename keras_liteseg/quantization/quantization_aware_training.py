@@ -8,7 +8,7 @@ import tensorflow as tf
 import tf_keras
 
 from keras_liteseg.choices import require_path
-from keras_liteseg.datasets.augment import require_colors
+from keras_liteseg.datasets.augment import pad_value_in, require_colors
 from keras_liteseg.datasets.base import IGNORE_LABEL
 from keras_liteseg.datasets.class_statistics import class_weights, repeat_factors
 from keras_liteseg.datasets.samples import CachedDataset
@@ -28,7 +28,7 @@ from keras_liteseg.quantization.post_training import quantize
 from keras_liteseg.quantization.quantization_aware_model import quantization_aware_twin
 from keras_liteseg.quantization.simulate import set_rounded_weights, simulate_int8
 from keras_liteseg.training import run_folder
-from keras_liteseg.training.arguments import require_arguments
+from keras_liteseg.training.arguments import require_arguments, require_labels
 from keras_liteseg.training.callbacks import fit_verbosity, require_finite
 from keras_liteseg.training.devices import log_devices
 from keras_liteseg.training.distribute import choose_strategy, hosts
@@ -72,6 +72,8 @@ def train_quantization_aware(config, train_data, val_data, output_dir, init_from
         UserError: an argument or an option does not fit, or a file cannot be read or written.
     """
     require_arguments(QuantizationConfig, config, train_data, val_data, output_dir, resume, init_from, averaged)
+    if config.label_weight:
+        require_labels(train_data)
     require_path("trained network (init_from)", init_from)
     check_input_shape(config.model, (*config.crop_size, train_data.image_format.channels))
     require_colors(train_data, config)
@@ -89,7 +91,9 @@ def train_quantization_aware(config, train_data, val_data, output_dir, init_from
         calibration = CalibrationOptions(train_data, config.calibration_images, config.calibration_method)
         network, metadata, exact = quantize(network, metadata, calibration)
         labels = config.label_weight, class_weights(config.class_weights, train_data)
-        student, variables = make_student(network, exact, metadata.ranges, config.crop_size, *labels)
+        factor, offset = train_data.image_format.scaling(metadata.mean, metadata.std)
+        padding = pad_value_in(train_data.image_format, config) * factor + offset
+        student, variables = make_student(network, exact, metadata.ranges, config.crop_size, *labels, padding)
 
     steps = config.steps_in_epoch(train_data)
     first_epoch = _finished_epochs(folder) if resume else 0
@@ -142,18 +146,18 @@ class SelfDistillation(tf_keras.Model):
     the Limit of Post-Training Quantization by Block Reconstruction" (2021), arXiv 2102.05426).
     """
 
-    def configure(self, teacher, label_weight, class_weights, pad_values=None):
-        """Set the float network, a Keras 3 model with the same outputs as this one: ReLU outputs, then logits; and the
-        padding's value in the images, float (channels,), or None where there is no padding."""
+    def configure(self, teacher, label_weight, class_weights, padding=None):
+        """Set the float network, a Keras 3 model with the same outputs as this one: ReLU outputs, then logits; and
+        `padding`, see `make_student`."""
         # Behind a function, because tf_keras would track a Keras 3 model as a layer of its own.
         self.teacher_call = lambda images: teacher(images, training=False)
         self.label_weight, self.label_loss = label_weight, CrossEntropy(class_weights)
-        self.pad_values = pad_values
+        self.padding = padding
 
     def train_step(self, data):
         images, masks = data
         *float_features, float_logits = self.teacher_call(images)
-        real = None if self.pad_values is None else real_pixels(images, masks, self.pad_values)
+        real = None if self.padding is None else real_pixels(images, masks, self.padding)
         with tf.GradientTape() as tape:
             *features, logits = self(images, training=True)
             kl = kl_divergence(float_logits, logits, real)
@@ -167,9 +171,9 @@ class SelfDistillation(tf_keras.Model):
         return {"loss": loss, "kl": kl, "feature_error": feature_error}
 
 
-def real_pixels(images, masks, pad_values):
+def real_pixels(images, masks, padding):
     """Return where a batch shows its pictures, bool (N, height, width): padding is ignored and has its one value."""
-    padded = tf.reduce_all(tf.abs(images - pad_values) < 1e-5, axis=-1)
+    padded = tf.reduce_all(tf.abs(images - padding) < 1e-5, axis=-1)
     return ~(padded & (masks == IGNORE_LABEL))
 
 
@@ -235,7 +239,7 @@ def _float_network(config, init_from, train_data, averaged=False):
     return network, metadata.replace(data=config.data)
 
 
-def make_student(network, exact, ranges, size, label_weight, class_weights=None):
+def make_student(network, exact, ranges, size, label_weight, class_weights=None, padding=None):
     """Return (`SelfDistillation` of a network prepared for int8, its kernels and biases by layer name).
 
     Args:
@@ -245,10 +249,11 @@ def make_student(network, exact, ranges, size, label_weight, class_weights=None)
         size: (height, width) of the training images.
         label_weight: see `SelfDistillation`.
         class_weights: weight of each class among the labels, or None for 1 each.
+        padding: value of padding in the normalized images, float (channels,), or None where they have none.
     """
     start, teacher = _with_features(at_size(network, size)), _with_features(at_size(exact, size))
     student, variables = quantization_aware_twin(start, ranges, SelfDistillation)
-    student.configure(teacher, label_weight, class_weights)
+    student.configure(teacher, label_weight, class_weights, padding)
     return student, variables
 
 

@@ -5,7 +5,7 @@ import os
 
 from keras_liteseg.choices import require_bool, require_path
 from keras_liteseg.classes import listed
-from keras_liteseg.datasets.base import require_dataset
+from keras_liteseg.datasets.base import IGNORE_LABEL, require_dataset
 from keras_liteseg.datasets.remap import require_agreement
 from keras_liteseg.errors import UserError
 from keras_liteseg.training.distribute import hosts
@@ -45,6 +45,18 @@ def require_arguments(kind, config, train_data, val_data, output_dir, resume, in
             "--averaged chooses among the weights in the file of --init_from or of the key backbone_weights; name one, "
             "or leave it out."
         )
+
+
+def require_labels(*datasets):
+    """Raise a `UserError` where no mask of a `SegmentationDataset` has a labelled pixel: nothing would be learned or
+    measured, without a word. As a rule the first mask has one, and no other is read."""
+    for data in datasets:
+        if not any((data.mask(index) != IGNORE_LABEL).any() for index in range(len(data))):
+            raise UserError(
+                f"No mask of the split '{data.split}' of {data.name} has a labelled pixel, as all are ignored; correct "
+                "which values of the masks are which class (of data of your own, under 'values' in classes.yaml), or "
+                "label some."
+            )
 
 
 def _require_memory(config, channels):

@@ -73,6 +73,39 @@ def test_truncated_file_is_refused(path, share):
         load_model(path)
 
 
+@pytest.mark.parametrize(
+    "version, message",
+    [
+        ("99.1.0", "a.keras was written by keras_liteseg 99.1.0, and this is .*, which cannot read it; update keras"),
+        (
+            None,
+            "in a way that keras_liteseg .* does not know .*colour_space.*, or was written by a newer version",
+        ),
+    ],
+)
+def test_file_of_a_newer_version_says_so(model, tmp_path, monkeypatch, version, message):
+    metadata = METADATA.to_json()[:-1] + ', "colour_space": "Lab"}'
+    monkeypatch.setattr(Metadata, "to_json", lambda self: metadata)
+    if version:
+        monkeypatch.setattr(archive.keras_liteseg, "__version__", version)
+    save_model(model, tmp_path / "a.keras", METADATA)
+    monkeypatch.undo()
+    for read in (load_model, read_metadata):
+        with pytest.raises(UserError, match=message):
+            read(tmp_path / "a.keras")
+
+
+def test_layer_of_a_newer_version_says_so(model, tmp_path, monkeypatch):
+    monkeypatch.setattr(archive.keras_liteseg, "__version__", "99.0")
+    save_model(model, tmp_path / "a.keras", METADATA)
+    monkeypatch.undo()
+    with zipfile.ZipFile(tmp_path / "a.keras") as old, zipfile.ZipFile(tmp_path / "b.keras", "w") as new:
+        for name in old.namelist():
+            new.writestr(name, old.read(name).replace(b"BilinearResize", b"BicubicResize"))
+    with pytest.raises(UserError, match="b.keras was written by keras_liteseg 99.0, and this is .*; update"):
+        load_model(tmp_path / "b.keras")
+
+
 def test_file_with_damaged_weights_is_refused(path):
     content = bytearray(path.read_bytes())
     start = content.index(b"\x89HDF")

@@ -259,6 +259,31 @@ def test_weights_have_seen_what_they_started_from_had_seen(published, tmp_path):
     assert read_card(NAME, "from_offic").seen == "noise train and val, starting from the weights official.pth"
 
 
+@pytest.mark.parametrize(
+    "noted, given, fits",
+    [
+        (None, None, True),
+        (None, "noise", False),
+        ("noise", None, False),
+        ("noise", "noise", True),
+        (f"{NAME}/noise", "noise", True),
+        ("noise", "official.pth", False),
+        ("runs/float/best.keras", None, False),
+        ("runs/float/best.keras", "noise", True),
+    ],
+)
+def test_start_is_what_the_training_noted(published, tmp_path, noted, given, fits):
+    (tmp_path / "journal.json").write_text(json.dumps({"epoch_seconds": [1.0], "init_from": noted}))
+    arguments = tmp_path / "best.keras", tmp_path / "config.yaml", [Noise()], pretrained.FOLDER, "again"
+    if fits:
+        publish(*arguments, starts_from=given, data_licence=LICENCE)
+        assert read_card(NAME, "again").starts_from == given
+        return
+    with pytest.raises(UserError, match=f"started from {noted or 'random weights'}, as .*journal.json says, and not"):
+        publish(*arguments, starts_from=given, data_licence=LICENCE)
+    assert not is_pretrained(NAME, "again")
+
+
 def test_card_of_version_0_1_0_loads(published):
     path = pretrained.FOLDER / f"{NAME}-noise.json"
     card = json.loads(path.read_text())
