@@ -18,6 +18,8 @@ MOST_PIXELS = 2**14
 """Along a side."""
 LONGEST = 10**7
 """Seconds that anything may take, some months."""
+LARGEST = 2**31 - 1
+"""Of what is counted otherwise, such as steps."""
 
 
 class Choice(enum.StrEnum):

@@ -257,6 +257,7 @@ def test_scales_and_flip(scales):
         ({"lenght": 4}, "has no option 'lenght'; its options are absent_classes"),
         ({"length": 0}, "length is 0"),
         ({"length": "4"}, "length is '4'"),
+        ({"length": 2**63}, "length is 9223372036854775808"),
         ({"size": 64}, "size is 64"),
         ({"size": (8, 8)}, "too small"),
         ({"size": (64, 10**9)}, "height and width may have 16384 pixels at most"),

@@ -69,7 +69,8 @@ def test_written_config_reads_back(written, weights):
     ("text", "message"),
     [
         ("learning_rat: 0.1", "no config key 'learning_rat'; did you mean learning_rate"),
-        ("batch_size: 1000000000", "batch_size is 1000000000; it must be a whole number from 1 to 4096"),
+        ("batch_size: 1000000000", "batch_size is 1000000000; it must be 4096 or less"),
+        ("epochs: 1000000000000", "epochs is 1000000000000; it must be 2147483647 or less"),
         ("epochs: many", "epochs is 'many'; wanted a whole number"),
         ("epochs: 2.5", "epochs is 2.5; wanted a whole number"),
         ("epochs: true", "epochs is True; wanted a whole number"),
