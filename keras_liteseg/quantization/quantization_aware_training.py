@@ -72,8 +72,7 @@ def train_quantization_aware(config, train_data, val_data, output_dir, init_from
         UserError: an argument or an option does not fit, or a file cannot be read or written.
     """
     require_arguments(QuantizationConfig, config, train_data, val_data, output_dir, resume, init_from, averaged)
-    if config.label_weight:
-        require_labels(train_data)
+    require_labels(*([train_data] if config.label_weight else []), val_data)
     require_path("trained network (init_from)", init_from)
     check_input_shape(config.model, (*config.crop_size, train_data.image_format.channels))
     require_colors(train_data, config)

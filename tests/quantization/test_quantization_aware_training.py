@@ -161,6 +161,19 @@ def test_reference_keeps_its_own_normalization(trained, small_file, scenes, tmp_
     assert result.keras == evaluate(keras_predictor(model, metadata), scenes)
 
 
+def test_masks_without_a_labelled_pixel_are_refused_where_they_count(small_file, tmp_path):
+    train_data, val_data, labelled = [load_dataset("street_scenes", length=2, size=(64, 128)) for _ in range(3)]
+    for data in (train_data, val_data):
+        data.mask = lambda index: np.full((64, 128), 255, np.uint8)
+    options = dict(model="lps_net_tiny", crop_size=(64, 128), eval_size=(64, 128))
+    for weight, data in ((0.0, (labelled, val_data)), (1.0, (train_data, labelled))):
+        with pytest.raises(UserError, match="No mask of the split 'train' of street_scenes has a labelled pixel"):
+            train_quantization_aware(
+                QuantizationConfig(**options, label_weight=weight), *data, tmp_path / "run", small_file
+            )
+    assert not (tmp_path / "run").exists()
+
+
 def test_other_classes_are_refused(trained, small_file, data, tmp_path):
     swapped = [load_dataset("street_scenes", split=each.split, length=1, size=(64, 128)) for each in data]
     names = swapped[0].classes.names
