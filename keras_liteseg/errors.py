@@ -24,8 +24,9 @@ class UserError(Exception):
 
 
 def nearest(word: str, known: Iterable[str], count: int = 3) -> str:
-    """Return the `known` words that are like `word`, best first, as 'a, b, c'; '' where none is."""
-    return ", ".join(difflib.get_close_matches(word, list(known), n=count, cutoff=0.3))
+    """Return the `known` words that are like `word` in any case, best first, as 'a, b, c'; '' where none is."""
+    words = {each.casefold(): each for each in known}
+    return ", ".join(words[each] for each in difflib.get_close_matches(word.casefold(), words, n=count, cutoff=0.3))
 
 
 def suggestion(word: str, known: Iterable[str]) -> str:

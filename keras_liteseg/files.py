@@ -20,7 +20,7 @@ _LONGEST = 200  # bytes of a name that are repeated in that of a temporary file
 def suffix_of(path: AnyPath) -> str:
     """Return how the name of a file ends, in lower case: '.tflite' of 'A.TFLITE', as some systems and cameras name
     files. What is read is told by this; what is written is to end in lower case, which other programs look for."""
-    return pathlib.Path(path).suffix.lower()
+    return pathlib.PurePath(str(path)).suffix.lower()  # what is no path ends in nothing
 
 
 @contextlib.contextmanager

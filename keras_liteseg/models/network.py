@@ -51,7 +51,7 @@ def load_network(
         raise UserError(f"classes is {classes!r}; give a ClassList, such as the `classes` of a data set.")
     if dataset is not None:
         require_dataset(dataset)
-    if str(model) not in list_models() and (suffix_of(str(model)) == ".keras" or pathlib.Path(str(model)).exists()):
+    if str(model) not in list_models() and (suffix_of(model) == ".keras" or pathlib.Path(str(model)).exists()):
         if checkpoint is not None:
             raise UserError(f"{model} holds its own weights; leave out --checkpoint {checkpoint}.")
         if averaged:

@@ -161,7 +161,7 @@ def test_parse_size_refuses(text):
 def test_nearest():
     known = ["learning_rate", "momentum", "epochs"]
     assert nearest("learnin_rate", known).split(", ")[0] == "learning_rate"
-    assert nearest("zzz", known) == ""
+    assert nearest("zzz", known) == "" and nearest("EPOCHS", known) == "epochs"
     assert suggestion("epoch", known) == "did you mean epochs?"
     assert suggestion("zzz", known) == "there are epochs, learning_rate, momentum."
 
