@@ -35,6 +35,7 @@ def record(run, stopped=False):
             f"{run / LOG_FILE} has {done} of {config['epochs']} epochs; finish it with liteseg train --resume first, "
             "or record it as it is with --stopped."
         )
+    journal.pop("init_from", None)  # the command has it
     best = max(log, key=lambda row: row["val_miou"])
     return {
         "kind": "training",

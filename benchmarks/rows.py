@@ -7,7 +7,7 @@ import csv
 import json
 
 from keras_liteseg.errors import UserError
-from keras_liteseg.files import atomic_path
+from keras_liteseg.files import atomic_path, sole_writer
 
 DEVICE = ("cpu", "cores", "gpu", "os")
 PROVENANCE = ("date", "package", "commit", *DEVICE, "versions", "command")
@@ -40,7 +40,8 @@ def read_class_iou(path):
 
 
 def replace(path, rows, key):
-    """Put rows into a table, in the place of those that have the same values in the columns `key`.
+    """Put rows into a table, in the place of those that have the same values in the columns `key`, one process after
+    the other.
 
     Args:
         path: the CSV file; a missing one is begun.
@@ -50,6 +51,11 @@ def replace(path, rows, key):
     Raises:
         UserError: the table has other columns.
     """
+    with sole_writer(path):
+        _replace(path, rows, key)
+
+
+def _replace(path, rows, key):
     columns = list(rows[0])
     old = read(path, numbers=()) if path.exists() else []
     if old and list(old[0]) != columns:

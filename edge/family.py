@@ -9,6 +9,7 @@ import numpy as np
 from edge import targets
 from edge.benchmark import benchmark
 from edge.checks import require_one_of, require_whole
+from keras_liteseg.choices import MOST_PIXELS, MOST_THREADS
 from keras_liteseg.errors import UserError
 from keras_liteseg.files import write_json
 from keras_liteseg.logs import quiet_log
@@ -50,9 +51,9 @@ class FamilyLatency:
         if len(input_size) != 2:
             raise UserError(f"input_size is {input_size}; give height and width, such as (512, 1024).")
         for side in input_size:
-            require_whole("a side of input_size", side, 1)
+            require_whole("a side of input_size", side, 1, MOST_PIXELS)
         require_one_of("precision", precision, PRECISIONS)
-        require_whole("threads", threads, 1)
+        require_whole("threads", threads, 1, MOST_THREADS)
         require_whole("runs", runs, 1)
         targets.check(target, options)
         self._folder = pathlib.Path(folder)

@@ -8,7 +8,7 @@ import numpy as np
 from edge.advice import advice
 from edge.model_files import describe
 from keras_liteseg.errors import UserError
-from keras_liteseg.files import plain_path
+from keras_liteseg.files import plain_path, suffix_of
 from keras_liteseg.tflite.file_metadata import read_metadata
 
 ROUNDS, LEAST, SECONDS = 20, 3, 2.0
@@ -43,7 +43,8 @@ def _others(path):
     """Return the newest file of each other precision in the folder that holds the same network, as far as one tells."""
     wanted = _identity(path)
     found = {}
-    files = [file for file in path.parent.glob("*.tflite") if file.is_file()]  # no folders and broken links
+    # No folders and broken links.
+    files = [file for file in path.parent.iterdir() if suffix_of(file) == ".tflite" and file.is_file()]
     for other in sorted(files, key=lambda file: file.stat().st_mtime):
         identity = None if other.samefile(path) else _identity(other)
         # int8 is compared with floats, and floats with int8: both floats compute the same on a processor.

@@ -4,25 +4,25 @@ import json
 import pathlib
 
 from keras_liteseg.errors import UserError
-from keras_liteseg.files import atomic_path, require_result, write_json
+from keras_liteseg.files import atomic_path, require_result, sole_writer, suffix_of, write_json
 from keras_liteseg.provenance import provenance, provenance_of_host
 
 
 def check(path):
     """Raise a `UserError` unless `write` can write to `path`, a file whose name ends in .json or .jsonl."""
     path = pathlib.Path(path)
-    if path.suffix not in (".json", ".jsonl"):
+    if suffix_of(path) not in (".json", ".jsonl"):
         raise UserError(f"The output {path} is no result file; give a name that ends in .json or .jsonl.")
     require_result(path)
-    if path.suffix == ".jsonl" and path.exists():
+    if suffix_of(path) == ".jsonl" and path.exists():
         read(path)
 
 
 def write(path, before, rows):
     """Write the rows of one target.
 
-    A `.jsonl` file gets a line for each of them, with the command, date and versions; in a `.json` file, one document
-    holds these once, and all rows of this run.
+    A `.jsonl` file, to which others may add at the same time, gets a line for each of them, with the command, date and
+    versions; in a `.json` file, one document holds these once, and all rows of this run.
 
     Args:
         path: the file.
@@ -30,15 +30,16 @@ def write(path, before, rows):
         rows: the new ones.
     """
     path = pathlib.Path(path)
-    if path.suffix != ".jsonl":
+    if suffix_of(path) != ".jsonl":
         write_json(path, {**provenance(), "results": before + rows})
         return
     header = provenance_of_host()
-    old = path.read_text() if path.exists() else ""
-    if old and not old.endswith("\n"):  # as some editors leave it
-        old += "\n"
-    with atomic_path(path) as temporary:
-        temporary.write_text(old + "".join(json.dumps({**row, **header}) + "\n" for row in rows))
+    with sole_writer(path):
+        old = path.read_text() if path.exists() else ""
+        if old and not old.endswith("\n"):  # as some editors leave it
+            old += "\n"
+        with atomic_path(path) as temporary:
+            temporary.write_text(old + "".join(json.dumps({**row, **header}) + "\n" for row in rows))
 
 
 def read(path):
@@ -50,7 +51,7 @@ def read(path):
     path = pathlib.Path(path)
     try:
         text = path.read_text()
-        if path.suffix == ".jsonl":
+        if suffix_of(path) == ".jsonl":
             rows = [json.loads(line) for line in text.splitlines()]
         else:
             document = json.loads(text)

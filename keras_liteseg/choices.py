@@ -10,6 +10,17 @@ from typing import Any, NoReturn, Self
 
 from keras_liteseg.errors import UserError, nearest
 
+# What goes on to C++ ends in its own words, or takes all of the memory, far below the largest whole number.
+MOST_THREADS = 1024
+MOST_IMAGES = 4096
+"""In a batch."""
+MOST_PIXELS = 2**14
+"""Along a side."""
+LONGEST = 10**7
+"""Seconds that anything may take, some months."""
+LARGEST = 2**31 - 1
+"""Of what is counted otherwise, such as steps."""
+
 
 class Choice(enum.StrEnum):
     """Base of the options that take one of a few words.
@@ -35,9 +46,10 @@ class Choice(enum.StrEnum):
     @classmethod
     def _missing_(cls, value: object) -> NoReturn:
         option = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", cls.__name__).lower()
+        meant = nearest(str(value), cls.words(), count=1)
         raise UserError(
-            f"{option} is {value!r}; it must be one of {', '.join(map(repr, cls.words()))}. "
-            f"Did you mean {nearest(str(value), cls.words(), count=1)!r}?"
+            f"{option} is {value!r}; it must be one of {', '.join(map(repr, cls.words()))}."
+            + (f" Did you mean {meant!r}?" if meant else "")
         )
 
     @classmethod
@@ -51,16 +63,18 @@ class Choice(enum.StrEnum):
         return "; ".join(f"{member.value}: {member.meaning}" for member in cls) + "."
 
 
-def require_whole(name: str, value: Any, least: int) -> None:
-    """Raise a `UserError` unless the option `name` is a whole number of `least` or more."""
-    if not _is_whole(value) or value < least:
-        raise UserError(f"{name} is {value!r}; it must be a whole number, {least} or more.")
+def require_whole(name: str, value: Any, least: int, most: int | None = None) -> None:
+    """Raise a `UserError` unless the option `name` is a whole number of `least` or more, and of `most` at most."""
+    if not _is_whole(value) or value < least or most is not None and value > most:
+        limits = f", {least} or more" if most is None else f" from {least} to {most}"
+        raise UserError(f"{name} is {value!r}; it must be a whole number{limits}.")
 
 
-def require_number(name: str, value: Any, least: float) -> None:
-    """Raise a `UserError` unless the option `name` is a finite number of `least` or more."""
-    if not is_finite(value) or value < least:
-        raise UserError(f"{name} is {value!r}; it must be a number, {least} or more.")
+def require_number(name: str, value: Any, least: float, most: float | None = None) -> None:
+    """Raise a `UserError` unless the option `name` is a finite number of `least` or more, and of `most` at most."""
+    if not is_finite(value) or value < least or most is not None and value > most:
+        limits = f", {least} or more" if most is None else f" from {least} to {most}"
+        raise UserError(f"{name} is {value!r}; it must be a number{limits}.")
 
 
 def require_bool(name: str, value: Any) -> None:
@@ -70,10 +84,13 @@ def require_bool(name: str, value: Any) -> None:
 
 
 def require_size(name: str, value: Any) -> None:
-    """Raise a `UserError` unless the option `name` is (height, width), two positive whole numbers."""
+    """Raise a `UserError` unless the option `name` is (height, width), two positive whole numbers of `MOST_PIXELS` at
+    most."""
     pair = isinstance(value, tuple | list) and len(value) == 2
     if not pair or not all(_is_whole(each) and each > 0 for each in value):
         raise UserError(f"{name} is {value!r}; it must be (height, width) in pixels, for example (512, 1024).")
+    if max(value) > MOST_PIXELS:
+        raise UserError(f"{name} is {value!r}; height and width may have {MOST_PIXELS} pixels at most.")
 
 
 def require_path(name: str, value: Any) -> None:

@@ -19,14 +19,22 @@ class UserError(Exception):
         ...     model_spec("ndnet4")
         ... except UserError as error:
         ...     print(error)
-        There is no model 'ndnet4'. The nearest names: ndnet45, ndnet61, ndnet29.
+        There is no model 'ndnet4'; did you mean ndnet45, ndnet61, ndnet29?
     """
 
 
 def nearest(word: str, known: Iterable[str], count: int = 3) -> str:
-    """Return `known` words most like `word`, best first, as 'a, b, c' for an error message."""
-    matches = difflib.get_close_matches(word, list(known), n=count, cutoff=0.3)
-    return ", ".join(matches) or ", ".join(sorted(known))
+    """Return the `known` words that are like `word` in any case, best first, as 'a, b, c'; '' where none is."""
+    words = {each.casefold(): each for each in known}
+    return ", ".join(words[each] for each in difflib.get_close_matches(word.casefold(), words, n=count, cutoff=0.3))
+
+
+def suggestion(word: str, known: Iterable[str]) -> str:
+    """Return how the message about a `word` that is none of the `known` ones ends: 'did you mean a, b?' with those that
+    are like it, or 'there are a, b, c.' with all where none is."""
+    known = list(known)
+    near = nearest(word, known)
+    return f"did you mean {near}?" if near else f"there are {', '.join(sorted(known)) or 'none'}."
 
 
 def reason(error: BaseException) -> str:

@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import fcntl
 import json
 import os
 import pathlib
@@ -14,6 +15,12 @@ from keras_liteseg.errors import UserError
 AnyPath = str | os.PathLike[str]
 
 _LONGEST = 200  # bytes of a name that are repeated in that of a temporary file
+
+
+def suffix_of(path: AnyPath) -> str:
+    """Return how the name of a file ends, in lower case: '.tflite' of 'A.TFLITE', as some systems and cameras name
+    files. What is read is told by this; what is written is to end in lower case, which other programs look for."""
+    return pathlib.PurePath(str(path)).suffix.lower()  # what is no path ends in nothing
 
 
 @contextlib.contextmanager
@@ -50,6 +57,24 @@ def partial_suffix(path: AnyPath) -> str:
     """Return how the name of a temporary file or folder beside `path` ends: as `path`, as far as there is room beside
     a prefix. Disks take names of 255 bytes, which is few characters of most scripts."""
     return "-" + os.fsencode(pathlib.Path(path).name)[-_LONGEST:].decode(errors="ignore")
+
+
+@contextlib.contextmanager
+def sole_writer(path: AnyPath) -> Iterator[None]:
+    """Let others that do the same wait while the block reads the file `path` and writes it anew, so that what two add
+    at once is all there.
+
+    Raises:
+        UserError: as `require_writable`.
+    """
+    require_writable(path)
+    folder = os.open(pathlib.Path(path).parent, os.O_RDONLY)  # the file itself is replaced by each
+    try:
+        with contextlib.suppress(OSError):  # some network disks have no locks
+            fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)
 
 
 def require_writable(path: AnyPath) -> None:
@@ -94,16 +119,24 @@ def require_result(path: AnyPath, *networks: AnyPath) -> None:
 
 @contextlib.contextmanager
 def plain_path(path: AnyPath) -> Iterator[str]:
-    """Yield a name of a file or folder for libraries that take UTF-8 only: where it is not, that of a link to it."""
+    """Yield a name of a file or folder for libraries that take UTF-8 only, and endings in lower case: where it is
+    not such a one, that of a link to it."""
     path = pathlib.Path(path)
+    if path.suffix == suffix_of(path) and _is_utf8(path):
+        yield str(path)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        link = pathlib.Path(folder, "link").with_suffix(suffix_of(path))
+        link.symlink_to(path.resolve())
+        yield str(link)
+
+
+def _is_utf8(path: pathlib.Path) -> bool:
     try:
         str(path).encode()
-        yield str(path)
     except UnicodeEncodeError:
-        with tempfile.TemporaryDirectory() as folder:
-            link = pathlib.Path(folder, "link").with_suffix(path.suffix)
-            link.symlink_to(path.resolve())
-            yield str(link)
+        return False
+    return True
 
 
 def write_text(path: AnyPath, text: str) -> None:
@@ -133,7 +166,7 @@ def card_path(output: AnyPath) -> pathlib.Path:
     """Return the path of an exported file's card: `NAME.json` of `NAME.tflite`, `NAME.onnx.json` of `NAME.onnx` and so
     on, so that one network may lie in a folder in several formats."""
     output = pathlib.Path(output)
-    return output.with_suffix(".json" if output.suffix == ".tflite" else f"{output.suffix}.json")
+    return output.with_suffix(".json" if suffix_of(output) == ".tflite" else f"{suffix_of(output)}.json")
 
 
 def is_card(path: AnyPath) -> bool:

@@ -2,8 +2,10 @@
 
 import dataclasses
 import json
+import re
 from typing import Any, Self
 
+from keras_liteseg import __version__
 from keras_liteseg.choices import Choice, is_finite
 from keras_liteseg.classes import ClassList
 from keras_liteseg.errors import UserError, reason
@@ -117,16 +119,41 @@ class Metadata:
         return cls(**{**value, "classes": classes, "image_format": image_format})
 
     @classmethod
-    def of_file(cls, text: str | bytes, path: Any) -> Self:
-        """Return the `Metadata` that `to_json` wrote into the exported file `path`.
+    def of_file(cls, text: str | bytes, path: Any, version: str = "") -> Self:
+        """Return the `Metadata` that `to_json` wrote into the file `path`.
+
+        Args:
+            text: what it wrote.
+            path: the file, for messages.
+            version: that of this library that wrote it; '' where the file does not say.
 
         Raises:
-            UserError: the text is something else, such as that of a later version.
+            UserError: the text is something else, such as that of a newer version.
         """
         try:
             return cls.from_json(text)
         except (ValueError, KeyError, TypeError, AttributeError, UserError) as error:
+            require_known_version(version, path)
             raise UserError(
-                f"{path} says what it holds in a way that this version does not know ({reason(error)}); it is damaged, "
-                "or made by another version: export it again."
+                f"{path} says what it holds in a way that keras_liteseg {__version__} does not know "
+                f"({reason(error)}); it is damaged, so make or copy it again, or was written by a newer version: "
+                "update keras_liteseg."
             ) from error
+
+
+def require_known_version(version: str, path: Any) -> None:
+    """Raise a `UserError` where a file that cannot be read was written by a newer version of this library.
+
+    Args:
+        version: the version that wrote it, such as '0.2.0'; '' where the file does not say.
+        path: the file.
+    """
+
+    def numbers(text: str) -> list[int]:
+        return [int(number) for number in re.findall(r"\d+", text)[:3]]
+
+    if numbers(version) > numbers(__version__):
+        raise UserError(
+            f"{path} was written by keras_liteseg {version}, and this is {__version__}, which cannot read it; update "
+            "keras_liteseg."
+        )

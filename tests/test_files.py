@@ -6,7 +6,15 @@ import stat
 import pytest
 
 from keras_liteseg.errors import UserError
-from keras_liteseg.files import atomic_path, plain_path, require_result, require_writable, write_json, write_text
+from keras_liteseg.files import (
+    atomic_path,
+    card_path,
+    plain_path,
+    require_result,
+    require_writable,
+    write_json,
+    write_text,
+)
 
 
 def test_file_appears_with_its_content(tmp_path):
@@ -138,13 +146,17 @@ def test_names_that_are_not_utf8_are_written_as_escapes(tmp_path):
     assert json.loads((tmp_path / "a.json").read_text()) == ODD
 
 
-@pytest.mark.parametrize("name", ["plain.txt", ODD])
+@pytest.mark.parametrize("name", ["plain.txt", ODD, "LOUD.TXT"])
 def test_plain_path_leads_to_the_file(tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
     pathlib.Path(name).write_text("content")
     with plain_path(name) as plain:
         assert plain.encode() and plain.endswith(".txt") and pathlib.Path(plain).read_text() == "content"
     assert os.listdir(tmp_path) == [name] and pathlib.Path(plain).exists() == (name == "plain.txt")
+
+
+def test_card_lies_beside_a_file_in_capitals():
+    assert [card_path(f"A{suffix}").name for suffix in (".TFLITE", ".ONNX")] == ["A.json", "A.onnx.json"]
 
 
 def test_what_is_no_json_leaves_the_old_file(tmp_path):

@@ -69,6 +69,7 @@ def test_choice(kind, wrong, nearest):
     message = refused(kind, wrong)
     assert repr(wrong) in message and message.endswith(f"Did you mean {nearest!r}?")
     assert all(repr(word) in message for word in kind.words())
+    assert "mean" not in refused(kind, "zzz"), "no word is near"
     for value in (None, "", 8, True, wrong.upper(), [nearest]):
         assert repr(value) in refused(kind, value)
     assert issubclass(kind, Choice) and all(kind(word) == word == str(kind(word)) for word in kind.words())
@@ -82,6 +83,7 @@ EXPORT_OPTIONS = [
     ("npu", "ethos"), ("npu", None),
     ("input_type", "int16"), ("input_type", None), ("input_type", ""),
     ("batch_size", 0), ("batch_size", -1), ("batch_size", 1.5), ("batch_size", "2"), ("batch_size", True),
+    ("batch_size", 10**9), ("time_limit", 1e12),
     ("float_layers", -1), ("float_layers", 0.5), ("float_layers", None),
     ("max_drop", -1), ("max_drop", NAN), ("max_drop", INFINITE), ("max_drop", "1"), ("max_drop", None),
     ("time_limit", 0), ("time_limit", NAN), ("time_limit", "1800"),
@@ -220,6 +222,7 @@ def test_calibration_images(count, scenes, metadata):
         ({"dataset": "camvid"}, "The data set is 'camvid'; load one with"),
         ({"input_size": 64}, "input_size is 64"),
         ({"input_size": (0, 64)}, "input_size is (0, 64)"),
+        ({"input_size": (64, 2**40)}, "16384 pixels at most"),
         ({"input_size": None}, "has no size of its own"),
         ({"classes": 9}, "classes is 9; give a ClassList"),
     ],
@@ -228,7 +231,7 @@ def test_loading_a_network_to_run(load, arguments, said):
     assert said in refused(load, **{"model": "lps_net_tiny", "input_size": (64, 128), **arguments})
 
 
-@pytest.mark.parametrize("threads", [0, -1, 1.5, "2", None])
+@pytest.mark.parametrize("threads", [0, -1, 1.5, "2", None, 10**12])
 def test_threads(threads):
     assert refused(load_predictor, "a.tflite", threads=threads).startswith(f"threads is {threads!r}")
 
@@ -254,8 +257,10 @@ def test_scales_and_flip(scales):
         ({"lenght": 4}, "has no option 'lenght'; its options are absent_classes"),
         ({"length": 0}, "length is 0"),
         ({"length": "4"}, "length is '4'"),
+        ({"length": 2**63}, "length is 9223372036854775808"),
         ({"size": 64}, "size is 64"),
         ({"size": (8, 8)}, "too small"),
+        ({"size": (64, 10**9)}, "height and width may have 16384 pixels at most"),
         ({"seed": -1}, "seed is -1"),
         ({"label_map": ["road"]}, "label_map is ['road']"),
         ({"label_map": {"road": "rode"}}, "did you mean road"),
@@ -286,7 +291,7 @@ def test_evaluate(function, arguments, said, scenes):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ({"name": "ndnet"}, "There is no model 'ndnet'. The nearest names: ndnet"),
+        ({"name": "ndnet"}, "There is no model 'ndnet'; did you mean ndnet"),
         ({"name": None}, "There is no model 'None'"),
         ({"name": "ndnet45", "head": "fcn9"}, "There is no model 'ndnet45_fcn9'"),
         ({"input_shape": 64}, "input_shape is 64"),
@@ -295,6 +300,8 @@ def test_evaluate(function, arguments, said, scenes):
         ({"input_shape": (64.0, 128, 3)}, "input_shape is (64.0, 128, 3)"),
         ({"num_classes": 1}, "num_classes is 1"),
         ({"num_classes": "9"}, "num_classes is '9'"),
+        ({"num_classes": 256}, "num_classes is 256"),
+        ({"input_shape": (64, 2**40, 3)}, "input_shape is (64, 1099511627776, 3)"),
         ({"aux_heads": "yes"}, "aux_heads is 'yes'"),
         ({"weights": "imagenet"}, "no published weights 'imagenet'"),
         ({"backbone_weights": "imagenet"}, "has no backbone"),
@@ -327,7 +334,7 @@ def test_lps_net(arguments, said):
 
 def test_names_of_networks():
     assert refused(list_models, None).startswith("The pattern is None")
-    assert "There is no model 'ndnet4'. The nearest names: ndnet45" in refused(model_spec, "ndnet4")
+    assert "There is no model 'ndnet4'; did you mean ndnet45" in refused(model_spec, "ndnet4")
     assert list_models("no such*") == []
 
 

@@ -8,6 +8,7 @@ import pathlib
 from edge import result_files
 from edge.advice import advice
 from keras_liteseg.errors import UserError
+from keras_liteseg.files import suffix_of
 
 PRECISIONS = ("float32", "float16", "int16x8", "int8")
 FAMILIES = ("ndnet", "liteseg", "pp_liteseg", "lps_net")
@@ -218,7 +219,7 @@ def _is_json(path):
     """Return whether a file can be read and is whole, whatever it holds."""
     try:
         text = path.read_text()
-        for part in text.splitlines() if path.suffix == ".jsonl" else [text]:
+        for part in text.splitlines() if suffix_of(path) == ".jsonl" else [text]:
             json.loads(part)
     except (OSError, ValueError):
         return False

@@ -12,6 +12,7 @@ from keras_liteseg.checkpoints.keras_file import assign_layers, is_keras_file, r
 from keras_liteseg.checkpoints.names import canonical_entries, of_the_network, plain_names
 from keras_liteseg.choices import require_bool, require_path
 from keras_liteseg.errors import UserError, reason
+from keras_liteseg.files import suffix_of
 from keras_liteseg.graph import listed, not_finite
 from keras_liteseg.networks.layers import BN_EPSILON
 from keras_liteseg.networks.registry import IMAGENET_MEAN, IMAGENET_STD
@@ -41,12 +42,12 @@ def load_backbone(model, source, averaged=False):
     if prefix is None:
         raise UserError(f"'{model.name}' has no backbone that is trained alone; load weights of the whole network.")
     require_path("file of backbone weights", source)
-    if averaged and (is_keras_file(source) or source == "imagenet" or str(source).endswith(".h5")):
+    if averaged and (is_keras_file(source) or source == "imagenet" or suffix_of(source) == ".h5"):
         raise UserError(f"{source} holds one set of weights; leave out --averaged.")
     layers = read_layers(source) if is_keras_file(source) else {}
-    if any(name.startswith(prefix) for name in layers) or str(source).endswith(".keras"):
+    if any(name.startswith(prefix) for name in layers) or suffix_of(source) == ".keras":
         assign_layers(model, layers, source, prefix, new_images=True)
-    elif source == "imagenet" or str(source).endswith(".h5"):
+    elif source == "imagenet" or suffix_of(source) == ".h5":
         if prefix != "mobile_features_":
             raise UserError(
                 f"keras.applications has no weights for the backbone of '{model.name}', only for "

@@ -16,6 +16,7 @@ from keras_liteseg.checkpoints.torch_file import (
     starts_as_torch_legacy,
 )
 from keras_liteseg.errors import UserError
+from keras_liteseg.files import suffix_of
 
 # Enough for every mark by which a kind is told; that of tar comes last.
 _HEAD_SIZE = 512
@@ -85,7 +86,7 @@ def _opened(path):
     if not path.is_file():
         raise Refused(f"is {'a folder' if path.is_dir() else 'no plain file'}, not a weight file. {_READABLE}")
     with path.open("rb") as stream:
-        kind, reader = _recognized(stream.read(_HEAD_SIZE), path.suffix)
+        kind, reader = _recognized(stream.read(_HEAD_SIZE), suffix_of(path))
         stream.seek(0)
         return stream.read(), kind, reader
 

@@ -10,7 +10,7 @@ from click.shell_completion import CompletionItem
 
 import keras_liteseg
 from keras_liteseg.commands.running import run
-from keras_liteseg.errors import nearest
+from keras_liteseg.errors import suggestion
 
 # What `liteseg --help` shows: the first line of each module's docstring, without importing it.
 COMMANDS = {
@@ -63,7 +63,7 @@ class Commands(click.Group):
 
     def resolve_command(self, ctx, args):
         if not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
-            ctx.fail(f"There is no command '{args[0]}'; the nearest: {nearest(args[0], SUMMARIES)}.")
+            ctx.fail(f"There is no command '{args[0]}'; {suggestion(args[0], SUMMARIES)}")
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx, formatter):

@@ -11,6 +11,7 @@ import pathlib
 
 import click
 
+from keras_liteseg.choices import LONGEST, MOST_THREADS
 from keras_liteseg.commands import options
 from keras_liteseg.commands.running import command
 from keras_liteseg.errors import UserError
@@ -21,13 +22,13 @@ from keras_liteseg.errors import UserError
 @options.target(many=True)
 @click.option(
     "--threads",
-    type=options.CommaList(click.IntRange(1), "1,2"),
+    type=options.CommaList(click.IntRange(1, MOST_THREADS), "1,2"),
     default="1,2",
     help="Numbers of threads, separated by commas.",
 )
 @options.whole("--runs", 50, "Timed runs of each model with each number of threads.")
 @options.whole("--warmup", 5, "Untimed runs before them.", least=0)
-@options.real("--timeout", 300.0, "Seconds after which loading, or one round of runs, counts as failed.")
+@options.real("--timeout", 300.0, "Seconds after which loading, or one round of runs, counts as failed.", most=LONGEST)
 @options.folder("--images", "Folder of pictures to compare outputs on; drawn street scenes by default.")
 @options.switch("--profile", "Time each op too, in a second pass.")
 @options.file("--output", "The file to write: .json, or .jsonl to add a line for each row to a history.", required=True)

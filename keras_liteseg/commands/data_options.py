@@ -7,7 +7,7 @@ import yaml
 
 from keras_liteseg.commands.running import start_keras
 from keras_liteseg.errors import UserError
-from keras_liteseg.files import card_path
+from keras_liteseg.files import card_path, suffix_of
 
 CONFIG_FILE = "config.yaml"  # a training writes it beside its .keras files
 
@@ -32,10 +32,11 @@ def complete_options(model, data, split, given, checkpoint=None):
     config = _read(path) if path and path.is_file() else {}
     if checkpoint and not path:
         start_keras()
-        from keras_liteseg.models.pretrained import is_pretrained, read_card
+        from keras_liteseg.models.pretrained import find_own_card
 
-        if is_pretrained(model, checkpoint):
-            path, config = f"the card of '{checkpoint}'", read_card(model, checkpoint).config
+        card = find_own_card(model, checkpoint)
+        if card is not None:
+            path, config = f"the card of '{checkpoint}'", card.config
     found = {key: value for key, value in options_of(config, data, split).items() if key not in given}
     if found:
         words = ", ".join(f"{key}={_flow(value)}" for key, value in found.items())
@@ -71,9 +72,9 @@ def read_config(path):
 
 def _config_path(model):
     path = pathlib.Path(model)
-    if path.suffix == ".keras" and not card_path(path).is_file():
+    if suffix_of(path) == ".keras" and not card_path(path).is_file():
         return path.parent / CONFIG_FILE
-    return card_path(path) if path.suffix in (".tflite", ".onnx", ".keras") else None
+    return card_path(path) if suffix_of(path) in (".tflite", ".onnx", ".keras") else None
 
 
 def _read(path):

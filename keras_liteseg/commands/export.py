@@ -22,6 +22,7 @@ int8 or float files of the same network in its folder. The processor decides tha
 
 import click
 
+from keras_liteseg.choices import LONGEST, MOST_IMAGES
 from keras_liteseg.commands import options
 from keras_liteseg.commands.running import command, require_tensorflow, start_keras
 from keras_liteseg.conversion.options import ExportOptions, Format, InputType, Npu, Upsampling
@@ -37,7 +38,7 @@ from keras_liteseg.quantization.options import CalibrationMethod, CalibrationOpt
 @options.choice("--upsampling", Upsampling, Upsampling.FULL, "Size of the output")
 @options.choice("--input_type", InputType, InputType.AUTO, "Number type of the input")
 @options.choice("--npu", Npu, Npu.NONE, "NPU that an int8 file is made for")
-@options.whole("--batch_size", 1, "Images per inference.")
+@options.whole("--batch_size", 1, "Images per inference.", most=MOST_IMAGES)
 @options.data(
     required=False,
     splits="Split on which the file is measured.",
@@ -64,7 +65,7 @@ from keras_liteseg.quantization.options import CalibrationMethod, CalibrationOpt
 )
 @options.real("--max_drop", 1.0, "Largest acceptable loss in points of mIoU against the Keras model.")
 @options.file("--reference", "Keras model to compare with instead of --model: the float one, after QAT.")
-@options.whole("--time_limit", 1800, "Seconds that the conversion may take.")
+@options.whole("--time_limit", 1800, "Seconds that the conversion may take.", most=LONGEST)
 @options.file("--output", "The .tflite, .onnx or .keras file to write.", required=True)
 def main(
     model,

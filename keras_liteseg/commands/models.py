@@ -11,7 +11,7 @@ their parameters and multiply-accumulates.
 import click
 
 from keras_liteseg.commands.running import command, start_keras
-from keras_liteseg.errors import UserError, nearest
+from keras_liteseg.errors import UserError, suggestion
 
 ROW = "{:<24} {:>13} {:>13}  {}"
 
@@ -25,7 +25,7 @@ def main(pattern):
 
     names = list_models(pattern)
     if not names:
-        raise UserError(f"No network is named '{pattern}'; the nearest: {nearest(pattern, list_models())}.")
+        raise UserError(f"No network is named '{pattern}'; {suggestion(pattern, list_models())}")
     print(ROW.format("network", "multiples of", "output stride", "published weights"))
     cards = list_pretrained()
     for name in names:

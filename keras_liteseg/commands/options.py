@@ -2,6 +2,7 @@
 
 import click
 
+from keras_liteseg.choices import MOST_THREADS, require_size
 from keras_liteseg.errors import UserError
 
 
@@ -9,12 +10,14 @@ def parse_size(text):
     """Return (height, width) from 'HEIGHTxWIDTH', such as '512x1024'.
 
     Raises:
-        UserError: `text` has another form.
+        UserError: `text` has another form, or the size is larger than any can be.
     """
     parts = text.lower().split("x")
-    if len(parts) != 2 or not all(part.strip().isdigit() and int(part) > 0 for part in parts):
+    if len(parts) != 2 or not all(part.strip().isdecimal() and int(part) > 0 for part in parts):
         raise UserError(f"'{text}' is not a size; write HEIGHTxWIDTH in pixels, for example 512x1024.")
-    return int(parts[0]), int(parts[1])
+    height, width = map(int, parts)
+    require_size("the size", (height, width))
+    return height, width
 
 
 class Size(click.ParamType):
@@ -260,7 +263,7 @@ def precision(help):
 
 def threads(help="Number of threads.", default=1):
     """Return --threads, one number."""
-    return whole("--threads", default, help)
+    return whole("--threads", default, help, most=MOST_THREADS)
 
 
 def delegate():

@@ -26,6 +26,7 @@ seen.
 """
 
 import contextlib
+import os
 import pathlib
 import sys
 
@@ -112,6 +113,11 @@ def predict_pictures(source, output_dir, output_labels, load_painter):
     from keras_liteseg.inference.video import VIDEO_SUFFIXES
 
     source = pathlib.Path(source)
+    if source.is_dir() and os.path.realpath(source) == os.path.realpath(output_dir):
+        raise UserError(
+            f"The results would lie among the pictures of {source}, and the next run would take them for pictures; "
+            f"choose another --output_dir, such as {source / 'predictions'}."
+        )
     videos = files_below(source, VIDEO_SUFFIXES, output_dir)
     if videos:
         print(f"Left out {len(videos)} video(s) such as {videos[0]}; give each by itself as --input.", flush=True)

@@ -16,6 +16,7 @@ import click
 from click.exceptions import NoArgsIsHelpError
 
 from keras_liteseg.errors import UserError
+from keras_liteseg.files import suffix_of
 from keras_liteseg.logs import shown_log
 from keras_liteseg.parts import missing_part
 
@@ -158,7 +159,7 @@ def start_keras(*models):
     Raises:
         UserError: TensorFlow is not installed, and no other backend is chosen.
     """
-    if models and all(str(model).endswith(".tflite") for model in models):
+    if models and all(suffix_of(model) == ".tflite" for model in models):
         return
     if keras_backend() != "tensorflow":
         import keras  # noqa: F401  loads absl, which is quietened below

@@ -16,7 +16,7 @@ from keras_liteseg.commands.running import command, start_keras
 @command("summary", __doc__)
 @click.option("--models", default="*", metavar="PATTERN", help="Names, with shell wildcards.")
 @options.size(help="Size that the multiply-accumulates (MACs) are for.", default="512x1024")
-@options.whole("--num_classes", 19, "Number of classes.", least=2)
+@options.whole("--num_classes", 19, "Number of classes.", least=2, most=255)
 @options.file("--output", "Also write the numbers to this JSON file.")
 def main(models, input_size, num_classes, output):
     from keras_liteseg.files import require_result, write_json

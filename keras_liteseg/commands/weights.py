@@ -2,11 +2,11 @@
 
   liteseg weights
   liteseg weights ndnet45
-  liteseg weights ndnet45 --download
+  liteseg weights ndnet45/camvid --download
 
-With the name of a network, it prints all that is known of its weights: what they have learned from, their accuracy, the
-terms of the data, SHA-256 and file. Use them by name: liteseg export --model NETWORK --checkpoint NAME, or
---init_from NAME to train on.
+With the name of a network, or of weights of it, it prints all that is known of them: what they have learned from, their
+accuracy, the terms of the data, SHA-256 and file. Use them by name: liteseg export --model NETWORK --checkpoint NAME,
+or --init_from NAME to train on.
 """
 
 import textwrap
@@ -15,7 +15,7 @@ import click
 
 from keras_liteseg.commands import options
 from keras_liteseg.commands.running import command
-from keras_liteseg.errors import UserError, nearest
+from keras_liteseg.errors import UserError, suggestion
 
 
 @command("weights", __doc__)
@@ -25,10 +25,10 @@ def main(network, download):
     from keras_liteseg.models.pretrained import list_pretrained, weight_file
 
     cards = list_pretrained()
-    names = {card.model for card in cards}
+    names = [name for card in cards for name in (card.model, f"{card.model}/{card.name}")]
     if network and network not in names:
-        raise UserError(f"There are no published weights of '{network}'; the nearest: {nearest(network, names)}.")
-    cards = [card for card in cards if network in (None, card.model)]
+        raise UserError(f"There are no published weights of '{network}'; {suggestion(network, names)}")
+    cards = [card for card in cards if network in (None, card.model, f"{card.model}/{card.name}")]
     if download:
         for card in cards:
             print(f"{weight_file(card)} has the SHA-256 of its card")

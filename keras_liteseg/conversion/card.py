@@ -11,9 +11,9 @@ from keras_liteseg.conversion.onnx_export import versions
 from keras_liteseg.conversion.onnx_file import inspect_onnx
 from keras_liteseg.conversion.options import Format
 from keras_liteseg.errors import UserError
-from keras_liteseg.files import card_path, write_json
+from keras_liteseg.files import card_path, suffix_of, write_json
 from keras_liteseg.metadata import Quantization
-from keras_liteseg.models.pretrained import is_pretrained, read_card
+from keras_liteseg.models.pretrained import find_own_card
 from keras_liteseg.provenance import provenance
 from keras_liteseg.quantization.options import CalibrationOptions
 from keras_liteseg.tflite.file_metadata import read_metadata
@@ -107,12 +107,12 @@ def _formula(image_format):
 
 def _source(model, checkpoint):
     """Return (what was exported, config of its training or None)."""
-    if model.endswith(".keras"):
+    if suffix_of(model) == ".keras":
         return {"file": pathlib.Path(model).name, "sha256": _sha256(model)}, _config(model)
     if checkpoint is None:
         return {"model": model, "weights": "random, seeded"}, None
-    if is_pretrained(model, checkpoint):
-        weights = read_card(model, checkpoint)
+    weights = find_own_card(model, checkpoint)
+    if weights is not None:
         return {"model": model, "file": weights.path.name, "sha256": weights.sha256}, weights.config
     return {"model": model, "file": pathlib.Path(checkpoint).name, "sha256": _sha256(checkpoint)}, None
 

@@ -5,7 +5,7 @@ import warnings
 import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
-from keras_liteseg.choices import require_whole
+from keras_liteseg.choices import MOST_IMAGES, require_whole
 from keras_liteseg.conversion.class_map import even_classes
 from keras_liteseg.conversion.options import InputType, require_fitting_input
 from keras_liteseg.conversion.steady_resizes import steady_resizes
@@ -40,7 +40,7 @@ def convert(model, metadata, input_type=InputType.AUTO, batch_size=1, calibratio
     quantization, output_type = Quantization(metadata.quantization), OutputType(metadata.output_type)
     input_type = InputType(input_type)
     require_fitting_input(input_type, quantization)
-    require_whole("batch_size", batch_size, 1)
+    require_whole("batch_size", batch_size, 1, MOST_IMAGES)
     if quantization == Quantization.INT16X8 and not calibration:
         raise UserError("The scales of an int16x8 file come from calibration images, and none were given.")
 

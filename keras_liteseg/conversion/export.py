@@ -22,7 +22,7 @@ from keras_liteseg.datasets.base import require_dataset
 from keras_liteseg.datasets.check import require_readable
 from keras_liteseg.errors import UserError
 from keras_liteseg.evaluation import require_comparable, require_same_classes
-from keras_liteseg.files import atomic_path, card_path, is_card, require_writable
+from keras_liteseg.files import atomic_path, card_path, is_card, require_writable, suffix_of
 from keras_liteseg.graph import (
     fold_batch_norm,
     is_stock,
@@ -144,7 +144,7 @@ def export(
     if calibration.dataset is not None and options.quantization in (Quantization.INT8, Quantization.INT16X8):
         used = evenly_spread(calibration.images, len(calibration.dataset))
         require_readable(calibration.dataset, images=used)
-    if str(reference).endswith(".keras"):
+    if reference is not None and suffix_of(reference) == ".keras":
         require_comparable(metadata, read_metadata(reference), f"reference {reference}")
     calibration = _of_its_images(calibration, metadata, validation, options.quantization)
     trained = bool(checkpoint or metadata.data)
@@ -171,7 +171,8 @@ def export(
         else:
             # With the metadata of its own: quantization-aware training may have moved the mean of the normalization.
             compared = load_network(reference, None, network.input.shape[1:3]) if reference else (network, metadata)
-            verification = verify(temporary, *compared, validation, options.max_drop)
+            cure = _cure(metadata, network.input.shape[1:3], calibration)
+            verification = verify(temporary, *compared, validation, options.max_drop, cure)
         origin = Origin(model, checkpoint, reference, None if metadata.ranges else calibration)
         write_card(temporary, output, origin, validation, verification)
     _log.info(f"Wrote {output} ({os.path.getsize(output):,} bytes)")
@@ -226,6 +227,20 @@ def _for_devices(target, metadata, options, calibration, model, output, trained)
             require_agreement(path, prepared.model, prepared.unrounded, prepared.metadata, prepared.images)
 
     return write
+
+
+def _cure(metadata, size, calibration):
+    """Return what to do where a file loses too much, a sentence; the arguments are those of the export, and the size
+    (height, width) of the input."""
+    if metadata.quantization in (Quantization.NONE, Quantization.FLOAT16):
+        return "Compare it with the network that it is made from (without --reference), or raise --max_drop."
+    if metadata.ranges:
+        return "Go on with liteseg train --quantization_aware for more epochs, or raise --max_drop."
+    images = min(calibration.images, len(calibration.data(size, metadata.image_format)))
+    return (
+        f"Its scales are from {images} picture(s): calibrate on more (--calibration_images), or fine-tune with liteseg "
+        "train --quantization_aware."
+    )
 
 
 def _of_kind(kind, name, value):

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from keras_liteseg.choices import Choice, require_number, require_whole
+from keras_liteseg.choices import LONGEST, MOST_IMAGES, Choice, require_number, require_whole
 from keras_liteseg.errors import UserError
 from keras_liteseg.metadata import OutputType, Quantization
 
@@ -92,10 +92,10 @@ class ExportOptions:
         }
         for name, kind in kinds.items():
             object.__setattr__(self, name, kind(getattr(self, name)))
-        require_whole("batch_size", self.batch_size, 1)
+        require_whole("batch_size", self.batch_size, 1, MOST_IMAGES)
         require_whole("float_layers", self.float_layers, 0)
         require_number("max_drop", self.max_drop, 0)
-        require_number("time_limit", self.time_limit, 1)
+        require_number("time_limit", self.time_limit, 1, LONGEST)
         require_fitting_input(self.input_type, self.quantization)
         if self.format == Format.ONNX and self.quantization == Quantization.INT16X8:
             raise UserError(

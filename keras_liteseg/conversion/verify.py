@@ -83,7 +83,7 @@ def _same_labels(labels, scores, step):
     return np.mean(chosen >= scores.max(-1) - step)
 
 
-def verify(path, network, metadata, dataset, max_drop):
+def verify(path, network, metadata, dataset, max_drop, cure):
     """Run an exported file, in LiteRT or ONNX Runtime, over a data set and compare it with the Keras model.
 
     Args:
@@ -91,6 +91,7 @@ def verify(path, network, metadata, dataset, max_drop):
         network, metadata: the Keras model that it was made from.
         dataset: `SegmentationDataset` with truth.
         max_drop: largest acceptable loss in points of mIoU.
+        cure: what to do about a larger one, a sentence for the message.
 
     Returns:
         A `Verification`.
@@ -119,7 +120,6 @@ def verify(path, network, metadata, dataset, max_drop):
         worst = ", ".join(f"{name} {loss:.1f}" for loss, name in losses[:3])
         raise UserError(
             f"The file lost {result.drop:.2f} points of mIoU, more than --max_drop {max_drop}; most in: {worst} "
-            "(points of IoU). It was not written. Calibrate on more images, or fine-tune with liteseg train "
-            "--quantization_aware."
+            f"(points of IoU). It was not written. {cure}"
         )
     return result

@@ -5,7 +5,7 @@ import inspect
 import os
 
 from keras_liteseg.datasets.base import IGNORE_LABEL, ClassList, SegmentationDataset
-from keras_liteseg.errors import UserError, nearest
+from keras_liteseg.errors import UserError, suggestion
 
 __all__ = ["IGNORE_LABEL", "ClassList", "SegmentationDataset", "list_datasets", "load_dataset", "parse_options"]
 
@@ -51,10 +51,7 @@ def load_dataset(name, data_dir=None, split="train", label_map=None, absent_clas
             split has no images; `label_map` or `absent_classes` is wrong.
     """
     if name not in list_datasets():
-        raise UserError(
-            f"There is no data set '{name}'; did you mean {nearest(str(name), list_datasets())}? Known are "
-            f"{', '.join(list_datasets())}."
-        )
+        raise UserError(f"There is no data set '{name}'; {suggestion(str(name), list_datasets())}")
     if not isinstance(split, str):
         raise UserError(f"The split is {split!r}; give its name, such as 'train'.")
     if data_dir is not None and not isinstance(data_dir, str | os.PathLike):
@@ -88,8 +85,8 @@ def _known_classes(dataset, names):
     for name in names:
         if name not in dataset.classes.names:
             raise UserError(
-                f"absent_classes names '{name}', which is no class of {dataset.name}; did you mean "
-                f"{nearest(str(name), dataset.classes.names)}?"
+                f"absent_classes names '{name}', which is no class of {dataset.name}; "
+                f"{suggestion(str(name), dataset.classes.names)}"
             )
     return tuple(names)
 

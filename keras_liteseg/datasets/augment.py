@@ -107,7 +107,7 @@ def augment(image, mask, augmentation, rng, image_format=RGB):
     Returns:
         (image, mask) of the types given, (crop height, crop width, channels) and (crop height, crop width).
     """
-    pad_value = image_format.min + round(augmentation.pad_value * (image_format.max - image_format.min) / 255)
+    pad_value = pad_value_in(image_format, augmentation)
     scale = rng.choice(augmentation.scales) if augmentation.scales else rng.uniform(*augmentation.scale_range)
     row = column = None
     if augmentation.class_crops and rng.random() < augmentation.class_crops:
@@ -129,6 +129,11 @@ def augment(image, mask, augmentation, rng, image_format=RGB):
         degrees = rng.uniform(-augmentation.rotation, augmentation.rotation)
         image, mask = _rotate(image, mask, degrees, pad_value)
     return image, mask
+
+
+def pad_value_in(image_format, augmentation):
+    """Return the number that the margins of images of an `ImageFormat` have by an `Augmentation`."""
+    return image_format.min + round(augmentation.pad_value * (image_format.max - image_format.min) / 255)
 
 
 def cutmix(sample, other, rng):

@@ -12,7 +12,7 @@ from keras_liteseg.classes import listed
 from keras_liteseg.datasets.base import IGNORE_LABEL
 from keras_liteseg.datasets.in_parallel import in_parallel
 from keras_liteseg.datasets.masks import count_values
-from keras_liteseg.errors import UserError, nearest
+from keras_liteseg.errors import UserError, nearest, suggestion
 
 _log = logging.getLogger(__name__)
 
@@ -197,10 +197,11 @@ def require_class_weights(wanted):
     """Raise a `UserError` unless `wanted` can be the class weights of some data set; see `class_weights`."""
     if isinstance(wanted, str):
         if wanted and wanted not in CLASS_WEIGHTS:
+            meant = nearest(wanted, CLASS_WEIGHTS, count=1)
             raise UserError(
                 f"class_weights is '{wanted}'; a config knows {', '.join(CLASS_WEIGHTS)}, a list of one number per "
-                "class, such as [1, 2, 5], and a table, such as {car: 2}. Did you mean "
-                f"{nearest(wanted, CLASS_WEIGHTS, count=1)}?"
+                "class, such as [1, 2, 5], and a table, such as {car: 2}."
+                + (f" Did you mean {meant}?" if meant else "")
             )
         return
     weights = list(wanted.values() if isinstance(wanted, dict) else wanted)
@@ -220,8 +221,8 @@ def require_fitting_weights(wanted, classes):
         for name in wanted:
             if name not in classes.names:
                 raise UserError(
-                    f"class_weights names '{name}', which is not among the {listed(classes)}; did you mean "
-                    f"{nearest(str(name), classes.names)}?"
+                    f"class_weights names '{name}', which is not among the {listed(classes)}; "
+                    f"{suggestion(str(name), classes.names)}"
                 )
         if not any(wanted.get(name, 1) for name in classes.names):
             raise UserError(f"class_weights is {wanted}, so that no pixel would count; give a class a weight above 0.")

@@ -7,7 +7,7 @@ import yaml
 
 from keras_liteseg.choices import is_finite
 from keras_liteseg.classes import IGNORE_LABEL, ClassList
-from keras_liteseg.errors import UserError, nearest
+from keras_liteseg.errors import UserError, suggestion
 from keras_liteseg.image_format import RGB, ImageFormat
 
 BACKGROUND = "background"
@@ -155,8 +155,8 @@ def _values(path, content, names):
             raise UserError(f"{path} gives '{name}' the value {value!r}; values are whole numbers from 0 to 255.")
         if name not in names:
             raise UserError(
-                f"{path} gives the value {value} to '{name}', which is not among its classes; did you mean "
-                f"{nearest(str(name), names)}?"
+                f"{path} gives the value {value} to '{name}', which is not among its classes; "
+                f"{suggestion(str(name), names)}"
             )
     for name in names:
         if name not in values.values():
@@ -212,4 +212,4 @@ def _palette_color(index):
 def _refuse_unknown_keys(path, mapping, known):
     for key in mapping:
         if key not in known:
-            raise UserError(f"{path} has the unknown key '{key}'; did you mean {nearest(str(key), known)}?")
+            raise UserError(f"{path} has the unknown key '{key}'; {suggestion(str(key), known)}")

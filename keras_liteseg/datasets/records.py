@@ -16,8 +16,10 @@ import numpy as np
 import tqdm
 from PIL import Image
 
+from keras_liteseg.datasets.check import require_readable
 from keras_liteseg.datasets.image_files import encode
 from keras_liteseg.datasets.intact import ORIENTATION
+from keras_liteseg.datasets.pictures import Problem
 from keras_liteseg.datasets.samples import read_sample
 from keras_liteseg.datasets.shards import Extent, Index, index_path, read_index
 from keras_liteseg.datasets.tiff import is_tiff
@@ -72,7 +74,11 @@ def write_records(dataset, output, shards=16, options=None):
         for path, indices in plan.items():
             if entries[path] is None:
                 manifest.unlink(missing_ok=True)
-                entries[path] = _write_shard(dataset, indices, path, source, progress)
+                try:
+                    entries[path] = _write_shard(dataset, indices, path, source, progress)
+                except Problem:
+                    require_readable(dataset)  # which names every bad sample, not the first alone
+                    raise
     write_json(manifest, {**source, "count": len(dataset), "shards": list(entries.values())})
     return manifest
 

@@ -5,7 +5,7 @@ import yaml
 
 from keras_liteseg.classes import difference, listed
 from keras_liteseg.datasets.base import IGNORE_LABEL, ClassList, SegmentationDataset
-from keras_liteseg.errors import UserError, nearest
+from keras_liteseg.errors import UserError, suggestion
 
 
 def remap(dataset, label_map):
@@ -31,8 +31,8 @@ def remap(dataset, label_map):
         for old in group:
             if old not in known:
                 raise UserError(
-                    f"label_map gives '{name}' the class '{old}', which {dataset.name} does not have; did you mean "
-                    f"{nearest(str(old), known)}?"
+                    f"label_map gives '{name}' the class '{old}', which {dataset.name} does not have; "
+                    f"{suggestion(str(old), known)}"
                 )
             if old in taken:
                 raise UserError(f"label_map gives the class '{old}' to '{taken[old]}' and '{name}'; name it once.")

@@ -1,7 +1,8 @@
 """One way to run a network on pictures, whatever file it is in."""
 
-from keras_liteseg.choices import require_size, require_whole
+from keras_liteseg.choices import MOST_THREADS, require_size, require_whole
 from keras_liteseg.errors import UserError
+from keras_liteseg.files import suffix_of
 from keras_liteseg.inference.predictor import fixed_size
 from keras_liteseg.tflite.external_delegate import require_named
 
@@ -37,10 +38,10 @@ def load_predictor(
     Raises:
         UserError: the file or the name cannot be used, or the size does not fit.
     """
-    require_whole("threads", threads, 1)
+    require_whole("threads", threads, 1, MOST_THREADS)
     if input_size is not None:
         require_size("input_size", input_size)
-    if delegate is not None and not str(model).endswith(".tflite"):
+    if delegate is not None and suffix_of(model) != ".tflite":
         raise UserError(f"{model} is no .tflite file, which alone goes with a delegate; leave out {delegate}.")
     require_named(delegate, delegate_options)
     if is_exported(model):
@@ -48,7 +49,7 @@ def load_predictor(
             raise UserError(f"{model} holds its own weights; leave out --checkpoint {checkpoint}.")
         if averaged:
             raise UserError(f"{model} holds one set of weights; leave out --averaged.")
-        if str(model).endswith(".onnx"):
+        if suffix_of(model) == ".onnx":
             from keras_liteseg.inference.onnx_predictor import onnx_predictor
 
             return onnx_predictor(model, input_size, threads)
@@ -67,4 +68,4 @@ def load_predictor(
 
 def is_exported(model):
     """Return whether `model`, the path of a file or a registered name, is a file that needs no Keras."""
-    return str(model).endswith((".tflite", ".onnx"))
+    return suffix_of(model) in (".tflite", ".onnx")

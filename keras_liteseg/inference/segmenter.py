@@ -6,7 +6,7 @@ import time
 
 import numpy as np
 
-from keras_liteseg.choices import require_whole
+from keras_liteseg.choices import MOST_THREADS, require_whole
 from keras_liteseg.errors import UserError
 from keras_liteseg.files import plain_path
 from keras_liteseg.inference.input_table import InputTable
@@ -75,7 +75,7 @@ class Segmenter(Predictor):
     def __init__(self, path, threads=2, smoothing=0.0, delegate=None, delegate_options=None):
         from ai_edge_litert.interpreter import Interpreter
 
-        require_whole("threads", threads, 1)
+        require_whole("threads", threads, 1, MOST_THREADS)
         external_delegate.require_named(delegate, delegate_options)
         metadata = read_metadata(path)
         delegates = None if delegate is None else [external_delegate.load(delegate, delegate_options)]

@@ -143,8 +143,8 @@ def find_frames(source):
     """
     if source.startswith("camera:"):
         number = source.removeprefix("camera:")
-        if not number.isdecimal():
-            raise UserError(f"'{source}' names no camera; write camera:NUMBER, camera:0 for the first.")
+        if not number.isdecimal() or int(number) > 999:
+            raise UserError(f"'{source}' names no camera; write camera:NUMBER, camera:0 for the first, to camera:999.")
         return open_camera(int(number))
     path = pathlib.Path(source)
     return open_video(path) if path.suffix.lower() in VIDEO_SUFFIXES and not path.is_dir() else None

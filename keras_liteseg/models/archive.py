@@ -5,13 +5,15 @@ import zipfile
 
 import keras
 
-import keras_liteseg.networks  # noqa: F401  Keras reads the files of layers that it knows: those of our networks
+import keras_liteseg
+import keras_liteseg.networks
 from keras_liteseg.errors import UserError, reason
-from keras_liteseg.files import AnyPath, atomic_path
+from keras_liteseg.files import AnyPath, atomic_path, plain_path
 from keras_liteseg.graph import listed, not_finite
-from keras_liteseg.metadata import Metadata
+from keras_liteseg.metadata import Metadata, require_known_version
 
 _MEMBER = "keras_liteseg.json"
+_VERSION = "keras_liteseg_version.txt"  # apart, because versions before it know no other entry in the metadata
 
 
 def save_model(model: keras.Model, path: AnyPath, metadata: Metadata) -> None:
@@ -41,6 +43,7 @@ def save_model(model: keras.Model, path: AnyPath, metadata: Metadata) -> None:
         model.save(temporary)
         with zipfile.ZipFile(temporary, "a") as archive:
             archive.writestr(_MEMBER, metadata.to_json())
+            archive.writestr(_VERSION, keras_liteseg.__version__)
 
 
 def load_model(path: AnyPath) -> tuple[keras.Model, Metadata]:
@@ -52,13 +55,16 @@ def load_model(path: AnyPath) -> tuple[keras.Model, Metadata]:
         keras_liteseg.errors.UserError: There is no model file missing.keras. Check the path.
 
     Raises:
-        UserError: there is no such file, it is damaged, it was not written by this library, or weights in it are NaN
-            or infinite.
+        UserError: there is no such file, it is damaged, was not written by this library or by a newer version of it,
+            or weights in it are NaN or infinite.
     """
     metadata = read_metadata(path)
     try:
-        model = keras.saving.load_model(path, compile=False)
+        with plain_path(path) as plain:
+            model = keras.saving.load_model(plain, compile=False)
     except Exception as error:  # Keras raises errors of many types for a damaged archive.
+        with zipfile.ZipFile(path) as archive:
+            require_known_version(_version(archive), path)
         raise UserError(f"{path} is damaged ({reason(error)}); save or copy it again.") from error
     broken = not_finite(model.weights)
     if broken:
@@ -79,7 +85,7 @@ def read_metadata(path: AnyPath) -> Metadata:
         raise UserError(f"The model file is {path!r}; give its path.")
     try:
         with zipfile.ZipFile(path) as archive:
-            return Metadata.from_json(archive.read(_MEMBER))
+            return Metadata.of_file(archive.read(_MEMBER), path, _version(archive))
     except FileNotFoundError as error:
         raise UserError(f"There is no model file {path}. Check the path.") from error
     except KeyError as error:
@@ -89,3 +95,8 @@ def read_metadata(path: AnyPath) -> Metadata:
         ) from error
     except (zipfile.BadZipFile, ValueError, OSError, TypeError) as error:
         raise UserError(f"{path} is no Keras model file or is damaged; save or copy it again.") from error
+
+
+def _version(archive: zipfile.ZipFile) -> str:
+    """Return the version of this library that wrote a `.keras` file, or '' where it did not say so yet."""
+    return archive.read(_VERSION).decode() if _VERSION in archive.namelist() else ""

@@ -38,7 +38,7 @@ def create_model(
         aux_heads: whether the auxiliary heads of the training loss are built. LiteSeg and LPS-Net have none.
         head: head of an NDNet, "ende", "fcn8" or "fcn32": `create_model("ndnet45", head="fcn8")` is
             `create_model("ndnet45_fcn8")`.
-        weights: data set of weights that we publish, such as "camvid", see
+        weights: name of weights that we publish, such as "camvid" or "ndnet45/camvid", see
             `keras_liteseg.models.pretrained.list_pretrained`. By default all weights are random. Other channels than
             those of RGB start from its weights, see `keras_liteseg.checkpoints.first_kernel`.
         backbone_weights: weights that the backbone starts from, a file or "imagenet" to download them; see

@@ -12,13 +12,13 @@ from keras_liteseg.datasets.base import SegmentationDataset, require_dataset
 from keras_liteseg.datasets.cityscapes import CLASSES as CITYSCAPES_CLASSES
 from keras_liteseg.datasets.samples import normalization
 from keras_liteseg.errors import UserError
-from keras_liteseg.files import AnyPath
+from keras_liteseg.files import AnyPath, suffix_of
 from keras_liteseg.graph import at_size
 from keras_liteseg.image_format import RGB
 from keras_liteseg.metadata import Metadata
 from keras_liteseg.models.archive import load_model
 from keras_liteseg.models.create import create_model
-from keras_liteseg.models.pretrained import is_pretrained, list_pretrained, read_card
+from keras_liteseg.models.pretrained import find_own_card, list_pretrained
 from keras_liteseg.models.weights import load_checkpoint
 from keras_liteseg.networks.registry import check_input_shape, list_models, model_spec
 
@@ -36,8 +36,8 @@ def load_network(
     """Return (Keras model at `input_size`, metadata) of a `.keras` file or a registered name.
 
     A registered name gets `classes`, or the classes and the kind of images of `dataset`, or else those of Cityscapes;
-    without a checkpoint its weights are random. The name of weights that we publish, such as 'camvid', brings its own
-    classes and size. `averaged` is as for `load_checkpoint`.
+    without a checkpoint its weights are random. The name of weights that we publish, such as 'camvid' or
+    'ndnet45/camvid', brings its own classes and size. `averaged` is as for `load_checkpoint`.
 
     Raises:
         UserError: as `load_predictor`.
@@ -51,7 +51,7 @@ def load_network(
         raise UserError(f"classes is {classes!r}; give a ClassList, such as the `classes` of a data set.")
     if dataset is not None:
         require_dataset(dataset)
-    if str(model) not in list_models() and (str(model).endswith(".keras") or pathlib.Path(str(model)).exists()):
+    if str(model) not in list_models() and (suffix_of(model) == ".keras" or pathlib.Path(str(model)).exists()):
         if checkpoint is not None:
             raise UserError(f"{model} holds its own weights; leave out --checkpoint {checkpoint}.")
         if averaged:
@@ -70,13 +70,13 @@ def load_network(
     spec = model_spec(str(model))
     if averaged and not checkpoint:
         raise UserError("--averaged chooses among the weights in a checkpoint; name that too, or leave it out.")
-    if checkpoint and is_pretrained(str(model), str(checkpoint)):
+    card = find_own_card(str(model), checkpoint) if checkpoint else None
+    if card is not None:
         if averaged:
             raise UserError(f"The published weights '{checkpoint}' are one set; leave out --averaged.")
-        card = read_card(str(model), str(checkpoint))
         size = *(input_size or card.input_size), card.metadata.image_format.channels
-        return create_model(str(model), size, weights=str(checkpoint)), card.metadata
-    if checkpoint and str(checkpoint).endswith(".keras"):
+        return create_model(str(model), size, weights=card.name), card.metadata
+    if checkpoint and suffix_of(checkpoint) == ".keras":
         raise UserError(f"{checkpoint} is a whole model: give it as --model and leave out --checkpoint.")
     if checkpoint and not pathlib.Path(checkpoint).is_file():
         published = ", ".join(card.name for card in list_pretrained() if card.model == str(model))

@@ -13,6 +13,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from keras_liteseg.errors import UserError
+from keras_liteseg.files import AnyPath, suffix_of
 from keras_liteseg.metadata import Metadata
 from keras_liteseg.models.download import cache_folder, download, sha256_of
 
@@ -68,7 +69,7 @@ class Card:
         backbone = None if self.starts_from else self.config.get("backbone_weights")  # a start takes its place
         words += [f"backbone from {backbone}"] if backbone else []
         teacher = pathlib.PurePath(self.config.get("teacher") or "")  # runs/NAME/best.keras
-        run = teacher.parent.name if teacher.suffix == ".keras" else ""
+        run = teacher.parent.name if suffix_of(teacher) == ".keras" else ""
         words += [f"taught by {run or teacher}"] if self.config.get("teacher") else []
         return ", ".join(words)
 
@@ -102,28 +103,29 @@ def list_pretrained() -> list[Card]:
 
 
 def is_pretrained(model: str, name: str) -> bool:
-    """Return whether there are published weights of that name for a network."""
-    return (model, str(name)) in _paths()
+    """Return whether a network has published weights of that name, such as 'camvid'."""
+    return (model, name) in _paths()
 
 
 def read_card(model: str, name: str) -> Card:
-    """Return the `Card` of published weights.
+    """Return the `Card` of published weights of `model`, which `name` says as 'camvid' or 'ndnet45/camvid'.
 
     Raises:
-        UserError: there are none of that name, or their card cannot be read.
+        UserError: there are none of that name, they are another network's, or their card cannot be read.
     """
-    paths, name = _paths(), str(name)
-    if (model, name) not in paths:
+    card = find_own_card(model, name)
+    if card is None:
+        paths = _paths()
         known = sorted(data for other, data in paths if other == model)
-        others = sorted({other for other, data in paths if data == name})
+        others = sorted({other for other, data in paths if data == str(name)})
         there = (
             f"there are {', '.join(known)}" if known else f"'{name}' is there for {', '.join(others) or 'no network'}"
         )
         raise UserError(f"There are no published weights '{name}' of '{model}'; {there}.")
-    return _read(paths[model, name])
+    return card
 
 
-def find_card(model: str, name: str) -> Card | None:
+def find_card(model: str, name: AnyPath) -> Card | None:
     """Return the `Card` of published weights that `name` says, 'camvid' of `model` or 'lps_net_s/camvid' of any
     network, or None where there are none.
 
@@ -131,7 +133,24 @@ def find_card(model: str, name: str) -> Card | None:
         UserError: their card cannot be read.
     """
     other, _, published = str(name).rpartition("/")
-    return read_card(other or model, published) if is_pretrained(other or model, published) else None
+    path = _paths().get((other or model, published))
+    return None if path is None else _read(path)
+
+
+def find_own_card(model: str, name: AnyPath) -> Card | None:
+    """Return the `Card` that `find_card` does, where only the network's own weights can be meant.
+
+    Raises:
+        UserError: they are another network's, or their card cannot be read.
+    """
+    card = find_card(model, name)
+    if card is not None and card.model != model:
+        own = ", ".join(sorted(data for other, data in _paths() if other == model))
+        raise UserError(
+            f"The published weights '{name}' are of '{card.model}', not of '{model}'; take that network, or weights "
+            f"of '{model}': there are {own or 'none'}."
+        )
+    return card
 
 
 def weight_file(card: Card) -> pathlib.Path:

@@ -14,7 +14,7 @@ from keras_liteseg.checkpoints.keras_file import assign_layers, read_layers
 from keras_liteseg.choices import require_bool
 from keras_liteseg.classes import ClassList, difference
 from keras_liteseg.errors import UserError
-from keras_liteseg.files import AnyPath
+from keras_liteseg.files import AnyPath, suffix_of
 from keras_liteseg.metadata import Metadata
 from keras_liteseg.models import archive
 from keras_liteseg.models.pretrained import find_card, weight_file
@@ -62,8 +62,8 @@ def initialize_from(
     Args:
         model: a model of `create_model`.
         path: a file as for `load_checkpoint`, of the same network with any number of classes; or the name of weights
-            that we publish, such as 'camvid'. A `.keras` file of another network, or the name of its published weights
-            such as 'lps_net_s/camvid', gives the layers that both networks have in the same shape.
+            that we publish, such as 'camvid' or 'ndnet45/camvid'. A `.keras` file of another network, or the name of
+            its published weights such as 'lps_net_s/camvid', gives the layers that both have in the same shape.
         averaged: see `load_checkpoint`.
         classes: what the model is to learn. Where the file tells its classes, as `.keras` files and weights that we
             publish do, and they have other names or another order, the class scores are not taken from it, though
@@ -86,7 +86,7 @@ def initialize_from(
             raise UserError(f"The published weights '{path}' are one set; leave out --averaged.")
         path, known, network = weight_file(card), card.metadata.classes, card.model
     path = _existing(path, model.name)
-    if path.name.endswith(".keras"):
+    if suffix_of(path) == ".keras":
         metadata = _metadata(path)
         known, network = metadata.classes, metadata.model
     unlike = "" if known is None or classes is None else difference(known, classes)
@@ -105,7 +105,7 @@ def initialize_from(
 
 def _layers_of(network: str, path: pathlib.Path, classes: ClassList) -> dict[str, list[np.ndarray]]:
     """Return {name of a layer: its weights} of a `.keras` file, or of the published weights of a network."""
-    if path.name.endswith(".keras"):
+    if suffix_of(path) == ".keras":
         return read_layers(path)
     model = build_network(network, num_classes=len(classes))
     assign_state_dict(model, read_weights(path), str(path))
@@ -128,16 +128,22 @@ def _existing(path: AnyPath, network: str) -> pathlib.Path:
         raise UserError(f"The checkpoint is {path!r}; give the path of its file.")
     path = pathlib.Path(path)
     if not path.is_file():
+        card = find_card(network, path)
+        if card is not None:
+            raise UserError(
+                f"There is no checkpoint file {path}, but published weights of that name; "
+                f"create_model('{card.model}', weights='{card.name}') has them."
+            )
         name = "" if path.suffix else f", and '{network}' has no published weights of that name (liteseg weights)"
         raise UserError(f"There is no checkpoint file {path}{name}. Check the path.")
     return path
 
 
 def _load(model: keras.Model, path: pathlib.Path, averaged: bool, new_classes: bool) -> list[str]:
-    if path.name.endswith(".keras"):
+    if suffix_of(path) == ".keras":
         metadata = _metadata(path)
         described = f"'{metadata.model}' with {len(metadata.classes)} classes"
-    elif path.name.endswith(".weights.h5"):
+    elif path.name.lower().endswith(".weights.h5"):
         described = "other weights"
         if path.name == "last.weights.h5":
             described = (

@@ -13,7 +13,7 @@ Deviations
 
 import keras
 
-from keras_liteseg.errors import UserError, nearest
+from keras_liteseg.errors import UserError, suggestion
 from keras_liteseg.networks.backbones.stdc import STDC1, STDC2, stdc_backbone
 from keras_liteseg.networks.layers import BilinearResize, conv
 from keras_liteseg.networks.paddle_layers import conv_bn_relu
@@ -85,7 +85,7 @@ def _pp_liteseg(
         UserError: an option cannot be used.
     """
     if fusion not in FUSIONS:
-        raise UserError(f"There is no fusion '{fusion}'. The nearest names: {nearest(str(fusion), FUSIONS)}.")
+        raise UserError(f"There is no fusion '{fusion}'; {suggestion(str(fusion), FUSIONS)}")
     _check_list("fusion_channels", fusion_channels, count=3)
     _check_list("head_channels", head_channels, count=3)
     _check_list("sppm_bins", sppm_bins)

@@ -7,7 +7,8 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from keras_liteseg.errors import UserError, nearest
+from keras_liteseg.choices import MOST_PIXELS
+from keras_liteseg.errors import UserError, suggestion
 
 if TYPE_CHECKING:
     import keras  # takes seconds, and names need none of it
@@ -150,7 +151,7 @@ def resolved_name(name: str, head: str | None = None) -> str:
     name = str(name) if head is None else f"{name}_{head}"
     resolved = _ALIASES.get(name, name)
     if resolved not in _SPECS and not _family_spec(resolved):
-        raise UserError(f"There is no model '{name}'. The nearest names: {nearest(name, _SPECS)}.")
+        raise UserError(f"There is no model '{name}'; {suggestion(name, _SPECS)}")
     return resolved
 
 
@@ -211,11 +212,13 @@ def check_image_shape(name: str, input_shape: ImageShape) -> None:
             f"input_shape is {input_shape}; '{name}' takes (height, width, channels), 3 channels for an RGB image."
         )
     for length in input_shape[:2]:
-        if length is not None and (not isinstance(length, int) or length < 1):
-            raise UserError(f"input_shape is {input_shape}; height and width must be positive whole numbers.")
+        if length is not None and (not isinstance(length, int) or not 1 <= length <= MOST_PIXELS):
+            raise UserError(
+                f"input_shape is {input_shape}; height and width must be whole numbers from 1 to {MOST_PIXELS}."
+            )
 
 
 def check_num_classes(num_classes: int) -> None:
-    """Raise a `UserError` unless `num_classes` is a whole number of 2 or more."""
-    if not isinstance(num_classes, int) or num_classes < 2:
-        raise UserError(f"num_classes is {num_classes!r}; a network needs a whole number of classes, 2 or more.")
+    """Raise a `UserError` unless `num_classes` is a whole number from 2 to 255, as many as label maps can tell."""
+    if not isinstance(num_classes, int) or not 2 <= num_classes <= 255:
+        raise UserError(f"num_classes is {num_classes!r}; a network needs a whole number of classes, from 2 to 255.")

@@ -170,7 +170,7 @@ def _limits(model, taps, images):
     limits = {}
     for name in taps:
         values = np.array([batch[name] for batch in seen])
-        low, high = min(values[:, 0].min(), 0.0), max(values[:, 1].max(), 0.0)
+        low, high = min(float(values[:, 0].min()), 0.0), max(float(values[:, 1].max()), 0.0)
         # A tensor that is 0 everywhere still needs a scale.
         limits[name] = (low, high) if high > low else (0.0, 1e-3)
     return limits

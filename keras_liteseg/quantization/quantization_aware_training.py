@@ -8,11 +8,13 @@ import tensorflow as tf
 import tf_keras
 
 from keras_liteseg.choices import require_path
-from keras_liteseg.datasets.augment import require_colors
+from keras_liteseg.datasets.augment import pad_value_in, require_colors
+from keras_liteseg.datasets.base import IGNORE_LABEL
 from keras_liteseg.datasets.class_statistics import class_weights, repeat_factors
 from keras_liteseg.datasets.samples import CachedDataset
 from keras_liteseg.errors import UserError
 from keras_liteseg.evaluation import measure, require_same_classes, summarize
+from keras_liteseg.files import suffix_of
 from keras_liteseg.graph.size import at_size
 from keras_liteseg.graph.stock import is_stock
 from keras_liteseg.inference.keras_predictor import keras_predictor
@@ -26,11 +28,12 @@ from keras_liteseg.quantization.post_training import quantize
 from keras_liteseg.quantization.quantization_aware_model import quantization_aware_twin
 from keras_liteseg.quantization.simulate import set_rounded_weights, simulate_int8
 from keras_liteseg.training import run_folder
-from keras_liteseg.training.arguments import require_arguments
+from keras_liteseg.training.arguments import require_arguments, require_labels
 from keras_liteseg.training.callbacks import fit_verbosity, require_finite
 from keras_liteseg.training.devices import log_devices
 from keras_liteseg.training.distribute import choose_strategy, hosts
 from keras_liteseg.training.losses import CrossEntropy
+from keras_liteseg.training.losses.base import mean_where
 from keras_liteseg.training.losses.likelihood import divergence
 from keras_liteseg.training.pipeline import training_pipeline
 from keras_liteseg.training.run_folder import LOG_FILE, TENSORBOARD_FOLDER, begin, read_log, require_state, trim_log
@@ -58,7 +61,7 @@ def train_quantization_aware(config, train_data, val_data, output_dir, init_from
         train_data, val_data: `SegmentationDataset`s with the network's classes; the labels of `train_data` are used
             only with `label_weight` above 0.
         output_dir: folder for all of it.
-        init_from: `.keras` file or official checkpoint of the float network.
+        init_from: `.keras` file, official checkpoint or published weights, such as 'camvid', of the float network.
         resume: go on from the last finished epoch in `output_dir`.
         averaged: start from the averaged weights (EMA) of `init_from`, see `keras_liteseg.load_checkpoint`.
 
@@ -69,6 +72,7 @@ def train_quantization_aware(config, train_data, val_data, output_dir, init_from
         UserError: an argument or an option does not fit, or a file cannot be read or written.
     """
     require_arguments(QuantizationConfig, config, train_data, val_data, output_dir, resume, init_from, averaged)
+    require_labels(*([train_data] if config.label_weight else []), val_data)
     require_path("trained network (init_from)", init_from)
     check_input_shape(config.model, (*config.crop_size, train_data.image_format.channels))
     require_colors(train_data, config)
@@ -86,7 +90,9 @@ def train_quantization_aware(config, train_data, val_data, output_dir, init_from
         calibration = CalibrationOptions(train_data, config.calibration_images, config.calibration_method)
         network, metadata, exact = quantize(network, metadata, calibration)
         labels = config.label_weight, class_weights(config.class_weights, train_data)
-        student, variables = make_student(network, exact, metadata.ranges, config.crop_size, *labels)
+        factor, offset = train_data.image_format.scaling(metadata.mean, metadata.std)
+        padding = pad_value_in(train_data.image_format, config) * factor + offset
+        student, variables = make_student(network, exact, metadata.ranges, config.crop_size, *labels, padding)
 
     steps = config.steps_in_epoch(train_data)
     first_epoch = _finished_epochs(folder) if resume else 0
@@ -134,24 +140,28 @@ class SelfDistillation(tf_keras.Model):
 
     The loss is KL(float || student) of the class probabilities, plus the mean over the ReLU outputs of the squared
     difference relative to the float output's variance, plus `label_weight` times the cross-entropy with the labels.
-    The intermediate terms make the training short: each layer learns from its own error (as in Li et al., "BRECQ:
-    Pushing the Limit of Post-Training Quantization by Block Reconstruction" (2021), arXiv 2102.05426).
+    Ignored pixels count in the first two, where no label is needed, unless they are the augmentation's padding. The
+    intermediate terms make the training short: each layer learns from its own error (as in Li et al., "BRECQ: Pushing
+    the Limit of Post-Training Quantization by Block Reconstruction" (2021), arXiv 2102.05426).
     """
 
-    def configure(self, teacher, label_weight, class_weights):
-        """Set the float network, a Keras 3 model with the same outputs as this one: ReLU outputs, then logits."""
+    def configure(self, teacher, label_weight, class_weights, padding=None):
+        """Set the float network, a Keras 3 model with the same outputs as this one: ReLU outputs, then logits; and
+        `padding`, see `make_student`."""
         # Behind a function, because tf_keras would track a Keras 3 model as a layer of its own.
         self.teacher_call = lambda images: teacher(images, training=False)
         self.label_weight, self.label_loss = label_weight, CrossEntropy(class_weights)
+        self.padding = padding
 
     def train_step(self, data):
         images, masks = data
         *float_features, float_logits = self.teacher_call(images)
+        real = None if self.padding is None else real_pixels(images, masks, self.padding)
         with tf.GradientTape() as tape:
             *features, logits = self(images, training=True)
-            kl = kl_divergence(float_logits, logits)
+            kl = kl_divergence(float_logits, logits, real)
             pairs = list(zip(float_features, features))
-            feature_error = tf.add_n([relative_error(theirs, ours) for theirs, ours in pairs]) / len(pairs)
+            feature_error = tf.add_n([relative_error(theirs, ours, real) for theirs, ours in pairs]) / len(pairs)
             loss = kl + feature_error
             if self.label_weight:
                 loss += self.label_weight * tf.reduce_sum(self.label_loss(masks, logits))
@@ -160,16 +170,29 @@ class SelfDistillation(tf_keras.Model):
         return {"loss": loss, "kl": kl, "feature_error": feature_error}
 
 
-def kl_divergence(target_logits, logits):
-    """Return the mean over pixels of KL(softmax(target_logits) || softmax(logits))."""
-    return tf.reduce_mean(divergence(target_logits, logits))
+def real_pixels(images, masks, padding):
+    """Return where a batch shows its pictures, bool (N, height, width): padding is ignored and has its one value."""
+    padded = tf.reduce_all(tf.abs(images - padding) < 1e-5, axis=-1)
+    return ~(padded & (masks == IGNORE_LABEL))
 
 
-def relative_error(target, value):
-    """Return the mean squared difference over the variance of `target`."""
+def kl_divergence(target_logits, logits, real=None):
+    """Return the mean over pixels, those where the bool `real` is true, of KL(softmax(target_logits) ||
+    softmax(logits))."""
+    values = divergence(target_logits, logits)
+    return tf.reduce_mean(values) if real is None else mean_where(values, real)
+
+
+def relative_error(target, value, real=None):
+    """Return the mean squared difference over the variance of `target`, both where `real`, at the images' size, is."""
+    if real is None:
+        weight, numbers = 1.0, tf.cast(tf.size(target), target.dtype)
+    else:
+        weight = tf.image.resize(tf.cast(real[..., None], target.dtype), target.shape[1:3], "nearest")
+        numbers = tf.maximum(tf.reduce_sum(weight), 1.0) * target.shape[-1]
+    mean = tf.reduce_sum(weight * target) / numbers
     # As norms, which are summed in one pass, where squares would be written first.
-    pixels = tf.cast(tf.size(target), target.dtype)
-    error, deviation = (2 * tf.nn.l2_loss(target - other) / pixels for other in (value, tf.reduce_mean(target)))
+    error, deviation = (2 * tf.nn.l2_loss(weight * (target - other)) / numbers for other in (value, mean))
     return error / (deviation + 1e-6)
 
 
@@ -200,7 +223,7 @@ class _Validation(tf_keras.callbacks.Callback):
 
 
 def _float_network(config, init_from, train_data, averaged=False):
-    if str(init_from).endswith(".keras"):
+    if suffix_of(init_from) == ".keras":
         network, metadata = load_network(init_from, None, config.eval_size, averaged=averaged)
     else:
         network, metadata = load_network(
@@ -215,7 +238,7 @@ def _float_network(config, init_from, train_data, averaged=False):
     return network, metadata.replace(data=config.data)
 
 
-def make_student(network, exact, ranges, size, label_weight, class_weights=None):
+def make_student(network, exact, ranges, size, label_weight, class_weights=None, padding=None):
     """Return (`SelfDistillation` of a network prepared for int8, its kernels and biases by layer name).
 
     Args:
@@ -225,10 +248,11 @@ def make_student(network, exact, ranges, size, label_weight, class_weights=None)
         size: (height, width) of the training images.
         label_weight: see `SelfDistillation`.
         class_weights: weight of each class among the labels, or None for 1 each.
+        padding: value of padding in the normalized images, float (channels,), or None where they have none.
     """
     start, teacher = _with_features(at_size(network, size)), _with_features(at_size(exact, size))
     student, variables = quantization_aware_twin(start, ranges, SelfDistillation)
-    student.configure(teacher, label_weight, class_weights)
+    student.configure(teacher, label_weight, class_weights, padding)
     return student, variables
 
 

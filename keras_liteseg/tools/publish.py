@@ -19,6 +19,7 @@ from keras_liteseg.models.archive import load_model
 from keras_liteseg.models.download import sha256_of
 from keras_liteseg.models.pretrained import FOLDER, find_card, splits_of
 from keras_liteseg.provenance import provenance
+from keras_liteseg.training.run_folder import JOURNAL_FILE
 
 DATA_LICENCES = {
     "camvid": (
@@ -46,8 +47,8 @@ def publish(path, config, datasets, folder=FOLDER, name=None, starts_from=None, 
 
     Raises:
         UserError: a file cannot be read or written, a data set has other classes, the config is that of another
-            network or builds on a `base`, the network has had quantization-aware training, `name` has
-            other characters, or the terms of the data are not known.
+            network or builds on a `base`, the training noted another start in its `journal.json`, the network has had
+            quantization-aware training, `name` has other characters, or the terms of the data are not known.
     """
     model, metadata = load_model(path)
     if metadata.ranges:
@@ -77,6 +78,7 @@ def publish(path, config, datasets, folder=FOLDER, name=None, starts_from=None, 
     data_licence = (data_licence or "").strip() or DATA_LICENCES.get(metadata.data)
     if not data_licence:
         raise UserError(f"The terms of the data set '{metadata.data}' are not known; say them with --data_licence.")
+    _require_start(path, metadata.model, starts_from)
     start, teacher = (name and find_card(metadata.model, name) for name in (starts_from, config.get("teacher")))
     for card in (start, teacher):
         data_licence = _joined(data_licence, card.data_licence) if card else data_licence
@@ -107,6 +109,29 @@ def publish(path, config, datasets, folder=FOLDER, name=None, starts_from=None, 
     }
     write_json(target.with_suffix(".json"), card)
     return target
+
+
+def _require_start(path, model, starts_from):
+    """Raise a `UserError` unless `starts_from` can be what the training of a `.keras` file noted that it started from.
+
+    A training that started from a file may be published as started from a name, which tells others more.
+    """
+    journal = pathlib.Path(path).parent / JOURNAL_FILE
+    try:
+        noted = json.loads(journal.read_text())["init_from"]
+    except FileNotFoundError:
+        return
+    except KeyError:  # of an earlier version, which did not note it
+        return
+    except (OSError, ValueError, TypeError) as error:
+        raise UserError(f"Cannot read {journal}, in which the training noted what it started from: {error}.") from error
+    cards = [each and find_card(model, each) for each in (noted, starts_from)]
+    if bool(noted) != bool(starts_from) or cards[0] and cards[0] != cards[1]:
+        said = f"the weights '{starts_from}'" if starts_from else "random weights"
+        raise UserError(
+            f"The training of {path} started from {noted or 'random weights'}, as {journal} says, and not from {said}; "
+            + (f"say it with --starts_from, such as --starts_from {noted}." if noted else "leave out --starts_from.")
+        )
 
 
 def _trained_on(metadata, config, start):

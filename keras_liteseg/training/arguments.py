@@ -1,10 +1,14 @@
 """What both kinds of training refuse before they begin."""
 
+import math
+import os
+
 from keras_liteseg.choices import require_bool, require_path
 from keras_liteseg.classes import listed
-from keras_liteseg.datasets.base import require_dataset
+from keras_liteseg.datasets.base import IGNORE_LABEL, require_dataset
 from keras_liteseg.datasets.remap import require_agreement
 from keras_liteseg.errors import UserError
+from keras_liteseg.training.distribute import hosts
 
 
 def require_arguments(kind, config, train_data, val_data, output_dir, resume, init_from, averaged):
@@ -30,6 +34,7 @@ def require_arguments(kind, config, train_data, val_data, output_dir, resume, in
             "nothing to tell apart. Give the others a class too, such as background, in label_map or where the classes "
             "are listed."
         )
+    _require_memory(config, train_data.image_format.channels)
     require_path("output folder", output_dir)
     require_bool("resume", resume)
     require_bool("averaged", averaged)
@@ -39,4 +44,28 @@ def require_arguments(kind, config, train_data, val_data, output_dir, resume, in
         raise UserError(
             "--averaged chooses among the weights in the file of --init_from or of the key backbone_weights; name one, "
             "or leave it out."
+        )
+
+
+def require_labels(*datasets):
+    """Raise a `UserError` where no mask of a `SegmentationDataset` has a labelled pixel: nothing would be learned or
+    measured, without a word. As a rule the first mask has one, and no other is read."""
+    for data in datasets:
+        if not any((data.mask(index) != IGNORE_LABEL).any() for index in range(len(data))):
+            raise UserError(
+                f"No mask of the split '{data.split}' of {data.name} has a labelled pixel, as all are ignored; correct "
+                "which values of the masks are which class (of data of your own, under 'values' in classes.yaml), or "
+                "label some."
+            )
+
+
+def _require_memory(config, channels):
+    """Raise a `UserError` where the images of a batch, float32, would not even fit into this machine's memory."""
+    height, width = config.crop_size
+    wanted = 4 * config.batch_size * height * width * channels / hosts()
+    there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else math.inf
+    if wanted > there:
+        raise UserError(
+            f"batch_size is {config.batch_size}, and so many images of {height}x{width} take {wanted / 1e9:.0f} GB of "
+            f"memory, where this machine has {there / 1e9:.0f} GB; lower batch_size or crop_size."
         )

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import math
+import os
 import pathlib
 import sys
 import time
@@ -172,26 +173,30 @@ def _kinds(optimizer):
 
 
 class Journal(keras.callbacks.Callback):
-    """Writes a JSON file that says what trained and how long: `provenance()` and the seconds of each epoch, validation
-    and saving of the best included.
+    """Writes a JSON file that says what trained and how long: `provenance()`, what the training started from
+    (`init_from`), and the seconds of each epoch, validation and saving of the best included.
 
     Args:
         path: the file.
-        first_epoch: epochs that are finished already, whose seconds are kept.
+        first_epoch: epochs that are finished already, whose seconds are kept, and what these started from.
+        init_from: what the training starts from, or None.
     """
 
-    def __init__(self, path, first_epoch=0):
+    def __init__(self, path, first_epoch=0, init_from=None):
         super().__init__()
         self.path = path
-        known = first_epoch and path.exists()
-        self.seconds = json.loads(path.read_text())["epoch_seconds"][:first_epoch] if known else []
+        known = json.loads(path.read_text()) if first_epoch and path.exists() else {}
+        self.seconds = known.get("epoch_seconds", [])[:first_epoch]
+        self.start = {"init_from": None if init_from is None else os.fspath(init_from)}
+        if first_epoch:  # nothing is known of one that an earlier version began
+            self.start = {key: known[key] for key in self.start if key in known}
 
     def on_epoch_begin(self, epoch, logs=None):
         self.began = time.monotonic()
 
     def on_epoch_end(self, epoch, logs=None):
         self.seconds.append(round(time.monotonic() - self.began, 3))
-        write_json(self.path, provenance() | {"epoch_seconds": self.seconds})
+        write_json(self.path, provenance() | self.start | {"epoch_seconds": self.seconds})
 
 
 def tensorboard(folder):

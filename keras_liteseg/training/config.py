@@ -10,7 +10,7 @@ import yaml
 from keras_liteseg.choices import default_of, wanted_instead
 from keras_liteseg.datasets import parse_options
 from keras_liteseg.datasets.augment import Augmentation
-from keras_liteseg.errors import UserError, nearest
+from keras_liteseg.errors import UserError, suggestion
 from keras_liteseg.training.config_files import find_config
 from keras_liteseg.training.options import (
     KEPT_EPOCHS,
@@ -138,7 +138,7 @@ def _checked(values, source, kind):
         if key in OLD_KEYS:
             raise UserError(f"{source}: the config key '{key}' is called '{OLD_KEYS[key]}' now; rename it.")
         if key not in fields:
-            raise UserError(f"{source}: there is no config key '{key}'. The nearest: {nearest(str(key), fields)}.")
+            raise UserError(f"{source}: there is no config key '{key}'; {suggestion(str(key), fields)}")
     return {key: _typed(source, key, value, fields[key]) for key, value in values.items()}
 
 

@@ -6,7 +6,7 @@ import re
 import yaml
 
 from keras_liteseg.choices import require_path
-from keras_liteseg.errors import UserError, nearest
+from keras_liteseg.errors import UserError, suggestion
 from keras_liteseg.files import AnyPath
 
 # In the repository a link to its `configs/`; in an installed package the files themselves.
@@ -34,9 +34,7 @@ def find_config(config: AnyPath) -> pathlib.Path:
     if path.suffix or len(path.parts) > 1:  # meant as a path
         other = f", but there is a config '{path.stem}'" if path.stem in paths else ""
         raise UserError(f"Cannot read the config {path}: there is no such file{other}; liteseg configs lists all.")
-    raise UserError(
-        f"There is no config '{config}'; the nearest: {nearest(str(config), paths)}. liteseg configs lists all."
-    )
+    raise UserError(f"There is no config '{config}'; {suggestion(str(config), paths)} liteseg configs lists all.")
 
 
 def settings(name: str) -> dict:

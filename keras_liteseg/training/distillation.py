@@ -6,6 +6,7 @@ from keras import ops
 from keras_liteseg.classes import difference, listed
 from keras_liteseg.datasets.samples import normalization
 from keras_liteseg.errors import UserError
+from keras_liteseg.files import suffix_of
 from keras_liteseg.graph.size import at_size
 from keras_liteseg.models.archive import load_model
 from keras_liteseg.models.network import load_network
@@ -77,7 +78,7 @@ def _load(config):
     card = find_card(config.model, config.teacher)
     if card is not None:
         return load_network(card.model, card.name)
-    if not config.teacher.endswith(".keras"):
+    if suffix_of(config.teacher) != ".keras":
         raise UserError(
             f"The teacher {config.teacher} is neither a .keras file nor the name of published weights; give one of "
             "them, such as runs/large/best.keras or liteseg_mobilenetv2/camvid (liteseg weights lists them)."

@@ -5,7 +5,7 @@
 
 import dataclasses
 
-from keras_liteseg.choices import require_size, require_types
+from keras_liteseg.choices import LARGEST, MOST_IMAGES, MOST_PIXELS, require_size, require_types
 from keras_liteseg.datasets import require_options
 from keras_liteseg.datasets.class_statistics import require_class_weights
 from keras_liteseg.errors import UserError
@@ -74,6 +74,8 @@ class RunOptions:
                 raise UserError(f"data_options has '{split}: {options}'; wanted tables of options under train and val.")
             require_options(options, f"data_options.{split}")
         require_at_least(self, 1, "batch_size", "epochs")
+        require_at_most(self, MOST_IMAGES, "batch_size")
+        require_at_most(self, LARGEST, "epochs")
         if not 0 <= self.seed < 2**32:
             raise UserError(f"seed is {self.seed}; it must be from 0 to {2**32 - 1}.")
         if not 0 <= self.oversample_threshold <= 1:
@@ -82,6 +84,7 @@ class RunOptions:
             )
         if self.steps_per_epoch is not None:
             require_at_least(self, 1, "steps_per_epoch")
+            require_at_most(self, LARGEST, "steps_per_epoch")
 
     def steps_in_epoch(self, dataset):
         """Return the number of batches in an epoch of a `SegmentationDataset`."""
@@ -144,6 +147,8 @@ class LossOptions(ClassWeightOptions):
         ClassWeightOptions.__post_init__(self)
         require_choice(self, "loss", LOSSES)
         require_at_least(self, 1, "boundary_width")
+        require_at_most(self, MOST_PIXELS, "boundary_width")
+        require_at_most(self, LARGEST, "ohem_min_kept")
         require_at_least(self, 0, "ohem_min_kept", "focal_gamma", "dice_weight", "lovasz_weight", "boundary_weight")
         require_at_least(self, 0, "distillation_weight")
         for key in ("ohem_threshold", "label_smoothing"):
@@ -188,6 +193,7 @@ class OptimizerOptions:
         require_choice(self, "optimizer", OPTIMIZERS)
         require_choice(self, "weight_decay_on", DECAYED_WEIGHTS)
         require_at_least(self, 1, "gradient_accumulation_steps")
+        require_at_most(self, LARGEST, "gradient_accumulation_steps")
         require_at_least(self, 0, "backbone_learning_rate", "clip_norm", "weight_decay")
         for key, example in (("ema_momentum", 0.999), ("momentum", 0.9)):
             if not 0 <= getattr(self, key) < 1:
@@ -245,3 +251,10 @@ def require_at_least(options, least, *keys):
     for key in keys:
         if not getattr(options, key) >= least:
             raise UserError(f"{key} is {getattr(options, key)}; it must be {least} or more.")
+
+
+def require_at_most(options, most, *keys):
+    """Refuse, with a `UserError`, a value of one of `keys` that is above `most`."""
+    for key in keys:
+        if getattr(options, key) > most:
+            raise UserError(f"{key} is {getattr(options, key)}; it must be {most} or less.")

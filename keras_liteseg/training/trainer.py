@@ -15,7 +15,7 @@ from keras_liteseg.models.archive import save_model
 from keras_liteseg.models.weights import initialize_from
 from keras_liteseg.networks import model_spec
 from keras_liteseg.networks.registry import check_input_shape
-from keras_liteseg.training.arguments import require_arguments
+from keras_liteseg.training.arguments import require_arguments, require_labels
 from keras_liteseg.training.batch_norm_statistics import AverageStatistics, measure_statistics
 from keras_liteseg.training.build import build
 from keras_liteseg.training.callbacks import Journal, LastState, Validation, fit_verbosity, tensorboard
@@ -65,8 +65,8 @@ def train(config, train_data, val_data, output_dir, init_from=None, resume=False
         config: a `TrainingConfig`.
         train_data, val_data: `SegmentationDataset`s with the same classes.
         output_dir: folder for all of it.
-        init_from: official checkpoint or `.keras` file to start from; layers that depend on the classes start afresh
-            when the classes differ, see `keras_liteseg.models.weights.initialize_from`.
+        init_from: official checkpoint, `.keras` file or published weights, such as 'camvid', to start from; layers that
+            depend on the classes start afresh when these differ, see `keras_liteseg.models.weights.initialize_from`.
         resume: go on from `last.weights.h5` in `output_dir`.
         averaged: start from the averaged weights (EMA) of `init_from`, or else of the config's `backbone_weights`, see
             `keras_liteseg.load_checkpoint`.
@@ -76,9 +76,10 @@ def train(config, train_data, val_data, output_dir, init_from=None, resume=False
 
     Raises:
         UserError: an argument or an option does not fit, the classes of the data sets or of a training to resume
-            differ, a file cannot be read or written, or the loss became NaN.
+            differ, a data set has no labelled pixel, a file cannot be read or written, or the loss became NaN.
     """
     require_arguments(TrainingConfig, config, train_data, val_data, output_dir, resume, init_from, averaged)
+    require_labels(train_data, val_data)
     # The training model takes any size, so a wrong one would show only in the middle of `fit`.
     channels = train_data.image_format.channels
     check_input_shape(config.model, (*config.crop_size, channels), aux_heads=True)
@@ -132,7 +133,7 @@ def train(config, train_data, val_data, output_dir, init_from=None, resume=False
             keras.callbacks.CSVLogger(folder / LOG_FILE, append=resume),
             *tensorboard(folder),
             # Before the state to resume from, so that it has every epoch of that.
-            Journal(folder / JOURNAL_FILE, first_epoch),
+            Journal(folder / JOURNAL_FILE, first_epoch, init_from),
             last,
         ]
     with stop_clearly(folder / LAST_FILE) as last_sign:

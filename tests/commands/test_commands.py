@@ -105,7 +105,7 @@ def test_unknown_option_is_wrong_usage(name, capsys):
 def test_unknown_command_is_told_with_the_nearest(capsys):
     assert main(["predikt"]) == 2
     assert capsys.readouterr().err == (
-        "error: There is no command 'predikt'; the nearest: predict, preview, report. See liteseg --help.\n"
+        "error: There is no command 'predikt'; did you mean predict, preview, report? See liteseg --help.\n"
     )
 
 

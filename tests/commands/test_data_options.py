@@ -63,7 +63,8 @@ def test_options_are_found_beside_the_file_and_replaced(tmp_path, capsys, file):
 def test_published_weights_bring_the_options_of_their_training(monkeypatch, capsys):
     card = read_card("ndnet45", "camvid")
     card.config["data_options"] = {"val": {"absent_classes": ["sky"]}}
-    monkeypatch.setattr("keras_liteseg.models.pretrained.read_card", lambda *_: card)
+    cards = {("ndnet45", "camvid"): card}
+    monkeypatch.setattr("keras_liteseg.models.pretrained.find_card", lambda *names: cards.get(names))
     assert complete_options("ndnet45", "camvid", "val", {}, "camvid") == {"absent_classes": ["sky"]}
     assert "as in the card of 'camvid': absent_classes=[sky]" in capsys.readouterr().out
     assert complete_options("ndnet45", "camvid", "val", {"absent_classes": None}, "camvid") == {}

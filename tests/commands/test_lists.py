@@ -32,7 +32,7 @@ def test_models(show):
     ]
     assert [row.split()[0] for row in show("models", "pp_*")[1].splitlines()[1:]] == ["pp_liteseg_b", "pp_liteseg_t"]
     status, _, error = show("models", "resnet")
-    assert status == 1 and error.startswith("error: No network is named 'resnet'; the nearest: ")
+    assert status == 1 and error.startswith("error: No network is named 'resnet'; did you mean ")
 
 
 def test_weights(show):
@@ -82,8 +82,9 @@ def test_weights_of_a_network(show):
     assert status == 0 and (first["name"], second["name"]) == ("camvid", "camvid_720x960")
     assert first["sha256"] == card["sha256"] and first["data"] == card["data_licence"]
     assert first["mIoU"].endswith(f"{100 * card['accuracy']['test']['miou']:.2f} on test")
+    assert show("weights", "ndnet45/camvid_720x960") == (0, text.split("\n\n")[1], "")
     status, _, error = show("weights", "ndnet54")
-    assert status == 1 and error.startswith("error: There are no published weights of 'ndnet54'; the nearest: ndnet45")
+    assert status == 1 and error.startswith("error: There are no published weights of 'ndnet54'; did you mean ndnet45")
 
 
 def test_weights_are_compared_with_their_cards(show, tmp_path, monkeypatch):

@@ -127,6 +127,23 @@ def test_folder_with_all_that_goes_wrong(liteseg, scenes, int8_file, tmp_path):
     assert Image.open(folder / "results" / "turned.png").size == (64, 128) != Image.open(folder / "c.tif").size
 
 
+@pytest.mark.parametrize("through_a_link", [False, True])
+def test_results_among_the_pictures_are_refused(liteseg, scenes, int8_file, tmp_path, through_a_link):
+    """The next run would take them for pictures."""
+    folder, output = tmp_path / "pictures", tmp_path / "pictures"
+    folder.mkdir()
+    Image.fromarray(scenes.image(0)).save(folder / "a.jpg")
+    if through_a_link:
+        output = tmp_path / "link"
+        output.symlink_to(folder)
+    process = liteseg("predict", "--model", int8_file, "--input", folder, "--output_dir", output)
+    assert process.returncode == 1 and os.listdir(folder) == ["a.jpg"]
+    assert told(process) == [
+        f"error: The results would lie among the pictures of {folder}, and the next run would take them for pictures; "
+        f"choose another --output_dir, such as {folder}/predictions."
+    ]
+
+
 def test_broken_picture_alone_is_one_sentence(liteseg, int8_file, tmp_path):
     (tmp_path / "a.png").write_bytes(b"no picture")
     process = liteseg("predict", "--model", int8_file, "--input", tmp_path / "a.png", "--output_dir", tmp_path / "out")

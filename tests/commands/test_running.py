@@ -7,7 +7,7 @@ import pytest
 
 from keras_liteseg.commands.options import parse_size
 from keras_liteseg.commands.running import help_text
-from keras_liteseg.errors import UserError, nearest
+from keras_liteseg.errors import UserError, nearest, suggestion
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 ENVIRONMENT = {"PYTHONPATH": str(ROOT), "PATH": os.environ["PATH"]}
@@ -161,7 +161,9 @@ def test_parse_size_refuses(text):
 def test_nearest():
     known = ["learning_rate", "momentum", "epochs"]
     assert nearest("learnin_rate", known).split(", ")[0] == "learning_rate"
-    assert nearest("zzz", known) == "epochs, learning_rate, momentum"
+    assert nearest("zzz", known) == "" and nearest("EPOCHS", known) == "epochs"
+    assert suggestion("epoch", known) == "did you mean epochs?"
+    assert suggestion("zzz", known) == "there are epochs, learning_rate, momentum."
 
 
 LOGGING_SCRIPT = """

@@ -136,7 +136,15 @@ def test_gate_fails_and_an_older_file_stays(tiny_file, constant_file, scenes, tm
             reference=tiny_file,
         )
     assert sum(f"{name} " in str(error.value) for name in scenes.classes.names) >= 3
+    assert "Compare it with the network that it is made from" in str(error.value), "more pictures change no float"
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("a.tflite", "older")]
+
+
+def test_gate_says_how_few_pictures_set_the_scales(tiny_file, constant_file, scenes, tmp_path):
+    calibration = CalibrationOptions(scenes, images=2, cross_layer_equalization=False, bias_correction=False)
+    options = ExportOptions(quantization="int8", max_drop=0.01)
+    with pytest.raises(UserError, match="Its scales are from 2 picture.s.: calibrate on more .--calibration_images"):
+        export(constant_file, tmp_path / "a.tflite", options, calibration, validation=scenes, reference=tiny_file)
 
 
 def test_reference_is_what_the_file_is_compared_with(tiny_file, constant_file, scenes, tmp_path):

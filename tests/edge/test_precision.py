@@ -31,6 +31,7 @@ def folder(files, tmp_path):
 
 
 def test_other_precision_of_the_same_network_is_measured(folder):
+    (folder / "float16.tflite").rename(folder / "FLOAT16.TFLITE")
     (folder / "damaged.tflite").write_bytes((folder / "none.tflite").read_bytes()[:-5000])
     (folder / "text.tflite").write_text("no network")
     (folder / "folder.tflite").mkdir()
@@ -38,7 +39,7 @@ def test_other_precision_of_the_same_network_is_measured(folder):
     sentence = precision_advice(folder / "int8.tflite")
     assert sentence.startswith("lps_net_tiny 64x128 on host:cpu, 1 thread: ") and "deploy" in sentence
     compared = {pathlib.Path(name).name for name in sentence.rpartition("--model ")[2].split(",")}
-    assert compared == {"int8.tflite", "none.tflite", "float16.tflite"}
+    assert compared == {"int8.tflite", "none.tflite", "FLOAT16.TFLITE"}
 
 
 def test_faster_one_is_named(folder, monkeypatch):

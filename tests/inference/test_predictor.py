@@ -1,3 +1,5 @@
+import shutil
+
 import cv2
 import keras
 import numpy as np
@@ -11,6 +13,7 @@ from keras_liteseg.graph import at_size, before_last_resize, native_dilation
 from keras_liteseg.inference.keras_predictor import keras_predictor
 from keras_liteseg.inference.load import load_predictor
 from keras_liteseg.inference.predictor import Predictor, align_corners, calibration_images, prepare
+from keras_liteseg.inference.segmenter import Segmenter
 from keras_liteseg.inference.tensors import from_tensor, to_tensor
 from keras_liteseg.metadata import Metadata
 from keras_liteseg.models import create_model
@@ -96,6 +99,11 @@ def test_tensors_without_a_scale_pass_unchanged():
     assert to_tensor(values, {"dtype": np.float32, "quantization": (0.0, 0)}) is values
     classes = np.int32([3, 1])
     assert from_tensor(classes, {"dtype": np.int32, "quantization": (0.0, 0)}) is classes
+
+
+def test_ending_may_be_in_capitals(int8_file, scenes, tmp_path):
+    loud = shutil.copy(int8_file, tmp_path / "A.TFLITE")
+    np.testing.assert_array_equal(load_predictor(loud).labels(scenes.image(0)), Segmenter(loud)(scenes.image(0)))
 
 
 def test_tflite_file_has_one_size(int8_file):

@@ -120,6 +120,8 @@ def test_mistakes(int8_file, scenes, tmp_path):
             Segmenter(path)
     with pytest.raises(UserError, match="threads is 0"):
         Segmenter(int8_file, threads=0)
+    with pytest.raises(UserError, match="threads is 1000000000000; it must be a whole number from 1 to 1024"):
+        Segmenter(int8_file, threads=10**12)
     with pytest.raises(UserError, match="The delegate is 3; give a path"):
         Segmenter(int8_file, delegate=3)
     with pytest.raises(UserError, match="options for a delegate, and no delegate"):

@@ -11,6 +11,7 @@ from keras_liteseg.errors import UserError
 from keras_liteseg.metadata import Metadata
 from keras_liteseg.models import archive
 from keras_liteseg.models.archive import load_model, read_metadata, save_model
+from keras_liteseg.models.weights import initialize_from
 from tests.tiny import tiny
 
 CLASSES = ClassList(("Straße", "car", "sky"), ((1, 2, 3), (4, 5, 6), (7, 8, 9)))
@@ -41,6 +42,18 @@ def test_keras_itself_reads_the_file(path, model):
     assert keras.saving.load_model(path).count_params() == model.count_params()
 
 
+def test_ending_may_be_in_capitals(model, tmp_path):
+    save_model(model, tmp_path / "a.keras", METADATA)
+    path = (tmp_path / "a.keras").rename(tmp_path / "A.KERAS")
+    loaded, metadata = load_model(path)
+    assert metadata.model == "tiny" and read_metadata(path) == metadata
+    started = tiny()
+    assert initialize_from(started, path) == []
+    for weights in (loaded.get_weights(), started.get_weights()):
+        for ours, theirs in zip(weights, model.get_weights(), strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+
+
 def test_plain_keras_file_is_refused(model, tmp_path):
     model.save(tmp_path / "plain.keras")
     with pytest.raises(UserError, match="plain.keras does not say which network it holds"):
@@ -58,6 +71,39 @@ def test_truncated_file_is_refused(path, share):
     path.write_bytes(content[: int(share * len(content))])
     with pytest.raises(UserError, match="is no Keras model file or is damaged"):
         load_model(path)
+
+
+@pytest.mark.parametrize(
+    "version, message",
+    [
+        ("99.1.0", "a.keras was written by keras_liteseg 99.1.0, and this is .*, which cannot read it; update keras"),
+        (
+            None,
+            "in a way that keras_liteseg .* does not know .*colour_space.*, or was written by a newer version",
+        ),
+    ],
+)
+def test_file_of_a_newer_version_says_so(model, tmp_path, monkeypatch, version, message):
+    metadata = METADATA.to_json()[:-1] + ', "colour_space": "Lab"}'
+    monkeypatch.setattr(Metadata, "to_json", lambda self: metadata)
+    if version:
+        monkeypatch.setattr(archive.keras_liteseg, "__version__", version)
+    save_model(model, tmp_path / "a.keras", METADATA)
+    monkeypatch.undo()
+    for read in (load_model, read_metadata):
+        with pytest.raises(UserError, match=message):
+            read(tmp_path / "a.keras")
+
+
+def test_layer_of_a_newer_version_says_so(model, tmp_path, monkeypatch):
+    monkeypatch.setattr(archive.keras_liteseg, "__version__", "99.0")
+    save_model(model, tmp_path / "a.keras", METADATA)
+    monkeypatch.undo()
+    with zipfile.ZipFile(tmp_path / "a.keras") as old, zipfile.ZipFile(tmp_path / "b.keras", "w") as new:
+        for name in old.namelist():
+            new.writestr(name, old.read(name).replace(b"BilinearResize", b"BicubicResize"))
+    with pytest.raises(UserError, match="b.keras was written by keras_liteseg 99.0, and this is .*; update"):
+        load_model(tmp_path / "b.keras")
 
 
 def test_file_with_damaged_weights_is_refused(path):

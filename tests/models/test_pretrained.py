@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -12,14 +13,18 @@ import numpy as np
 import pytest
 import yaml
 
-from keras_liteseg import UserError, create_model, load_model, save_model
+from keras_liteseg import ExportOptions, UserError, create_model, export, load_checkpoint, load_model, save_model
+from keras_liteseg.commands.data_options import complete_options
 from keras_liteseg.datasets import ClassList, SegmentationDataset
 from keras_liteseg.evaluation import evaluate
 from keras_liteseg.inference.load import load_predictor
 from keras_liteseg.metadata import Metadata
 from keras_liteseg.models import pretrained
+from keras_liteseg.models.network import load_network
 from keras_liteseg.models.pretrained import is_pretrained, list_pretrained, read_card, weight_file
 from keras_liteseg.models.weights import initialize_from
+from keras_liteseg.quantization.config import QuantizationConfig
+from keras_liteseg.quantization.quantization_aware_training import train_quantization_aware
 from keras_liteseg.tools.publish import DATA_LICENCES, publish
 from keras_liteseg.training.config import TrainingConfig
 from keras_liteseg.training.config_files import find_config
@@ -152,6 +157,54 @@ def test_config_of_another_training_is_refused(published, tmp_path, config, mess
         publish(tmp_path / "best.keras", tmp_path / "config.yaml", [Noise()], pretrained.FOLDER, data_licence=LICENCE)
 
 
+FULL = f"{NAME}/noise"
+
+
+def test_every_place_takes_the_name_with_that_of_the_network(published, tmp_path):
+    expected = create_model(NAME, (64, 96, 3), weights="noise").get_weights()
+    assert read_card(NAME, FULL) == read_card(NAME, "noise")
+    model, metadata = load_network(NAME, FULL)
+    assert metadata == read_card(NAME, "noise").metadata
+    started = create_model(NAME, (64, 96, 3), 3)
+    assert initialize_from(started, FULL) == []
+    for network in (model, started, create_model(NAME, (64, 96, 3), weights=FULL)):
+        for ours, theirs in zip(network.get_weights(), expected, strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+    options = ExportOptions(quantization="none")
+    export(NAME, tmp_path / "a.tflite", options, checkpoint=FULL)
+    source = json.loads((tmp_path / "a.json").read_text())["source"]
+    assert source == {"model": NAME, "file": f"{NAME}-noise.safetensors", "sha256": read_card(NAME, "noise").sha256}
+
+
+@pytest.mark.parametrize("name", ["noise", FULL])
+def test_quantization_aware_training_starts_from_them_by_name(published, tmp_path, name):
+    options = dict(epochs=1, steps_per_epoch=1, batch_size=1, calibration_images=1)
+    config = QuantizationConfig(model=NAME, crop_size=(64, 96), eval_size=(64, 96), data="noise", **options)
+    result = train_quantization_aware(config, Noise(), Noise(), tmp_path / "run", name)
+    assert load_model(result)[1].model == NAME
+
+
+def test_weights_of_another_network_are_refused(published, tmp_path):
+    message = f"The published weights '{FULL}' are of '{NAME}', not of 'ndnet45'; take that network, or weights of "
+    config = QuantizationConfig(model="ndnet45", crop_size=(64, 96), eval_size=(64, 96), data="noise")
+    for take in (
+        lambda: create_model("ndnet45", (64, 96, 3), weights=FULL),
+        lambda: create_model("ndnet45", (64, 96, 3), 3, weights=FULL),
+        lambda: load_predictor("ndnet45", FULL),
+        lambda: export("ndnet45", tmp_path / "a.tflite", checkpoint=FULL),
+        lambda: train_quantization_aware(config, Noise(), Noise(), tmp_path / "run", FULL),
+        lambda: complete_options("ndnet45", "noise", "val", {}, FULL),
+    ):
+        with pytest.raises(UserError, match=re.escape(message)):
+            take()
+    assert not (tmp_path / "run").exists()
+
+
+def test_name_in_place_of_a_file_is_told_where_it_goes(published):
+    with pytest.raises(UserError, match=f"no checkpoint file noise, but published .*{NAME}', weights='noise'"):
+        load_checkpoint(create_model(NAME, (64, 96, 3), 3), "noise")
+
+
 def test_unknown_weights_are_refused(published):
     with pytest.raises(UserError, match="no published weights 'camvid' of 'lps_net_tiny'; there are noise"):
         create_model(NAME, weights="camvid")
@@ -214,6 +267,31 @@ def test_weights_have_seen_what_they_started_from_had_seen(published, tmp_path):
         publish(*paths, [Noise()], pretrained.FOLDER, f"from_{start[:5]}", starts_from=start, data_licence=LICENCE)
     assert read_card(NAME, "from_noise").seen == "noise train and val, starting from the weights noise"
     assert read_card(NAME, "from_offic").seen == "noise train and val, starting from the weights official.pth"
+
+
+@pytest.mark.parametrize(
+    "noted, given, fits",
+    [
+        (None, None, True),
+        (None, "noise", False),
+        ("noise", None, False),
+        ("noise", "noise", True),
+        (f"{NAME}/noise", "noise", True),
+        ("noise", "official.pth", False),
+        ("runs/float/best.keras", None, False),
+        ("runs/float/best.keras", "noise", True),
+    ],
+)
+def test_start_is_what_the_training_noted(published, tmp_path, noted, given, fits):
+    (tmp_path / "journal.json").write_text(json.dumps({"epoch_seconds": [1.0], "init_from": noted}))
+    arguments = tmp_path / "best.keras", tmp_path / "config.yaml", [Noise()], pretrained.FOLDER, "again"
+    if fits:
+        publish(*arguments, starts_from=given, data_licence=LICENCE)
+        assert read_card(NAME, "again").starts_from == given
+        return
+    with pytest.raises(UserError, match=f"started from {noted or 'random weights'}, as .*journal.json says, and not"):
+        publish(*arguments, starts_from=given, data_licence=LICENCE)
+    assert not is_pretrained(NAME, "again")
 
 
 def test_card_of_version_0_1_0_loads(published):

@@ -335,5 +335,5 @@ def test_any_network_of_the_family_has_a_name():
     ],
 )
 def test_name_of_no_network_of_the_family(name):
-    with pytest.raises(UserError, match=f"There is no model '{name}'. The nearest names: lps_net_"):
+    with pytest.raises(UserError, match=f"There is no model '{name}'; did you mean lps_net_"):
         create_model(name)

@@ -159,7 +159,7 @@ def test_options_reach_their_parts(fusion):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"fusion": "UAFM_SpAten"}, "There is no fusion 'UAFM_SpAten'. The nearest names: UAFM_SpAtten, "),
+        ({"fusion": "UAFM_SpAten"}, "There is no fusion 'UAFM_SpAten'; did you mean UAFM_SpAtten, "),
         ({"fusion_channels": (32, 64)}, "fusion_channels is (32, 64); it takes 3 numbers, for strides 8, 16 and 32."),
         ({"head_channels": 64}, "head_channels is 64; it takes a list of positive whole numbers."),
         ({"head_channels": (32, 0, 64)}, "head_channels is (32, 0, 64); it takes a list of positive whole numbers."),

@@ -1,3 +1,5 @@
+import json
+
 import keras
 import numpy as np
 import pytest
@@ -5,6 +7,7 @@ from keras import layers
 
 from keras_liteseg.networks.layers import BilinearResize
 from keras_liteseg.quantization.calibration import best_range, calibrate, npu_ranges, quantized_layers, share_ranges
+from keras_liteseg.quantization.options import CalibrationMethod
 
 
 def small_network():
@@ -125,3 +128,8 @@ def test_ranges_of_what_was_added_for_an_npu():
     found = npu_ranges(model, ranges, {"part_relu": "relu", "average": None})
     assert found["part_relu"] == found["average"] == (0.0, 6.0)  # of the one named, and of its input
     assert found["strip"] == found["strips"] == (0.0, 5.0)  # that of the concatenation
+
+
+@pytest.mark.parametrize("method", list(CalibrationMethod))
+def test_ranges_can_be_written_beside_the_network(method):
+    json.dumps(calibrate(small_network(), batches(), method))

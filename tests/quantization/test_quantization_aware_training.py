@@ -56,6 +56,30 @@ def test_relative_error():
     assert float(relative_error(10 * target, 10 * target + 30)) == pytest.approx(9, rel=1e-5)
 
 
+def test_errors_are_means_over_real_pixels():
+    """Here the right half of each image is padding, where both differ without limit."""
+    real = tf.constant([[[True, True, False, False]] * 2])
+    logits = np.random.default_rng(0).normal(size=(1, 2, 4, 3)).astype(np.float32)
+    other = logits + np.float32([0.5, 0, 0])
+    expected = kl_divergence(tf.constant(logits[:, :, :2]), tf.constant(other[:, :, :2]))
+    other[:, :, 2:] = 1e3
+    assert float(kl_divergence(logits, tf.constant(other), real)) == pytest.approx(float(expected), rel=1e-5)
+    target, value = tf.constant([[[[0.0], [1e3]]]]), tf.constant([[[[3.0], [-1e3]]]])
+    assert float(relative_error(target, value, real)) == pytest.approx(9 / 1e-6, rel=1e-5)
+
+
+def test_padding_teaches_nothing_and_other_ignored_pixels_do(network, metadata, scenes):
+    started, prepared, exact = quantize(network, metadata, CalibrationOptions(scenes))
+    padding = np.float32([-1, 0, 1])
+    student, _ = make_student(started, exact, prepared.ranges, scenes.size, 0.0, padding=padding)
+    student.compile(tf_keras.optimizers.SGD(0.0))
+    images = np.tile(padding, (1, *scenes.size, 1))
+    ignored = np.full((1, *scenes.size), 255, np.int32)
+    losses = [float(student.train_step(sample)["loss"]) for sample in ((images, ignored), (images, 0 * ignored))]
+    assert losses[0] == 0 < losses[1]
+    assert float(student.train_step((images + 0.1, ignored))["loss"]) > 0
+
+
 def test_class_weights_change_what_is_learned_from_the_labels(small_file, data, tmp_path):
     options = dict(model="lps_net_tiny", crop_size=(64, 128), eval_size=(64, 128), calibration_images=2)
     losses = []
@@ -135,6 +159,19 @@ def test_reference_keeps_its_own_normalization(trained, small_file, scenes, tmp_
         reference=small_file,
     )
     assert result.keras == evaluate(keras_predictor(model, metadata), scenes)
+
+
+def test_masks_without_a_labelled_pixel_are_refused_where_they_count(small_file, tmp_path):
+    train_data, val_data, labelled = [load_dataset("street_scenes", length=2, size=(64, 128)) for _ in range(3)]
+    for data in (train_data, val_data):
+        data.mask = lambda index: np.full((64, 128), 255, np.uint8)
+    options = dict(model="lps_net_tiny", crop_size=(64, 128), eval_size=(64, 128))
+    for weight, data in ((0.0, (labelled, val_data)), (1.0, (train_data, labelled))):
+        with pytest.raises(UserError, match="No mask of the split 'train' of street_scenes has a labelled pixel"):
+            train_quantization_aware(
+                QuantizationConfig(**options, label_weight=weight), *data, tmp_path / "run", small_file
+            )
+    assert not (tmp_path / "run").exists()
 
 
 def test_other_classes_are_refused(trained, small_file, data, tmp_path):

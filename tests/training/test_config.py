@@ -68,7 +68,9 @@ def test_written_config_reads_back(written, weights):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("learning_rat: 0.1", "no config key 'learning_rat'. The nearest: learning_rate"),
+        ("learning_rat: 0.1", "no config key 'learning_rat'; did you mean learning_rate"),
+        ("batch_size: 1000000000", "batch_size is 1000000000; it must be 4096 or less"),
+        ("epochs: 1000000000000", "epochs is 1000000000000; it must be 2147483647 or less"),
         ("epochs: many", "epochs is 'many'; wanted a whole number"),
         ("epochs: 2.5", "epochs is 2.5; wanted a whole number"),
         ("epochs: true", "epochs is True; wanted a whole number"),
@@ -211,7 +213,7 @@ def test_bases_that_lead_back_are_refused(written, tmp_path):
 
 def test_wrong_key_is_shown_with_the_file_that_it_is_in(written, tmp_path):
     (tmp_path / "a.yaml").write_text("epoch: 7\n")
-    with pytest.raises(UserError, match="a.yaml: there is no config key 'epoch'. The nearest: epochs"):
+    with pytest.raises(UserError, match="a.yaml: there is no config key 'epoch'; did you mean epochs"):
         load_config(written("base: a.yaml\n"))
 
 

@@ -38,7 +38,7 @@ def test_file_goes_before_a_name(tmp_path, monkeypatch):
 
 
 def test_unknown_name_is_refused_with_the_nearest():
-    with pytest.raises(UserError, match="There is no config 'ndnet45_camvit_finetuned'; the nearest: ndnet45_camvid_f"):
+    with pytest.raises(UserError, match="There is no config 'ndnet45_camvit_finetuned'; did you mean ndnet45_camvid_f"):
         load_config("ndnet45_camvit_finetuned")
 
 
@@ -58,7 +58,7 @@ def test_command(capsys):
     assert main(["configs", "demo"]) == 0
     assert capsys.readouterr().out == (ROOT / "configs" / "demo.yaml").read_text()
     assert main(["configs", "demmo"]) == 1
-    assert capsys.readouterr().err.startswith("error: There is no config 'demmo'; the nearest: demo, demo_qat, folder.")
+    assert capsys.readouterr().err.startswith("error: There is no config 'demmo'; did you mean demo, demo_qat, folder?")
 
 
 def test_command_with_a_file_that_is_no_text(tmp_path, capsys):

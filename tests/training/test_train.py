@@ -1,6 +1,7 @@
 """train.py as a user runs it, and what `train` promises about stopping and going on."""
 
 import dataclasses
+import json
 import logging
 import os
 import pathlib
@@ -19,7 +20,7 @@ from PIL import Image
 
 import keras_liteseg
 from keras_liteseg.checkpoints.assign import wanted_entries
-from keras_liteseg.datasets import ClassList
+from keras_liteseg.datasets import IGNORE_LABEL, ClassList
 from keras_liteseg.errors import UserError
 from keras_liteseg.evaluation import evaluate
 from keras_liteseg.inference.load import load_predictor
@@ -27,7 +28,7 @@ from keras_liteseg.metrics import ConfusionMatrix
 from keras_liteseg.models.archive import load_model
 from keras_liteseg.training import trainer
 from keras_liteseg.training.config import TrainingConfig, load_config
-from keras_liteseg.training.run_folder import LOG_FILE, read_log
+from keras_liteseg.training.run_folder import JOURNAL_FILE, LOG_FILE, read_log
 from keras_liteseg.training.trainer import train
 from tests.tiny import tiny
 from tests.training.noise import SIZES, Noise
@@ -209,7 +210,7 @@ def test_train_py_names_the_options_of_another_data_set(config_file, tmp_path):
 @pytest.mark.parametrize(
     ("config_text", "arguments", "message"),
     [
-        ("epoch: 3", (), "there is no config key 'epoch'. The nearest: epochs"),
+        ("epoch: 3", (), "there is no config key 'epoch'; did you mean epochs"),
         ("epochs: 3", ("--data", "street_scene"), "There is no data set 'street_scene'; did you mean street_scenes"),
         ("epochs: 3", ("--quantization_aware",), "name it with --init_from"),
         ("label_weight: 0.1", (), "one of the other kind of training; give --quantization_aware."),
@@ -295,8 +296,29 @@ def test_sample_that_cannot_be_read_ends_a_training_in_its_own_sentence(config, 
         train(config, Torn(), Noise(3), tmp_path)
 
 
+class Unlabelled(Noise):
+    def mask(self, index):
+        return np.full_like(super().mask(index), IGNORE_LABEL)
+
+
+@pytest.mark.parametrize("data", [(Unlabelled(), Noise(3)), (Noise(), Unlabelled(3))], ids=["train", "val"])
+def test_masks_without_a_labelled_pixel_are_refused(config, tmp_path, data):
+    with pytest.raises(UserError, match="No mask of the split '.*' of noise has a labelled pixel, as all are ignored"):
+        train(config, *data, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_batch_larger_than_the_memory_is_refused(config, tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "sysconf", {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": 1}.get)
+    with pytest.raises(
+        UserError, match="batch_size is 64, and so many images of 16x24 take .* GB of memory, where this"
+    ):
+        train(dataclasses.replace(config, batch_size=64), Noise(), Noise(3), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 def test_unknown_network_is_refused(tmp_path):
-    with pytest.raises(UserError, match="no model 'ndnet54'. The nearest names: ndnet45"):
+    with pytest.raises(UserError, match="no model 'ndnet54'; did you mean ndnet45"):
         train(TrainingConfig(model="ndnet54"), Noise(), Noise(3), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
@@ -401,6 +423,11 @@ def test_training_starts_from_a_checkpoint(config, tmp_path, caplog):
     frozen = TrainingConfig(**{**vars(config), "epochs": 1, "learning_rate": 0.0})
     again = train(frozen, Noise(), Noise(3), tmp_path / "second", init_from=best)
     assert "Starting from" in caplog.text
+    noted = [json.loads((path.parent / JOURNAL_FILE).read_text())["init_from"] for path in (best, again)]
+    assert noted == [None, str(best)]
+    resumed = dataclasses.replace(frozen, epochs=2)
+    train(resumed, Noise(), Noise(3), tmp_path / "second", resume=True)
+    assert json.loads((again.parent / JOURNAL_FILE).read_text())["init_from"] == str(best)
     first, second = (keras_liteseg.load_model(path)[0] for path in (best, again))
     np.testing.assert_array_equal(second.get_layer("seg_score").kernel, first.get_layer("seg_score").kernel)
 

@@ -10,7 +10,7 @@ import pathlib
 from keras_liteseg.datasets.formats.base import Source
 from keras_liteseg.datasets.formats.chosen import chosen
 from keras_liteseg.datasets.pictures import Problem
-from keras_liteseg.errors import UserError, nearest
+from keras_liteseg.errors import UserError, suggestion
 
 FORMATS = """coco coco_panoptic voc cvat_xml labelme ultralytics mapillary sceneparse ade20k kitti label_studio
 supervisely roboflow parquet masks""".split()
@@ -26,9 +26,7 @@ def reader(name):
         UserError: there is no such format.
     """
     if name not in FORMATS:
-        raise UserError(
-            f"There is no format '{name}'; did you mean {nearest(str(name), FORMATS)}? See liteseg import --help."
-        )
+        raise UserError(f"There is no format '{name}'; {suggestion(str(name), FORMATS)} See liteseg import --help.")
     return importlib.import_module(f"{__name__}.{name}")
 
 

@@ -16,6 +16,7 @@ import yaml
 from keras_liteseg.datasets.base import IGNORE_LABEL
 from keras_liteseg.datasets.pictures import IMAGE_SUFFIXES, Problem, files_below
 from keras_liteseg.errors import UserError
+from keras_liteseg.files import suffix_of
 
 UNLABELED = -1
 """Value of pixels in a label map on which nobody has drawn."""
@@ -88,8 +89,8 @@ class Source:
         self._images = pathlib.Path(images).expanduser() if images else self.root
 
     def files(self, *patterns):
-        """Return the sorted files of the export that match one of the patterns, in any folder of it."""
-        wanted = re.compile("|".join(map(fnmatch.translate, patterns)))
+        """Return the sorted files of the export that match one of the patterns in any case, in any folder of it."""
+        wanted = re.compile("|".join(map(fnmatch.translate, patterns)), re.IGNORECASE)
         return [path for path in self._all if wanted.match(path.name)]
 
     @functools.cached_property
@@ -215,7 +216,8 @@ def read_class_list(path):
     path = pathlib.Path(path)
     try:
         text = path.read_text(encoding="utf-8-sig")
-        classes = _from_yaml(yaml.safe_load(text)) if path.suffix in (".yaml", ".yml", ".json") else _from_lines(text)
+        as_yaml = suffix_of(path) in (".yaml", ".yml", ".json")
+        classes = _from_yaml(yaml.safe_load(text)) if as_yaml else _from_lines(text)
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise UserError(f"The list of classes {path} cannot be read ({' '.join(str(error).split())}).") from error
     if not classes:
@@ -230,7 +232,7 @@ def read_values(path, classes):
         UserError: a class of the values is not among the classes.
     """
     path = pathlib.Path(path)
-    content = yaml.safe_load(path.read_text(encoding="utf-8-sig")) if path.suffix in (".yaml", ".yml") else None
+    content = yaml.safe_load(path.read_text(encoding="utf-8-sig")) if suffix_of(path) in (".yaml", ".yml") else None
     if not isinstance(content, dict) or not isinstance(content.get("values"), dict):
         return None
     names = [entry["name"] for entry in classes]

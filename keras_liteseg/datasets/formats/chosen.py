@@ -7,7 +7,7 @@ import functools
 import numpy as np
 
 from keras_liteseg.datasets.formats.base import IGNORED, UNLABELED, is_background
-from keras_liteseg.errors import UserError, nearest
+from keras_liteseg.errors import UserError, suggestion
 
 
 def chosen(export, classes):
@@ -34,7 +34,7 @@ def chosen(export, classes):
         number = spoken.get(entry["name"])
         if number is None and not is_background(entry["name"]):
             raise UserError(
-                f"The export has no class '{entry['name']}'; did you mean {nearest(entry['name'], spoken)}? "
+                f"The export has no class '{entry['name']}'; {suggestion(entry['name'], spoken)} "
                 "--classes chooses among its classes."
             )
         if number is not None:

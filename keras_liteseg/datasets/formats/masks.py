@@ -43,9 +43,7 @@ def recognised(source):
 
 def _pairs(source):
     """Return (list of (picture, mask, key), sentence about the layout, masks without picture)."""
-    files = source.files(
-        *(f"*{suffix}" for suffix in _MASK_SUFFIXES), *(f"*{suffix.upper()}" for suffix in _MASK_SUFFIXES)
-    )
+    files = source.files(*(f"*{suffix}" for suffix in _MASK_SUFFIXES))
     masks = {path for path in files if _folders(source, path) & _MASK_FOLDERS}
     if not masks and source.apart:  # whatever the folder of the masks is called, and it may be the export itself
         masks = set(files).difference(source.pictures)

@@ -21,7 +21,7 @@ from keras_liteseg.datasets.intact import ORIENTATION, intact_size
 from keras_liteseg.datasets.masks import count_values
 from keras_liteseg.datasets.pictures import IMAGE_SUFFIXES, Problem, bits, unreadable
 from keras_liteseg.datasets.tiff import is_tiff
-from keras_liteseg.errors import UserError, nearest
+from keras_liteseg.errors import UserError, suggestion
 from keras_liteseg.files import partial_suffix
 from keras_liteseg.image_format import RGB
 
@@ -137,16 +137,14 @@ def _settle(export, unlabeled, ignored):
             )
     for name in ignored:
         if name not in names:
-            raise UserError(f"There is no class '{name}' to ignore; did you mean {nearest(name, names)}?")
+            raise UserError(f"There is no class '{name}' to ignore; {suggestion(name, names)}")
     notes, classes = list(export.notes), [entry for entry in export.classes if entry["name"] not in ignored]
     number = IGNORE_LABEL
     if export.drawn and unlabeled != "ignore":
         kept = [entry["name"] for entry in classes]
         same = [name for name in kept if name == unlabeled or (unlabeled == BACKGROUND and is_background(name))]
         if not same and unlabeled != BACKGROUND:
-            raise UserError(
-                f"There is no class '{unlabeled}' for unlabelled pixels; did you mean {nearest(unlabeled, kept)}?"
-            )
+            raise UserError(f"There is no class '{unlabeled}' for unlabelled pixels; {suggestion(unlabeled, kept)}")
         if not same:
             same, classes = [BACKGROUND], [{"name": BACKGROUND, "color": [0, 0, 0]}, *classes]
         number = [entry["name"] for entry in classes].index(same[0])

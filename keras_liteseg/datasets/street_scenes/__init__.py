@@ -17,7 +17,7 @@ import threading
 
 import numpy as np
 
-from keras_liteseg.choices import require_size, require_whole
+from keras_liteseg.choices import LARGEST, require_size, require_whole
 from keras_liteseg.datasets.base import SegmentationDataset
 from keras_liteseg.datasets.street_scenes.labels import CLASSES
 from keras_liteseg.datasets.street_scenes.scene import render
@@ -55,7 +55,7 @@ class StreetScenes(SegmentationDataset):
         if split not in LENGTHS:
             raise UserError(f"'{split}' is not a split of street_scenes; choose one of {', '.join(LENGTHS)}.")
         if length is not None:
-            require_whole("length", length, 1)
+            require_whole("length", length, 1, LARGEST)
         require_size("size", size)
         if min(size) < SMALLEST:
             raise UserError(f"Scenes of {size[0]}x{size[1]} are too small; use {SMALLEST}x{SMALLEST} pixels or more.")

@@ -467,8 +467,9 @@ def test_kitti_refuses_unknown_numbers(export):
         labels(root, "kitti")
 
 
-def test_kitti_semantics_has_label_ids(export):
-    root = export({"training/image_2/a.png": picture(), "training/semantic/a.png": mask([7, 26, 0])})
+@pytest.mark.parametrize("name", ["a.png", "A.PNG"])
+def test_kitti_semantics_has_label_ids(export, name):
+    root = export({f"training/image_2/{name}": picture(), f"training/semantic/{name}": mask([7, 26, 0])})
     assert labels(root, "kitti")[1][0, :3].tolist() == [0, 13, IGNORED]
 
 
