@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import fcntl
 import json
 import os
 import pathlib
@@ -50,6 +51,34 @@ def partial_suffix(path: AnyPath) -> str:
     """Return how the name of a temporary file or folder beside `path` ends: as `path`, as far as there is room beside
     a prefix. Disks take names of 255 bytes, which is few characters of most scripts."""
     return "-" + os.fsencode(pathlib.Path(path).name)[-_LONGEST:].decode(errors="ignore")
+
+
+@contextlib.contextmanager
+def alone_in(folder: AnyPath) -> Iterator[None]:
+    """Make a folder and keep it for this process while the block runs. Nothing of that stays, however the process ends.
+
+    Raises:
+        UserError: another process has it, or it cannot be made.
+    """
+    folder = pathlib.Path(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError as error:
+        raise UserError(
+            f"Cannot write into {folder}: {_reason(error)}. Free some space or choose a folder that you may write to."
+        ) from error
+    try:
+        with contextlib.suppress(OSError):  # some network disks have no locks
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise UserError(
+                    f"Another process writes into {folder} at this moment; wait for its end, or choose another folder."
+                ) from None
+        yield
+    finally:
+        os.close(handle)
 
 
 def require_writable(path: AnyPath) -> None:

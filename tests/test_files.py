@@ -6,7 +6,15 @@ import stat
 import pytest
 
 from keras_liteseg.errors import UserError
-from keras_liteseg.files import atomic_path, plain_path, require_result, require_writable, write_json, write_text
+from keras_liteseg.files import (
+    alone_in,
+    atomic_path,
+    plain_path,
+    require_result,
+    require_writable,
+    write_json,
+    write_text,
+)
 
 
 def test_file_appears_with_its_content(tmp_path):
@@ -67,6 +75,26 @@ def test_full_disk(tmp_path):
 def write(path):
     with atomic_path(path) as temporary:
         temporary.write_text("content")
+
+
+def test_folder_is_for_one_at_a_time(tmp_path):
+    folder = tmp_path / "new" / "folder"
+    with alone_in(folder):
+        with pytest.raises(UserError, match="Another process writes into .*folder at this moment"), alone_in(folder):
+            pass
+        with alone_in(folder.parent), alone_in(tmp_path / "other"):
+            pass
+    with pytest.raises(ValueError), alone_in(folder):
+        raise ValueError
+    with alone_in(folder):
+        assert os.listdir(folder) == []
+
+
+def test_folder_that_cannot_be_kept(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(UserError, match="Cannot write into .*file: .*folder that you may write to"):
+        with alone_in(tmp_path / "file"):
+            pass
 
 
 @pytest.mark.parametrize("attempt", [write, require_writable])

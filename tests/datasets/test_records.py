@@ -19,6 +19,7 @@ from keras_liteseg.datasets.folder import Folder
 from keras_liteseg.datasets.pictures import Problem
 from keras_liteseg.datasets.records import write_records
 from keras_liteseg.errors import UserError
+from keras_liteseg.files import alone_in
 from keras_liteseg.image_format import ImageFormat
 from keras_liteseg.training.pipeline import training_pipeline
 from tests.image_sets import FOUR_BANDS, THERMAL, write_set
@@ -210,10 +211,16 @@ def test_a_full_disk_leaves_no_half_shard(tmp_path):
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
     try:
-        with pytest.raises(UserError, match=r"Cannot write .*val-00000-of-00001\.tfrecord"):
+        with pytest.raises(UserError, match=r"Cannot write \S*val-00000-of-00001\.tfrecord: File too large\."):
             write_records(scenes, tmp_path, shards=1)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert not list(tmp_path.iterdir())
+
+
+def test_two_at_once_are_refused(dataset, tmp_path):
+    with alone_in(tmp_path), pytest.raises(UserError, match="Another process writes into"):
+        write_records(dataset, tmp_path, shards=2)
     assert not list(tmp_path.iterdir())
 
 

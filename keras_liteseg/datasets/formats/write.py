@@ -86,11 +86,12 @@ def write_folder(export, output_dir, unlabeled=BACKGROUND, ignored=(), splits=No
     if not export.samples:
         raise UserError("The export has no pictures.")
     classes, table, notes = _settle(export, unlabeled, ignored)
-    output_dir.parent.mkdir(parents=True, exist_ok=True)
-    partial = pathlib.Path(
-        tempfile.mkdtemp(prefix=".partial-", suffix=partial_suffix(output_dir), dir=output_dir.parent)
-    )
+    partial = None
     try:
+        output_dir.parent.mkdir(parents=True, exist_ok=True)
+        partial = pathlib.Path(
+            tempfile.mkdtemp(prefix=".partial-", suffix=partial_suffix(output_dir), dir=output_dir.parent)
+        )
         tasks = [
             (split, name, sample)
             for split, samples in splits.items()
@@ -115,9 +116,13 @@ def write_folder(export, output_dir, unlabeled=BACKGROUND, ignored=(), splits=No
             output_dir.rmdir()
         os.replace(partial, output_dir)
     except OSError as error:
-        raise UserError(f"Cannot write {output_dir}: {error.strerror or error}.") from error
+        raise UserError(
+            f"Cannot write {output_dir}: {error.strerror or error}. Free some space or choose a folder that you may "
+            "write to."
+        ) from error
     finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        if partial is not None:
+            shutil.rmtree(partial, ignore_errors=True)
     return _summary(classes, tasks, found, notes, export.drawn)
 
 

@@ -1,6 +1,7 @@
 """What is written of an export: classes, splits, names, turned pictures; and that nothing is where it fails."""
 
 import dataclasses
+import subprocess
 
 import numpy as np
 import pytest
@@ -103,6 +104,14 @@ def test_nothing_is_written_where_something_is_wrong(write, tmp_path):
 
 
 @pytest.mark.parametrize("as_bytes", [False, True])
+@pytest.mark.parametrize("where", ["", "new"])
+def test_place_that_cannot_be_written(tmp_path, where, disk):
+    subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
+    export = Export(named(["cat", "dog"]), [sample(tmp_path, "a")], [], True)
+    with pytest.raises(UserError, match="Cannot write .*: Read-only file system. .*folder that you may write to"):
+        write_folder(export, disk / where / "data", splits={"train": export.samples})
+
+
 def test_a_picture_that_is_cut_off_is_named(write, tmp_path, as_bytes):
     labels = np.zeros((80, 90), np.int16)
     good, bad = (sample(tmp_path, name, labels=labels, size=(90, 80)) for name in "ab")
