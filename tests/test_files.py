@@ -92,9 +92,9 @@ def test_folder_is_for_one_at_a_time(tmp_path):
 
 def test_folder_that_cannot_be_kept(tmp_path):
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(UserError, match="Cannot write into .*file: .*folder that you may write to"):
-        with alone_in(tmp_path / "file"):
-            pass
+    refused = pytest.raises(UserError, match="Cannot write into .*file: .*folder that you may write to")
+    with refused, alone_in(tmp_path / "file"):
+        pass
 
 
 @pytest.mark.parametrize("attempt", [write, require_writable])

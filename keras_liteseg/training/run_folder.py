@@ -67,13 +67,13 @@ def require_epochs(path, finished, config):
     """
     if finished > config.epochs:
         raise UserError(
-            f"The training in {path.parent} has had {finished} epochs already, and epochs is {config.epochs}; resume it "
-            "with as many as it began with, or begin another in a folder of its own."
+            f"The training in {path.parent} has had {finished} epochs already, and epochs is {config.epochs}; resume "
+            "it with as many as it began with, or begin another in a folder of its own."
         )
     if finished == config.epochs and not path.exists():
         raise UserError(
-            f"The training in {path.parent} has had all of its {finished} epochs, and its {path.name} is gone; put that "
-            "back, or begin another in a folder of its own."
+            f"The training in {path.parent} has had all of its {finished} epochs, and its {path.name} is gone; put "
+            "that back, or begin another in a folder of its own."
         )
 
 

@@ -219,9 +219,10 @@ def test_a_full_disk_leaves_no_half_shard(tmp_path):
 
 
 def test_two_at_once_are_refused(dataset, tmp_path):
-    with alone_in(tmp_path), pytest.raises(UserError, match="Another process writes into"):
-        write_records(dataset, tmp_path, shards=2)
-    assert not list(tmp_path.iterdir())
+    output = tmp_path / "records"
+    with alone_in(output), pytest.raises(UserError, match="Another process writes into"):
+        write_records(dataset, output, shards=2)
+    assert not list(output.iterdir())
 
 
 def test_a_truncated_or_missing_shard_is_named_and_replaced(dataset, output):

@@ -14,7 +14,7 @@ import yaml
 from PIL import Image
 
 from keras_liteseg.datasets.base import IGNORE_LABEL
-from keras_liteseg.datasets.formats.base import BACKGROUND, IGNORED, UNLABELED, is_background
+from keras_liteseg.datasets.formats.base import BACKGROUND, IGNORED, UNLABELED, is_background, read_lines
 from keras_liteseg.datasets.image_files import decode, format_of
 from keras_liteseg.datasets.in_parallel import in_parallel
 from keras_liteseg.datasets.intact import ORIENTATION, intact_size
@@ -363,7 +363,7 @@ def by_lists(samples, folder):
         by_name.setdefault(pathlib.PurePosixPath(sample.name).name, sample)
     for split in SPLITS:
         path = folder / f"{split}.txt"
-        for line in path.read_text(encoding="utf-8-sig").splitlines() if path.is_file() else ():
+        for line in read_lines(path) if path.is_file() else ():
             name = line.strip()
             if not name:
                 continue
