@@ -14,6 +14,7 @@ from keras_liteseg.errors import UserError
 
 AnyPath = str | os.PathLike[str]
 
+_NO_JSON = object()
 _LONGEST = 200  # bytes of a name that are repeated in that of a temporary file
 
 
@@ -100,7 +101,7 @@ def require_writable(path: AnyPath) -> None:
 
 
 def require_result(path: AnyPath, *networks: AnyPath) -> None:
-    """As `require_writable`, for a file of measured numbers, which must not take the place of a network or of a card.
+    """As `require_writable`, for a file of measured numbers, which takes the place of nothing but numbers.
 
     Args:
         path: the file.
@@ -114,6 +115,8 @@ def require_result(path: AnyPath, *networks: AnyPath) -> None:
     for network in networks:
         if path.exists() and os.path.exists(network) and path.samefile(network):
             raise UserError(f"The result {path} would replace the network itself; give another name.")
+    if path.suffix != ".jsonl" and path.is_file() and path.stat().st_size and _json(path) is _NO_JSON:
+        raise UserError(f"The result {path} would replace a file that is no JSON; give another name.")
     if is_card(path):
         raise UserError(
             f"The result {path} would replace the card of an exported network, which says how to use it; give another "
@@ -167,8 +170,13 @@ def card_path(output: AnyPath) -> pathlib.Path:
 
 def is_card(path: AnyPath) -> bool:
     """Return whether a file is the card of an exported file."""
-    try:
-        content = json.loads(pathlib.Path(path).read_bytes())
-    except (OSError, ValueError):
-        return False
+    content = _json(path)
     return isinstance(content, dict) and {"file", "bytes", "sha256"} <= content.keys()
+
+
+def _json(path: AnyPath) -> Any:
+    """Return what a JSON file holds, `_NO_JSON` for another file."""
+    try:
+        return json.loads(pathlib.Path(path).read_bytes())
+    except (OSError, ValueError):
+        return _NO_JSON

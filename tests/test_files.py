@@ -149,6 +149,14 @@ def test_result_in_place_of_a_network_or_its_card(tmp_path):
     require_result(tmp_path / "new" / "result.json", network)
 
 
+def test_result_in_place_of_what_is_no_result(tmp_path):
+    (tmp_path / "classes.yaml").write_text("classes: [road, car]")
+    with pytest.raises(UserError, match="classes.yaml would replace a file that is no JSON; give another name"):
+        require_result(tmp_path / "classes.yaml")
+    (tmp_path / "empty").touch()
+    require_result(tmp_path / "empty")
+
+
 def test_json(tmp_path):
     write_json(tmp_path / "a.json", {"b": [1, 2.5, "c"]})
     text = (tmp_path / "a.json").read_text()
