@@ -25,7 +25,6 @@ from keras_liteseg.quantization.options import CalibrationOptions
 from keras_liteseg.quantization.post_training import quantize
 from keras_liteseg.quantization.quantization_aware_model import quantization_aware_twin
 from keras_liteseg.quantization.simulate import set_rounded_weights, simulate_int8
-from keras_liteseg.training import run_folder
 from keras_liteseg.training.arguments import require_arguments
 from keras_liteseg.training.callbacks import fit_verbosity, require_finite
 from keras_liteseg.training.devices import log_devices
@@ -34,11 +33,13 @@ from keras_liteseg.training.losses import CrossEntropy
 from keras_liteseg.training.losses.likelihood import divergence
 from keras_liteseg.training.pipeline import training_pipeline
 from keras_liteseg.training.run_folder import (
+    BACKUP_FOLDER,
     LOG_FILE,
     TENSORBOARD_FOLDER,
     begun,
     read_log,
     require_epochs,
+    require_same_network,
     require_state,
     trim_log,
 )
@@ -47,7 +48,6 @@ from keras_liteseg.training.stopping import stop_clearly
 _log = logging.getLogger(__name__)
 
 QAT_FILE = "qat.keras"
-BACKUP_FOLDER = "backup"
 
 
 def train_quantization_aware(config, train_data, val_data, output_dir, init_from, resume=False, averaged=False):
@@ -84,7 +84,7 @@ def train_quantization_aware(config, train_data, val_data, output_dir, init_from
     if hosts() > 1:
         raise UserError("Quantization-aware training runs on the GPUs of one host; unset TF_CONFIG.")
     if resume:
-        run_folder.require_same_data(folder / QAT_FILE, train_data)
+        require_same_network(folder / QAT_FILE, config, train_data)
     require_state(folder, resume, folder / BACKUP_FOLDER)
     first_epoch = _finished_epochs(folder) if resume else 0
     if resume:

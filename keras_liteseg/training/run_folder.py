@@ -13,6 +13,7 @@ from keras_liteseg.training.distribute import is_chief
 
 BEST_FILE = "best.keras"
 LAST_FILE = "last.weights.h5"
+BACKUP_FOLDER = "backup"  # what LAST_FILE is to a training in float, of a quantization-aware one
 LOG_FILE = "log.csv"
 CONFIG_FILE = "config.yaml"
 JOURNAL_FILE = "journal.json"
@@ -31,6 +32,8 @@ def require_state(folder, resume, state):
         raise UserError(f"There is no {state.name} in {folder} to resume from; leave out --resume to start.")
     if not resume and state.exists():
         raise UserError(f"{folder} already holds a training; give --resume to go on or another --output_dir.")
+    if not resume and any((folder / name).exists() for name in (LAST_FILE, BACKUP_FOLDER)):
+        raise UserError(f"{folder} already holds a training of the other kind; give another --output_dir.")
 
 
 @contextlib.contextmanager
@@ -77,17 +80,23 @@ def require_epochs(path, finished, config):
         )
 
 
-def require_same_data(path, dataset):
-    """Raise a UserError when the network that a training has written has other classes than it would go on with, or
-    takes other images.
+def require_same_network(path, config, dataset):
+    """Raise a UserError when the network that a training has written is another than it would go on with, has other
+    classes, or takes other images.
 
     Args:
         path: the network's `.keras` file; one that is not there says nothing.
+        config: a `TrainingConfig` or a `QuantizationConfig`.
         dataset: the `SegmentationDataset` that it learns from.
     """
     if not path.exists():
         return
     metadata = read_metadata(path)
+    if metadata.model != config.model:
+        raise UserError(
+            f"The training in {path.parent} is of {metadata.model}, and the config is for {config.model}; resume it "
+            f"with the model of {CONFIG_FILE} there, or begin another in a folder of its own."
+        )
     unlike = difference(metadata.classes, dataset.classes)
     if unlike:
         raise UserError(

@@ -37,7 +37,7 @@ from keras_liteseg.training.run_folder import (
     LOG_FILE,
     begun,
     require_epochs,
-    require_same_data,
+    require_same_network,
     require_state,
     trim_log,
 )
@@ -88,7 +88,7 @@ def train(config, train_data, val_data, output_dir, init_from=None, resume=False
     normalization(train_data, model_spec(config.model))  # before anything is written
     folder = pathlib.Path(output_dir)
     if resume:
-        require_same_data(folder / BEST_FILE, train_data)
+        require_same_network(folder / BEST_FILE, config, train_data)
     require_state(folder, resume, folder / LAST_FILE)
     keras.utils.set_random_seed(config.seed)
     steps = config.steps_in_epoch(train_data)

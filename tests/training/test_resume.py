@@ -148,6 +148,25 @@ def test_fewer_epochs_than_a_training_has_had_are_refused(tiny_network, tmp_path
     assert train(config, Noise(), Noise(3), tmp_path, resume=True).exists()
 
 
+def test_another_network_is_refused_in_one_sentence(tiny_network, tmp_path, recwarn):
+    config = TrainingConfig(model=tiny_network, epochs=1, **SIZES)
+    train(config, Noise(), Noise(3), tmp_path)
+    recwarn.clear()
+    other = dataclasses.replace(config, model="lps_net_tiny", epochs=2, crop_size=(64, 64), eval_size=(64, 64))
+    with pytest.raises(UserError, match=f"is of {tiny_network}, and the config is for lps_net_tiny; resume it with"):
+        train(other, Noise(), Noise(3), tmp_path, resume=True)
+    (tmp_path / "best.keras").unlink()
+    with pytest.raises(UserError, match="damaged or was saved by another config"):
+        train(other, Noise(), Noise(3), tmp_path, resume=True)
+    assert not [each for each in recwarn if "Skipping" in str(each.message)]
+
+
+def test_folder_of_a_quantization_aware_training_is_refused(tiny_network, tmp_path):
+    (tmp_path / "backup").mkdir()
+    with pytest.raises(UserError, match="already holds a training of the other kind; give another --output_dir"):
+        train(TrainingConfig(model=tiny_network, epochs=1, **SIZES), Noise(), Noise(3), tmp_path)
+
+
 def test_best_network_that_is_gone(tiny_network, tmp_path):
     config = TrainingConfig(model=tiny_network, epochs=2, **SIZES)
     with interrupted_in(epoch=1):
