@@ -14,6 +14,7 @@ from keras_liteseg.errors import UserError
 
 AnyPath = str | os.PathLike[str]
 
+_NO_JSON = object()
 _LONGEST = 200  # bytes of a name that are repeated in that of a temporary file
 
 
@@ -68,13 +69,49 @@ def sole_writer(path: AnyPath) -> Iterator[None]:
         UserError: as `require_writable`.
     """
     require_writable(path)
-    folder = os.open(pathlib.Path(path).parent, os.O_RDONLY)  # the file itself is replaced by each
-    try:
+    # The lock is a file of its own: `path` is replaced by each writer, and its folder may be one that a training keeps.
+    lock = pathlib.Path(path).with_name(".lock" + partial_suffix(path))
+    while True:
+        handle = os.open(lock, os.O_CREAT | os.O_RDWR, 0o666)
         with contextlib.suppress(OSError):  # some network disks have no locks
-            fcntl.flock(folder, fcntl.LOCK_EX)
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(handle), os.stat(lock)):
+                break
+        os.close(handle)  # of a writer that ended meanwhile
+    try:
         yield
     finally:
-        os.close(folder)
+        lock.unlink()
+        os.close(handle)
+
+
+@contextlib.contextmanager
+def alone_in(folder: AnyPath) -> Iterator[None]:
+    """Make a folder and keep it for this process while the block runs. Nothing of that stays, however the process ends.
+
+    Raises:
+        UserError: another process has it, or it cannot be made.
+    """
+    folder = pathlib.Path(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError as error:
+        raise UserError(
+            f"Cannot write into {folder}: {_reason(error)}. Free some space or choose a folder that you may write to."
+        ) from error
+    try:
+        with contextlib.suppress(OSError):  # some network disks have no locks
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise UserError(
+                    f"Another process writes into {folder} at this moment; wait for its end, or choose another folder."
+                ) from None
+        yield
+    finally:
+        os.close(handle)
 
 
 def require_writable(path: AnyPath) -> None:
@@ -96,7 +133,7 @@ def require_writable(path: AnyPath) -> None:
 
 
 def require_result(path: AnyPath, *networks: AnyPath) -> None:
-    """As `require_writable`, for a file of measured numbers, which must not take the place of a network or of a card.
+    """As `require_writable`, for a file of measured numbers, which takes the place of nothing but numbers.
 
     Args:
         path: the file.
@@ -110,6 +147,8 @@ def require_result(path: AnyPath, *networks: AnyPath) -> None:
     for network in networks:
         if path.exists() and os.path.exists(network) and path.samefile(network):
             raise UserError(f"The result {path} would replace the network itself; give another name.")
+    if path.suffix != ".jsonl" and path.is_file() and path.stat().st_size and _json(path) is _NO_JSON:
+        raise UserError(f"The result {path} would replace a file that is no JSON; give another name.")
     if is_card(path):
         raise UserError(
             f"The result {path} would replace the card of an exported network, which says how to use it; give another "
@@ -171,8 +210,13 @@ def card_path(output: AnyPath) -> pathlib.Path:
 
 def is_card(path: AnyPath) -> bool:
     """Return whether a file is the card of an exported file."""
-    try:
-        content = json.loads(pathlib.Path(path).read_bytes())
-    except (OSError, ValueError):
-        return False
+    content = _json(path)
     return isinstance(content, dict) and {"file", "bytes", "sha256"} <= content.keys()
+
+
+def _json(path: AnyPath) -> Any:
+    """Return what a JSON file holds, `_NO_JSON` for another file."""
+    try:
+        return json.loads(pathlib.Path(path).read_bytes())
+    except (OSError, ValueError):
+        return _NO_JSON

@@ -73,6 +73,19 @@ def test_commands_are_shown_as_they_are():
     assert found > 100
 
 
+OTHER_FLAGS = {"--help", "--fp16", "--networks", "--no_deps", "--show_cpu_operations"}
+"""Those of every command, and of other programs that the pages name."""
+
+
+def test_flags_in_sentences_and_tables_are_flags():
+    commands = [liteseg.get_command(click.Context(liteseg), name) for name in liteseg.list_commands(None)]
+    known = {flag for command in commands for option in command.params for flag in option.opts + option.secondary_opts}
+    for path in [ROOT / "README.md", *ROOT.glob("docs/*.md")]:
+        words = re.findall(r"(?<![\w-])--([a-z][\w-]*)", path.read_text())
+        named = {"--" + word.replace("-", "_") for word in words}  # either is understood
+        assert named <= known | OTHER_FLAGS, path
+
+
 def outputs(notebook, kind):
     """Return {name of the cell: all that it gave of a kind, such as "text/plain"}; that is what is printed, too."""
     found = {}

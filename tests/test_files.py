@@ -2,16 +2,19 @@ import json
 import os
 import pathlib
 import stat
+import threading
 
 import pytest
 
 from keras_liteseg.errors import UserError
 from keras_liteseg.files import (
+    alone_in,
     atomic_path,
     card_path,
     plain_path,
     require_result,
     require_writable,
+    sole_writer,
     write_json,
     write_text,
 )
@@ -77,6 +80,47 @@ def write(path):
         temporary.write_text("content")
 
 
+def test_folder_is_for_one_at_a_time(tmp_path):
+    folder = tmp_path / "new" / "folder"
+    with alone_in(folder):
+        with pytest.raises(UserError, match="Another process writes into .*folder at this moment"), alone_in(folder):
+            pass
+        with alone_in(folder.parent), alone_in(tmp_path / "other"):
+            pass
+    with pytest.raises(ValueError), alone_in(folder):
+        raise ValueError
+    with alone_in(folder):
+        assert os.listdir(folder) == []
+
+
+def test_results_are_added_in_a_folder_that_a_training_keeps(tmp_path):
+    path = tmp_path / "history.txt"
+    path.write_text("")
+
+    def add(times=200):
+        for _ in range(times):
+            with sole_writer(path):
+                text = path.read_text()
+                with atomic_path(path) as temporary:
+                    temporary.write_text(text + "x")
+
+    threads = [threading.Thread(target=add, daemon=True) for _ in range(3)]
+    with alone_in(tmp_path):
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+    assert path.read_text() == "x" * 600
+    assert os.listdir(tmp_path) == ["history.txt"]
+
+
+def test_folder_that_cannot_be_kept(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    refused = pytest.raises(UserError, match="Cannot write into .*file: .*folder that you may write to")
+    with refused, alone_in(tmp_path / "file"):
+        pass
+
+
 @pytest.mark.parametrize("attempt", [write, require_writable])
 def test_folder_that_cannot_be_made(tmp_path, attempt):
     (tmp_path / "file").write_text("in the way")
@@ -127,6 +171,14 @@ def test_result_in_place_of_a_network_or_its_card(tmp_path):
         write_json(result, content)
         require_result(result, network, "ndnet45")
     require_result(tmp_path / "new" / "result.json", network)
+
+
+def test_result_in_place_of_what_is_no_result(tmp_path):
+    (tmp_path / "classes.yaml").write_text("classes: [road, car]")
+    with pytest.raises(UserError, match="classes.yaml would replace a file that is no JSON; give another name"):
+        require_result(tmp_path / "classes.yaml")
+    (tmp_path / "empty").touch()
+    require_result(tmp_path / "empty")
 
 
 def test_json(tmp_path):

@@ -17,13 +17,14 @@ import keras_liteseg
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 
 
-@pytest.mark.parametrize("name", keras_liteseg.__all__)
-def test_example_in_the_docstring_runs(name, tmp_path, monkeypatch, capfd):
+@pytest.mark.parametrize("path", [*keras_liteseg.__all__, "models.list_pretrained", "inference.tiles.TiledPredictor"])
+def test_example_in_the_docstring_runs(path, tmp_path, monkeypatch, capfd):
     monkeypatch.chdir(tmp_path)
     keras.utils.set_random_seed(0)
-    value = getattr(keras_liteseg, name)
+    module, _, name = f"keras_liteseg.{path}".rpartition(".")
+    value = getattr(importlib.import_module(module), name)
     example = doctest.DocTestParser().get_doctest(inspect.getdoc(value), {}, name, None, 0)
-    assert example.examples, f"the docstring of keras_liteseg.{name} has no example"
+    assert example.examples, f"the docstring of keras_liteseg.{path} has no example"
     assert any(f"import {name}" in each.source or f" {name}" in each.source for each in example.examples)
     report = []
     runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE)

@@ -57,10 +57,11 @@ def main(models, target, threads, runs, warmup, timeout, images, profile, output
             profile=profile,
             options=devices,
         )
+        # First of all, as the disk may be full.
+        print(f"{each}\n{table(found)}\n", flush=True)
         # After each target, so that an interrupted benchmark keeps what it has.
         result_files.write(output, rows, found)
         rows += found
-        print(f"{each}\n{table(found)}\n", flush=True)
     for sentence in advice(rows):
         print(sentence)
     print(f"Wrote {output}")

@@ -53,10 +53,10 @@ def main(output_dir, config, qat_config, runs):
     from keras_liteseg.files import write_json
     from keras_liteseg.provenance import provenance
     from keras_liteseg.quantization.config import QuantizationConfig
-    from keras_liteseg.quantization.quantization_aware_training import BACKUP_FOLDER, train_quantization_aware
+    from keras_liteseg.quantization.quantization_aware_training import train_quantization_aware
     from keras_liteseg.reports.demo_report import write_report
     from keras_liteseg.training.config import load_config
-    from keras_liteseg.training.run_folder import LAST_FILE
+    from keras_liteseg.training.run_folder import BACKUP_FOLDER, LAST_FILE
     from keras_liteseg.training.trainer import train
 
     output = pathlib.Path(output_dir)

@@ -41,7 +41,7 @@ class Upsampling(Choice):
 class Npu(Choice):
     """NPU that an int8 file is made for."""
 
-    NONE = "none", "none: for CPUs and GPUs"
+    NONE = "none", "for CPUs and GPUs"
     ETHOS_U = "ethos-u", "an Arm Ethos-U, which runs all of it"
 
 

@@ -206,7 +206,7 @@ def _listed_pairs(root, split):
 
 def _lines(path):
     """Yield (line number, words) of the lines that are not empty."""
-    for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), start=1):
+    for number, line in enumerate(path.read_text(encoding="utf-8-sig", errors="replace").splitlines(), start=1):
         if line.split():
             yield number, line.split()
 

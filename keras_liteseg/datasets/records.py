@@ -24,7 +24,7 @@ from keras_liteseg.datasets.samples import read_sample
 from keras_liteseg.datasets.shards import Extent, Index, index_path, read_index
 from keras_liteseg.datasets.tiff import is_tiff
 from keras_liteseg.errors import UserError
-from keras_liteseg.files import atomic_path, write_json
+from keras_liteseg.files import alone_in, atomic_path, write_json
 
 _BLOCK = 32
 _HEADER, _FOOTER = 12, 4  # of a record, in bytes: its length with a checksum of that; a checksum of the content
@@ -66,6 +66,13 @@ def write_records(dataset, output, shards=16, options=None):
         for number, indices in enumerate(np.array_split(np.arange(len(dataset)), shards))
     }
     _refuse_others(output, split, plan)
+    with alone_in(output):
+        _write(dataset, split, output, plan, source, manifest)
+    return manifest
+
+
+def _write(dataset, split, output, plan, source, manifest):
+    """Write the shards of a plan that are not there, and then the manifest."""
     for leftover in output.glob(f".partial-*-{split}-?????-of-?????.*"):  # of a process that was killed
         leftover.unlink()
     entries = {path: _finished(path, [dataset.sample_id(i) for i in plan[path]], source) for path in plan}
@@ -80,7 +87,6 @@ def write_records(dataset, output, shards=16, options=None):
                     require_readable(dataset)  # which names every bad sample, not the first alone
                     raise
     write_json(manifest, {**source, "count": len(dataset), "shards": list(entries.values())})
-    return manifest
 
 
 def _refuse_others(output, split, plan):
@@ -126,9 +132,8 @@ def _write_shard(dataset, indices, path, source, progress):
                     end += _HEADER + len(record) + _FOOTER
                     progress.update()
         except tf.errors.OpError as error:
-            raise UserError(
-                f"Cannot write {path}: {error.message}. Free some space or choose another folder."
-            ) from error
+            reason = error.message.rpartition("; ")[2]  # after the name of the temporary file
+            raise UserError(f"Cannot write {path}: {reason}. Free some space or choose another folder.") from error
         entry = _entry(temporary, len(indices)) | {"file": path.name}
     columns = {part: [dataclasses.astuple(extent) for extent in getattr(index, part)] for part in ("images", "masks")}
     write_json(index_path(path), {"source": source, "shard": entry, "ids": index.ids, **columns})

@@ -8,7 +8,6 @@ is wide, in which one row of tiles passes into the next.
 
 import collections
 
-import cv2
 import numpy as np
 
 from keras_liteseg.choices import is_finite
@@ -151,4 +150,5 @@ def _fade(before, scores, count):
 def _continued(image, size):
     """Return an image of at least `size` (height, width): where it is smaller, its mirror image follows on."""
     lower, right = (max(0, wanted - length) for wanted, length in zip(size, image.shape, strict=False))
-    return cv2.copyMakeBorder(image, 0, lower, 0, right, cv2.BORDER_REFLECT) if lower or right else image
+    # Not by OpenCV, which drops the axis of a single channel.
+    return np.pad(image, ((0, lower), (0, right), (0, 0)), "symmetric") if lower or right else image

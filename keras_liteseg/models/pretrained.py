@@ -93,8 +93,8 @@ def list_pretrained() -> list[Card]:
     """Return the cards of all published weights, sorted by network and name.
 
         >>> from keras_liteseg.models import list_pretrained
-        >>> [(card.seen, card.input_size) for card in list_pretrained() if card.model == "ndnet45"]
-        [('camvid train', (360, 480)), ('camvid train and val, starting from the weights camvid', (720, 960))]
+        >>> [(card.name, card.input_size) for card in list_pretrained() if card.model == "ndnet45"]
+        [('camvid', (360, 480)), ('camvid_720x960', (720, 960))]
 
     Raises:
         UserError: a card cannot be read, or `$KERAS_LITESEG_PRETRAINED` names what is no folder.

@@ -27,7 +27,6 @@ from keras_liteseg.quantization.options import CalibrationOptions
 from keras_liteseg.quantization.post_training import quantize
 from keras_liteseg.quantization.quantization_aware_model import quantization_aware_twin
 from keras_liteseg.quantization.simulate import set_rounded_weights, simulate_int8
-from keras_liteseg.training import run_folder
 from keras_liteseg.training.arguments import require_arguments, require_labels
 from keras_liteseg.training.callbacks import fit_verbosity, require_finite
 from keras_liteseg.training.devices import log_devices
@@ -36,13 +35,22 @@ from keras_liteseg.training.losses import CrossEntropy
 from keras_liteseg.training.losses.base import mean_where
 from keras_liteseg.training.losses.likelihood import divergence
 from keras_liteseg.training.pipeline import training_pipeline
-from keras_liteseg.training.run_folder import LOG_FILE, TENSORBOARD_FOLDER, begin, read_log, require_state, trim_log
+from keras_liteseg.training.run_folder import (
+    BACKUP_FOLDER,
+    LOG_FILE,
+    TENSORBOARD_FOLDER,
+    begun,
+    read_log,
+    require_epochs,
+    require_same_network,
+    require_state,
+    trim_log,
+)
 from keras_liteseg.training.stopping import stop_clearly
 
 _log = logging.getLogger(__name__)
 
 QAT_FILE = "qat.keras"
-BACKUP_FOLDER = "backup"
 
 
 def train_quantization_aware(config, train_data, val_data, output_dir, init_from, resume=False, averaged=False):
@@ -80,8 +88,11 @@ def train_quantization_aware(config, train_data, val_data, output_dir, init_from
     if hosts() > 1:
         raise UserError("Quantization-aware training runs on the GPUs of one host; unset TF_CONFIG.")
     if resume:
-        run_folder.require_same_data(folder / QAT_FILE, train_data)
+        require_same_network(folder / QAT_FILE, config, train_data)
     require_state(folder, resume, folder / BACKUP_FOLDER)
+    first_epoch = _finished_epochs(folder) if resume else 0
+    if resume:
+        require_epochs(folder / QAT_FILE, first_epoch, config)
     keras.utils.set_random_seed(config.seed)
     with choose_strategy().scope():
         network, metadata = _float_network(config, init_from, train_data, averaged)
@@ -95,7 +106,6 @@ def train_quantization_aware(config, train_data, val_data, output_dir, init_from
         student, variables = make_student(network, exact, metadata.ranges, config.crop_size, *labels, padding)
 
     steps = config.steps_in_epoch(train_data)
-    first_epoch = _finished_epochs(folder) if resume else 0
     samples = CachedDataset(train_data)
     batches = training_pipeline(
         samples,
@@ -110,12 +120,9 @@ def train_quantization_aware(config, train_data, val_data, output_dir, init_from
     rate = tf_keras.optimizers.schedules.CosineDecay(config.learning_rate, config.epochs * steps)
     student.compile(tf_keras.optimizers.Adam(rate))
     aim = "val_miou" if config.label_weight else "val_agreement"
-    best = max((row[aim] for row in read_log(folder)), default=-1.0) if resume else -1.0
-    begin(folder, config)
-    if resume:
-        trim_log(folder, first_epoch)
-    log_devices()
-    _log.info("Quantization-aware training of %s on %s, into %s", metadata.model, train_data.name, folder)
+    # A network that is not there any more is no match for the epochs that follow.
+    known = read_log(folder) if resume and (folder / QAT_FILE).exists() else []
+    best = max((row[aim] for row in known), default=-1.0)
     callbacks = [
         _Validation(network, variables, metadata, reference, val_data, folder / QAT_FILE, aim, best),
         tf_keras.callbacks.CSVLogger(str(folder / LOG_FILE), append=resume),
@@ -123,7 +130,11 @@ def train_quantization_aware(config, train_data, val_data, output_dir, init_from
         # Last, so that an epoch counts as finished only when its network is saved.
         tf_keras.callbacks.BackupAndRestore(str(folder / BACKUP_FOLDER), delete_checkpoint=False),
     ]
-    with stop_clearly(folder / BACKUP_FOLDER):
+    with begun(folder, config), stop_clearly(folder / BACKUP_FOLDER):
+        if resume:
+            trim_log(folder, first_epoch)
+        log_devices()
+        _log.info("Quantization-aware training of %s on %s, into %s", metadata.model, train_data.name, folder)
         student.fit(batches, steps_per_epoch=steps, epochs=config.epochs, verbose=fit_verbosity(), callbacks=callbacks)
     _log.info("Wrote %s", folder / QAT_FILE)
     return folder / QAT_FILE

@@ -143,8 +143,9 @@ class LastState(keras.callbacks.Callback):
                 found = file.attrs.get("optimizer", kinds)  # version 0.1.0 did not write it
             if found == kinds:
                 with warnings.catch_warnings():
-                    # Keras leaves the optimizer as it was, where the file has another number of variables.
-                    warnings.filterwarnings("error", message="Skipping variable loading for optimizer")
+                    # Keras leaves the optimizer as it was, where the file has another number of variables, and layers
+                    # where it has other ones.
+                    warnings.filterwarnings("error", message="Skipping")
                     model.load_weights(self.path)
         except Exception as error:  # h5py and Keras raise errors of many types.
             raise UserError(

@@ -1,17 +1,19 @@
 """The folder of a training: the names of its files, its beginning, its log."""
 
+import contextlib
 import csv
 import pathlib
 
 from keras_liteseg.classes import difference, listed
 from keras_liteseg.errors import UserError
-from keras_liteseg.files import atomic_path, write_text
+from keras_liteseg.files import alone_in, atomic_path, write_text
 from keras_liteseg.models.archive import read_metadata
 from keras_liteseg.training.config import config_to_yaml
 from keras_liteseg.training.distribute import is_chief
 
 BEST_FILE = "best.keras"
 LAST_FILE = "last.weights.h5"
+BACKUP_FOLDER = "backup"  # what LAST_FILE is to a training in float, of a quantization-aware one
 LOG_FILE = "log.csv"
 CONFIG_FILE = "config.yaml"
 JOURNAL_FILE = "journal.json"
@@ -30,38 +32,71 @@ def require_state(folder, resume, state):
         raise UserError(f"There is no {state.name} in {folder} to resume from; leave out --resume to start.")
     if not resume and state.exists():
         raise UserError(f"{folder} already holds a training; give --resume to go on or another --output_dir.")
+    if not resume and any((folder / name).exists() for name in (LAST_FILE, BACKUP_FOLDER)):
+        raise UserError(f"{folder} already holds a training of the other kind; give another --output_dir.")
 
 
-def begin(folder, config):
-    """Write the complete config into the folder of a training, on several hosts only the chief.
+@contextlib.contextmanager
+def begun(folder, config):
+    """Write the complete config into the folder of a training, and keep that for it while the block runs; on several
+    hosts only the chief does.
 
-    To be called when nothing is left that a training could be refused for, so that a refused one leaves nothing behind.
+    To be used when nothing is left that a training could be refused for, so that a refused one leaves nothing behind.
 
     Args:
         folder: a `pathlib.Path`, made where it is not there.
         config: a `TrainingConfig` or a `QuantizationConfig`.
 
     Raises:
-        UserError: the folder cannot be written.
+        UserError: the folder cannot be written, or another training runs in it.
     """
     if not is_chief():
+        yield
         return
-    for unfinished in folder.glob(".partial-*"):
-        unfinished.unlink()  # of a training that was killed while it wrote a file
-    write_text(folder / CONFIG_FILE, config_to_yaml(config))
+    with alone_in(folder):
+        for unfinished in folder.glob(".partial-*"):
+            unfinished.unlink()  # of a training that was killed while it wrote a file
+        write_text(folder / CONFIG_FILE, config_to_yaml(config))
+        yield
 
 
-def require_same_data(path, dataset):
-    """Raise a UserError when the network that a training has written has other classes than it would go on with, or
-    takes other images.
+def require_epochs(path, finished, config):
+    """Raise a UserError when a training that goes on would end without its network, or with one of another schedule.
+
+    Args:
+        path: the network's `.keras` file, which is written when an epoch is the best one.
+        finished: number of epochs that it has had.
+        config: a `TrainingConfig` or a `QuantizationConfig`.
+    """
+    if finished > config.epochs:
+        raise UserError(
+            f"The training in {path.parent} has had {finished} epochs already, and epochs is {config.epochs}; resume "
+            "it with as many as it began with, or begin another in a folder of its own."
+        )
+    if finished == config.epochs and not path.exists():
+        raise UserError(
+            f"The training in {path.parent} has had all of its {finished} epochs, and its {path.name} is gone; put "
+            "that back, or begin another in a folder of its own."
+        )
+
+
+def require_same_network(path, config, dataset):
+    """Raise a UserError when the network that a training has written is another than it would go on with, has other
+    classes, or takes other images.
 
     Args:
         path: the network's `.keras` file; one that is not there says nothing.
+        config: a `TrainingConfig` or a `QuantizationConfig`.
         dataset: the `SegmentationDataset` that it learns from.
     """
     if not path.exists():
         return
     metadata = read_metadata(path)
+    if metadata.model != config.model:
+        raise UserError(
+            f"The training in {path.parent} is of {metadata.model}, and the config is for {config.model}; resume it "
+            f"with the model of {CONFIG_FILE} there, or begin another in a folder of its own."
+        )
     unlike = difference(metadata.classes, dataset.classes)
     if unlike:
         raise UserError(

@@ -35,8 +35,9 @@ from keras_liteseg.training.run_folder import (
     JOURNAL_FILE,
     LAST_FILE,
     LOG_FILE,
-    begin,
-    require_same_data,
+    begun,
+    require_epochs,
+    require_same_network,
     require_state,
     trim_log,
 )
@@ -88,7 +89,7 @@ def train(config, train_data, val_data, output_dir, init_from=None, resume=False
     normalization(train_data, model_spec(config.model))  # before anything is written
     folder = pathlib.Path(output_dir)
     if resume:
-        require_same_data(folder / BEST_FILE, train_data)
+        require_same_network(folder / BEST_FILE, config, train_data)
     require_state(folder, resume, folder / LAST_FILE)
     keras.utils.set_random_seed(config.seed)
     steps = config.steps_in_epoch(train_data)
@@ -99,20 +100,10 @@ def train(config, train_data, val_data, output_dir, init_from=None, resume=False
     with strategy.scope():
         model, inference, first_epoch = _start(config, train_data, steps, last, init_from, resume, averaged)
     require_same_epoch(strategy, first_epoch)
-    begin(folder, config)
-    if resume and is_chief():
-        trim_log(folder, first_epoch)
-    log_devices()
-    _log.info(
-        "Training %s (%s parameters) on %d images of %s, %d device(s), into %s%s",
-        config.model,
-        f"{inference.count_params():,}",
-        len(train_data),
-        train_data.name,
-        strategy.num_replicas_in_sync,
-        folder,
-        "" if on_tensorflow() else f"; no TensorBoard logs on {keras.backend.backend()}, see {LOG_FILE}",
-    )
+    if resume:
+        require_epochs(folder / BEST_FILE, first_epoch, config)
+        if not (folder / BEST_FILE).exists():
+            last.best = -1.0  # a network that is not there any more is no match for the epochs that follow
     with strategy.scope():
         first_batches, batches, validation_batches = _batches(
             config, train_data, val_data, first_epoch * steps, heads=len(model.outputs)
@@ -136,7 +127,20 @@ def train(config, train_data, val_data, output_dir, init_from=None, resume=False
             Journal(folder / JOURNAL_FILE, first_epoch, init_from),
             last,
         ]
-    with stop_clearly(folder / LAST_FILE) as last_sign:
+    with begun(folder, config), stop_clearly(folder / LAST_FILE) as last_sign:
+        if resume and is_chief():
+            trim_log(folder, first_epoch)
+        log_devices()
+        _log.info(
+            "Training %s (%s parameters) on %d images of %s, %d device(s), into %s%s",
+            config.model,
+            f"{inference.count_params():,}",
+            len(train_data),
+            train_data.name,
+            strategy.num_replicas_in_sync,
+            folder,
+            "" if on_tensorflow() else f"; no TensorBoard logs on {keras.backend.backend()}, see {LOG_FILE}",
+        )
         model.fit(
             batches,
             steps_per_epoch=steps,

@@ -39,6 +39,11 @@ def test_absolute_paths_that_exist_are_kept(root, tmp_path_factory):
     assert CamVid(root).pairs() == [(other, root / "trainannot/x.png")]
 
 
+def test_list_that_windows_wrote(root):
+    (root / "train.txt").write_bytes(b"\xef\xbb\xbftrain/x.png trainannot/x.png\r\n")
+    assert CamVid(root).pairs() == [(root / "train/x.png", root / "trainannot/x.png")]
+
+
 def test_an_unknown_label_is_named(root):
     Image.fromarray(np.array([[12]], np.uint8)).save(root / "trainannot/x.png")
     with pytest.raises(Problem, match=r"x\.png holds label values outside 0-11: 12 \(1 pixels\)"):

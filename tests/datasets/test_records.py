@@ -18,6 +18,7 @@ from keras_liteseg.datasets.check import check_dataset
 from keras_liteseg.datasets.folder import Folder
 from keras_liteseg.datasets.records import write_records
 from keras_liteseg.errors import UserError
+from keras_liteseg.files import alone_in
 from keras_liteseg.image_format import ImageFormat
 from keras_liteseg.training.pipeline import training_pipeline
 from tests.image_sets import FOUR_BANDS, THERMAL, write_set
@@ -212,11 +213,18 @@ def test_a_full_disk_leaves_no_half_shard(tmp_path):
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
     try:
-        with pytest.raises(UserError, match=r"Cannot write .*val-00000-of-00001\.tfrecord"):
+        with pytest.raises(UserError, match=r"Cannot write \S*val-00000-of-00001\.tfrecord: File too large\."):
             write_records(scenes, tmp_path, shards=1)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert not list(tmp_path.iterdir())
+
+
+def test_two_at_once_are_refused(dataset, tmp_path):
+    output = tmp_path / "records"
+    with alone_in(output), pytest.raises(UserError, match="Another process writes into"):
+        write_records(dataset, output, shards=2)
+    assert not list(output.iterdir())
 
 
 def test_a_truncated_or_missing_shard_is_named_and_replaced(dataset, output):

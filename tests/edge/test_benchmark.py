@@ -1,3 +1,4 @@
+import contextlib
 import glob
 import json
 import os
@@ -267,6 +268,15 @@ def test_output_that_cannot_be_written_stops_before_the_measuring(good):
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].startswith(f"error: Cannot write {good / 'result.json'}")
     assert done.stdout == ""
+
+
+def test_full_disk_takes_no_table_away(good, disk):
+    with contextlib.suppress(OSError), open(disk / "filler", "wb", buffering=0) as filler:
+        while filler.write(bytes(4096)):
+            pass
+    done = run("--model", good, "--threads", "1", "--runs", "1", "--output", disk / "result.json")
+    assert done.returncode == 1 and "No space left on device" in done.stderr.splitlines()[-1]
+    assert "measured" in done.stdout
 
 
 def test_output_that_is_no_result_file(good, tmp_path):

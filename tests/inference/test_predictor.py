@@ -172,6 +172,21 @@ def test_mistakes(arguments, match):
         load_predictor(*arguments)
 
 
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("a.pth", "no .keras file; if it holds weights alone, give it as --checkpoint"),
+        ("last.weights.h5", "no .keras file; if it holds weights alone, give it as --checkpoint"),
+        ("a.onnx", "an exported file; give the .keras file that it was made from"),
+    ],
+)
+def test_other_files_in_place_of_a_keras_network(tmp_path, name, message):
+    path = tmp_path / name
+    path.write_bytes(b"PK")
+    with pytest.raises(UserError, match=f"{path} is {message}"):
+        load_network(path)
+
+
 @pytest.mark.parametrize("size", [(16, 24), (19, 50), (9, 7)])
 def test_align_corners_is_that_of_the_networks(size):
     scores = np.random.default_rng(0).normal(size=(7, 9, 4)).astype(np.float32)

@@ -5,6 +5,7 @@ import pytest
 from keras_liteseg import ExportOptions, export
 from keras_liteseg.errors import UserError
 from keras_liteseg.graph import at_size
+from keras_liteseg.image_format import ImageFormat
 from keras_liteseg.inference.keras_predictor import keras_predictor
 from keras_liteseg.inference.load import load_predictor
 from keras_liteseg.inference.predictor import Predictor
@@ -98,6 +99,20 @@ def test_labels_have_the_size_of_any_picture(metadata, size):
     labels = TiledPredictor(Predictor(metadata, (64, 128), run)).labels(image)
     np.testing.assert_array_equal(labels, image[..., 0] == 255)
     assert labels.dtype == np.uint8 and labels.flags.c_contiguous
+
+
+@pytest.mark.parametrize("channels", [1, 2, 6])
+def test_small_picture_of_any_channels(metadata, channels):
+    image_format = ImageFormat(channels=channels, dtype="uint16")
+    metadata = metadata.replace(image_format=image_format, mean=(0.5,) * channels, std=(0.5,) * channels)
+
+    def run(images):
+        assert images.shape == (1, 64, 128, channels)
+        return np.stack([-images[0, ..., -1], images[0, ..., -1]], axis=-1)
+
+    image = np.random.default_rng(0).choice(np.uint16([0, 65535]), (40, 50, channels))
+    labels = TiledPredictor(Predictor(metadata, (64, 128), run)).labels(image)
+    np.testing.assert_array_equal(labels, image[..., -1] == 65535)
 
 
 def test_one_tile_is_the_plain_prediction(int8_file, scenes):

@@ -206,6 +206,21 @@ def test_used_folder_is_refused(trained, data):
         train_quantization_aware(QuantizationConfig(), *data, trained[0], "unused.keras")
 
 
+def test_folder_of_a_training_in_float_is_refused(data, tmp_path):
+    """It would lose its config and its log."""
+    (tmp_path / "last.weights.h5").touch()
+    with pytest.raises(UserError, match="already holds a training of the other kind; give another --output_dir"):
+        train_quantization_aware(QuantizationConfig(), *data, tmp_path, "unused.keras")
+
+
+def test_resume_after_all_epochs(trained, small_file, data, tmp_path):
+    folder = shutil.copytree(trained[0], tmp_path / "run")
+    config = load_config(folder / "config.yaml", kind=QuantizationConfig)
+    (folder / "qat.keras").unlink()
+    with pytest.raises(UserError, match="all of its 1 epochs, and its qat.keras is gone"):
+        train_quantization_aware(config, *data, folder, small_file, resume=True)
+
+
 def test_resume_needs_a_training(data, tmp_path):
     with pytest.raises(UserError, match="to resume from"):
         train_quantization_aware(QuantizationConfig(), *data, tmp_path / "run", "unused.keras", resume=True)

@@ -4,6 +4,7 @@ import dataclasses
 import signal
 import time
 
+import h5py
 import numpy as np
 import pytest
 
@@ -114,6 +115,69 @@ def test_disk_that_fills_up_while_training(tiny_network, disk, monkeypatch):
     with pytest.raises(UserError, match="Cannot write .*No space left on device"):
         train(TrainingConfig(model=tiny_network, epochs=3, **SIZES), Noise(), Noise(3), disk / "run")
     assert state(disk / "run" / "last.weights.h5")["epochs"] == 1
+
+
+def test_second_training_does_not_disturb_the_first_in_its_folder(tiny_network, tmp_path, monkeypatch):
+    """Before the first epoch has ended, no file tells that a training runs there."""
+    config = TrainingConfig(model=tiny_network, epochs=1, **SIZES)
+
+    class Meanwhile(trainer.Validation):
+        def on_epoch_end(self, epoch, logs):
+            partial = tmp_path / "run" / ".partial-of-the-first"
+            partial.write_text("")
+            monkeypatch.setattr(trainer, "Validation", original)
+            with pytest.raises(UserError, match="Another process writes into .*run"):
+                train(dataclasses.replace(config, seed=1), Noise(), Noise(3), tmp_path / "run")
+            assert partial.exists()
+            super().on_epoch_end(epoch, logs)
+
+    original = trainer.Validation
+    monkeypatch.setattr(trainer, "Validation", Meanwhile)
+    train(config, Noise(), Noise(3), tmp_path / "run")
+    assert "seed: 0" in (tmp_path / "run" / "config.yaml").read_text()
+    assert state(tmp_path / "run" / "last.weights.h5")["epochs"] == 1
+
+
+def test_fewer_epochs_than_a_training_has_had_are_refused(tiny_network, tmp_path):
+    """Nothing would be trained, and config.yaml would say what is not so of the network."""
+    config = TrainingConfig(model=tiny_network, epochs=2, **SIZES)
+    train(config, Noise(), Noise(3), tmp_path)
+    with pytest.raises(UserError, match="has had 2 epochs already, and epochs is 1"):
+        train(dataclasses.replace(config, epochs=1), Noise(), Noise(3), tmp_path, resume=True)
+    assert "epochs: 2" in (tmp_path / "config.yaml").read_text()
+    assert train(config, Noise(), Noise(3), tmp_path, resume=True).exists()
+
+
+def test_another_network_is_refused_in_one_sentence(tiny_network, tmp_path, recwarn):
+    config = TrainingConfig(model=tiny_network, epochs=1, **SIZES)
+    train(config, Noise(), Noise(3), tmp_path)
+    recwarn.clear()
+    other = dataclasses.replace(config, model="lps_net_tiny", epochs=2, crop_size=(64, 64), eval_size=(64, 64))
+    with pytest.raises(UserError, match=f"is of {tiny_network}, and the config is for lps_net_tiny; resume it with"):
+        train(other, Noise(), Noise(3), tmp_path, resume=True)
+    (tmp_path / "best.keras").unlink()
+    with pytest.raises(UserError, match="damaged or was saved by another config"):
+        train(other, Noise(), Noise(3), tmp_path, resume=True)
+    assert not [each for each in recwarn if "Skipping" in str(each.message)]
+
+
+def test_folder_of_a_quantization_aware_training_is_refused(tiny_network, tmp_path):
+    (tmp_path / "backup").mkdir()
+    with pytest.raises(UserError, match="already holds a training of the other kind; give another --output_dir"):
+        train(TrainingConfig(model=tiny_network, epochs=1, **SIZES), Noise(), Noise(3), tmp_path)
+
+
+def test_best_network_that_is_gone(tiny_network, tmp_path):
+    config = TrainingConfig(model=tiny_network, epochs=2, **SIZES)
+    with interrupted_in(epoch=1):
+        train(config, Noise(), Noise(3), tmp_path)
+    (tmp_path / "best.keras").unlink()
+    with h5py.File(tmp_path / "last.weights.h5", "a") as file:
+        file.attrs["best"] = 1.0  # no later epoch is better
+    assert train(config, Noise(), Noise(3), tmp_path, resume=True).exists()
+    (tmp_path / "best.keras").unlink()
+    with pytest.raises(UserError, match="all of its 2 epochs, and its best.keras is gone"):
+        train(config, Noise(), Noise(3), tmp_path, resume=True)
 
 
 @pytest.mark.slow

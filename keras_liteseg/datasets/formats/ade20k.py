@@ -66,7 +66,7 @@ def _by_class(path):
 def _by_object(path):
     """Return {object: name} of the whole objects of a text file: number # part level # occluded # name # ..."""
     names = {}
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+    for line in path.read_text(encoding="utf-8-sig", errors="replace").splitlines():
         cells = [cell.strip() for cell in line.split("#")]
         if len(cells) < 4 or not re.fullmatch(r"\d+", cells[0]) or not re.fullmatch(r"\d+", cells[1]):
             raise Problem(path, f"has the line '{line[:60]}'", "take the file of the data set")

@@ -204,6 +204,18 @@ def colored(name, color):
     return {"name": str(name)} | ({"color": [int(channel) for channel in color]} if color is not None else {})
 
 
+def read_lines(path):
+    """Return the lines of a text file, whose mark at the beginning, which Windows writes, is not one of the first line.
+
+    Raises:
+        Problem: it is not in UTF-8.
+    """
+    try:
+        return path.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise Problem(path, "is not in UTF-8", "save it so") from error
+
+
 def read_class_list(path):
     """Return a list of classes from a file that lists them.
 

@@ -61,7 +61,9 @@ def read(source):
         for shape in content["shapes"]:
             if shape["label"] not in numbers:
                 raise Problem(
-                    path, f"has a shape of '{shape['label']}', which the list of classes lacks", "add it to the list"
+                    path,
+                    f"has a shape of '{shape['label']}', which the list of classes lacks",
+                    "add it to the list, and to --ignore if it is not to be a class",
                 )
             if (shape.get("shape_type") or "polygon") not in _DRAWN:
                 left_out[f"shapes of the kind {shape['shape_type']}, which have no area"] += 1

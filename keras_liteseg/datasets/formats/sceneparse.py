@@ -21,7 +21,7 @@ def recognised(source):
 
 def read(source):
     path = source.files(_LIST)[0]
-    with path.open(newline="", encoding="utf-8") as file:
+    with path.open(newline="", encoding="utf-8-sig") as file:
         rows = list(csv.DictReader(file, delimiter="\t"))
     if not rows or not {"Idx", "Name"} <= rows[0].keys():
         raise Problem(path, "has no columns Idx and Name", "take the file of the data set")

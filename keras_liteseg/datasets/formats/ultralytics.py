@@ -13,7 +13,7 @@ import yaml
 
 from keras_liteseg.datasets.base import IGNORE_LABEL
 from keras_liteseg.datasets.formats import rasters, shapes
-from keras_liteseg.datasets.formats.base import UNLABELED, Export, Sample, named, numbered
+from keras_liteseg.datasets.formats.base import UNLABELED, Export, Sample, named, numbered, read_lines
 from keras_liteseg.datasets.pictures import IMAGE_SUFFIXES, Problem
 from keras_liteseg.errors import UserError
 
@@ -28,7 +28,7 @@ def _config(source):
     """Return (path, content) of the YAML file that describes the set, or None."""
     for path in source.files("*.yaml", "*.yml"):
         try:
-            content = yaml.safe_load(path.read_text())
+            content = yaml.safe_load(path.read_text(encoding="utf-8"))
         except (ValueError, yaml.YAMLError):
             continue
         if isinstance(content, dict) and "names" in content and ("train" in content or "val" in content):
@@ -84,7 +84,7 @@ def _pictures(config, content, entries):
         else:
             raise UserError(f"{config} names {entry}, which is not there; give the folder that holds it.")
         if place.is_file():
-            found += [root / line.strip() for line in place.read_text().splitlines() if line.strip()]
+            found += [root / line.strip() for line in read_lines(place) if line.strip()]
         else:
             found += [path for path in place.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES]
     return sorted(found)
@@ -102,7 +102,7 @@ def _beside(picture, folder, suffix):
 def _polygons(path, count):
     """Return (list of (class, float32 (n, 2) of shares), number of boxes) of a label file; without one, nothing."""
     polygons, boxes = [], 0
-    for line in path.read_text().splitlines() if path.is_file() else ():
+    for line in read_lines(path) if path.is_file() else ():
         words = line.split()
         if not words:
             continue

@@ -21,6 +21,7 @@ from keras_liteseg.datasets.formats.base import (
     named,
     numbered,
     read_class_list,
+    read_lines,
     split_of,
     with_background_first,
 )
@@ -102,7 +103,7 @@ def _listed(root, notes):
         wanted = [path for path in lists if path.stem == "default"] or lists
     listed = {}
     for path in wanted:
-        for line in path.read_text().splitlines():
+        for line in read_lines(path):
             if line.strip():
                 listed.setdefault(line.strip(), split_of(path.stem))
     notes.append(f"The splits are those of {', '.join(path.name for path in wanted)} in ImageSets/Segmentation.")

@@ -14,7 +14,7 @@ import yaml
 from PIL import Image
 
 from keras_liteseg.datasets.base import IGNORE_LABEL
-from keras_liteseg.datasets.formats.base import BACKGROUND, IGNORED, UNLABELED, is_background
+from keras_liteseg.datasets.formats.base import BACKGROUND, IGNORED, UNLABELED, is_background, read_lines
 from keras_liteseg.datasets.image_files import decode, format_of
 from keras_liteseg.datasets.in_parallel import in_parallel
 from keras_liteseg.datasets.intact import ORIENTATION, intact_size
@@ -86,11 +86,12 @@ def write_folder(export, output_dir, unlabeled=BACKGROUND, ignored=(), splits=No
     if not export.samples:
         raise UserError("The export has no pictures.")
     classes, table, notes = _settle(export, unlabeled, ignored)
-    output_dir.parent.mkdir(parents=True, exist_ok=True)
-    partial = pathlib.Path(
-        tempfile.mkdtemp(prefix=".partial-", suffix=partial_suffix(output_dir), dir=output_dir.parent)
-    )
+    partial = None
     try:
+        output_dir.parent.mkdir(parents=True, exist_ok=True)
+        partial = pathlib.Path(
+            tempfile.mkdtemp(prefix=".partial-", suffix=partial_suffix(output_dir), dir=output_dir.parent)
+        )
         tasks = [
             (split, name, sample)
             for split, samples in splits.items()
@@ -115,9 +116,13 @@ def write_folder(export, output_dir, unlabeled=BACKGROUND, ignored=(), splits=No
             output_dir.rmdir()
         os.replace(partial, output_dir)
     except OSError as error:
-        raise UserError(f"Cannot write {output_dir}: {error.strerror or error}.") from error
+        raise UserError(
+            f"Cannot write {output_dir}: {error.strerror or error}. Free some space or choose a folder that you may "
+            "write to."
+        ) from error
     finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        if partial is not None:
+            shutil.rmtree(partial, ignore_errors=True)
     return _summary(classes, tasks, found, notes, export.drawn)
 
 
@@ -356,7 +361,7 @@ def by_lists(samples, folder):
         by_name.setdefault(pathlib.PurePosixPath(sample.name).name, sample)
     for split in SPLITS:
         path = folder / f"{split}.txt"
-        for line in path.read_text(encoding="utf-8-sig").splitlines() if path.is_file() else ():
+        for line in read_lines(path) if path.is_file() else ():
             name = line.strip()
             if not name:
                 continue

@@ -394,6 +394,47 @@ def test_sceneparse_counts_from_one(export):
     assert (names, split) == (["wall", "sky"], "val") and drawn[0, :3].tolist() == [IGNORED, 0, 1]
 
 
+WINDOWS = {
+    "voc": voc({"a": mask([0, 1, 255])}, {"train": "a\n"}) | {"class_names.txt": "_background_\ncat\n"},
+    "ultralytics": {
+        "data.yaml": "train: images/list.txt\nnames: [cat, dog]\n",
+        "images/list.txt": "images/a.jpg\n",
+        "images/a.jpg": picture(),
+        "labels/a.txt": "1 0.1 0.1 0.5 0.1 0.5 0.5\n",
+    },
+    "sceneparse": {
+        "objectInfo150.txt": "Idx\tRatio\tName\n1\t0\twall\n2\t0\tsky, heaven\n",
+        "images/training/a.jpg": picture(),
+        "annotations/training/a.png": mask([0, 1, 2]),
+    },
+    "ade20k": {
+        "images/training/a.jpg": picture(),
+        "images/training/a_seg.png": mask([[0] * 50] * 40),
+        "images/training/a_atr.txt": '001 # 0 # 0 # wall # wall # ""\n',
+    },
+}
+
+
+@pytest.mark.parametrize("name", WINDOWS)
+def test_files_that_windows_wrote(export, name):
+    """They begin with a mark, and their lines end with two characters."""
+    plain = labels(export(WINDOWS[name]), name)
+    marked = {
+        path: ("\ufeff" + content).replace("\n", "\r\n").encode()
+        for path, content in WINDOWS[name].items()
+        if isinstance(content, str)
+    }
+    found = labels(export(marked), name)
+    assert found[0] == plain[0] and found[2] == plain[2] == "train"
+    np.testing.assert_array_equal(found[1], plain[1])
+
+
+def test_labels_that_are_no_utf_8(export):
+    root = export(WINDOWS["ultralytics"] | {"labels/a.txt": b"0 0.1 \xff"})
+    with pytest.raises(Problem, match="labels/a.txt is not in UTF-8"):
+        read_export(root)
+
+
 def ade20k_mask(cells):
     """A mask of columns (class, blue), by the formula of the data set's own loader, read backwards."""
     columns = [(number // 256 * 10, number % 256, blue) for number, blue in cells]

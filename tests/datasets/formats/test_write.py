@@ -1,6 +1,7 @@
 """What is written of an export: classes, splits, names, turned pictures; and that nothing is where it fails."""
 
 import dataclasses
+import subprocess
 
 import numpy as np
 import pytest
@@ -102,6 +103,14 @@ def test_nothing_is_written_where_something_is_wrong(write, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.jpg", "c.jpg"]
 
 
+@pytest.mark.parametrize("where", ["", "new"])
+def test_place_that_cannot_be_written(tmp_path, where, disk):
+    subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
+    export = Export(named(["cat", "dog"]), [sample(tmp_path, "a")], [], True)
+    with pytest.raises(UserError, match="Cannot write .*: Read-only file system. .*folder that you may write to"):
+        write_folder(export, disk / where / "data", splits={"train": export.samples})
+
+
 @pytest.mark.parametrize("as_bytes", [False, True])
 def test_a_picture_that_is_cut_off_is_named(write, tmp_path, as_bytes):
     labels = np.zeros((80, 90), np.int16)
@@ -168,6 +177,9 @@ def test_lists(tmp_path):
         "val": ["town/a"],
     }
     assert "Left out 1 others" in note
+    (tmp_path / "val.txt").write_bytes("Höhe\n".encode("latin-1"))
+    with pytest.raises(UserError, match="val.txt is not in UTF-8"):
+        by_lists(loose(["city/a", "x/b"]), tmp_path)
     (tmp_path / "val.txt").write_text("b\n")
     with pytest.raises(UserError, match="is in train.txt and in val.txt"):
         by_lists(loose(["city/a", "x/b"]), tmp_path)
