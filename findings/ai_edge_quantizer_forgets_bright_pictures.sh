@@ -2,8 +2,8 @@
 # ai-edge-quantizer 0.10.0, Google's quantizer of .tflite files: Quantizer.calibrate with ten pictures.
 #
 # Expected: the int8 ranges cover what calibration saw, in any order, as those of TensorFlow 2.21.0's converter do.
-# Seen: the first picture sets each range, and every further one moves it by a twentieth of the way. Nothing says so,
-#   and Quantizer has no option for it. With a night picture (values up to 0.1) before nine of the day (up to 1), the
+# Seen, without a warning: the first picture sets each range, and every further one moves it by a twentieth of the way.
+#   Quantizer has no option for it. With a night picture (values up to 0.1) before nine of the day (up to 1), the
 #   input ends at 0.43: more than half of the pixels of the day are clipped, and scores are off by 38 % of their range.
 # So: calibrate with each picture alone, and take the smallest minimum and the largest maximum of each tensor.
 set -eu
