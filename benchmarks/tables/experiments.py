@@ -101,6 +101,12 @@ EXPERIMENTS = {
         "scratch",
         "liteseg_mobilenetv2_camvid_trainval_672x896",
     ),
+    "liteseg_shufflenet_camvid_trainval_distilled_576x768_longer": Experiment(
+        "LiteSeg-ShuffleNet",
+        "from scratch, train and val, distilled, CutMix, longer",
+        "liteseg_shufflenet_camvid_trainval_distilled_576x768",
+        "liteseg_mobilenetv2_camvid_trainval_672x896",
+    ),
     "lps_net_s_camvid_scratch": Experiment("LPS-Net-S", "from scratch", "scratch"),
     "lps_net_s_camvid_trainval_720x960": Experiment("LPS-Net-S", "from scratch, train and val", "scratch"),
     "lps_net_s_camvid_trainval_distilled_720x960": Experiment(
@@ -135,7 +141,7 @@ HEADLINES = (
     "lps_net_s_camvid_trainval_distilled_720x960_copy_paste",
     "lps_net_expanded_camvid_trainval_distilled_720x960",
     "liteseg_mobilenetv2_camvid_trainval_672x896",
-    "liteseg_shufflenet_camvid_trainval_distilled_576x768",
+    "liteseg_shufflenet_camvid_trainval_distilled_576x768_longer",
 )
 KINDS = {"int8": "int8, post-training", "int8_qat": "int8, quantization-aware", "int16x8": "16x8, post-training"}
 
