@@ -147,7 +147,7 @@ def require_result(path: AnyPath, *networks: AnyPath) -> None:
     for network in networks:
         if path.exists() and os.path.exists(network) and path.samefile(network):
             raise UserError(f"The result {path} would replace the network itself; give another name.")
-    if path.suffix != ".jsonl" and path.is_file() and path.stat().st_size and _json(path) is _NO_JSON:
+    if suffix_of(path) != ".jsonl" and path.is_file() and path.stat().st_size and _json(path) is _NO_JSON:
         raise UserError(f"The result {path} would replace a file that is no JSON; give another name.")
     if is_card(path):
         raise UserError(

@@ -52,7 +52,7 @@ def load_network(
     if dataset is not None:
         require_dataset(dataset)
     if str(model) not in list_models() and (suffix_of(model) == ".keras" or pathlib.Path(str(model)).exists()):
-        _require_whole(model)
+        _require_keras_file(model)
         if checkpoint is not None:
             raise UserError(f"{model} holds its own weights; leave out --checkpoint {checkpoint}.")
         if averaged:
@@ -99,11 +99,11 @@ def load_network(
     return network, Metadata(network.name, "", classes, mean, std, image_format=image_format)
 
 
-def _require_whole(model: AnyPath) -> None:
+def _require_keras_file(model: AnyPath) -> None:
     """Raise a `UserError` for a file that is no `.keras` file, and say where such a file goes."""
-    if str(model).endswith((".tflite", ".onnx")):
+    if suffix_of(model) in (".tflite", ".onnx"):
         raise UserError(f"{model} is an exported file; give the .keras file that it was made from.")
-    if not str(model).endswith(".keras"):
+    if suffix_of(model) != ".keras":
         raise UserError(
             f"{model} is no .keras file; if it holds weights alone, give it as --checkpoint, and the name of its "
             "network as --model, such as ndnet45."
