@@ -5,8 +5,8 @@ import zipfile
 
 import keras
 
-import keras_liteseg
-import keras_liteseg.networks
+import keras_liteseg.networks  # noqa: F401  Keras reads the files of layers that it knows: those of our networks
+from keras_liteseg import __version__
 from keras_liteseg.errors import UserError, reason
 from keras_liteseg.files import AnyPath, atomic_path, plain_path
 from keras_liteseg.graph import listed, not_finite
@@ -43,7 +43,7 @@ def save_model(model: keras.Model, path: AnyPath, metadata: Metadata) -> None:
         model.save(temporary)
         with zipfile.ZipFile(temporary, "a") as archive:
             archive.writestr(_MEMBER, metadata.to_json())
-            archive.writestr(_VERSION, keras_liteseg.__version__)
+            archive.writestr(_VERSION, __version__)
 
 
 def load_model(path: AnyPath) -> tuple[keras.Model, Metadata]:

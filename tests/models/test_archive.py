@@ -87,7 +87,7 @@ def test_file_of_a_newer_version_says_so(model, tmp_path, monkeypatch, version, 
     metadata = METADATA.to_json()[:-1] + ', "colour_space": "Lab"}'
     monkeypatch.setattr(Metadata, "to_json", lambda self: metadata)
     if version:
-        monkeypatch.setattr(archive.keras_liteseg, "__version__", version)
+        monkeypatch.setattr(archive, "__version__", version)
     save_model(model, tmp_path / "a.keras", METADATA)
     monkeypatch.undo()
     for read in (load_model, read_metadata):
@@ -96,7 +96,7 @@ def test_file_of_a_newer_version_says_so(model, tmp_path, monkeypatch, version, 
 
 
 def test_layer_of_a_newer_version_says_so(model, tmp_path, monkeypatch):
-    monkeypatch.setattr(archive.keras_liteseg, "__version__", "99.0")
+    monkeypatch.setattr(archive, "__version__", "99.0")
     save_model(model, tmp_path / "a.keras", METADATA)
     monkeypatch.undo()
     with zipfile.ZipFile(tmp_path / "a.keras") as old, zipfile.ZipFile(tmp_path / "b.keras", "w") as new:
