@@ -37,6 +37,13 @@ class Size(click.ParamType):
             self.fail(str(error), param, ctx)
 
 
+class Word(click.Choice):
+    """One of a few words, shown and wanted as they are: click would have the underscores that it allows in flags."""
+
+    def normalize_choice(self, choice, ctx):
+        return choice
+
+
 class CommaList(click.ParamType):
     """A list of values that are separated by commas.
 
@@ -134,7 +141,7 @@ def choice(name, kind, default, what):
     """
     return click.option(
         name,
-        type=click.Choice(kind.words()),
+        type=Word(kind.words()),
         default=default.value,
         callback=lambda ctx, param, value: kind(value),
         help=f"{what}. {kind.help()}",
@@ -258,7 +265,7 @@ def precision(help):
     """Return --precision: the number types of files that are exported to be timed."""
     from edge.family import PRECISIONS
 
-    return click.option("--precision", type=click.Choice(PRECISIONS), default="int8", help=help)
+    return click.option("--precision", type=Word(PRECISIONS), default="int8", help=help)
 
 
 def threads(help="Number of threads.", default=1):

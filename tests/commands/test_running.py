@@ -3,10 +3,13 @@ import pathlib
 import subprocess
 import sys
 
+import click
 import pytest
+from click.testing import CliRunner
 
-from keras_liteseg.commands.options import parse_size
-from keras_liteseg.commands.running import help_text
+from keras_liteseg.commands.options import choice, parse_size
+from keras_liteseg.commands.running import command, help_text
+from keras_liteseg.conversion.options import Npu
 from keras_liteseg.errors import UserError, nearest, suggestion
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -145,6 +148,14 @@ def test_help(run, flag):
 def test_help_keeps_the_lines_of_examples():
     text = help_text("Title of a\ncommand.\n\n  script --what fine\n  script --what bug\n")
     assert text == "Title of a\ncommand.\n\n\b\n  script --what fine\n  script --what bug"
+
+
+@pytest.mark.parametrize("word", ["ethos-u", "ethos_u"])
+def test_words_are_shown_and_wanted_as_they_are(word):
+    script = command("script", "Makes a file.")(choice("--npu", Npu, Npu.NONE, "NPU")(lambda npu: click.echo(npu)))
+    assert "[none|ethos-u]" in CliRunner().invoke(script, ["--help"]).output
+    result = CliRunner().invoke(script, ["--npu", word])
+    assert ("'none', 'ethos-u'" in result.output) == (word == "ethos_u")
 
 
 @pytest.mark.parametrize(("text", "size"), [("512x1024", (512, 1024)), ("64X32", (64, 32)), (" 8 x 16 ", (8, 16))])
