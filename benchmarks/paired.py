@@ -71,6 +71,7 @@ _PP, _FEW = "pp_liteseg_t", {"steps_per_epoch": 240}
 VARIANTS = {
     "ndnet45": Variant("NDNet45 from Cityscapes", base=""),
     "boundary_loss": Variant("auxiliary boundary loss, `boundary_weight: 1`", {"boundary_weight": 1.0}),
+    "dice_loss": Variant("Dice loss besides, `dice_weight: 1`", {"dice_weight": 1.0}),
     "oversampling": Variant(
         "pictures with rare classes more often, `oversample_threshold: 1`", {"oversample_threshold": 1.0}
     ),
