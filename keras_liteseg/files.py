@@ -82,7 +82,7 @@ def sole_writer(path: AnyPath) -> Iterator[None]:
     try:
         yield
     finally:
-        lock.unlink()
+        lock.unlink(missing_ok=True)  # without locks, another writer may have removed it
         os.close(handle)
 
 
