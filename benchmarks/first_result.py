@@ -15,10 +15,10 @@ import sys
 
 import numpy as np
 
+from benchmarks.tables import ROOT
 from keras_liteseg.commands import options
 from keras_liteseg.commands.running import command, run
 
-ROOT = pathlib.Path(__file__).resolve().parents[1]
 STEPS = ("import_ms", "load_ms", "first_ms", "next_ms")
 
 # Prints what the processor has worked for the program until each step is done, Python itself included.

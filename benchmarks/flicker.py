@@ -9,6 +9,7 @@ Flicker is the share of labels that change from frame to frame where the picture
 (`keras_liteseg.inference.flicker`), those included that follow a jump late.
 """
 
+import contextlib
 import itertools
 import pathlib
 import statistics
@@ -96,9 +97,11 @@ def main(models, video, smoothing, frames, threads, output):
 
     def source(model):
         if video:
-            return ((frame, None) for frame in open_video(video))
+            with contextlib.closing(open_video(video)) as opened:
+                yield from ((frame, None) for frame in opened)
+            return
         known = read_metadata(model).classes.names == drawn_classes.names
-        return ((frame, truth if known else None) for frame, truth in scenes(-(-frames // STAYS)))
+        yield from ((frame, truth if known else None) for frame, truth in scenes(-(-frames // STAYS)))
 
     rows = []
     for model, weight in itertools.product(models, (0.0, *smoothing)):

@@ -24,12 +24,12 @@ import tempfile
 import numpy as np
 
 from benchmarks.op_kinds import dearest
+from benchmarks.tables import ROOT
 from edge.model_files import describe
 from keras_liteseg.commands import options
 from keras_liteseg.commands.running import command, run
 from keras_liteseg.errors import UserError
 
-ROOT = pathlib.Path(__file__).resolve().parents[1]
 SOURCE = pathlib.Path(__file__).with_suffix(".c")
 ROUNDS = 20
 PROFILE_RUNS = 20

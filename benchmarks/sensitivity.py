@@ -18,9 +18,11 @@ from keras_liteseg.errors import UserError
 @options.whole("--images", 8, "Number of images, evenly spread over the split.")
 @options.file("--output", "JSON file for the result.", required=True)
 def main(model, data, data_dir, split, data_options, images, output):
+    from keras_liteseg.files import require_writable, write_json
+
+    require_writable(output)
     start_keras()
     from keras_liteseg.datasets import load_dataset
-    from keras_liteseg.files import write_json
     from keras_liteseg.inference.predictor import calibration_images
     from keras_liteseg.models.archive import load_model
     from keras_liteseg.provenance import provenance

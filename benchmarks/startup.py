@@ -17,11 +17,11 @@ import tarfile
 import tempfile
 import time
 
+from benchmarks.tables import ROOT
 from keras_liteseg.commands import options
 from keras_liteseg.commands.running import command, run
 
 BEFORE = "18bd9f3"
-ROOT = pathlib.Path(__file__).resolve().parents[1]
 NOW = "liteseg predict"
 SIZE = (360, 480)  # of the picture, as in CamVid
 

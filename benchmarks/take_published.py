@@ -7,7 +7,6 @@ teacher lay does not count: the training may have read them from files that the 
 """
 
 import dataclasses
-import pathlib
 import sys
 
 from keras_liteseg.commands import options
@@ -28,7 +27,6 @@ def main(config, output):
     if card is None:
         raise UserError(f"No published weights are of {config}; train it with liteseg train.")
     network, metadata = load_network(card.model, card.name)
-    pathlib.Path(output).parent.mkdir(parents=True, exist_ok=True)
     save_model(network, output, metadata)
     print(f"Took the published weights of {card.path.stem} for {config}")
 

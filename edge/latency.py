@@ -44,12 +44,15 @@ class Latency:
         return statistics(times) if times else None
 
 
+def typical(statistics):
+    """Return the median, or the mean where the tool on the device tells no median."""
+    return statistics.get("p50", statistics["mean"])
+
+
 def _median(answer):
     values = answer.get("statistics", answer)
     chosen = values["end_to_end"] if "end_to_end" in values else values["run"]
-    if isinstance(chosen, dict):
-        return chosen.get("p50", chosen["mean"])
-    return float(np.median(chosen))
+    return typical(chosen) if isinstance(chosen, dict) else float(np.median(chosen))
 
 
 def statistics(times):

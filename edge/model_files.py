@@ -49,7 +49,7 @@ def describe(path):
 
 def tensors(path):
     """Return (inputs, outputs) of a file as lists of {"name", "dtype", "shape", "quantization": [scale, zero point]},
-    as a row has them of a device that tells them."""
+    as a row has them of a device that tells them. An unknown batch is 1."""
     file = read_model(path)
     graph = file.subgraphs[0]
 

@@ -2,6 +2,8 @@
 
 import math
 
+from edge.latency import typical
+
 _LINE = "{:<{width}}  {:>7}  {:<9} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9} {:>8} {:>6}  {}"
 _HEAD = ("threads", "kind", "run", "p50", "p90", "p99", "init", "first", "MB", "ratio", "where")
 
@@ -16,7 +18,8 @@ def table(rows):
             lines.append(f"{row['model']:<{width}}  {row['threads']:>7} failed: {row['reason']}")
             continue
         end_to_end = row["latency_ms"]["end_to_end"] or {}
-        times = [_typical(row["latency_ms"]["run"]), *(end_to_end.get(name) for name in ("p50", "p90", "p99"))]
+        run = row["latency_ms"]["run"]
+        times = [run and typical(run), *(end_to_end.get(name) for name in ("p50", "p90", "p99"))]
         times += [row["init_ms"], row["first_run_ms"]]
         cells = [_number(time, 2) for time in times]
         cells += [_number(row["peak_memory_mb"].get("model"), 1), _number(row["ratio_to_first"], 2)]
@@ -24,10 +27,6 @@ def table(rows):
             _LINE.format(row["model"], row["threads"], row.get("kind", "measured"), *cells, _where(row), width=width)
         )
     return "\n".join(lines + _remarks(rows))
-
-
-def _typical(statistics):
-    return statistics and statistics.get("p50", statistics["mean"])
 
 
 def _number(value, digits):

@@ -40,7 +40,7 @@ def atomic_path(path: AnyPath) -> Iterator[pathlib.Path]:
         # The suffixes stay last because writers such as Keras choose the format by them.
         handle, temporary = tempfile.mkstemp(prefix=".partial-", suffix=partial_suffix(path), dir=path.parent)
         os.close(handle)
-        os.chmod(temporary, 0o666 & ~_umask())
+        os.chmod(temporary, 0o666 & ~umask())
         yield pathlib.Path(temporary)
         os.replace(temporary, path)
         temporary = None
@@ -82,7 +82,7 @@ def sole_writer(path: AnyPath) -> Iterator[None]:
     try:
         yield
     finally:
-        lock.unlink()
+        lock.unlink(missing_ok=True)  # without locks, another writer may have removed it
         os.close(handle)
 
 
@@ -195,7 +195,8 @@ def _reason(error: OSError) -> str:
     return full if full in str(error) else error.strerror or str(error)
 
 
-def _umask() -> int:
+def umask() -> int:
+    """Return the bits that files of this process do not get."""
     mask = os.umask(0)
     os.umask(mask)
     return mask

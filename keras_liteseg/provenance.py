@@ -3,6 +3,7 @@
 import datetime
 import functools
 import importlib.metadata
+import os
 import pathlib
 import platform
 import shlex
@@ -117,8 +118,6 @@ def _program():
 
 
 def _cores():
-    import os
-
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 

@@ -1,3 +1,4 @@
+import errno
 import json
 import os
 import pathlib
@@ -112,6 +113,16 @@ def test_results_are_added_in_a_folder_that_a_training_keeps(tmp_path):
             thread.join(60)
     assert path.read_text() == "x" * 600
     assert os.listdir(tmp_path) == ["history.txt"]
+
+
+def test_two_writers_on_a_disk_without_locks(tmp_path, monkeypatch):
+    def refuse(handle, operation):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    with sole_writer(tmp_path / "a.txt"), sole_writer(tmp_path / "a.txt"):
+        pass
+    assert os.listdir(tmp_path) == []
 
 
 def test_folder_that_cannot_be_kept(tmp_path):

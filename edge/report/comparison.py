@@ -4,7 +4,8 @@ import dataclasses
 
 import numpy as np
 
-from edge.report.rows import Row, device_text, typical
+from edge.latency import typical
+from edge.report.rows import Row, device_text
 from keras_liteseg.errors import UserError
 
 FEWEST_ROUNDS = 4

@@ -7,6 +7,7 @@ import pathlib
 
 from edge import result_files
 from edge.advice import advice
+from edge.latency import typical
 from keras_liteseg.errors import UserError
 from keras_liteseg.files import suffix_of
 
@@ -149,11 +150,6 @@ class Row:
         parts += [self.adapter["name"]] if self.adapter else []
         parts += [f"with {pathlib.PurePath(self.delegate['library']).name}"] if self.delegate else []
         return ", ".join(parts) or "device unknown"
-
-
-def typical(statistics):
-    """Return the median, or the mean where the tool on the device tells no median."""
-    return statistics.get("p50", statistics["mean"])
 
 
 def device_text(device):

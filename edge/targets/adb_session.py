@@ -9,6 +9,7 @@ import tempfile
 
 import numpy as np
 
+from edge import model_files
 from edge.device.tensors import pack, unpack
 from edge.targets.benchmark_model_log import last_line, parse
 from edge.targets.protocol import MeasurementFailed, Unsupported
@@ -31,6 +32,7 @@ class AdbSession:
     def __init__(self, device, model, path, threads, timeout_s):
         self._device, self._path, self._threads, self._timeout_s = device, path, threads, timeout_s
         self._graph = flatbuffer.read_model(model)
+        self._inputs, self._outputs = model_files.tensors(model)
         self._warmup = 0
         self._answers = {
             "load": self._load,
@@ -88,8 +90,8 @@ class AdbSession:
             "runtime": {"name": f"benchmark_model ({device.form})", "version": f"sha256 {device.version}"},
             "accelerator": accelerator,
             "cpu_mask": device.cpu_mask if device.accelerator == "cpu" else None,
-            "inputs": [_describe(tensor) for tensor in self._tensors("inputs")],
-            "outputs": [_describe(tensor) for tensor in self._tensors("outputs")],
+            "inputs": self._inputs,
+            "outputs": self._outputs,
             "peak_memory_mb": {ours: round(memory[name], 1) for ours, name in names.items() if name in memory},
             "delegation": self._delegation(found),
             "state": {"before": _told(self._before), "after": _told(device.state())},
@@ -151,17 +153,14 @@ class AdbSession:
 
     def _split(self, data):
         """Return the output tensors whose bytes follow one another in `data`."""
-        tensors = self._tensors("outputs")
-        shapes = [[max(size, 1) for size in tensor.shape] for tensor in tensors]  # an unknown batch is 1
-        sizes = [
-            math.prod(shape) * np.dtype(tensor.dtype).itemsize for tensor, shape in zip(tensors, shapes, strict=True)
-        ]
+        tensors = self._outputs
+        sizes = [math.prod(tensor["shape"]) * np.dtype(tensor["dtype"]).itemsize for tensor in tensors]
         if sum(sizes) != len(data):
             raise MeasurementFailed(f"benchmark_model wrote {len(data)} bytes of outputs instead of {sum(sizes)}")
         ends = np.cumsum(sizes)
         return [
-            np.frombuffer(data[end - size : end], tensor.dtype).reshape(shape)
-            for tensor, shape, size, end in zip(tensors, shapes, sizes, ends, strict=True)
+            np.frombuffer(data[end - size : end], tensor["dtype"]).reshape(tensor["shape"])
+            for tensor, size, end in zip(tensors, sizes, ends, strict=True)
         ]
 
     def _profile(self, count):
@@ -210,19 +209,6 @@ class AdbSession:
         share = "none of the model" if found["partitions"] == 0 else "not all of the model"
         reasons = "; ".join(dict.fromkeys(found["refused"]))
         raise MeasurementFailed(f"{share} runs on the {name}" + (f": {reasons}" if reasons else ""))
-
-    def _tensors(self, kind):
-        graph = self._graph.subgraphs[0]
-        return [flatbuffer.describe(graph.tensors[index], self._graph.buffers) for index in getattr(graph, kind)]
-
-
-def _describe(tensor):
-    return {
-        "name": tensor.name,
-        "dtype": tensor.dtype,
-        "shape": [max(size, 1) for size in tensor.shape],
-        "quantization": [tensor.scale or 0.0, tensor.zero_point or 0],
-    }
 
 
 def _told(state):

@@ -16,6 +16,7 @@ import sys
 import tempfile
 
 from edge import model_files
+from edge.targets.benchmark_model_log import last_line
 from edge.targets.protocol import MeasurementFailed, Unsupported
 from keras_liteseg.errors import UserError
 from keras_liteseg.files import atomic_path
@@ -164,7 +165,7 @@ def compiled(model, address, sram_kib=None, folder=None, timeout_s=300):
         result = source.with_name("model_vela.tflite")
         tables = list(source.parent.glob("model_summary_*.csv"))
         if not result.exists() or not tables:
-            raise MeasurementFailed(f"Vela wrote no result; it last said: {_last_line(said)}")
+            raise MeasurementFailed(f"Vela wrote no result; it last said: {last_line(said)}")
         numbers = list(csv.DictReader(tables[0].read_text().splitlines()))[-1]
         delegation = _delegation(read_model(source), read_model(result), said)
         if not delegation["partitions"]:
@@ -194,13 +195,8 @@ def _run(command, timeout_s):
     except subprocess.TimeoutExpired:
         raise MeasurementFailed(f"Vela did not end within {timeout_s:g} s") from None
     if done.returncode:
-        raise MeasurementFailed(f"Vela refused it: {_last_line(done.stdout)}")
+        raise MeasurementFailed(f"Vela refused it: {last_line(done.stdout)}")
     return done.stdout
-
-
-def _last_line(text):
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1][:300] if lines else "nothing"
 
 
 def _delegation(source, result, said):

@@ -22,9 +22,8 @@ def assign_state_dict(model, state, source="the state dict", new_classes=False, 
             in / groups, height, width). Names may be those of PyTorch or Paddle, within the 'model' or 'net' of a
             training program, of data-parallel training and of `torch.compile`. Bookkeeping such as
             `num_batches_tracked` is ignored, and entries of auxiliary heads and unused classifiers that the model
-            lacks. Where convolutions come
-            with a bias instead of a batch normalization (the deploy form of LPS-Net), the model's batch normalization
-            adds that bias and does nothing else.
+            lacks. Where convolutions come with a bias instead of a batch normalization (the deploy form of LPS-Net),
+            the model's batch normalization adds that bias and does nothing else.
         source: what to call the weights in an error message.
         new_classes: let the layers whose shape follows from the number of classes, and auxiliary heads that `state`
             lacks, keep their weights.

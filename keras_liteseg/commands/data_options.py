@@ -8,8 +8,7 @@ import yaml
 from keras_liteseg.commands.running import start_keras
 from keras_liteseg.errors import UserError
 from keras_liteseg.files import card_path, suffix_of
-
-CONFIG_FILE = "config.yaml"  # a training writes it beside its .keras files
+from keras_liteseg.training.config_files import CONFIG_FILE, read_config
 
 
 def complete_options(model, data, split, given, checkpoint=None):
@@ -53,21 +52,6 @@ def options_of(config, data, split):
     parts = {part: options[part] if isinstance(options.get(part), dict) else {} for part in ("train", "val")}
     read = [values for part, values in parts.items() if values.get("split", part) == split]
     return {key: value for key, value in (read or [parts["val"]])[0].items() if key != "split"}
-
-
-def read_config(path):
-    """Return {key: value} of the config that a training wrote.
-
-    Raises:
-        UserError: it cannot be read.
-    """
-    try:
-        config = yaml.safe_load(pathlib.Path(path).read_text()) or {}
-        if not isinstance(config, dict):
-            raise ValueError("it holds no 'key: value' lines")
-        return config
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise UserError(f"Cannot read the config {path}: {error}. A training writes {CONFIG_FILE}.") from error
 
 
 def _config_path(model):

@@ -10,6 +10,7 @@ command goes on with the training where it stopped.
 import contextlib
 import dataclasses
 import pathlib
+import shlex
 import shutil
 import time
 
@@ -18,15 +19,6 @@ from keras_liteseg.commands.running import command, start_keras
 
 REPORT_FILE = "report.html"
 SCENES = 6
-NEXT_STEPS = {
-    "Train on your own pictures": "liteseg train --config folder --data_dir DIR --init_from camvid "
-    "--output_dir runs/mine",
-    "Look at predictions": "liteseg predict --model demo_output/int8_qat.tflite --input FOLDER "
-    "--output_dir predictions",
-    "Time a file again": "liteseg benchmark --model demo_output/int8_qat.tflite --output latency.json",
-    "See what is inside a file": "liteseg inspect demo_output/int8_qat.tflite",
-}
-
 
 # Name in the report: (file, whether it comes from the quantization-aware training, --quantization)
 VARIANTS = {
@@ -49,7 +41,7 @@ def main(output_dir, config, qat_config, runs):
     from edge.benchmark import benchmark
     from edge.table import table
     from keras_liteseg import CalibrationOptions, ExportOptions, export
-    from keras_liteseg.datasets import load_dataset
+    from keras_liteseg.commands.train import load_splits
     from keras_liteseg.files import write_json
     from keras_liteseg.provenance import provenance
     from keras_liteseg.quantization.config import QuantizationConfig
@@ -60,11 +52,9 @@ def main(output_dir, config, qat_config, runs):
     from keras_liteseg.training.trainer import train
 
     output = pathlib.Path(output_dir)
-    start_afresh_if_finished(output)
     config, qat_config = load_config(config), load_config(qat_config, kind=QuantizationConfig)
-    train_data, val_data = (
-        load_dataset(config.data, split=split, **config.data_options.get(split, {})) for split in ("train", "val")
-    )
+    train_data, val_data = load_splits(config, data_dir=None)
+    start_afresh_if_finished(output)
     stages = Stages()
 
     with stages("Train in float"):
@@ -187,5 +177,17 @@ def make_report(config, train_data, val_data, verifications, rows, seconds, orig
         qat_log=read_log(output / "qat"),
         variants=variants,
         scenes=scenes,
-        next_steps=NEXT_STEPS,
+        next_steps=next_steps(output),
     )
+
+
+def next_steps(output):
+    """Return {what it does: command} for the reader of the report."""
+    file = shlex.quote(str(output / VARIANTS["int8 (quantization-aware)"][0]))
+    return {
+        "Train on your own pictures": "liteseg train --config folder --data_dir DIR --init_from camvid "
+        "--output_dir runs/mine",
+        "Look at predictions": f"liteseg predict --model {file} --input FOLDER --output_dir predictions",
+        "Time a file again": f"liteseg benchmark --model {file} --output latency.json",
+        "See what is inside a file": f"liteseg inspect {file}",
+    }

@@ -17,8 +17,6 @@ from keras_liteseg.commands import options
 from keras_liteseg.commands.running import command, start_keras
 from keras_liteseg.errors import UserError
 
-LARGEST_WIDTH = 16
-
 
 @command("profile", __doc__)
 @click.option("--network", default="lps_net_s", help="Network whose depth and widths the grid starts from.")
@@ -49,7 +47,8 @@ def main(network, widths, resolutions, input_size, precision, target, threads, r
 
     widths = [_width(text) for text in dict.fromkeys(widths)]
     resolutions = [_resolution(text) for text in dict.fromkeys(resolutions)]
-    targets.check(target)
+    device_options = options.device_options(**devices)
+    targets.check(target, device_options)
     output = pathlib.Path(output_dir) / GRID_FILE
     require_writable(output)
     start_keras()
@@ -65,7 +64,7 @@ def main(network, widths, resolutions, input_size, precision, target, threads, r
         target=target,
         threads=threads,
         runs=runs,
-        options=options.device_options(**devices),
+        options=device_options,
     )
     times = dict(zip(sizes, latency(list(sizes)), strict=True))
     for cell in cells:
@@ -84,6 +83,8 @@ def main(network, widths, resolutions, input_size, precision, target, threads, r
 
 
 def _width(text):
+    from edge.profile_family import LARGEST_WIDTH
+
     try:
         factor = float(text)
     except ValueError:

@@ -33,10 +33,11 @@ from keras_liteseg.errors import UserError
 )
 def main(model, config, data_dir, data_options, name, starts_from, data_licence, splits):
     start_keras()
-    from keras_liteseg.commands.data_options import options_of, read_config
+    from keras_liteseg.commands.data_options import options_of
     from keras_liteseg.datasets import load_dataset
     from keras_liteseg.models.archive import load_model
     from keras_liteseg.tools.publish import publish
+    from keras_liteseg.training.config_files import read_config
 
     _, metadata = load_model(model)
     if not metadata.data:

@@ -18,8 +18,8 @@ from keras_liteseg.provenance import provenance
 from keras_liteseg.quantization.options import CalibrationOptions
 from keras_liteseg.tflite.file_metadata import read_metadata
 from keras_liteseg.tflite.inspect import inspect
+from keras_liteseg.training.config_files import CONFIG_FILE
 
-_CONFIG = "config.yaml"  # the training writes it beside its .keras files
 _LAYOUTS = {4: "NHWC", 3: "NHW"}  # pictures and scores; class maps
 _NOT_MEASURED = "No data set was given; export with --data to measure the file."
 
@@ -118,7 +118,7 @@ def _source(model, checkpoint):
 
 
 def _config(model):
-    path = pathlib.Path(model).parent / _CONFIG
+    path = pathlib.Path(model).parent / CONFIG_FILE
     try:
         return yaml.safe_load(path.read_text())
     except FileNotFoundError:

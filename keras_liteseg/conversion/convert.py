@@ -26,12 +26,12 @@ def convert(model, metadata, input_type=InputType.AUTO, batch_size=1, calibratio
         input_type: an `InputType`.
         batch_size: images per inference.
         for_gpu: whether class maps must be right on LiteRT's GPU accelerator too, see `even_classes`.
-        calibration: list of normalized images, float32 (1, height, width, 3), that set the scales of 'int16x8'.
+        calibration: list of normalized images, float32 (1, height, width, channels), that set the scales of 'int16x8'.
 
     Returns:
-        bytes. Input `images` (batch_size, height, width, 3) and output (batch_size, height, width, classes), or for
-        class maps (batch_size, height, width) in int32 or uint8; the input, the logits and the probabilities have the
-        file's own type: int8 or int16 in quantized files, else float32.
+        bytes. Input `images` (batch_size, height, width, channels) and output (batch_size, height, width, classes), or
+        for class maps (batch_size, height, width) in int32 or uint8; the input, the logits and the probabilities have
+        the file's own type: int8 or int16 in quantized files, else float32.
 
     Raises:
         UserError: the quantization, the output type, the input type or the batch size is unknown, the second last does

@@ -48,7 +48,7 @@ def write_plain(network, path, metadata, images):
         network: a functional Keras model of static size.
         path: file to write.
         metadata: its `Metadata`, which the file holds besides, for `liteseg evaluate` and `liteseg predict`.
-        images: list of normalized images, float32 (1, height, width, 3).
+        images: list of normalized images, float32 (1, height, width, channels).
 
     Raises:
         UserError: the network has a layer that Keras's own cannot stand for, or labels of the file differ from its.

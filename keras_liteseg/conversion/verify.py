@@ -45,7 +45,7 @@ def require_agreement(path, simulated, unrounded, metadata, images):
         unrounded: the model that was simulated. Where int8 itself changes more labels than the file may, the file may
             differ from its simulation as much as that does from `unrounded`.
         metadata: the models' `Metadata`.
-        images: list of normalized images, float32 (1, height, width, 3); the first four are used.
+        images: list of normalized images, float32 (1, height, width, channels); the first four are used.
 
     Raises:
         UserError: fewer than 99.5 % of the labels are equal or tied (scores less than one step apart), or than 99 %

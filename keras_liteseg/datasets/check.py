@@ -56,7 +56,7 @@ def examine(dataset, training=None):
     if not len(dataset):
         return [Problem(dataset.name, f"has no samples in its split '{dataset.split}'", "add files to it")], None
     problems, counts, turned = dataset.left_out(), np.zeros(256, np.int64), []
-    for found, pixels, file in _examined(dataset, _examine_sample, range(len(dataset)), "check"):
+    for found, pixels, file in _examined(dataset, _examine_sample, range(len(dataset))):
         problems += found
         counts += pixels
         turned += [file] if file else []
@@ -80,14 +80,14 @@ def require_readable(dataset, images=None):
         return
     examine_one = _examine_sample if images is None else _examine_image
     indices = range(len(dataset)) if images is None else images
-    problems = [problem for found, *_ in _examined(dataset, examine_one, indices, "check") for problem in found]
+    problems = [problem for found, *_ in _examined(dataset, examine_one, indices) for problem in found]
     if problems:
         raise UserError(_report(dataset, problems))
 
 
-def _examined(dataset, examine_one, indices, title):
+def _examined(dataset, examine_one, indices):
     with one_opencv_thread:
-        title = f"{title} {dataset.name} {dataset.split}"
+        title = f"check {dataset.name} {dataset.split}"
         yield from in_parallel(lambda index: examine_one(dataset, index), indices, title)
 
 

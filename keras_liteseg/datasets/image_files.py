@@ -8,13 +8,12 @@ import numpy as np
 from PIL import Image
 
 from keras_liteseg.choices import require_path
-from keras_liteseg.datasets.intact import is_plain_rgb
+from keras_liteseg.datasets.intact import ORIENTATION, SWAPPED, is_plain_rgb
 from keras_liteseg.datasets.pictures import LARGEST, TOO_LARGE, Problem, bits, find_pictures, unreadable
 from keras_liteseg.datasets.tiff import is_tiff, read_tiff
 from keras_liteseg.errors import UserError
 from keras_liteseg.image_format import LIMITS, RGB, ImageFormat
 
-_ORIENTATION = 0x0112  # tag of EXIF
 _PHOTOMETRIC, _SAMPLES_PER_PIXEL = 262, 277  # tags of TIFF
 _AS_STORED = ("L", "LA", "RGB", "RGBA")
 _BAND = 2**20  # pixels that are converted at once
@@ -101,7 +100,7 @@ def decode(content, path):
         with Image.open(io.BytesIO(content)) as file:
             if file.width * file.height > LARGEST:
                 raise Image.DecompressionBombError
-            depth, turn = bits(file), file.getexif().get(_ORIENTATION, 1)  # in this order: the second loads a PNG
+            depth, turn = bits(file), file.getexif().get(ORIENTATION, 1)  # in this order: the second loads a PNG
             if file.format == "TIFF":  # which Pillow turns when it loads it
                 turn = 1
             if depth == 8:
@@ -224,7 +223,7 @@ def _array(picture):
 
 def _turned(array, orientation):
     """Return an array (height, width, channels) rotated and mirrored as an EXIF orientation, 1 to 8, says."""
-    if orientation in (5, 6, 7, 8):
+    if orientation in SWAPPED:
         array = array.swapaxes(0, 1)
     if orientation in (3, 4, 7, 8):
         array = array[::-1]

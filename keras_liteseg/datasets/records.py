@@ -18,6 +18,7 @@ from PIL import Image
 
 from keras_liteseg.datasets.check import require_readable
 from keras_liteseg.datasets.image_files import encode
+from keras_liteseg.datasets.in_parallel import CORES
 from keras_liteseg.datasets.intact import ORIENTATION
 from keras_liteseg.datasets.pictures import Problem
 from keras_liteseg.datasets.samples import read_sample
@@ -67,12 +68,13 @@ def write_records(dataset, output, shards=16, options=None):
     }
     _refuse_others(output, split, plan)
     with alone_in(output):
-        _write(dataset, split, output, plan, source, manifest)
+        _write(dataset, output, plan, source, manifest)
     return manifest
 
 
-def _write(dataset, split, output, plan, source, manifest):
+def _write(dataset, output, plan, source, manifest):
     """Write the shards of a plan that are not there, and then the manifest."""
+    split = dataset.split
     for leftover in output.glob(f".partial-*-{split}-?????-of-?????.*"):  # of a process that was killed
         leftover.unlink()
     entries = {path: _finished(path, [dataset.sample_id(i) for i in plan[path]], source) for path in plan}
@@ -142,7 +144,7 @@ def _write_shard(dataset, indices, path, source, progress):
 
 def _samples(dataset, indices):
     """Yield (id, image file, mask file, (height, width)) in order; a block is loaded at a time, to bound the memory."""
-    with concurrent.futures.ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+    with concurrent.futures.ThreadPoolExecutor(min(8, CORES)) as pool:
         for start in range(0, len(indices), _BLOCK):
             yield from pool.map(lambda index: _load(dataset, index), indices[start : start + _BLOCK])
 

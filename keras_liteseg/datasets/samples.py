@@ -177,7 +177,7 @@ def _require_samples(dataset):
 
 
 def read_sample(dataset, index):
-    """Return (image uint8 (height, width, 3), mask uint8 (height, width)) of a sample.
+    """Return (image (height, width, channels), mask uint8 (height, width)) of a sample.
 
     Raises:
         UserError: a file cannot be read, or the mask has another size than the image.

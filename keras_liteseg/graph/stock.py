@@ -2,7 +2,6 @@
 
 import functools
 
-import keras
 import numpy as np
 from keras import layers
 
@@ -11,7 +10,7 @@ from keras_liteseg.graph.copies import rebuild
 from keras_liteseg.networks.backbones.shufflenet import ChannelShuffle
 from keras_liteseg.networks.batch_normalization import BatchNormalization
 from keras_liteseg.networks.layers import BilinearResize, DepthwiseConv2D, ExclusivePooling2D, GroupedConv2D
-from keras_liteseg.networks.ops import resize_bilinear
+from keras_liteseg.networks.ops import resize_matrix
 from keras_liteseg.networks.sppm import AdaptiveAveragePooling2D
 from keras_liteseg.networks.uafm import ChannelReduction, Complement
 
@@ -68,14 +67,8 @@ def _resize(layer, x, **_):
     height, width = layer.output.shape[1:3]
     if (height, width) == tuple(x.shape[1:3]):
         return x
-    rows, columns = (_interpolation(*lengths, layer.align_corners) for lengths in zip(x.shape[1:3], (height, width)))
+    rows, columns = (resize_matrix(*lengths, layer.align_corners) for lengths in zip(x.shape[1:3], (height, width)))
     return _along_both(x, rows, columns, layer.name)
-
-
-def _interpolation(length, wanted, align_corners):
-    """Return the matrix (length, wanted) that resizes an axis."""
-    image = np.eye(length, dtype=np.float32)[None, ..., None]
-    return keras.ops.convert_to_numpy(resize_bilinear(image, (length, wanted), align_corners))[0, ..., 0]
 
 
 def _adaptive_average(layer, x, **_):

@@ -65,7 +65,8 @@ def load_multi_scale(
     """Return a `MultiScalePredictor`; arguments as `keras_liteseg.inference.load.load_predictor`.
 
     Args:
-        scales: factors of the input size, positive; each size is rounded to the nearest one that the network takes.
+        scales: factors of the input size, positive; each size is rounded to the nearest one that the network takes. Of
+            a size that is a multiple and one more, the others are so too.
         flip: whether the mirror image is averaged too.
 
     Raises:
@@ -82,7 +83,7 @@ def load_multi_scale(
                 f"{model} takes images of one size only; leave out --scales, or evaluate the .keras file that it came "
                 "from."
             )
-        predictor = load_predictor(model, checkpoint, input_size)
+        predictor = load_predictor(model, checkpoint, input_size, averaged=averaged)
         return MultiScalePredictor(predictor.size, [predictor], flip)
     # A .tflite file is to run without the seconds, and the installation, that Keras takes.
     from keras_liteseg.graph import at_size
@@ -96,12 +97,17 @@ def load_multi_scale(
 
 
 def _scaled_size(size, scale, model):
-    """Return the size nearest to `scale` times `size` that the network `model` takes."""
+    """Return the size nearest to `scale` times `size` that the network `model` takes, of the same form as `size`."""
     from keras_liteseg.networks.registry import model_spec
 
     entry = model_spec(model)
     multiple, least = entry.size_multiple, max(entry.min_length, entry.size_multiple)
-    return tuple(max(least, multiple * round(scale * length / multiple)) for length in size)
+
+    def scaled(length):
+        more = length % multiple  # 0, or 1 of a network that takes one more
+        return max(least, multiple * round(scale * (length - more) / multiple)) + more
+
+    return tuple(map(scaled, size))
 
 
 def _softmax(values):

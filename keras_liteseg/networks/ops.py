@@ -1,6 +1,13 @@
 """Operations that `keras.ops` lacks, for every Keras backend."""
 
 import keras
+import numpy as np
+
+
+def resize_matrix(length, wanted, align_corners):
+    """Return the matrix, float32 (length, wanted), by which `resize_bilinear` resizes an axis."""
+    image = np.eye(length, dtype=np.float32)[None, ..., None]
+    return keras.ops.convert_to_numpy(resize_bilinear(image, (length, wanted), align_corners))[0, ..., 0]
 
 
 def resize_bilinear(images, size, align_corners=True):

@@ -17,7 +17,7 @@ def correct_biases(model, images):
 
     Args:
         model: a functional model without batch normalization.
-        images: list of normalized images, float32 (N, height, width, 3), as calibration data.
+        images: list of normalized images, float32 (N, height, width, channels), as calibration data.
     """
     copy = copy_model(model)
     convolutions = [

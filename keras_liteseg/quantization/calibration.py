@@ -115,7 +115,7 @@ def calibrate(model, images, method=CalibrationMethod.MSE):
 
     Args:
         model: a functional model without batch normalization.
-        images: sequence of normalized images, float32 (N, height, width, 3).
+        images: sequence of normalized images, float32 (N, height, width, channels).
         method: a `CalibrationMethod`.
 
     Raises:

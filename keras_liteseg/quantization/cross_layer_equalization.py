@@ -44,7 +44,7 @@ def equalize(model, images):
 
     Args:
         model: a functional model without batch normalization (see `fold_batch_norm`).
-        images: iterable of normalized images, float32 (N, height, width, 3), as calibration data.
+        images: iterable of normalized images, float32 (N, height, width, channels), as calibration data.
 
     Returns:
         A functional model with the same layer names.

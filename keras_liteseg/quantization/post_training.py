@@ -44,7 +44,7 @@ def post_training(model, images, method=CalibrationMethod.MSE, cross_layer_equal
 
     Args:
         model: a functional model without batch normalization.
-        images: list of normalized images, float32 (1, height, width, 3), of the kind that the network will see.
+        images: list of normalized images, float32 (1, height, width, channels), of the kind that the network will see.
         method, cross_layer_equalization, bias_correction: see `CalibrationOptions`.
 
     Raises:

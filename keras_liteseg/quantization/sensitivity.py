@@ -17,7 +17,7 @@ def sensitivities(model, ranges, images, progress=True):
     Args:
         model: a functional model without batch normalization, of static size, whose output is logits.
         ranges: activation ranges of `quantized_layers(model)`.
-        images: list of normalized images, float32 (1, height, width, 3).
+        images: list of normalized images, float32 (1, height, width, channels).
         progress: whether to show a progress bar on a terminal.
     """
     simulated = simulate_int8(model, ranges)

@@ -21,7 +21,6 @@ _BYTE = set(
     "TRANSPOSE_CONV".split()
 )
 _BYTE_TYPES = {"int8", "uint8"}
-_MOST_TENSORS = 4
 # Smallest and largest ratio of each input's scale to the output's; for MUL, of the product of the inputs' scales.
 _SCALE_RATIOS = {"QUANTIZE": (-8, 7), "ADD": (-10, 8), "SUB": (-10, 8), "MUL": (-16, 8)}  # powers of 2
 
@@ -81,8 +80,9 @@ def _reason(name, inputs, outputs):
         for ratio in ratios:
             if not low <= ratio < high:
                 return f"an input's scale is {ratio:.3g} times the output's; XNNPACK wants {low:.3g} to {high:g}"
-    if name == "CONCATENATION" and len(inputs) > _MOST_TENSORS or name == "SPLIT" and len(outputs) > _MOST_TENSORS:
-        return f"XNNPACK takes at most {_MOST_TENSORS} tensors"
+    count, most = {"CONCATENATION": (len(inputs), 5), "SPLIT": (len(outputs), 4)}.get(name, (0, 0))
+    if count > most:
+        return f"XNNPACK takes at most {most} tensors"
     if any(-1 in tensor.shape for tensor in activations):
         return "its shape is not known in the file"
     return "XNNPACK has this op; LiteRT does not say what keeps this one from it"

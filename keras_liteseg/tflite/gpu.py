@@ -16,6 +16,7 @@ import tempfile
 
 import flatbuffers
 
+from keras_liteseg.files import plain_path
 from keras_liteseg.tflite.delegation import LeftOut
 from keras_liteseg.tflite.flatbuffer import op_name, shape_of
 from keras_liteseg.tflite.gpu_log import refused_ops
@@ -123,12 +124,16 @@ def swiftshader_variables():
 
 def _compile(path, variables, timeout_s):
     """Return (log, failure)."""
-    command = [sys.executable, "-c", _CHILD, str(path)]
     environment = {**os.environ, **variables}
     try:
-        process = subprocess.run(
-            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=timeout_s
-        )
+        with plain_path(path) as plain:
+            process = subprocess.run(
+                [sys.executable, "-c", _CHILD, plain],
+                env=environment,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                timeout=timeout_s,
+            )
     except subprocess.TimeoutExpired as error:
         log = (error.stdout or b"").decode(errors="replace")
         return log, f"The GPU accelerator was not ready after {timeout_s:g} s."

@@ -7,7 +7,6 @@ import re
 
 import keras
 import numpy as np
-import yaml
 from safetensors.numpy import save
 
 from keras_liteseg.checkpoints.assign import assign_state_dict, wanted_entries
@@ -19,6 +18,7 @@ from keras_liteseg.models.archive import load_model
 from keras_liteseg.models.download import sha256_of
 from keras_liteseg.models.pretrained import FOLDER, find_card, splits_of
 from keras_liteseg.provenance import provenance
+from keras_liteseg.training.config_files import BASE_KEY, read_config
 from keras_liteseg.training.run_folder import JOURNAL_FILE
 
 DATA_LICENCES = {
@@ -62,15 +62,9 @@ def publish(path, config, datasets, folder=FOLDER, name=None, starts_from=None, 
             f"The name '{name}' becomes a part of file names, where '-' parts it from that of the network; make it of "
             "letters, digits, '_' and '.', such as --name camvid_720x960."
         )
-    file = config
-    try:
-        config = yaml.safe_load(pathlib.Path(file).read_text())
-        if not isinstance(config, dict):
-            raise ValueError("it holds no 'key: value' lines")
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise UserError(f"Cannot read the config {file}: {error}. A training writes config.yaml.") from error
-    if "base" in config or config.get("model", metadata.model) != metadata.model:
-        what = "builds on a base" if "base" in config else f"is for '{config['model']}'"
+    file, config = config, read_config(config)
+    if BASE_KEY in config or config.get("model", metadata.model) != metadata.model:
+        what = "builds on a base" if BASE_KEY in config else f"is for '{config['model']}'"
         raise UserError(
             f"The config {file} {what}, and {path} holds '{metadata.model}'; give the config.yaml that its training "
             "wrote beside it, which has every key."

@@ -11,7 +11,7 @@ from keras_liteseg.choices import default_of, wanted_instead
 from keras_liteseg.datasets import parse_options
 from keras_liteseg.datasets.augment import Augmentation
 from keras_liteseg.errors import UserError, suggestion
-from keras_liteseg.training.config_files import find_config
+from keras_liteseg.training.config_files import BASE_KEY, find_config
 from keras_liteseg.training.options import (
     KEPT_EPOCHS,
     PRECISIONS,
@@ -21,8 +21,6 @@ from keras_liteseg.training.options import (
     ScheduleOptions,
     require_choice,
 )
-
-BASE_KEY = "base"
 
 OLD_KEYS = {
     "accumulate": "gradient_accumulation_steps",

@@ -9,6 +9,8 @@ from keras_liteseg.choices import require_path
 from keras_liteseg.errors import UserError, suggestion
 from keras_liteseg.files import AnyPath
 
+BASE_KEY = "base"  # of the config that another one builds on
+CONFIG_FILE = "config.yaml"  # a training writes it beside its .keras files
 # In the repository a link to its `configs/`; in an installed package the files themselves.
 FOLDER = (pathlib.Path(__file__).parents[1] / "configs").resolve()
 
@@ -37,11 +39,26 @@ def find_config(config: AnyPath) -> pathlib.Path:
     raise UserError(f"There is no config '{config}'; {suggestion(str(config), paths)} liteseg configs lists all.")
 
 
+def read_config(path: AnyPath) -> dict:
+    """Return {key: value} of the config that a training wrote.
+
+    Raises:
+        UserError: it cannot be read.
+    """
+    try:
+        config = yaml.safe_load(pathlib.Path(path).read_text()) or {}
+        if not isinstance(config, dict):
+            raise ValueError("it holds no 'key: value' lines")
+        return config
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise UserError(f"Cannot read the config {path}: {error}. A training writes {CONFIG_FILE}.") from error
+
+
 def settings(name: str) -> dict:
     """Return {key: value} that the config of a name and its bases say; not the defaults."""
     paths = _paths()
     values = yaml.safe_load(paths[name].read_text())
-    base = values.pop("base", None)
+    base = values.pop(BASE_KEY, None)
     return settings(pathlib.PurePath(base).stem) | values if base else values
 
 

@@ -5,16 +5,16 @@ a `keras.utils.PyDataset` of the same batches.
 """
 
 import concurrent.futures
-import os
 
 import keras
 import numpy as np
 
+from keras_liteseg.datasets.in_parallel import CORES
 from keras_liteseg.datasets.samples import evaluation_samples, training_samples
 from keras_liteseg.image_format import RGB
 
 # Samples that are loaded at the same time: a thread for each core, but no more than eight, as they share Python's lock.
-WORKERS = min(max(2, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 2), 8)
+WORKERS = min(max(2, CORES), 8)
 AHEAD = 3  # batches that lie ready, or are being made, before their use
 
 

@@ -9,13 +9,13 @@ from keras_liteseg.errors import UserError
 from keras_liteseg.files import alone_in, atomic_path, write_text
 from keras_liteseg.models.archive import read_metadata
 from keras_liteseg.training.config import config_to_yaml
+from keras_liteseg.training.config_files import CONFIG_FILE
 from keras_liteseg.training.distribute import is_chief
 
 BEST_FILE = "best.keras"
 LAST_FILE = "last.weights.h5"
 BACKUP_FOLDER = "backup"  # what LAST_FILE is to a training in float, of a quantization-aware one
 LOG_FILE = "log.csv"
-CONFIG_FILE = "config.yaml"
 JOURNAL_FILE = "journal.json"
 TENSORBOARD_FOLDER = "tensorboard"
 

@@ -85,6 +85,19 @@ def test_network_with_pooled_context_changes_its_size(scenes, tmp_path):
     assert predictor.labels(scenes.image(0)).shape == scenes.size
 
 
+def test_sizes_of_one_pixel_more_stay_such(scenes, tmp_path):
+    network = create_model("ndnet29", (33, 65, 3), len(scenes.classes))
+    save_model(network, tmp_path / "a.keras", Metadata("ndnet29", "", scenes.classes, (0.5,) * 3, (0.5,) * 3))
+    predictor = load_multi_scale(tmp_path / "a.keras", scales=(1.0, 2.0, 0.6, 0.001))
+    assert predictor.sizes == [(33, 65), (65, 129), (17, 41), (9, 9)]
+    assert load_multi_scale(tmp_path / "a.keras", input_size=(32, 65), scales=(1.0,)).sizes == [(32, 65)]
+
+
+def test_file_has_no_averaged_weights(int8_file):
+    with pytest.raises(UserError, match="holds one set of weights; leave out --averaged"):
+        load_multi_scale(int8_file, flip=True, averaged=True)
+
+
 def test_file_of_one_size_takes_flip_alone(int8_file, scenes):
     predictor, plain = load_multi_scale(int8_file, flip=True), load_predictor(int8_file)
     assert (predictor.labels(scenes.image(0)) != plain.labels(scenes.image(0))).any()

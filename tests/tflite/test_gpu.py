@@ -1,6 +1,7 @@
 """What the GPU accelerator takes, on a GPU or on SwiftShader."""
 
 import collections
+import os
 
 import keras
 import pytest
@@ -141,3 +142,10 @@ def test_silence_of_a_driver_is_told(monkeypatch, file):
     assert "not ready after 1 s" in gpu(file, read_model(file), timeout_s=1).failure
     monkeypatch.setattr(gpu_module, "_CHILD", "print('hello')")
     assert "did not start its GPU accelerator" in gpu(file, read_model(file)).failure
+
+
+@pytest.mark.parametrize("name", [os.fsdecode(b"\xff.tflite"), "A.TFLITE"])
+def test_any_name_reaches_litert_as_it_takes_names(monkeypatch, file, name):
+    child = "import sys; print('Selected adapter:', sys.argv[1].encode().endswith(b'.tflite'))"
+    monkeypatch.setattr(gpu_module, "_CHILD", child)
+    assert gpu(file.rename(file.with_name(name)), read_model(file.with_name(name))).device == "True"

@@ -138,6 +138,17 @@ def test_op_outside_xnnpack(files):
     ]
 
 
+@pytest.mark.parametrize(("count", "left_out"), [(5, 0), (6, 1)])
+def test_tensors_that_xnnpack_concatenates(tmp_path, count, left_out):
+    image = keras.Input((8, 8, 3), batch_size=1)
+    joined = keras.layers.Concatenate()([keras.layers.Conv2D(2, 1)(image) for _ in range(count)])
+    (tmp_path / "a.tflite").write_bytes(to_tflite(keras.Model(image, keras.layers.Conv2D(2, 1)(joined))))
+    found = inspect(tmp_path / "a.tflite").left_out
+    assert [(each.op, each.reason) for each in found] == [
+        ("CONCATENATION", "XNNPACK takes at most 5 tensors")
+    ] * left_out
+
+
 def test_op_that_only_tensorflow_can_run(files):
     report = inspect(files["flex"])
     assert report.flex_ops == {"FlexBitwiseAnd": 1}

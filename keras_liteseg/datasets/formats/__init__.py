@@ -91,5 +91,10 @@ def read_export(root, name=None, images=None, classes=None, values=None):
             f"take --format {found[0]}" if found else "check the folder, and say where its pictures are with --images"
         )
         raise UserError(f"{root} is not {reader(name).TITLE}; {cure}.")
-    found = reader(name).read(source)
+    try:
+        found = reader(name).read(source)
+    except (AttributeError, LookupError, TypeError, ValueError) as error:  # an entry is missing, or is no number
+        raise UserError(
+            f"{root} is no complete export of {reader(name).TITLE} ({error!r}); export it again."
+        ) from error
     return name, chosen(found, classes) if classes and name not in _NAMELESS else found

@@ -175,6 +175,24 @@ def read_json(path):
         raise Problem(path, f"cannot be read as JSON ({error})", "export it again") from error
 
 
+def coco_categories(contents):
+    """Return {id: category} of the files of an export of COCO's form, given as {path: content}.
+
+    Raises:
+        Problem: two files call a category differently.
+    """
+    found = {}
+    for path, content in contents.items():
+        for category in content["categories"]:
+            identity, name = category["id"], category["name"]
+            other = found.setdefault(identity, category)["name"]
+            if other != name:
+                raise Problem(
+                    path, f"calls category {identity} '{name}', another file '{other}'", "import the files one by one"
+                )
+    return found
+
+
 def is_background(name):
     """Tell whether a class is called background, in one of the spellings of the tools."""
     return name.strip("_ ").lower() == BACKGROUND

@@ -11,7 +11,7 @@ import functools
 import numpy as np
 
 from keras_liteseg.datasets.formats import shapes
-from keras_liteseg.datasets.formats.base import UNLABELED, Export, Sample, named, read_json, split_of
+from keras_liteseg.datasets.formats.base import UNLABELED, Export, Sample, coco_categories, named, read_json, split_of
 from keras_liteseg.datasets.pictures import Problem
 from keras_liteseg.errors import UserError
 
@@ -48,15 +48,7 @@ def _begins_like_coco(path):
 
 def read(source):
     contents = _files(source)
-    names = {}
-    for path, content in contents.items():
-        for category in content["categories"]:
-            if names.setdefault(category["id"], category["name"]) != category["name"]:
-                raise Problem(
-                    path,
-                    f"calls category {category['id']} '{category['name']}', another file '{names[category['id']]}'",
-                    "import the files one by one",
-                )
+    names = {identity: category["name"] for identity, category in coco_categories(contents).items()}
     notes = []
     used = {entry["category_id"] for content in contents.values() for entry in content["annotations"]}
     if 0 in names and 0 not in used and any(path.name == "_annotations.coco.json" for path in contents):
@@ -103,12 +95,8 @@ def _draw(path, image, annotations, numbers, size):
     size = (image.get("height") or size[0], image.get("width") or size[1])
     labels = np.full(size, UNLABELED, np.int16)
     for entry in annotations:
-        try:
+        with shapes.drawing(path, f"annotation {entry.get('id')}"):
             labels[segmentation(entry["segmentation"], size)] = numbers[entry["category_id"]]
-        except (ValueError, KeyError, TypeError) as error:
-            raise Problem(
-                path, f"has annotation {entry.get('id')}, which cannot be drawn ({error})", "export it again"
-            ) from error
     return labels
 
 

@@ -73,12 +73,8 @@ def _draw(path, image, marks, names, size):
     size = int(image.get("height") or size[0]), int(image.get("width") or size[1])
     labels = np.full(size, UNLABELED, np.int16)
     for mark in marks:
-        try:
+        with shapes.drawing(path, f"a shape ({mark.tag}) on {image.get('name')}"):
             labels[_mask(mark, size)] = names.index(mark.get("label"))
-        except (ValueError, TypeError) as error:
-            raise Problem(
-                path, f"has a {mark.tag} on {image.get('name')} that cannot be drawn ({error})", "export it again"
-            ) from error
     return labels
 
 

@@ -117,12 +117,8 @@ def _draw(path, task, regions, size):
             raise Problem(
                 path, f"has a picture that was turned in Label Studio (task {task.get('id')})", "turn the file instead"
             )
-        try:
+        with shapes.drawing(path, f"a region on task {task.get('id')}"):
             labels[_mask(region, size)] = number
-        except (ValueError, KeyError, IndexError, TypeError) as error:
-            raise Problem(
-                path, f"has a region that cannot be drawn ({error}, task {task.get('id')})", "export again"
-            ) from error
     return labels
 
 

@@ -92,12 +92,8 @@ def _draw(path, content, numbers, size):
     labels = np.full(size, UNLABELED, np.int16)
     for shape in content["shapes"]:
         if (shape.get("shape_type") or "polygon") in _DRAWN:
-            try:
+            with shapes.drawing(path, f"a shape of '{shape['label']}'", "correct it"):
                 labels[_mask(shape, size)] = numbers[shape["label"]]
-            except (ValueError, TypeError, KeyError) as error:
-                raise Problem(
-                    path, f"has a shape of '{shape['label']}' that cannot be drawn ({error})", "correct it"
-                ) from error
     return labels
 
 

@@ -2,8 +2,8 @@
 
 Masks lie in a folder of their own (masks, labels, annotations, ann_dir, gt, ...), or beside the pictures with a suffix
 to the name (NAME_mask.png). Where --images says which folder has the pictures, that of the masks may have any name.
-MMSegmentation's img_dir and ann_dir are of this kind. PNG of 1, 2, 4, 8 and 16 bits,
-TIFF and BMP are read. Classes come from a list in the export or from --classes.
+MMSegmentation's img_dir and ann_dir are of this kind. PNG of 1, 2, 4, 8 and 16 bits, TIFF and BMP are read. Classes
+come from a list in the export or from --classes.
 """
 
 import collections

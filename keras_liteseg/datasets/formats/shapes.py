@@ -1,8 +1,22 @@
 """Drawing shapes exactly as the annotation tools do. All masks are bool (height, width)."""
 
+import contextlib
+
 import cv2
 import numpy as np
 from PIL import Image, ImageDraw
+
+from keras_liteseg.datasets.pictures import Problem
+
+
+@contextlib.contextmanager
+def drawing(path, shape, cure="export it again"):
+    """Tell whatever goes wrong inside as a `Problem` of the file at `path` with a shape, named in a few words."""
+    try:
+        yield
+    except Exception as error:  # OpenCV, Pillow and zlib have their own, and a shape may hold anything
+        why = " ".join(str(error).split())
+        raise Problem(path, f"has {shape}, which cannot be drawn ({why})", cure) from error
 
 
 def coco_polygon(points, size):

@@ -62,12 +62,8 @@ def _draw(path, declared, objects, numbers, size):
     size = declared["height"], declared["width"]
     labels = np.full(size, UNLABELED, np.int16)
     for entry in objects:
-        try:
+        with shapes.drawing(path, f"an object of '{entry['classTitle']}'"):
             labels[_mask(entry, size)] = numbers[entry["classTitle"]]
-        except (ValueError, KeyError, TypeError, zlib.error, OSError) as error:
-            raise Problem(
-                path, f"has an object of '{entry['classTitle']}' that cannot be drawn ({error})", "export it again"
-            ) from error
     return labels
 
 

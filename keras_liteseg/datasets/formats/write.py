@@ -17,12 +17,12 @@ from keras_liteseg.datasets.base import IGNORE_LABEL
 from keras_liteseg.datasets.formats.base import BACKGROUND, IGNORED, UNLABELED, is_background, read_lines
 from keras_liteseg.datasets.image_files import decode, format_of
 from keras_liteseg.datasets.in_parallel import in_parallel
-from keras_liteseg.datasets.intact import ORIENTATION, intact_size
+from keras_liteseg.datasets.intact import ORIENTATION, SWAPPED, intact_size
 from keras_liteseg.datasets.masks import count_values
 from keras_liteseg.datasets.pictures import IMAGE_SUFFIXES, Problem, bits, unreadable
 from keras_liteseg.datasets.tiff import is_tiff
 from keras_liteseg.errors import UserError, suggestion
-from keras_liteseg.files import partial_suffix
+from keras_liteseg.files import partial_suffix, umask
 from keras_liteseg.image_format import RGB
 
 SPLITS = ("train", "val", "test")
@@ -111,7 +111,7 @@ def write_folder(export, output_dir, unlabeled=BACKGROUND, ignored=(), splits=No
                 "network has to know of them, and prints the line to write there."
             )
         (partial / "classes.yaml").write_text(text)
-        os.chmod(partial, 0o777 & ~_umask())
+        os.chmod(partial, 0o777 & ~umask())
         if output_dir.exists():
             output_dir.rmdir()
         os.replace(partial, output_dir)
@@ -124,12 +124,6 @@ def write_folder(export, output_dir, unlabeled=BACKGROUND, ignored=(), splits=No
         if partial is not None:
             shutil.rmtree(partial, ignore_errors=True)
     return _summary(classes, tasks, found, notes, export.drawn)
-
-
-def _umask():
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def _settle(export, unlabeled, ignored):
@@ -267,7 +261,7 @@ def _look_at(image):
     except Exception as error:  # Pillow has no common error
         raise unreadable(path, error) from error
     suffix = image.suffix if isinstance(image, pathlib.Path) and image.suffix.lower() in IMAGE_SUFFIXES else kind
-    return suffix, (width, height) if turn in (5, 6, 7, 8) else (height, width), turn, image_format
+    return suffix, (width, height) if turn in SWAPPED else (height, width), turn, image_format
 
 
 def _bytes(image):

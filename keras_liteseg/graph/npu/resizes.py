@@ -3,7 +3,6 @@
 import functools
 import math
 
-import keras
 import numpy as np
 from keras import layers
 
@@ -11,7 +10,7 @@ from keras_liteseg.graph.convolutions import convolve, is_pointwise, kernel_and_
 from keras_liteseg.graph.copies import made_from, rebuild, renamed
 from keras_liteseg.graph.traversal import Graph, first_input, layers_of
 from keras_liteseg.networks.layers import BilinearResize
-from keras_liteseg.networks.ops import resize_bilinear
+from keras_liteseg.networks.ops import resize_matrix
 
 # Bytes: a quarter of the SRAM that `edge.targets.ethos_u` gives a U55. In smaller maps a row is too little work for an
 # operation of its own.
@@ -123,7 +122,7 @@ def _rows(layer, x):
     """Return the rows of the resized image, each from the two rows of `x` between which it lies."""
     x = _columns(layer, x)
     rows = []
-    for number, weights in enumerate(_interpolation(x.shape[1], layer.output.shape[1], layer.align_corners).T):
+    for number, weights in enumerate(resize_matrix(x.shape[1], layer.output.shape[1], layer.align_corners).T):
         first = min(int(np.flatnonzero(weights)[0]), max(x.shape[1] - 2, 0))
         kernel = np.tile(weights[first : first + 2, None, None, None], (1, 1, x.shape[3], 1))
         pair = row_range(x, first, first + len(kernel), f"{layer.name}_pair_{number}")
@@ -137,17 +136,11 @@ def _rows(layer, x):
 
 def _product(x, length, align_corners, name):
     """Multiply the channels by the matrix that resizes an axis to `length`."""
-    matrix = _interpolation(x.shape[-1], length, align_corners)
+    matrix = resize_matrix(x.shape[-1], length, align_corners)
     product = layers.Conv2D(length, 1, use_bias=False, trainable=False, name=name)
     result = product(x)
     product.set_weights([matrix[None, None]])
     return result
-
-
-def _interpolation(length, wanted, align_corners):
-    """Return the matrix (length, wanted) that resizes an axis."""
-    image = np.eye(length, dtype=np.float32)[None, ..., None]
-    return keras.ops.convert_to_numpy(resize_bilinear(image, (length, wanted), align_corners))[0, ..., 0]
 
 
 def row_range(x, begin, end, name):

@@ -58,6 +58,23 @@ def mask(values, mode=None, palette=None):
     return image
 
 
+def png(values, bits):
+    """Return a grey PNG of 1, 2 or 4 bits, which Pillow does not write."""
+    values = np.asarray(values, np.uint8)
+    packed = [np.packbits(np.unpackbits(row[:, None], axis=1)[:, -bits:].ravel()).tobytes() for row in values]
+
+    def chunk(kind, data):
+        return len(data).to_bytes(4, "big") + kind + data + zlib.crc32(kind + data).to_bytes(4, "big")
+
+    head = values.shape[1].to_bytes(4, "big") + values.shape[0].to_bytes(4, "big") + bytes([bits, 0, 0, 0, 0])
+    body = zlib.compress(b"".join(b"\0" + row for row in packed))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", body) + chunk(b"IEND", b"")
+
+
+def encoded(data):
+    return base64.b64encode(data).decode()
+
+
 def labels(root, name=None, index=0, **options):
     """Return (names of the classes, label map of a sample, its split) of an export."""
     found, read = read_export(root, **options)
@@ -227,6 +244,42 @@ def test_coco_panoptic(export):
         labels(root)
 
 
+def panoptic(categories, category):
+    return {
+        "images": [{"id": 1, "file_name": "a.jpg"}],
+        "annotations": [
+            {"image_id": 1, "file_name": "a.png", "segments_info": [{"id": 0x1E140A, "category_id": category}]}
+        ],
+        "categories": [{"id": identity, "name": name} for identity, name in categories.items()],
+    }
+
+
+def panoptic_export(export, train, val):
+    """Write two splits, each (its categories, the category of all pixels of its picture)."""
+    files = {}
+    for split, (categories, category) in {"train": train, "val": val}.items():
+        files[f"annotations/panoptic_{split}.json"] = panoptic(categories, category)
+        files[f"annotations/panoptic_{split}/a.png"] = Image.new("RGB", SIZE[::-1], (10, 20, 30))
+        files[f"{split}/a.jpg"] = picture()
+    return export(files)
+
+
+def test_coco_panoptic_numbers_the_categories_of_all_files_together(export):
+    root = panoptic_export(export, ({4: "car", 9: "sky"}, 9), ({2: "bird", 4: "car"}, 2))
+    for index, name in enumerate(("sky", "bird")):
+        names, drawn, _ = labels(root, index=index)
+        assert [names[number] for number in np.unique(drawn)] == [name]
+
+
+def test_coco_panoptic_categories_that_contradict_or_lack_are_refused(export):
+    root = panoptic_export(export, ({4: "car"}, 4), ({4: "bird"}, 4))
+    with pytest.raises(Problem, match="calls category 4 'bird', another file 'car'"):
+        read_export(root)
+    panoptic_export(export, ({4: "car"}, 4), ({4: "car"}, 5))
+    with pytest.raises(Problem, match="has a segment of category 5, which it does not list"):
+        read_export(root)
+
+
 def voc(masks, lists=None, **files):
     return (
         {f"SegmentationClass/{name}.png": image for name, image in masks.items()}
@@ -324,10 +377,6 @@ def test_labelme_order_mask_and_ignored(export):
     assert (drawn == 0).sum() == 21 * 11 and (drawn[25:36, 15:36] == 0).all()
     assert (drawn == IGNORED).sum() == 25 and (drawn == 1).sum() == 121 - 25
     assert labels(export({"labels.txt": "__ignore__\n_background_\ncat\nant\n"}))[0] == ["_background_", "cat", "ant"]
-
-
-def encoded(data):
-    return base64.b64encode(data).decode()
 
 
 def test_labelme_picture_inside_of_the_file(export):
@@ -630,6 +679,87 @@ def test_supervisely(export):
     assert drawn[30, 40:43].tolist() == [UNLABELED, 1, 1] and (drawn == 1).sum() == 3
 
 
+def labelme_export(**shape):
+    shapes = [{"label": "cat", "points": SQUARE} | shape]
+    return {"a.json": {"shapes": shapes, "imagePath": "a.jpg"}, "a.jpg": picture()}
+
+
+def supervisely_export(**thing):
+    size = {"height": SIZE[0], "width": SIZE[1]}
+    return {
+        "meta.json": {"classes": [{"title": "cat"}]},
+        "train/img/a.jpg": picture(),
+        "train/ann/a.jpg.json": {"size": size, "objects": [{"classTitle": "cat"} | thing]},
+    }
+
+
+def cvat_export(mark):
+    labels = "<meta><task><labels><label><name>cat</name></label></labels></task></meta>"
+    image = f'<image name="a.jpg" height="{SIZE[0]}" width="{SIZE[1]}">{mark}</image>'
+    return {"annotations.xml": f"<annotations>{labels}{image}</annotations>", "a.jpg": picture()}
+
+
+def label_studio_export(**value):
+    region = {"type": "brushlabels", "original_height": SIZE[0], "original_width": SIZE[1]}
+    region["value"] = {"brushlabels": ["cat"]} | value
+    task = {"id": 1, "data": {"image": "a.jpg"}, "annotations": [{"result": [region]}]}
+    return {"a.json": [task], "a.jpg": picture()}
+
+
+BROKEN = {
+    "run lengths that end within a number": {
+        "a.json": coco([{"category_id": 3, "segmentation": {"size": SIZE, "counts": "o"}}]),
+        "a.jpg": picture(),
+    },
+    "a negative run": {
+        "a.json": coco([{"category_id": 3, "segmentation": {"size": SIZE, "counts": [2010, -10]}}]),
+        "a.jpg": picture(),
+    },
+    "a mask without a corner": labelme_export(shape_type="mask", points=[], mask=encoded(b"x")),
+    "a mask that is no picture": labelme_export(shape_type="mask", mask=encoded(b"no picture")),
+    "a circle without a point": labelme_export(shape_type="circle", points=[]),
+    "a bitmap that is not packed": supervisely_export(
+        geometryType="bitmap", bitmap={"data": encoded(b"x"), "origin": [1, 2]}
+    ),
+    "a bitmap of half a corner": supervisely_export(
+        geometryType="bitmap", bitmap={"data": encoded(zlib.compress(png(np.ones((2, 8)), 1))), "origin": [1]}
+    ),
+    "a polygon without corners": supervisely_export(geometryType="polygon", points={"exterior": []}),
+    "an outline of single numbers": supervisely_export(geometryType="polygon", points={"exterior": [1, 2, 3]}),
+    "corners of one number": cvat_export('<polygon label="cat" points="1;2;3"/>'),
+    "a polygon that has no points": cvat_export('<polygon label="cat"/>'),
+    "a box without a side": cvat_export('<box label="cat" xtl="1" ytl="1" xbr="5"/>'),
+    "an ellipse that reaches to infinity": cvat_export('<ellipse label="cat" cx="5" cy="5" rx="inf" ry="1"/>'),
+    "a brush that is cut off": label_studio_export(rle=[0, 0]),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_shape_that_cannot_be_drawn_is_named(export, name):
+    with pytest.raises(Problem, match="cannot be drawn"):
+        labels(export(BROKEN[name]))
+
+
+INCOMPLETE = {
+    "coco": {"a.json": coco([{}]), "a.jpg": picture()},
+    "coco_panoptic": {"panoptic_val.json": {"segments_info": []}},
+    "cvat_xml": {"annotations.xml": "<annotations><meta><labels><label/></labels></meta><image/></annotations>"},
+    "labelme": {"a.json": {"shapes": [{}], "imagePath": "a.jpg"}, "a.jpg": picture()},
+    "mapillary": {"config_v1.2.json": {"labels": [{}]}},
+    "sceneparse": {"objectInfo150.txt": "Idx\tName\none\twall\n"},
+    "label_studio": {"a.json": [{"data": {}, "annotations": [{}]}]},
+    "supervisely": {"meta.json": {"classes": [{}]}},
+    "roboflow": {"train/_classes.csv": "Pixel Value, Class\none, cat\n"},
+}
+
+
+@pytest.mark.parametrize("name", INCOMPLETE)
+def test_an_export_that_lacks_something_is_told(export, name):
+    with pytest.raises(UserError, match="is no complete export") as raised:
+        read_export(export(INCOMPLETE[name]), name)
+    assert "\n" not in str(raised.value)
+
+
 @pytest.mark.parametrize(
     ("picture_at", "mask_at"),
     [
@@ -699,19 +829,6 @@ def test_parquet_keeps_no_pictures_in_memory(export, monkeypatch):
     samples = read_export(root)[1].samples
     assert len(samples) == 2 and not read
     assert [sample.image() for sample in samples] == [cell["bytes"]] * 2 and len(read) == 1
-
-
-def png(values, bits):
-    """Return a grey PNG of 1, 2 or 4 bits, which Pillow does not write."""
-    values = np.asarray(values, np.uint8)
-    packed = [np.packbits(np.unpackbits(row[:, None], axis=1)[:, -bits:].ravel()).tobytes() for row in values]
-
-    def chunk(kind, data):
-        return len(data).to_bytes(4, "big") + kind + data + zlib.crc32(kind + data).to_bytes(4, "big")
-
-    head = values.shape[1].to_bytes(4, "big") + values.shape[0].to_bytes(4, "big") + bytes([bits, 0, 0, 0, 0])
-    body = zlib.compress(b"".join(b"\0" + row for row in packed))
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", body) + chunk(b"IEND", b"")
 
 
 @pytest.mark.parametrize("bits", [1, 2, 4])
