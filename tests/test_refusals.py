@@ -203,6 +203,11 @@ def test_calibration_images(count, scenes, metadata):
     assert refused(calibration_images, scenes, count, (64, 128), metadata).startswith("calibration images is")
 
 
+def test_calibration_on_images_of_another_kind(scenes, metadata, monkeypatch):
+    monkeypatch.setattr(scenes, "image", lambda index: np.zeros((64, 128, 3), np.float32))
+    assert refused(calibration_images, scenes, 1, (64, 128), metadata).startswith("The image is float32 (64, 128, 3)")
+
+
 @pytest.mark.parametrize("load", [load_predictor, load_multi_scale])
 @pytest.mark.parametrize(
     ("arguments", "said"),
@@ -279,6 +284,7 @@ def test_load_dataset(arguments, said):
         (("predictor", "street_scenes"), "The data set is 'street_scenes'; load one with keras_liteseg.load_dataset"),
         (("predictor", "scenes", "a.tflite"), "The reference is 'a.tflite'"),
         (("predictor", "scenes", []), "The reference has 0 label maps for"),
+        (("predictor", "scenes", [None] * 4), "The label map of val_000000 in the reference has the shape ()"),
     ],
 )
 def test_evaluate(function, arguments, said, scenes):
@@ -371,6 +377,44 @@ def test_files_of_models(tmp_path, metadata):
 def test_metadata(changes, said):
     good = {"model": "tiny", "data": "", "classes": ClassList(("a",), ((0, 0, 0),)), "mean": (0,) * 3, "std": (1,) * 3}
     assert refused(Metadata, **{**good, **changes}).startswith(said)
+
+
+BLACK, WHITE = (0, 0, 0), (255, 255, 255)
+
+
+@pytest.mark.parametrize(
+    ("names", "colors", "said"),
+    [
+        (None, None, "The names of the classes are None"),
+        ("ab", (BLACK, WHITE), "The names of the classes are 'ab'"),
+        (("a", 3), (BLACK, WHITE), "The names of the classes are ('a', 3)"),
+        (("a", "b", "a"), (BLACK, WHITE, BLACK), "The names of the classes have 'a' twice"),
+        (("a", "b"), (BLACK,), "The colors of 2 classes are ((0, 0, 0),)"),
+        (("a", "b"), (BLACK, (0, 0)), "The colors of 2 classes are"),
+        (("a", "b"), (BLACK, (0, 0, 256)), "The colors of 2 classes are"),
+        (("a", "b"), (BLACK, (0, 0, 0.5)), "The colors of 2 classes are"),
+        (("a",), None, "The colors of 1 classes are None"),
+    ],
+)
+def test_classes(names, colors, said):
+    assert refused(ClassList, names, colors).startswith(said)
+
+
+def test_lists_are_classes_too():
+    classes = ClassList(["a", "b"], [list(BLACK), np.uint8(WHITE).tolist()])
+    assert classes == ClassList(("a", "b"), (BLACK, WHITE)) and hash(classes)
+
+
+@pytest.mark.parametrize(
+    ("attribute", "value"), [("classes", ["road", "car"]), ("classes", None), ("split", 3), ("image_format", "RGB")]
+)
+def test_data_set_of_ones_own_that_does_not_say_what_it_holds(attribute, value, scenes, tmp_path, monkeypatch):
+    monkeypatch.setattr(scenes, attribute, value)
+    predictor = load_predictor("lps_net_tiny", input_size=(64, 128))
+    said = f"The {attribute} of the data set StreetScenes is {value!r}; it must be of type "
+    assert refused(evaluate, predictor, scenes).startswith(said)
+    config = TrainingConfig(model="lps_net_tiny", crop_size=(64, 128), eval_size=(64, 128))
+    assert refused(train, config, scenes, scenes, tmp_path / "run").startswith(said)
 
 
 @pytest.mark.parametrize(
