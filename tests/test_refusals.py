@@ -3,6 +3,7 @@
 import dataclasses
 import math
 
+import keras
 import numpy as np
 import pytest
 
@@ -18,6 +19,7 @@ from keras_liteseg import (
     create_model,
     evaluate,
     export,
+    fold_batch_norm,
     list_models,
     load_checkpoint,
     load_config,
@@ -29,6 +31,8 @@ from keras_liteseg import (
     save_model,
     train,
 )
+from keras_liteseg.checkpoints import assign_state_dict
+from keras_liteseg.checkpoints.backbone import load_backbone
 from keras_liteseg.choices import Choice
 from keras_liteseg.conversion.convert import convert
 from keras_liteseg.conversion.converter_process import convert_apart
@@ -304,6 +308,7 @@ def test_evaluate(function, arguments, said, scenes):
         ({"input_shape": (64, 128)}, "input_shape is (64, 128)"),
         ({"input_shape": (64, 128, 0)}, "input_shape is (64, 128, 0)"),
         ({"input_shape": (64.0, 128, 3)}, "input_shape is (64.0, 128, 3)"),
+        ({"input_shape": (True, 128, 3)}, "input_shape is (True, 128, 3)"),
         ({"num_classes": 1}, "num_classes is 1"),
         ({"num_classes": "9"}, "num_classes is '9'"),
         ({"num_classes": 256}, "num_classes is 256"),
@@ -486,6 +491,11 @@ def test_model_options_that_have_another_place(kind, option, said):
     assert message.startswith(f"model_options has '{option}'; ") and said in message
 
 
+@pytest.mark.parametrize("value", ["epochs=3", None, 3, [3]])
+def test_overrides_that_are_no_texts(value):
+    assert refused(load_config, "demo", value).startswith(f"The overrides are {value!r}; give a list of texts")
+
+
 @pytest.mark.parametrize("value", ["", None, 3, b"demo", []])
 def test_load_config_from_no_path(value):
     assert refused(load_config, value).startswith(f"The config is {value!r}; give a path")
@@ -547,6 +557,17 @@ def test_images(image):
     for function in (predictor.labels, predictor.logits):
         said = refused(function, image)
         assert said.startswith("The image is ") and len(said) < 1000
+
+
+SEQUENTIAL = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Conv2D(2, 3)])
+
+
+@pytest.mark.parametrize("value", [None, "tiny", 3, SEQUENTIAL, keras.Model()])
+def test_what_is_no_functional_model(value, tmp_path):
+    tiny().save_weights(tmp_path / "a.weights.h5")
+    for function in (load_checkpoint, load_backbone, assign_state_dict, lambda model, _: fold_batch_norm(model)):
+        said = refused(function, value, tmp_path / "a.weights.h5")
+        assert said.startswith(f"The model is {value!r}; give a functional Keras model")
 
 
 @pytest.mark.parametrize("value", [None, "tiny", 3])

@@ -17,7 +17,8 @@ _VERSION = "keras_liteseg_version.txt"  # apart, because versions before it know
 
 
 def save_model(model: keras.Model, path: AnyPath, metadata: Metadata) -> None:
-    """Write `model` with its `Metadata` to `path`, a `.keras` file that `keras.saving.load_model` reads too.
+    """Write `model` with its `Metadata` to `path`, a `.keras` file that `keras.saving.load_model` reads too, after
+    `import keras_liteseg.networks`, which has the layers of ours.
 
         >>> from keras_liteseg import Metadata, create_model, load_dataset, load_model, model_spec, save_model
         >>> spec, scenes = model_spec("lps_net_tiny"), load_dataset("street_scenes", length=4)
