@@ -6,7 +6,7 @@ import math
 import numbers
 import os
 import re
-from typing import Any, NoReturn, Self
+from typing import Any, NoReturn, Self, TypeGuard
 
 from keras_liteseg.errors import UserError, nearest
 
@@ -136,7 +136,7 @@ def default_of(field: dataclasses.Field) -> Any:
     return field.default
 
 
-def is_whole(value: Any) -> bool:
+def is_whole(value: Any) -> TypeGuard[int]:
     """Return whether `value` is a whole number, of Python or of NumPy."""
     return isinstance(value, numbers.Integral) and not isinstance(value, bool)
 

@@ -356,6 +356,8 @@ def test_files_of_models(tmp_path, metadata):
     assert "must end in .keras" in refused(save_model, model, tmp_path / "a.h5", metadata)
     assert refused(save_model, model, tmp_path / "a.keras", {"model": "tiny"}).startswith("metadata is {'model'")
     assert refused(load_checkpoint, model, None).startswith("The checkpoint is None")
+    assert refused(load_model, "").startswith("The model file is ''; give its path")
+    assert refused(load_checkpoint, model, "").startswith("The checkpoint is ''; give the path of its file")
     assert "There is no checkpoint file" in refused(load_checkpoint, model, tmp_path / "missing.pth")
     (tmp_path / "a.txt").write_text("no weights")
     assert "a.txt" in refused(load_checkpoint, model, tmp_path / "a.txt")

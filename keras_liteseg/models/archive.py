@@ -82,7 +82,7 @@ def read_metadata(path: AnyPath) -> Metadata:
     Raises:
         UserError: as `load_model`.
     """
-    if not isinstance(path, str | os.PathLike):
+    if not isinstance(path, str | os.PathLike) or not os.fspath(path):
         raise UserError(f"The model file is {path!r}; give its path.")
     try:
         with zipfile.ZipFile(path) as archive:
