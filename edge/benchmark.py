@@ -14,7 +14,7 @@ from edge import model_files, targets
 from edge.checks import require_positive, require_whole
 from edge.correctness import Reference
 from edge.latency import Latency
-from keras_liteseg.choices import MOST_THREADS
+from keras_liteseg.choices import MOST_THREADS, is_whole
 from keras_liteseg.datasets.pictures import find_pictures
 from keras_liteseg.errors import UserError
 
@@ -110,7 +110,7 @@ def benchmark(
 
 def _require_threads(threads):
     counts = list(threads) if isinstance(threads, list | tuple) else []
-    if not counts or not all(isinstance(count, int) and 1 <= count <= MOST_THREADS for count in counts):
+    if not counts or not all(is_whole(count) and 1 <= count <= MOST_THREADS for count in counts):
         given = (",".join(map(str, counts)) or "empty") if isinstance(threads, list | tuple) else repr(threads)
         raise UserError(f"threads is {given}; give whole numbers from 1 to {MOST_THREADS}, such as 1,2.")
 

@@ -117,6 +117,8 @@ class FamilyLatency:
         return {name: round(float(np.median(row["round_p50_ms"])), 4) for name, row in zip(names, rows, strict=True)}
 
     def _run(self, names):
+        if self.measured_on is None:
+            self._require_reachable()
         files = []
         for number, name in enumerate(names, 1):
             files.append(self._export(name, f"{number} of {len(names)}"))
@@ -135,6 +137,14 @@ class FamilyLatency:
                 )
         self._require_same_device(rows[0])
         return rows
+
+    def _require_reachable(self):
+        """Refuse a device that does not answer, before minutes of exports for it."""
+        target = self._arguments["target"]
+        try:
+            targets.connect(target, self._arguments["options"]).close()
+        except targets.MeasurementFailed as failure:
+            raise UserError(f"Nothing can be measured on {target}: {failure}.") from None
 
     def _measure(self, names, first):
         """Return {name: {"latency_ms", "ratio", "relative_to", "accelerator"}}.

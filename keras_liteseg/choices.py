@@ -6,7 +6,7 @@ import math
 import numbers
 import os
 import re
-from typing import Any, NoReturn, Self
+from typing import Any, NoReturn, Self, TypeGuard
 
 from keras_liteseg.errors import UserError, nearest
 
@@ -65,7 +65,7 @@ class Choice(enum.StrEnum):
 
 def require_whole(name: str, value: Any, least: int, most: int | None = None) -> None:
     """Raise a `UserError` unless the option `name` is a whole number of `least` or more, and of `most` at most."""
-    if not _is_whole(value) or value < least or most is not None and value > most:
+    if not is_whole(value) or value < least or most is not None and value > most:
         limits = f", {least} or more" if most is None else f" from {least} to {most}"
         raise UserError(f"{name} is {value!r}; it must be a whole number{limits}.")
 
@@ -87,7 +87,7 @@ def require_size(name: str, value: Any) -> None:
     """Raise a `UserError` unless the option `name` is (height, width), two positive whole numbers of `MOST_PIXELS` at
     most."""
     pair = isinstance(value, tuple | list) and len(value) == 2
-    if not pair or not all(_is_whole(each) and each > 0 for each in value):
+    if not pair or not all(is_whole(each) and each > 0 for each in value):
         raise UserError(f"{name} is {value!r}; it must be (height, width) in pixels, for example (512, 1024).")
     if max(value) > MOST_PIXELS:
         raise UserError(f"{name} is {value!r}; height and width may have {MOST_PIXELS} pixels at most.")
@@ -120,7 +120,7 @@ def wanted_instead(field: dataclasses.Field, value: Any) -> str | None:
     if isinstance(default, bool):
         return None if isinstance(value, bool) else "true or false"
     if default is None or isinstance(default, int):
-        return None if _is_whole(value) or value is default is None else "a whole number"
+        return None if is_whole(value) or value is default is None else "a whole number"
     if isinstance(default, float):
         return None if is_finite(value) else "a number"
     if isinstance(default, tuple):
@@ -136,7 +136,8 @@ def default_of(field: dataclasses.Field) -> Any:
     return field.default
 
 
-def _is_whole(value: Any) -> bool:
+def is_whole(value: Any) -> TypeGuard[int]:
+    """Return whether `value` is a whole number, of Python or of NumPy."""
     return isinstance(value, numbers.Integral) and not isinstance(value, bool)
 
 

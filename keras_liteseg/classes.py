@@ -2,6 +2,9 @@
 
 import dataclasses
 import itertools
+from typing import Any
+
+from keras_liteseg.errors import UserError
 
 IGNORE_LABEL = 255
 """The value of pixels that count neither in the loss nor in any metric, in every data set after loading."""
@@ -11,13 +14,36 @@ _SHOWN = 3  # differences that a message tells
 
 @dataclasses.dataclass(frozen=True)
 class ClassList:
-    """Names and display colours (RGB, 0 to 255) of the classes, in the order of their train ids."""
+    """Names and display colours (RGB, 0 to 255) of the classes, in the order of their train ids.
+
+    Raises:
+        UserError: the names are no texts or two are the same, or a colour is none or missing.
+    """
 
     names: tuple[str, ...]
     colors: tuple[tuple[int, int, int], ...]
 
+    def __post_init__(self) -> None:
+        names, colors = self.names, self.colors
+        if not isinstance(names, tuple | list) or not all(isinstance(name, str) for name in names):
+            raise UserError(f"The names of the classes are {names!r}; give a tuple of texts, such as ('road', 'car').")
+        if len(set(names)) < len(names):
+            twice = next(name for name in names if list(names).count(name) > 1)
+            raise UserError(f"The names of the classes have '{twice}' twice; give each class a name of its own.")
+        if not isinstance(colors, tuple | list) or len(colors) != len(names) or not all(map(_is_color, colors)):
+            raise UserError(
+                f"The colors of {len(names)} classes are {colors!r}; give as many, each of three whole numbers from 0 "
+                "to 255 (red, green, blue)."
+            )
+        object.__setattr__(self, "names", tuple(names))
+        object.__setattr__(self, "colors", tuple(tuple(map(int, color)) for color in colors))
+
     def __len__(self) -> int:
         return len(self.names)
+
+
+def _is_color(value: Any) -> bool:
+    return isinstance(value, tuple | list) and len(value) == 3 and all(each in range(256) for each in value)
 
 
 def difference(first: ClassList, second: ClassList) -> str:

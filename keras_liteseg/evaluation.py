@@ -94,7 +94,7 @@ def measure(predictor, dataset, reference=None, progress=True):
     Raises:
         UserError: the predictor, the reference or the data set is of another kind, the data set is empty, the classes
             of data set, predictor and reference are not the same in the same order, a list of label maps has another
-            length, or a file is bad.
+            length or a map another size, or a file is bad.
     """
     for name, each in (("predictor", predictor), ("reference", reference)):
         if not hasattr(each, "labels") and not (name == "reference" and isinstance(each, list | None)):
@@ -114,6 +114,11 @@ def measure(predictor, dataset, reference=None, progress=True):
         labels, other = predictor.labels(image), None
         if reference is not None:
             other = reference[index] if isinstance(reference, list) else reference.labels(image)
+            if np.shape(other) != labels.shape:
+                raise UserError(
+                    f"The label map of {dataset.sample_id(index)} in the reference has the shape {np.shape(other)}; "
+                    f"give {labels.shape}, that of its image."
+                )
         return index, truth, labels, other
 
     def count(labelled):

@@ -1,6 +1,7 @@
 """What the numbers of a picture are: how many channels, of which type, and from where to where."""
 
 import dataclasses
+import numbers
 from typing import Any
 
 import numpy as np
@@ -40,8 +41,8 @@ class ImageFormat:
     def __post_init__(self) -> None:
         if not _is_whole(self.channels) or self.channels < 1:
             raise UserError(f"channels is {self.channels!r}; pictures have a whole number of channels, 1 or more.")
-        if self.dtype not in LIMITS:
-            raise UserError(f"dtype is {self.dtype!r}; pictures are of {' or '.join(LIMITS)}.")
+        if not isinstance(self.dtype, str) or self.dtype not in LIMITS:
+            raise UserError(f"dtype is {self.dtype!r}; pictures are of {' or '.join(map(repr, LIMITS))}.")
         limit = LIMITS[self.dtype]
         if self.max is None:
             object.__setattr__(self, "max", limit)
@@ -50,6 +51,8 @@ class ImageFormat:
                 f"min is {self.min!r} and max {self.max!r}; for {self.dtype} they are whole numbers from 0 to {limit}, "
                 "min the smaller."
             )
+        for name in ("channels", "min", "max"):
+            object.__setattr__(self, name, int(getattr(self, name)))  # NumPy's are not for JSON
 
     def __str__(self) -> str:
         if self.is_rgb:
@@ -92,7 +95,7 @@ class ImageFormat:
 
 
 def _is_whole(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
 
 
 RGB = ImageFormat()

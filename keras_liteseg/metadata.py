@@ -104,7 +104,7 @@ class Metadata:
         value = dataclasses.asdict(self)
         if self.image_format.is_rgb:
             del value["image_format"]  # versions that know nothing else read the file too
-        return json.dumps(value)
+        return json.dumps(value, default=lambda number: number.item())  # of NumPy
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Self:

@@ -1,3 +1,6 @@
+import dataclasses
+import json
+
 import numpy as np
 import pytest
 
@@ -42,7 +45,8 @@ def test_it_says_what_it_is():
     [
         (dict(channels=0), "channels is 0"),
         (dict(channels=True), "channels is True"),
-        (dict(dtype="float32"), "dtype is 'float32'; pictures are of uint8 or uint16"),
+        (dict(dtype="float32"), "dtype is 'float32'; pictures are of 'uint8' or 'uint16'"),
+        (dict(dtype=["uint8"]), r"dtype is \['uint8'\]; pictures are of"),
         (dict(max=256), "max 256; for uint8 they are whole numbers from 0 to 255"),
         (dict(min=300, dtype="uint16", max=200), "min is 300 and max 200"),
     ],
@@ -50,3 +54,8 @@ def test_it_says_what_it_is():
 def test_what_cannot_be_is_refused(values, said):
     with pytest.raises(UserError, match=said):
         ImageFormat(**values)
+
+
+def test_whole_numbers_of_numpy_are_whole_numbers():
+    assert ImageFormat(channels=np.int64(1), dtype="uint16", max=np.uint16(4095)) == ImageFormat(1, "uint16", 0, 4095)
+    assert json.dumps(dataclasses.asdict(ImageFormat(channels=np.int64(4), min=np.uint8(3))))

@@ -3,6 +3,7 @@
 import dataclasses
 import math
 
+import keras
 import numpy as np
 import pytest
 
@@ -18,6 +19,7 @@ from keras_liteseg import (
     create_model,
     evaluate,
     export,
+    fold_batch_norm,
     list_models,
     load_checkpoint,
     load_config,
@@ -29,6 +31,8 @@ from keras_liteseg import (
     save_model,
     train,
 )
+from keras_liteseg.checkpoints import assign_state_dict
+from keras_liteseg.checkpoints.backbone import load_backbone
 from keras_liteseg.choices import Choice
 from keras_liteseg.conversion.convert import convert
 from keras_liteseg.conversion.converter_process import convert_apart
@@ -203,6 +207,11 @@ def test_calibration_images(count, scenes, metadata):
     assert refused(calibration_images, scenes, count, (64, 128), metadata).startswith("calibration images is")
 
 
+def test_calibration_on_images_of_another_kind(scenes, metadata, monkeypatch):
+    monkeypatch.setattr(scenes, "image", lambda index: np.zeros((64, 128, 3), np.float32))
+    assert refused(calibration_images, scenes, 1, (64, 128), metadata).startswith("The image is float32 (64, 128, 3)")
+
+
 @pytest.mark.parametrize("load", [load_predictor, load_multi_scale])
 @pytest.mark.parametrize(
     ("arguments", "said"),
@@ -279,6 +288,7 @@ def test_load_dataset(arguments, said):
         (("predictor", "street_scenes"), "The data set is 'street_scenes'; load one with keras_liteseg.load_dataset"),
         (("predictor", "scenes", "a.tflite"), "The reference is 'a.tflite'"),
         (("predictor", "scenes", []), "The reference has 0 label maps for"),
+        (("predictor", "scenes", [None] * 4), "The label map of val_000000 in the reference has the shape ()"),
     ],
 )
 def test_evaluate(function, arguments, said, scenes):
@@ -298,6 +308,7 @@ def test_evaluate(function, arguments, said, scenes):
         ({"input_shape": (64, 128)}, "input_shape is (64, 128)"),
         ({"input_shape": (64, 128, 0)}, "input_shape is (64, 128, 0)"),
         ({"input_shape": (64.0, 128, 3)}, "input_shape is (64.0, 128, 3)"),
+        ({"input_shape": (True, 128, 3)}, "input_shape is (True, 128, 3)"),
         ({"num_classes": 1}, "num_classes is 1"),
         ({"num_classes": "9"}, "num_classes is '9'"),
         ({"num_classes": 256}, "num_classes is 256"),
@@ -345,6 +356,8 @@ def test_files_of_models(tmp_path, metadata):
     assert "must end in .keras" in refused(save_model, model, tmp_path / "a.h5", metadata)
     assert refused(save_model, model, tmp_path / "a.keras", {"model": "tiny"}).startswith("metadata is {'model'")
     assert refused(load_checkpoint, model, None).startswith("The checkpoint is None")
+    assert refused(load_model, "").startswith("The model file is ''; give its path")
+    assert refused(load_checkpoint, model, "").startswith("The checkpoint is ''; give the path of its file")
     assert "There is no checkpoint file" in refused(load_checkpoint, model, tmp_path / "missing.pth")
     (tmp_path / "a.txt").write_text("no weights")
     assert "a.txt" in refused(load_checkpoint, model, tmp_path / "a.txt")
@@ -371,6 +384,44 @@ def test_files_of_models(tmp_path, metadata):
 def test_metadata(changes, said):
     good = {"model": "tiny", "data": "", "classes": ClassList(("a",), ((0, 0, 0),)), "mean": (0,) * 3, "std": (1,) * 3}
     assert refused(Metadata, **{**good, **changes}).startswith(said)
+
+
+BLACK, WHITE = (0, 0, 0), (255, 255, 255)
+
+
+@pytest.mark.parametrize(
+    ("names", "colors", "said"),
+    [
+        (None, None, "The names of the classes are None"),
+        ("ab", (BLACK, WHITE), "The names of the classes are 'ab'"),
+        (("a", 3), (BLACK, WHITE), "The names of the classes are ('a', 3)"),
+        (("a", "b", "a"), (BLACK, WHITE, BLACK), "The names of the classes have 'a' twice"),
+        (("a", "b"), (BLACK,), "The colors of 2 classes are ((0, 0, 0),)"),
+        (("a", "b"), (BLACK, (0, 0)), "The colors of 2 classes are"),
+        (("a", "b"), (BLACK, (0, 0, 256)), "The colors of 2 classes are"),
+        (("a", "b"), (BLACK, (0, 0, 0.5)), "The colors of 2 classes are"),
+        (("a",), None, "The colors of 1 classes are None"),
+    ],
+)
+def test_classes(names, colors, said):
+    assert refused(ClassList, names, colors).startswith(said)
+
+
+def test_lists_are_classes_too():
+    classes = ClassList(["a", "b"], [list(BLACK), np.uint8(WHITE).tolist()])
+    assert classes == ClassList(("a", "b"), (BLACK, WHITE)) and hash(classes)
+
+
+@pytest.mark.parametrize(
+    ("attribute", "value"), [("classes", ["road", "car"]), ("classes", None), ("split", 3), ("image_format", "RGB")]
+)
+def test_data_set_of_ones_own_that_does_not_say_what_it_holds(attribute, value, scenes, tmp_path, monkeypatch):
+    monkeypatch.setattr(scenes, attribute, value)
+    predictor = load_predictor("lps_net_tiny", input_size=(64, 128))
+    said = f"The {attribute} of the data set StreetScenes is {value!r}; it must be of type "
+    assert refused(evaluate, predictor, scenes).startswith(said)
+    config = TrainingConfig(model="lps_net_tiny", crop_size=(64, 128), eval_size=(64, 128))
+    assert refused(train, config, scenes, scenes, tmp_path / "run").startswith(said)
 
 
 @pytest.mark.parametrize(
@@ -442,6 +493,11 @@ def test_model_options_that_have_another_place(kind, option, said):
     assert message.startswith(f"model_options has '{option}'; ") and said in message
 
 
+@pytest.mark.parametrize("value", ["epochs=3", None, 3, [3]])
+def test_overrides_that_are_no_texts(value):
+    assert refused(load_config, "demo", value).startswith(f"The overrides are {value!r}; give a list of texts")
+
+
 @pytest.mark.parametrize("value", ["", None, 3, b"demo", []])
 def test_load_config_from_no_path(value):
     assert refused(load_config, value).startswith(f"The config is {value!r}; give a path")
@@ -503,6 +559,17 @@ def test_images(image):
     for function in (predictor.labels, predictor.logits):
         said = refused(function, image)
         assert said.startswith("The image is ") and len(said) < 1000
+
+
+SEQUENTIAL = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Conv2D(2, 3)])
+
+
+@pytest.mark.parametrize("value", [None, "tiny", 3, SEQUENTIAL, keras.Model()])
+def test_what_is_no_functional_model(value, tmp_path):
+    tiny().save_weights(tmp_path / "a.weights.h5")
+    for function in (load_checkpoint, load_backbone, assign_state_dict, lambda model, _: fold_batch_norm(model)):
+        said = refused(function, value, tmp_path / "a.weights.h5")
+        assert said.startswith(f"The model is {value!r}; give a functional Keras model")
 
 
 @pytest.mark.parametrize("value", [None, "tiny", 3])

@@ -1,12 +1,14 @@
 """Assigning a state dict with the reference implementation's names to a model."""
 
+import reprlib
+
 import numpy as np
 from keras import layers
 
 from keras_liteseg.checkpoints.first_kernel import adapted, first_kernels
 from keras_liteseg.checkpoints.names import canonical_entries, of_the_network, plain_names, unwrapped
 from keras_liteseg.errors import UserError
-from keras_liteseg.graph import Graph, norms_after_convolutions
+from keras_liteseg.graph import Graph, norms_after_convolutions, require_functional
 
 # Entries that a model may lack: heads that only training uses (NDNet, PP-LiteSeg), and the ImageNet classifiers that
 # official LiteSeg files carry along.
@@ -35,6 +37,12 @@ def assign_state_dict(model, state, source="the state dict", new_classes=False, 
     Raises:
         UserError: entries are missing, unexpected, of another shape, integers, NaN or infinite; the message names them.
     """
+    require_functional(model)
+    if not isinstance(state, dict) or not all(isinstance(name, str) for name in state):
+        raise UserError(f"{source} is {reprlib.repr(state)}; give a dict from the names of entries to NumPy arrays.")
+    for name, value in state.items():
+        if not isinstance(value, np.ndarray):
+            raise UserError(f"The entry '{name}' of {source} is {reprlib.repr(value)}; give a NumPy array.")
     wanted = wanted_entries(model)
     given = canonical_entries(of_the_network(state, wanted), source)
     unfolded = _unfolded(model, given)

@@ -13,7 +13,7 @@ from keras_liteseg.checkpoints.names import canonical_entries, of_the_network, p
 from keras_liteseg.choices import require_bool, require_path
 from keras_liteseg.errors import UserError, reason
 from keras_liteseg.files import suffix_of
-from keras_liteseg.graph import listed, not_finite
+from keras_liteseg.graph import listed, not_finite, require_functional
 from keras_liteseg.networks.layers import BN_EPSILON
 from keras_liteseg.networks.registry import IMAGENET_MEAN, IMAGENET_STD
 
@@ -37,6 +37,7 @@ def load_backbone(model, source, averaged=False):
     Raises:
         UserError: there is no such file, it cannot be read, it does not fit, or it holds no averages.
     """
+    require_functional(model)
     require_bool("averaged", averaged)
     prefix = backbone_prefix(model)
     if prefix is None:

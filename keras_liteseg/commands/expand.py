@@ -14,6 +14,15 @@ import math
 
 from keras_liteseg.commands import options
 from keras_liteseg.commands.running import command, start_keras
+from keras_liteseg.errors import UserError
+
+# Keys of a config that a short training has from elsewhere.
+WITHOUT_EFFECT = {
+    "epochs": "--candidate_epochs says how long the short trainings are",
+    "model": "each candidate is a network of its own",
+    "data": "the short trainings have the data of the config",
+    "data_options": "the short trainings have the data of the config",
+}
 
 
 @command("expand", __doc__, renamed={"recipe": "--config"})
@@ -53,9 +62,15 @@ def main(
 ):
     from edge import targets
     from keras_liteseg.commands.train import load_splits
+    from keras_liteseg.datasets import parse_options
     from keras_liteseg.training.config import load_config
 
     targets.check(target, options.device_options(**devices))
+    taken = sorted(WITHOUT_EFFECT.keys() & parse_options(candidate_override, "override", "epochs=20"))
+    if taken:
+        raise UserError(
+            f"--candidate_override has '{taken[0]}', which would change nothing: {WITHOUT_EFFECT[taken[0]]}."
+        )
     name, config = config, load_config(config, override)
     short = load_config(name, [*override, *candidate_override])
     train_data, val_data = load_splits(config, data_dir)

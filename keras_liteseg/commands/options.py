@@ -1,5 +1,7 @@
 """Options that several commands have, as decorators, and the types of their values."""
 
+import math
+
 import click
 
 from keras_liteseg.choices import MOST_THREADS, require_size
@@ -72,6 +74,16 @@ class CommaList(click.ParamType):
         return values
 
 
+class FiniteRange(click.FloatRange):
+    """As click's, without `inf`, and without `nan`, which is neither below nor above anything."""
+
+    def convert(self, value, param, ctx):
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value} is no finite number.", param, ctx)
+        return number
+
+
 class Path(click.Path):
     """A path, which is not opened, but shells complete it. An empty one, such as of a shell variable that is not set,
     would mean the folder that the command runs in."""
@@ -113,7 +125,7 @@ def whole(name, default, help, least=1, most=None, **attributes):
 
 def real(name, default, help, least=0, most=None, **attributes):
     """Return an option whose value is a number; without a default where that is None."""
-    return click.option(name, type=click.FloatRange(least, most), help=help, **_default(default), **attributes)
+    return click.option(name, type=FiniteRange(least, most), help=help, **_default(default), **attributes)
 
 
 def _default(value):

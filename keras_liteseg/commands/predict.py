@@ -55,7 +55,7 @@ AT_ONCE = 4
 @options.switch("--output_labels", "Write label maps only, and no overlays.")
 @click.option(
     "--smoothing",
-    type=click.FloatRange(0, 1, max_open=True),
+    type=options.FiniteRange(0, 1, max_open=True),
     default=0.0,
     help="Weight of the frames before in the average of scores that a video's labels are taken from, such as 0.6.",
 )

@@ -39,8 +39,9 @@ def convert_apart(model, metadata, time_limit, calibration=None, **options):
         how = run_apart(__spec__.name, folder, time_limit)
         if how:
             raise UserError(
-                f"TensorFlow's converter {how}, so '{metadata.model}' was not converted to {metadata.quantization}. "
-                "Try another --quantization or --output_type, or a smaller --input_size if memory ran out."
+                f"TensorFlow's converter {how}, so '{metadata.model}' was not converted (--quantization "
+                f"{metadata.quantization}). Try another --quantization or --output_type, or a smaller --input_size if "
+                "memory ran out."
             )
         return (folder / RESULT).read_bytes()
 

@@ -3,6 +3,7 @@
 import importlib
 import inspect
 import os
+from collections.abc import Iterable
 
 from keras_liteseg.datasets.base import IGNORE_LABEL, ClassList, SegmentationDataset
 from keras_liteseg.errors import UserError, suggestion
@@ -117,6 +118,8 @@ def parse_options(texts, what="option", example="annotations=coarse"):
     """
     import yaml
 
+    if isinstance(texts, str) or not isinstance(texts, Iterable) or not all(isinstance(text, str) for text in texts):
+        raise UserError(f"The {what}s are {texts!r}; give a list of texts key=value, for example ['{example}'].")
     options = {}
     for text in texts:
         key, equals, value = text.partition("=")

@@ -72,6 +72,15 @@ class SegmentationDataset(abc.ABC):
 
 
 def require_dataset(dataset: Any) -> None:
-    """Raise a UserError when `dataset` is no data set at all, such as the name of one."""
+    """Raise a UserError when `dataset` is no data set at all, such as the name of one, or one of the caller's own that
+    does not say what it holds."""
     if not isinstance(dataset, SegmentationDataset):
         raise UserError(f"The data set is {dataset!r}; load one with keras_liteseg.load_dataset.")
+    wanted: dict[str, type] = {"name": str, "split": str, "classes": ClassList, "image_format": ImageFormat}
+    for attribute, of_type in wanted.items():
+        value = getattr(dataset, attribute, None)
+        if not isinstance(value, of_type):
+            raise UserError(
+                f"The {attribute} of the data set {type(dataset).__name__} is {value!r}; it must be of type "
+                f"{of_type.__name__}, see SegmentationDataset."
+            )

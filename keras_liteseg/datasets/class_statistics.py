@@ -12,6 +12,7 @@ from keras_liteseg.classes import listed
 from keras_liteseg.datasets.base import IGNORE_LABEL
 from keras_liteseg.datasets.in_parallel import in_parallel
 from keras_liteseg.datasets.masks import count_values
+from keras_liteseg.datasets.samples import read_mask
 from keras_liteseg.errors import UserError, nearest, suggestion
 
 _log = logging.getLogger(__name__)
@@ -56,7 +57,7 @@ def _pixels(dataset, progress=True):
     classes = len(dataset.classes)
 
     def count(index):
-        return np.delete(count_values(dataset.mask(index)), IGNORE_LABEL)[:classes]
+        return np.delete(count_values(read_mask(dataset, index)), IGNORE_LABEL)[:classes]
 
     yield from in_parallel(count, range(len(dataset)), f"count {dataset.name} {dataset.split}", progress)
 

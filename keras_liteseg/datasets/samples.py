@@ -9,7 +9,8 @@ import cv2
 import numpy as np
 
 from keras_liteseg.datasets.augment import augment, copy_paste, cutmix, require_colors, resize_sample
-from keras_liteseg.datasets.base import SegmentationDataset
+from keras_liteseg.datasets.base import IGNORE_LABEL, SegmentationDataset
+from keras_liteseg.datasets.masks import count_values
 from keras_liteseg.errors import UserError
 
 CACHE_BYTES = 2 * 2**30
@@ -161,7 +162,8 @@ class CachedDataset(SegmentationDataset):
     def _get(self, part, index):
         key = (part, index)
         if key not in self._kept:
-            array = getattr(self._dataset, part)(index)
+            # A view, because a data set may give what others still write to.
+            array = np.asarray(getattr(self._dataset, part)(index)).view()
             array.flags.writeable = False
             with self._lock:
                 if key in self._kept or array.nbytes > self._free:
@@ -180,18 +182,39 @@ def read_sample(dataset, index):
     """Return (image (height, width, channels), mask uint8 (height, width)) of a sample.
 
     Raises:
-        UserError: a file cannot be read, or the mask has another size than the image.
+        UserError: a file cannot be read, the mask has another size than the image, or a data set of the caller's own
+            gives something else than it says.
     """
-    image, mask = dataset.image(index), dataset.mask(index)
-    if image.shape[:2] != mask.shape:
-        raise UserError(
-            f"The image of {dataset.sample_id(index)} is {image.shape[0]}x{image.shape[1]} and its mask "
-            f"{mask.shape[0]}x{mask.shape[1]}; run liteseg check to find all such files."
-        )
-    wanted = dataset.image_format
+    image, mask, wanted = np.asarray(dataset.image(index)), read_mask(dataset, index), dataset.image_format
     if image.dtype != wanted.dtype or image.shape[2:] != (wanted.channels,):
         raise UserError(
             f"The image of {dataset.sample_id(index)} is {image.dtype} {image.shape}, and the data set {dataset.name} "
             f"says {wanted}; correct its image_format or its images."
         )
+    if image.shape[:2] != mask.shape:
+        raise UserError(
+            f"The image of {dataset.sample_id(index)} is {image.shape[0]}x{image.shape[1]} and its mask "
+            f"{mask.shape[0]}x{mask.shape[1]}; run liteseg check to find all such files."
+        )
     return image, mask
+
+
+def read_mask(dataset, index):
+    """Return the mask of a sample, uint8 (height, width).
+
+    Raises:
+        UserError: its file cannot be read, it is something else, or it has a label that is no class.
+    """
+    mask, classes = np.asarray(dataset.mask(index)), len(dataset.classes)
+    if mask.dtype != np.uint8 or mask.ndim != 2:
+        raise UserError(
+            f"The mask of {dataset.sample_id(index)} is {mask.dtype} {mask.shape}; the data set {dataset.name} must "
+            "give label maps, uint8 (height, width)."
+        )
+    if mask.max(initial=0) >= classes and (counts := count_values(mask))[classes:IGNORE_LABEL].any():
+        label = classes + np.flatnonzero(counts[classes:IGNORE_LABEL])[0]
+        raise UserError(
+            f"The mask of {dataset.sample_id(index)} has the label {label}; the {classes} classes of {dataset.name} "
+            f"are 0 to {classes - 1}, and {IGNORE_LABEL} is for pixels that are ignored."
+        )
+    return mask

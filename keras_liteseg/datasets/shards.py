@@ -133,7 +133,7 @@ def _read(path, convert):
         return convert(json.loads(path.read_text(encoding="utf-8")))
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror}); {CURE}.") from error
-    except (ValueError, TypeError, KeyError, RecursionError) as error:  # no UTF-8, no JSON, not what we wrote
+    except (ValueError, TypeError, KeyError, RecursionError, UserError) as error:  # no JSON, not what we wrote
         raise UserError(f"{path} is damaged or not written by keras_liteseg.datasets.records; {CURE}.") from error
 
 

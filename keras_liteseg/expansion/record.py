@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import logging
+import math
 import pathlib
 
 from keras_liteseg.errors import UserError
@@ -150,7 +151,7 @@ class Record:
             {
                 "base": _node(found.base),
                 "target_ms": found.target,
-                "candidates": [_node(node) | {"slope": slope(node, found.base)} for node in found.candidates],
+                "candidates": [_node(node) | {"slope": _finite_slope(node, found.base)} for node in found.candidates],
                 "chosen": found.chosen and found.chosen.architecture.name,
             }
             for found in self._rounds
@@ -163,6 +164,12 @@ class Record:
             "final_ms": self._final,
         }
         write_json(self.folder / SEARCH_FILE, content | provenance())
+
+
+def _finite_slope(node, base):
+    """Return the slope of a candidate, None where it is infinite, for which JSON has no number."""
+    found = slope(node, base)
+    return found if math.isfinite(found) else None
 
 
 def _name(node):

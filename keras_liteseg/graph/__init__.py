@@ -2,7 +2,7 @@
 is.
 
 - Reading a graph: `Graph` (what makes and what reads a tensor), `layers_of`, `input_tensors`, `first_input`,
-  `first_layers`, `before_last_resize`.
+  `first_layers`, `before_last_resize`. `require_functional` refuses models without one.
 - The same network, copied: `copy_model`; for another image size: `at_size`.
 - Of Keras's own layers: `stock_layers`, which `is_stock` recognises.
 - For inference: `fold_batch_norm`, which `norms_after_convolutions` tells the pairs of; for LiteRT: `restructure` and
@@ -21,7 +21,15 @@ from keras_liteseg.graph.npu import restructure_for_npu
 from keras_liteseg.graph.restructuring import paired_pixels, restructure, restructure_any_size, restructure_at_size
 from keras_liteseg.graph.size import at_size
 from keras_liteseg.graph.stock import is_stock, stock_layers
-from keras_liteseg.graph.traversal import Graph, before_last_resize, first_input, first_layers, input_tensors, layers_of
+from keras_liteseg.graph.traversal import (
+    Graph,
+    before_last_resize,
+    first_input,
+    first_layers,
+    input_tensors,
+    layers_of,
+    require_functional,
+)
 
 __all__ = [
     "Graph",
@@ -39,6 +47,7 @@ __all__ = [
     "norms_after_convolutions",
     "not_finite",
     "paired_pixels",
+    "require_functional",
     "restructure",
     "restructure_any_size",
     "restructure_at_size",

@@ -2,14 +2,12 @@
 
 import functools
 
-import keras
 import numpy as np
 from keras import layers
 
-from keras_liteseg.errors import UserError
 from keras_liteseg.graph.convolutions import convolve
 from keras_liteseg.graph.copies import copy_model, rebuild
-from keras_liteseg.graph.traversal import Graph, layers_of
+from keras_liteseg.graph.traversal import Graph, layers_of, require_functional
 
 _CONVOLUTIONS = (layers.Conv2D, layers.DepthwiseConv2D)
 
@@ -34,10 +32,9 @@ def fold_batch_norm(model):
         A new functional model with the same layer names; its outputs differ by rounding only.
 
     Raises:
-        UserError: `model` is no Keras model.
+        UserError: `model` is no functional Keras model.
     """
-    if not isinstance(model, keras.Model):
-        raise UserError(f"The model is {model!r}; give a functional Keras model, such as create_model makes.")
+    require_functional(model)
     rules = {}
     for convolution, norm in norms_after_convolutions(model):
         rules[convolution.name] = functools.partial(_convolve_folded, convolution, norm)

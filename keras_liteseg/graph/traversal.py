@@ -3,6 +3,7 @@
 import keras
 from keras import layers
 
+from keras_liteseg.errors import UserError
 from keras_liteseg.networks.layers import BilinearResize
 
 
@@ -52,6 +53,12 @@ class Graph:
                 found.add(layer)
                 pending += [] if isinstance(layer, stop) else input_tensors(layer)
         return found
+
+
+def require_functional(model):
+    """Raise a `UserError` unless `model` is a functional Keras model, as all of ours are."""
+    if not isinstance(model, keras.Model) or not hasattr(model, "operations"):
+        raise UserError(f"The model is {model!r}; give a functional Keras model, such as create_model makes.")
 
 
 def layers_of(model, kind):

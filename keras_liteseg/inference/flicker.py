@@ -1,11 +1,14 @@
 """How much the labels of a video flicker."""
 
 import math
+import reprlib
 
 import cv2
 import numpy as np
 
 from keras_liteseg.drawing.overlay import require_same_size
+from keras_liteseg.errors import UserError
+from keras_liteseg.inference.predictor import require_image
 
 
 class Flicker:
@@ -27,9 +30,17 @@ class Flicker:
         """Add a frame, uint8 (height, width, 3), and its label map (height, width), of one size for all frames.
 
         Raises:
-            UserError: image and label map differ in size.
+            UserError: one of them is something else, or they differ in size from one another or from the frame before.
         """
+        require_image(image)
+        if not isinstance(labels, np.ndarray):
+            raise UserError(f"The label map is {reprlib.repr(labels)}; give an array, (height, width).")
         require_same_size(image, labels)
+        if self._before is not None and self._before[1].shape != labels.shape:
+            raise UserError(
+                f"The frame has {image.shape[0]}x{image.shape[1]} pixels and the one before "
+                f"{'x'.join(map(str, self._before[1].shape))}; begin another Flicker for another video."
+            )
         blurred = cv2.GaussianBlur(image, (5, 5), 0)
         if self._before is not None:
             blurred_before, labels_before = self._before

@@ -153,7 +153,13 @@ def calibration_images(dataset, count, size, metadata):
     """
     metadata.image_format.require(dataset.image_format, f"The network '{metadata.model}'", dataset.name)
     require_whole("calibration images", count, 1)
-    return [prepare(dataset.image(index), size, metadata) for index in evenly_spread(count, len(dataset))]
+
+    def prepared(index):
+        image = dataset.image(index)
+        require_image(image, metadata.image_format)
+        return prepare(image, size, metadata)
+
+    return [prepared(index) for index in evenly_spread(count, len(dataset))]
 
 
 def evenly_spread(count, length):

@@ -17,7 +17,8 @@ _VERSION = "keras_liteseg_version.txt"  # apart, because versions before it know
 
 
 def save_model(model: keras.Model, path: AnyPath, metadata: Metadata) -> None:
-    """Write `model` with its `Metadata` to `path`, a `.keras` file that `keras.saving.load_model` reads too.
+    """Write `model` with its `Metadata` to `path`, a `.keras` file that `keras.saving.load_model` reads too, after
+    `import keras_liteseg.networks`, which has the layers of ours.
 
         >>> from keras_liteseg import Metadata, create_model, load_dataset, load_model, model_spec, save_model
         >>> spec, scenes = model_spec("lps_net_tiny"), load_dataset("street_scenes", length=4)
@@ -81,7 +82,7 @@ def read_metadata(path: AnyPath) -> Metadata:
     Raises:
         UserError: as `load_model`.
     """
-    if not isinstance(path, str | os.PathLike):
+    if not isinstance(path, str | os.PathLike) or not os.fspath(path):
         raise UserError(f"The model file is {path!r}; give its path.")
     try:
         with zipfile.ZipFile(path) as archive:

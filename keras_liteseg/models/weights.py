@@ -15,6 +15,7 @@ from keras_liteseg.choices import require_bool
 from keras_liteseg.classes import ClassList, difference
 from keras_liteseg.errors import UserError
 from keras_liteseg.files import AnyPath, suffix_of
+from keras_liteseg.graph import require_functional
 from keras_liteseg.metadata import Metadata
 from keras_liteseg.models import archive
 from keras_liteseg.models.pretrained import find_card, weight_file
@@ -49,6 +50,7 @@ def load_checkpoint(model: keras.Model, path: AnyPath, averaged: bool = False) -
         UserError: the file cannot be read, asks for anything but tensors, does not fit the model, or its weights are
             integers, NaN or infinite; the message names the entries.
     """
+    require_functional(model)
     require_bool("averaged", averaged)
     return _load(model, _existing(path, model.name), averaged, new_classes=False)
 
@@ -124,7 +126,7 @@ def _metadata(path: pathlib.Path) -> Metadata:
 
 
 def _existing(path: AnyPath, network: str) -> pathlib.Path:
-    if not isinstance(path, str | os.PathLike):
+    if not isinstance(path, str | os.PathLike) or not os.fspath(path):
         raise UserError(f"The checkpoint is {path!r}; give the path of its file.")
     path = pathlib.Path(path)
     if not path.is_file():

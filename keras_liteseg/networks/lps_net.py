@@ -26,6 +26,7 @@ from keras_liteseg.networks.registry import (
     ModelSpec,
     check_image_shape,
     check_num_classes,
+    plain_shape,
     register_family,
     register_spec,
 )
@@ -103,6 +104,7 @@ def lps_net(depth, width, resolution, input_shape=(512, 1024, 3), num_classes=19
     """
     check_image_shape(name, input_shape)
     check_num_classes(num_classes)
+    input_shape, num_classes = plain_shape(input_shape), int(num_classes)
     depth, width = _five_counts("depth", depth), _five_counts("width", width)
     resolution = _path_factors(resolution)
     _check_path_sizes(resolution, input_shape)

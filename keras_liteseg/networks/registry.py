@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from keras_liteseg.choices import MOST_PIXELS
+from keras_liteseg.choices import MOST_PIXELS, is_whole
 from keras_liteseg.errors import UserError, suggestion
 
 if TYPE_CHECKING:
@@ -171,7 +171,8 @@ def build_network(
     unknown = sorted(set(options) - set(inspect.signature(spec.build).parameters))
     if unknown:
         raise UserError(f"'{name}' has no option '{unknown[0]}'; {_options(spec)}.")
-    return spec.build(input_shape=tuple(input_shape), num_classes=num_classes, aux_heads=aux_heads, **options)
+    shape, num_classes = plain_shape(input_shape), int(num_classes)
+    return spec.build(input_shape=shape, num_classes=num_classes, aux_heads=aux_heads, **options)
 
 
 def _options(spec: ModelSpec) -> str:
@@ -207,18 +208,23 @@ def check_input_shape(name: str, input_shape: ImageShape, aux_heads: bool = Fals
 def check_image_shape(name: str, input_shape: ImageShape) -> None:
     """Raise a `UserError` unless `input_shape` is (height, width, channels), all positive, the first two or None."""
     right = isinstance(input_shape, tuple | list) and len(input_shape) == 3
-    if not right or not isinstance(input_shape[2], int) or input_shape[2] < 1:
+    if not right or not is_whole(input_shape[2]) or input_shape[2] < 1:
         raise UserError(
             f"input_shape is {input_shape}; '{name}' takes (height, width, channels), 3 channels for an RGB image."
         )
     for length in input_shape[:2]:
-        if length is not None and (not isinstance(length, int) or not 1 <= length <= MOST_PIXELS):
+        if length is not None and (not is_whole(length) or not 1 <= length <= MOST_PIXELS):
             raise UserError(
                 f"input_shape is {input_shape}; height and width must be whole numbers from 1 to {MOST_PIXELS}."
             )
 
 
+def plain_shape(input_shape: ImageShape) -> ImageShape:
+    """Return an input shape in Python's own whole numbers: those of NumPy are none to Keras and to JSON."""
+    return tuple(None if length is None else int(length) for length in input_shape)
+
+
 def check_num_classes(num_classes: int) -> None:
     """Raise a `UserError` unless `num_classes` is a whole number from 2 to 255, as many as label maps can tell."""
-    if not isinstance(num_classes, int) or not 2 <= num_classes <= 255:
+    if not is_whole(num_classes) or not 2 <= num_classes <= 255:
         raise UserError(f"num_classes is {num_classes!r}; a network needs a whole number of classes, from 2 to 255.")

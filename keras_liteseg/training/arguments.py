@@ -7,6 +7,7 @@ from keras_liteseg.choices import require_bool, require_path
 from keras_liteseg.classes import listed
 from keras_liteseg.datasets.base import IGNORE_LABEL, require_dataset
 from keras_liteseg.datasets.remap import require_agreement
+from keras_liteseg.datasets.samples import read_mask
 from keras_liteseg.errors import UserError
 from keras_liteseg.training.distribute import hosts
 
@@ -51,7 +52,7 @@ def require_labels(*datasets):
     """Raise a `UserError` where no mask of a `SegmentationDataset` has a labelled pixel: nothing would be learned or
     measured, without a word. As a rule the first mask has one, and no other is read."""
     for data in datasets:
-        if not any((data.mask(index) != IGNORE_LABEL).any() for index in range(len(data))):
+        if not any((read_mask(data, index) != IGNORE_LABEL).any() for index in range(len(data))):
             raise UserError(
                 f"No mask of the split '{data.split}' of {data.name} has a labelled pixel, as all are ignored; correct "
                 "which values of the masks are which class (of data of your own, under 'values' in classes.yaml), or "

@@ -4,7 +4,9 @@ A file that repeats another but for a few keys says `base: other.yaml`, a path r
 """
 
 import dataclasses
+import os
 
+import numpy as np
 import yaml
 
 from keras_liteseg.choices import default_of, wanted_instead
@@ -96,8 +98,18 @@ def load_config(path, overrides=(), kind=TrainingConfig):
 
 def config_to_yaml(config):
     """Return the text of a config file that has every key of a config, and no base."""
-    values = dataclasses.asdict(config).items()
-    return yaml.safe_dump({key: list(v) if isinstance(v, tuple) else v for key, v in values}, sort_keys=False)
+    return yaml.safe_dump(_plain(dataclasses.asdict(config)), sort_keys=False)
+
+
+def _plain(value):
+    """Return a value of a config as YAML has it: lists for tuples, no numbers of NumPy and no paths."""
+    if isinstance(value, dict):
+        return {key: _plain(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(entry) for entry in value]
+    if isinstance(value, np.generic):
+        return value.item()
+    return os.fspath(value) if isinstance(value, os.PathLike) else value
 
 
 def lists_to_tuples(config):

@@ -354,3 +354,17 @@ def test_other_precisions_are_weights(model, dtype):
     assign_state_dict(model, {name: value.astype(dtype) for name, value in state_dict().items()})
     bias = model.get_layer("seg_score").bias.numpy()
     np.testing.assert_array_equal(bias, state_dict()["seg.score.bias"].astype(dtype).astype("float32"))
+
+
+@pytest.mark.parametrize(
+    ("state", "said"),
+    [
+        (None, "the state dict is None; give a dict from the names of entries to NumPy arrays"),
+        ([1], r"the state dict is \[1\]"),
+        ({1: np.zeros(3)}, "the state dict is {1: array"),
+        ({"seg_score.weight": [1.0]}, r"The entry 'seg_score.weight' of the state dict is \[1.0\]; give a NumPy array"),
+    ],
+)
+def test_what_is_no_state_dict_is_refused(model, state, said):
+    with pytest.raises(UserError, match=said):
+        assign_state_dict(model, state)

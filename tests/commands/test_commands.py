@@ -59,6 +59,16 @@ def test_help_of_every_command(name, capsys):
 
 
 @pytest.mark.parametrize("name", SUMMARIES)
+def test_no_number_of_a_command_is_without_end(name, capsys):
+    options = [option for option in command(name).params if isinstance(option.type, click.types.FloatParamType)]
+    for option in options:
+        for word in ("nan", "inf"):
+            assert main([name, option.opts[0], word]) == 2
+            said = capsys.readouterr().err
+            assert "is no finite number" in said or "not in the range" in said, said
+
+
+@pytest.mark.parametrize("name", SUMMARIES)
 def test_examples_in_the_help_have_options_that_exist(name):
     module = importlib.import_module(f"keras_liteseg.commands.{name.replace('-', '_')}")
     known = {option for parameter in command(name).params for option in parameter.opts + parameter.secondary_opts}

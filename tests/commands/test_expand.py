@@ -118,6 +118,7 @@ def test_search_that_is_killed_goes_on_without_doing_anything_twice(tmp_path):
         (["--target", "phone"], "phone"),
         (["--config", "nothing.yaml"], "nothing.yaml"),
         (["--resume"], "no search.json in"),
+        (["--candidate_override", "epochs=2"], "has 'epochs', which would change nothing: --candidate_epochs says"),
         (["--recipe", "config.yaml"], "The flag --recipe is no more; use --config"),
     ],
 )

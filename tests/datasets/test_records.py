@@ -262,6 +262,14 @@ def test_a_broken_list_is_named(output, name, content):
         load_dataset("records", output)
 
 
+@pytest.mark.parametrize(("old", "new"), [('"car"', '"road"'), ("128", "999"), ("128", "-1")])
+def test_classes_of_a_list_that_cannot_be_are_damage(output, old, new):
+    manifest = output / "train.json"
+    manifest.write_text(manifest.read_text().replace(old, new, 1))
+    with pytest.raises(UserError, match="train.json is damaged or not written by keras_liteseg"):
+        load_dataset("records", output)
+
+
 def test_damage_anywhere_gives_the_right_pixels_or_a_clear_error(dataset, output, tmp_path):
     rng = np.random.default_rng(0)
     wanted = [(dataset.image(index), dataset.mask(index)) for index in range(SAMPLES)]

@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
+from keras_liteseg.classes import ClassList
 from keras_liteseg.datasets.augment import Augmentation
 from keras_liteseg.datasets.samples import CachedDataset, evaluation_samples, normalization, training_samples
 from keras_liteseg.errors import UserError
@@ -210,3 +211,59 @@ def test_threads_of_opencv_are_one_for_a_sample_and_as_before_after_it(scenes):
         assert seen == [1] * 8 and cv2.getNumThreads() == 3
     finally:
         cv2.setNumThreads(before)
+
+
+class Own(Numbered):
+    """A data set whose samples are all this image and this mask."""
+
+    classes = ClassList(("a", "b"), ((0, 0, 0), (1, 1, 1)))
+
+    def __init__(self, image, mask):
+        super().__init__(2)
+        self._sample = image, mask
+
+    def image(self, index):
+        return self._sample[0]
+
+    def mask(self, index):
+        return self._sample[1]
+
+
+IMAGE, MASK = np.zeros((8, 8, 3), np.uint8), np.zeros((8, 8), np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("image", "mask", "said"),
+    [
+        (IMAGE, MASK.astype(np.int64), r"mask of \w+ is int64 \(8, 8\); the data set numbered must give label maps"),
+        (IMAGE, MASK > 0, "is bool"),
+        (IMAGE, MASK[..., None], r"is uint8 \(8, 8, 1\)"),
+        (IMAGE, MASK.tolist(), "is int64"),
+        (IMAGE, None, "is object"),
+        (IMAGE, MASK + 2, r"has the label 2; the 2 classes of numbered are 0 to 1, and 255 is for pixels"),
+        (IMAGE, MASK[:4], "is 8x8 and its mask 4x8"),
+        (IMAGE.astype(np.float32), MASK, r"image of \w+ is float32 \(8, 8, 3\)"),
+        (None, MASK, r"image of \w+ is object \(\)"),
+    ],
+)
+@pytest.mark.parametrize("wrap", [lambda data: data, CachedDataset])
+def test_a_data_set_of_ones_own_that_gives_something_else_is_told_so(image, mask, said, wrap):
+    data = wrap(Own(image, mask))
+    for load in (training_samples(data, PLAIN), evaluation_samples(data, (4, 4))):
+        with pytest.raises(UserError, match=said):
+            load(0)
+
+
+def test_ignored_pixels_and_arrays_of_any_order_are_labels():
+    mask = np.asfortranarray(MASK + np.arange(8, dtype=np.uint8) % 2)
+    mask[0] = 255
+    mask.flags.writeable = False
+    _, read = evaluation_samples(Own(IMAGE, mask), (8, 8))(0)
+    np.testing.assert_array_equal(read, mask)
+
+
+def test_a_cache_leaves_the_arrays_of_a_data_set_writable():
+    image, mask = IMAGE.copy(), MASK.copy()
+    cached = CachedDataset(Own(image, mask))
+    assert not cached.image(0).flags.writeable and not cached.mask(0).flags.writeable
+    assert image.flags.writeable and mask.flags.writeable

@@ -9,6 +9,7 @@ import sys
 
 import pytest
 
+from edge import targets
 from edge.family import LATENCIES_FILE, FamilyLatency
 from edge.profile_family import GRID_FILE, grid, table
 from edge.targets import Options
@@ -73,6 +74,16 @@ def test_latencies_of_another_kind_are_not_mixed(tmp_path):
     path.write_text("{")
     with pytest.raises(UserError, match="is damaged .* remove it to measure again"):
         latency(tmp_path)
+
+
+def test_a_device_that_does_not_answer_is_told_before_anything_is_exported(tmp_path, monkeypatch):
+    def connect(target, options):
+        raise targets.MeasurementFailed("nobody answers")
+
+    monkeypatch.setattr(targets, "connect", connect)
+    with pytest.raises(UserError, match="^Nothing can be measured on host:cpu: nobody answers.$"):
+        latency(tmp_path)([TINY, WIDER])
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.skipif(sshd.SSHD is None, reason="no sshd here; on Debian: apt install openssh-server")

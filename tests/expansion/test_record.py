@@ -7,7 +7,7 @@ import xml.etree.ElementTree
 import pytest
 
 from keras_liteseg.errors import UserError
-from keras_liteseg.expansion import START, Node, Round, expand
+from keras_liteseg.expansion import OPERATORS, START, Node, Round, expand
 from keras_liteseg.expansion.record import CONFIG_FILE, PICTURE_FILE, PUBLISHED, SEARCH_FILE, Record
 from keras_liteseg.training.config import TrainingConfig, load_config
 from tests.expansion.test_algorithm import measure, miou
@@ -53,6 +53,17 @@ def test_path_as_data(tmp_path, rounds, caplog):
         assert ours["chosen"] == (found.chosen and found.chosen.architecture.name)
     assert set(content["published_ms"]) == set(PUBLISHED) and content["measured_on"] == BOARD
     assert "No growth fits into the budget." in caplog.text
+
+
+def test_a_slope_without_end_is_no_number_of_json(tmp_path):
+    def no_constant(word):
+        raise AssertionError(word)
+
+    base = Node(START, 1.0, 0.2)
+    better = Node(START.grown(OPERATORS[0]), 0.9, 0.3)
+    finished(tmp_path, [Round(base, 2.0, (better,), better)])
+    content = json.loads((tmp_path / SEARCH_FILE).read_text(), parse_constant=no_constant)
+    assert content["rounds"][0]["candidates"][0]["slope"] is None
 
 
 def test_the_network_found_is_within_the_budget_in_the_final_timing(tmp_path, rounds, caplog):

@@ -101,14 +101,16 @@ def test_labels_follow_what_changes(int8_file, scenes):
     assert followed[0] < 0.9 and followed[4] > 0.8 and followed[-1] > 0.97
 
 
+PICTURE, LABELS = np.zeros((40, 60, 3), np.uint8), np.zeros((40, 60), np.uint8)
+
+
 def test_flicker_counts_only_where_the_picture_stays():
-    picture, labels = np.zeros((40, 60, 3), np.uint8), np.zeros((40, 60), np.uint8)
     flicker = Flicker()
-    flicker.update(picture, labels)
+    flicker.update(PICTURE, LABELS)
     assert np.isnan(flicker.share)
-    flicker.update(picture, labels)
+    flicker.update(PICTURE, LABELS)
     assert flicker.share == 0
-    moved, other = picture.copy(), labels.copy()
+    moved, other = PICTURE.copy(), LABELS.copy()
     moved[:, 30:] = 200
     other[:, 35:] = 1  # where the picture changes too
     flicker.update(moved, other)
@@ -121,4 +123,21 @@ def test_flicker_counts_only_where_the_picture_stays():
 
 def test_flicker_of_another_size_is_refused():
     with pytest.raises(UserError, match="40x60 pixels and the label map 40x61"):
-        Flicker().update(np.zeros((40, 60, 3), np.uint8), np.zeros((40, 61), np.uint8))
+        Flicker().update(PICTURE, np.zeros((40, 61), np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("image", "labels", "said"),
+    [
+        (None, LABELS, "The image is None; give an array"),
+        (np.zeros((40, 60, 3), np.float32), LABELS, "The image is float32"),
+        (np.zeros((40, 60), np.uint8), LABELS, "The image is uint8"),
+        (PICTURE, None, "The label map is None; give an array"),
+        (PICTURE[:20], LABELS[:20], "The frame has 20x60 pixels and the one before 40x60; begin another Flicker"),
+    ],
+)
+def test_flicker_of_something_else_is_refused(image, labels, said):
+    flicker = Flicker()
+    flicker.update(PICTURE, LABELS)
+    with pytest.raises(UserError, match=said):
+        flicker.update(image, labels)

@@ -150,3 +150,9 @@ def test_refusal_tells_all_of_the_reason(path):
             file.writestr(name, content)
     with pytest.raises(UserError, match="seg_score.*expected 2 variables, but received 1"):
         load_model(path)
+
+
+def test_metadata_takes_numbers_of_numpy():
+    metadata = Metadata("tiny", "", CLASSES, tuple(np.float32([0.5] * 3)), tuple(np.float64([0.25] * 3)))
+    read = Metadata.from_json(metadata.to_json())
+    assert (tuple(read.mean), tuple(read.std)) == (metadata.mean, metadata.std)

@@ -6,7 +6,7 @@ import pytest
 from keras import layers
 
 import keras_liteseg
-from keras_liteseg import UserError, create_model, fold_batch_norm, list_models, model_spec
+from keras_liteseg import UserError, create_model, fold_batch_norm, list_models, lps_net, model_spec
 from keras_liteseg.datasets import ClassList
 from keras_liteseg.graph import at_size, norms_after_convolutions
 from keras_liteseg.metadata import Metadata
@@ -285,3 +285,13 @@ def randomized(model):
                 ]
             )
     return model
+
+
+def test_whole_numbers_of_numpy_are_whole_numbers():
+    shape, classes = np.array([32, 64, 3]), np.uint8(4)
+    for model in (
+        create_model("lps_net_tiny", tuple(shape), classes),
+        lps_net((1,) * 5, (4, 8, 16, 32, 32), (0.5,), tuple(shape), classes),
+    ):
+        assert model.output_shape == (None, 32, 64, 4)
+        keras.models.model_from_json(model.to_json())

@@ -1,5 +1,7 @@
 import dataclasses
+import pathlib
 
+import numpy as np
 import pytest
 import yaml
 
@@ -220,3 +222,17 @@ def test_wrong_key_is_shown_with_the_file_that_it_is_in(written, tmp_path):
 def test_base_cannot_be_an_override(written):
     with pytest.raises(UserError, match="override: there is no config key 'base'"):
         load_config(written(""), ["base=a.yaml"])
+
+
+def test_numbers_of_numpy_and_paths_are_written_as_yaml_has_them(written):
+    given = {
+        "batch_size": np.int64(2),
+        "learning_rate": np.float32(0.5),
+        "crop_size": tuple(np.array([64, 128])),
+        "class_weights": {"road": np.float64(0.25)},
+        "data_options": {"train": {"folder": pathlib.Path("a"), "lengths": (1, 2)}},
+    }
+    read = load_config(written(config_to_yaml(TrainingConfig(**given))))
+    assert (read.batch_size, read.learning_rate, read.crop_size) == (2, 0.5, (64, 128))
+    assert read.class_weights == {"road": 0.25}
+    assert read.data_options == {"train": {"folder": "a", "lengths": [1, 2]}}
