@@ -1,11 +1,11 @@
 """What the numbers of a picture are: how many channels, of which type, and from where to where."""
 
 import dataclasses
-import numbers
 from typing import Any
 
 import numpy as np
 
+from keras_liteseg.choices import is_whole
 from keras_liteseg.errors import UserError
 
 LIMITS = {"uint8": 255, "uint16": 65535}
@@ -39,14 +39,14 @@ class ImageFormat:
     max: int = None  # type: ignore[assignment]  # the largest of the type
 
     def __post_init__(self) -> None:
-        if not _is_whole(self.channels) or self.channels < 1:
+        if not is_whole(self.channels) or self.channels < 1:
             raise UserError(f"channels is {self.channels!r}; pictures have a whole number of channels, 1 or more.")
         if not isinstance(self.dtype, str) or self.dtype not in LIMITS:
             raise UserError(f"dtype is {self.dtype!r}; pictures are of {' or '.join(map(repr, LIMITS))}.")
         limit = LIMITS[self.dtype]
         if self.max is None:
             object.__setattr__(self, "max", limit)
-        if not (_is_whole(self.min) and _is_whole(self.max) and 0 <= self.min < self.max <= limit):
+        if not (is_whole(self.min) and is_whole(self.max) and 0 <= self.min < self.max <= limit):
             raise UserError(
                 f"min is {self.min!r} and max {self.max!r}; for {self.dtype} they are whole numbers from 0 to {limit}, "
                 "min the smaller."
@@ -92,10 +92,6 @@ class ImageFormat:
                 f"{network} takes pictures that are {self}, and those of {source} are {found}; take pictures of the "
                 "kind that it was trained on, or train a network on these."
             )
-
-
-def _is_whole(value: Any) -> bool:
-    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
 
 
 RGB = ImageFormat()

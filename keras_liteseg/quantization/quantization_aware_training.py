@@ -14,7 +14,7 @@ from keras_liteseg.datasets.class_statistics import class_weights, repeat_factor
 from keras_liteseg.datasets.samples import CachedDataset
 from keras_liteseg.errors import UserError
 from keras_liteseg.evaluation import measure, require_same_classes, summarize
-from keras_liteseg.files import suffix_of
+from keras_liteseg.files import plain_path, suffix_of
 from keras_liteseg.graph.size import at_size
 from keras_liteseg.graph.stock import is_stock
 from keras_liteseg.inference.keras_predictor import keras_predictor
@@ -123,14 +123,15 @@ def train_quantization_aware(config, train_data, val_data, output_dir, init_from
     # A network that is not there any more is no match for the epochs that follow.
     known = read_log(folder) if resume and (folder / QAT_FILE).exists() else []
     best = max((row[aim] for row in known), default=-1.0)
-    callbacks = [
-        _Validation(network, variables, metadata, reference, val_data, folder / QAT_FILE, aim, best),
-        tf_keras.callbacks.CSVLogger(str(folder / LOG_FILE), append=resume),
-        tf_keras.callbacks.TensorBoard(str(folder / TENSORBOARD_FOLDER), write_graph=False),
-        # Last, so that an epoch counts as finished only when its network is saved.
-        tf_keras.callbacks.BackupAndRestore(str(folder / BACKUP_FOLDER), delete_checkpoint=False),
-    ]
-    with begun(folder, config), stop_clearly(folder / BACKUP_FOLDER):
+    validation = _Validation(network, variables, metadata, reference, val_data, folder / QAT_FILE, aim, best)
+    with begun(folder, config), stop_clearly(folder / BACKUP_FOLDER), plain_path(folder) as plain:
+        callbacks = [
+            validation,
+            tf_keras.callbacks.CSVLogger(f"{plain}/{LOG_FILE}", append=resume),
+            tf_keras.callbacks.TensorBoard(f"{plain}/{TENSORBOARD_FOLDER}", write_graph=False),
+            # Last, so that an epoch counts as finished only when its network is saved.
+            tf_keras.callbacks.BackupAndRestore(f"{plain}/{BACKUP_FOLDER}", delete_checkpoint=False),
+        ]
         if resume:
             trim_log(folder, first_epoch)
         log_devices()
@@ -142,8 +143,9 @@ def train_quantization_aware(config, train_data, val_data, output_dir, init_from
 
 def _finished_epochs(folder):
     """Return after how many epochs `BackupAndRestore` will go on in a folder."""
-    state = tf.train.latest_checkpoint(str(folder / BACKUP_FOLDER / "chief"))
-    return int(tf.train.load_variable(state, "ckpt_saved_epoch/.ATTRIBUTES/VARIABLE_VALUE")) + 1 if state else 0
+    with plain_path(folder) as plain:
+        state = tf.train.latest_checkpoint(f"{plain}/{BACKUP_FOLDER}/chief")
+        return int(tf.train.load_variable(state, "ckpt_saved_epoch/.ATTRIBUTES/VARIABLE_VALUE")) + 1 if state else 0
 
 
 class SelfDistillation(tf_keras.Model):
