@@ -7,8 +7,7 @@
 #   Ignored pixels: a network that is right in each pixel of the labelled quarter of a picture has a Dice loss of 0.60
 #     in place of 0. 255 is looked for among the numbers of the channels, where it never is. The scores of ignored
 #     pixels stay in the denominator, and they get gradients, from the other loss too.
-#   Rare classes: all classes are summed up before the division. One of 2% of the pixels that is missed altogether
-#     costs 0.02, which is the share of wrong pixels; by TverskyLoss 0.17.
+#   Rare classes: all are summed up first. One of 2% of the pixels, missed, costs 0.02; by TverskyLoss 0.17.
 # So: take TverskyLoss(alpha=0.5, beta=0.5), which is the Dice loss of each class, and leaves ignored pixels out.
 set -eu
 folder=$(mktemp -d)
