@@ -14,8 +14,8 @@ folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 cd "$folder"
 python3 -m venv venv
-venv/bin/pip install --quiet torch==2.13.0 numpy==2.4.6 scipy==1.17.1 opencv-python-headless==5.0.0.93 addict==2.4.0 \
-    yapf==0.43.0 pyyaml==6.0.3 termcolor==3.3.0 rich==15.0.0 packaging
+venv/bin/pip install --quiet torch==2.13.0 numpy==2.4.6 scipy==1.17.1 pillow==13.0.0 opencv-python-headless==5.0.0.93 \
+    addict==2.4.0 yapf==0.43.0 pyyaml==6.0.3 termcolor==3.3.0 rich==15.0.0 packaging
 venv/bin/pip install --quiet --no-deps mmsegmentation==1.2.2 mmengine==0.10.7 mmcv-lite==2.1.0
 cat > losses.py <<'PYTHON'
 import importlib
