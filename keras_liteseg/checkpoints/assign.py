@@ -41,7 +41,7 @@ def assign_state_dict(model, state, source="the state dict", new_classes=False, 
     if not isinstance(state, dict) or not all(isinstance(name, str) for name in state):
         raise UserError(f"{source} is {reprlib.repr(state)}; give a dict from the names of entries to NumPy arrays.")
     for name, value in state.items():
-        if not isinstance(value, np.ndarray):
+        if not isinstance(value, np.ndarray | np.generic):
             raise UserError(f"The entry '{name}' of {source} is {reprlib.repr(value)}; give a NumPy array.")
     wanted = wanted_entries(model)
     given = canonical_entries(of_the_network(state, wanted), source)
