@@ -80,6 +80,12 @@ EXPERIMENTS = {
         "pp_liteseg_t_camvid_scratch",
         "liteseg_mobilenetv2_camvid_trainval_672x896",
     ),
+    "pp_liteseg_t_camvid_trainval_distilled_384x512_dice": Experiment(
+        "PP-LiteSeg-T",
+        "from scratch, train and val, distilled, CutMix, Dice",
+        "pp_liteseg_t_camvid_trainval_distilled_384x512",
+        "liteseg_mobilenetv2_camvid_trainval_672x896",
+    ),
     "liteseg_mobilenetv2_camvid_scratch": Experiment("LiteSeg-MobileNetV2", "from scratch", "scratch"),
     "liteseg_mobilenetv2_camvid_distilled_576x768": Experiment(
         "LiteSeg-MobileNetV2",
@@ -121,6 +127,12 @@ EXPERIMENTS = {
         "lps_net_s_camvid_trainval_distilled_720x960",
         "liteseg_mobilenetv2_camvid_trainval_672x896",
     ),
+    "lps_net_s_camvid_trainval_distilled_720x960_dice": Experiment(
+        "LPS-Net-S",
+        "from scratch, train and val, distilled, CutMix, copy-paste, Dice",
+        "lps_net_s_camvid_trainval_distilled_720x960_copy_paste",
+        "liteseg_mobilenetv2_camvid_trainval_672x896",
+    ),
     "lps_net_expanded_camvid_scratch": Experiment("LPS-Net, found by expansion", "from scratch", "scratch"),
     "lps_net_expanded_camvid_trainval_720x960": Experiment(
         "LPS-Net, found by expansion", "from scratch, train and val", "scratch"
@@ -137,8 +149,8 @@ EXPERIMENTS = {
 HEADLINES = (
     f"{_FINE}_trainval_864x1152_cutmix",
     f"{_SCRATCH}_distilled_imagenet_720x960",
-    "pp_liteseg_t_camvid_trainval_distilled_384x512",
-    "lps_net_s_camvid_trainval_distilled_720x960_copy_paste",
+    "pp_liteseg_t_camvid_trainval_distilled_384x512_dice",
+    "lps_net_s_camvid_trainval_distilled_720x960_dice",
     "lps_net_expanded_camvid_trainval_distilled_720x960",
     "liteseg_mobilenetv2_camvid_trainval_672x896",
     "liteseg_shufflenet_camvid_trainval_distilled_576x768_longer",

@@ -26,7 +26,7 @@ def test_terminal_shows_the_table_of_the_benchmark(real, real_page):
     found = results(real)
     _, text = real_page
     device = found[0]["device"]
-    assert text.startswith(f"host:cpu on {device['cpu']}, {device['cores']} cores")
+    assert text.startswith(f"host:cpu on {device['cpu']}, {device['cores']} core")  # one, or cores
     assert table.table(found) in text
 
 
