@@ -4,8 +4,8 @@
 # Expected: each class has the grey that class_mapping.csv beside the masks says.
 # Seen, without a warning: class numbers are replaced by greys one after the other in the same array, so that a grey
 #   that has been written already is taken for the number of a later class, and replaced again. Up to 15 classes it
-#   does not happen. Of 19 classes, the first gets the grey of the 13th; with the names of Cityscapes, which are sorted
-#   by the alphabet, bicycle and terrain are one. Of 40 classes, six are drawn as another. semantic_mask_index is right.
+#   does not happen. Of 19 classes, the first gets the grey of the 13th; of 40 classes, six are drawn as another.
+#   semantic_mask_index is right.
 # So: convert to semantic_mask_index.
 set -eu
 folder=$(mktemp -d)
