@@ -56,7 +56,7 @@ def cases(tmp_path_factory):
     calibration, found = CalibrationOptions(images=4), []
     for name, options in FILES.items():
         model = folder / f"{name}.tflite"
-        export("lps_net_s", model, ExportOptions(**options), calibration, checkpoint="camvid", input_size=SIZE)
+        export("ndnet45", model, ExportOptions(**options), calibration, checkpoint="camvid", input_size=SIZE)
         predictor = load_predictor(model)
         found += [Case(model, image, predictor.labels(image)) for image in images]
     # Pictures of one class would prove little.
