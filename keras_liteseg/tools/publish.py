@@ -18,7 +18,7 @@ from keras_liteseg.models.archive import load_model
 from keras_liteseg.models.download import sha256_of
 from keras_liteseg.models.pretrained import FOLDER, find_card, splits_of
 from keras_liteseg.provenance import provenance
-from keras_liteseg.training.config_files import BASE_KEY, read_config
+from keras_liteseg.training.config_files import BASE_KEY, CONFIG_FILE, read_config
 from keras_liteseg.training.run_folder import JOURNAL_FILE
 
 DATA_LICENCES = {
@@ -63,6 +63,8 @@ def publish(path, config, datasets, folder=FOLDER, name=None, starts_from=None, 
             "letters, digits, '_' and '.', such as --name camvid_720x960."
         )
     file, config = config, read_config(config)
+    if not config:
+        raise UserError(f"Cannot read the config {file}: it is empty. Give the {CONFIG_FILE} that the training wrote.")
     if BASE_KEY in config or config.get("model", metadata.model) != metadata.model:
         what = "builds on a base" if BASE_KEY in config else f"is for '{config['model']}'"
         raise UserError(

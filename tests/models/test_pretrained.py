@@ -223,7 +223,7 @@ def test_command_needs_a_config(tmp_path, small_file):
     assert done.returncode == 1 and "error: Cannot read the config" in done.stderr
 
 
-@pytest.mark.parametrize("content", [b"\xff\xfe", b"- a list", b"a: ["])
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"- a list", b"a: ["])
 def test_config_that_is_none_is_refused(tmp_path, small_file, content):
     (tmp_path / "config.yaml").write_bytes(content)
     with pytest.raises(UserError, match="Cannot read the config .*config.yaml: "):
