@@ -11,10 +11,9 @@ import sys
 from tqdm import tqdm
 
 from edge import model_files, targets
-from edge.checks import require_positive, require_whole
 from edge.correctness import Reference
 from edge.latency import Latency
-from keras_liteseg.choices import MOST_THREADS, is_whole
+from keras_liteseg.choices import MOST_THREADS, is_whole, require_positive, require_whole
 from keras_liteseg.datasets.pictures import find_pictures
 from keras_liteseg.errors import UserError
 

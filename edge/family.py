@@ -8,8 +8,7 @@ import numpy as np
 
 from edge import targets
 from edge.benchmark import benchmark
-from edge.checks import require_one_of, require_whole
-from keras_liteseg.choices import MOST_PIXELS, MOST_THREADS
+from keras_liteseg.choices import MOST_PIXELS, MOST_THREADS, require_one_of, require_whole
 from keras_liteseg.errors import UserError
 from keras_liteseg.files import write_json
 from keras_liteseg.logs import quiet_log

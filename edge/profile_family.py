@@ -4,7 +4,7 @@ Each network of the grid has the depth of --network, its widths times a factor, 
 given eighths of its size: 6-2 are two paths, at 3/4 and 1/4.
 """
 
-from edge.checks import require_one_of, require_whole
+from keras_liteseg.choices import require_one_of, require_whole
 from keras_liteseg.errors import UserError
 
 GRID_FILE = "family.json"

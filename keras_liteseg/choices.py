@@ -6,6 +6,7 @@ import math
 import numbers
 import os
 import re
+from collections.abc import Iterable
 from typing import Any, NoReturn, Self, TypeGuard
 
 from keras_liteseg.errors import UserError, nearest
@@ -75,6 +76,18 @@ def require_number(name: str, value: Any, least: float, most: float | None = Non
     if not is_finite(value) or value < least or most is not None and value > most:
         limits = f", {least} or more" if most is None else f" from {least} to {most}"
         raise UserError(f"{name} is {value!r}; it must be a number{limits}.")
+
+
+def require_positive(name: str, value: Any) -> None:
+    """Raise a `UserError` unless the option `name` is a number above 0, at most `LONGEST`."""
+    if not is_finite(value) or not 0 < value <= LONGEST:
+        raise UserError(f"{name} is {value!r}; it must be a number above 0, {LONGEST} at most.")
+
+
+def require_one_of(name: str, value: Any, words: Iterable[str]) -> None:
+    """Raise a `UserError` unless the option `name` is one of `words`."""
+    if value not in words:
+        raise UserError(f"{name} is {value!r}; choose from {', '.join(words)}.")
 
 
 def require_bool(name: str, value: Any) -> None:

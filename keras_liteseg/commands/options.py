@@ -327,30 +327,8 @@ def devices():
     )
 
 
-def device_options(
-    ssh_config=None,
-    wheels=None,
-    benchmark_model=None,
-    clean=False,
-    chromium=None,
-    compiled=None,
-    npu_sram=None,
-    rknn_python=None,
-    delegate=None,
-    delegate_options=None,
-):
+def device_options(npu_sram, **values):
     """Return the `edge.targets.Options` that the values of `devices` give."""
     from edge.targets import Options
 
-    return Options(
-        ssh_config,
-        wheels,
-        clean,
-        benchmark_model,
-        chromium,
-        compiled,
-        npu_sram,
-        rknn_python,
-        delegate,
-        delegate_options or {},
-    )
+    return Options(npu_sram_kib=npu_sram, **values)

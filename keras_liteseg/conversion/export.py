@@ -10,22 +10,18 @@ import tempfile
 import keras
 import numpy as np
 
-from keras_liteseg.choices import require_path
 from keras_liteseg.conversion import converter_process
+from keras_liteseg.conversion.arguments import of_kind, require_arguments, require_exportable
 from keras_liteseg.conversion.card import Origin, write_card
 from keras_liteseg.conversion.keras_export import write_plain
-from keras_liteseg.conversion.onnx_export import export_onnx, require_packages
+from keras_liteseg.conversion.onnx_export import export_onnx
 from keras_liteseg.conversion.options import ExportOptions, Format, InputType, Npu, Upsampling
 from keras_liteseg.conversion.upsampling import with_upsampling
 from keras_liteseg.conversion.verify import require_agreement, verify
-from keras_liteseg.datasets.base import require_dataset
-from keras_liteseg.datasets.check import require_readable
 from keras_liteseg.errors import UserError
-from keras_liteseg.evaluation import require_comparable, require_same_classes
-from keras_liteseg.files import atomic_path, card_path, is_card, require_writable, suffix_of
+from keras_liteseg.files import atomic_path
 from keras_liteseg.graph import (
     fold_batch_norm,
-    is_stock,
     listed,
     native_dilation,
     not_finite,
@@ -35,9 +31,7 @@ from keras_liteseg.graph import (
     restructure_for_npu,
 )
 from keras_liteseg.inference.predictor import calibration_images as _normalized
-from keras_liteseg.inference.predictor import evenly_spread
 from keras_liteseg.metadata import Metadata, Quantization
-from keras_liteseg.models.archive import read_metadata
 from keras_liteseg.models.network import load_network
 from keras_liteseg.quantization.calibration import all_ranges, npu_ranges
 from keras_liteseg.quantization.options import CalibrationOptions
@@ -93,59 +87,14 @@ def export(
         UserError: an argument does not fit, a package that ONNX needs is not installed, the file cannot be written, it
             holds what it should not, or it lost more than `options.max_drop`.
     """
-    options = _of_kind(ExportOptions, "options", options)
-    calibration = _of_kind(CalibrationOptions, "calibration", calibration)
-    if reference is not None:
-        require_path("reference", reference)
-    if reference is not None and validation is None:
-        raise UserError(
-            f"The reference {reference} is compared on a data set; give a validation data set too (--data)."
-        )
-    require_path("output", output)
+    options = of_kind(ExportOptions, "options", options)
+    calibration = of_kind(CalibrationOptions, "calibration", calibration)
+    require_arguments(model, output, options, calibration, checkpoint, validation, reference)
     output = pathlib.Path(output)
-    if output.suffix != options.format.suffix:
-        raise UserError(
-            f"The output {output} must end in {options.format.suffix}, which runtimes and `liteseg evaluate` go by, "
-            "or be of another format (--format)."
-        )
-    if calibration.folder is not None and options.quantization in (Quantization.NONE, Quantization.FLOAT16):
-        raise UserError(
-            f"The pictures in {calibration.folder} set the scales of integers, and the quantization is "
-            f"'{options.quantization}'; take another, such as int8, or leave out the folder (--calibration_dir)."
-        )
-    if options.format == Format.ONNX:
-        require_packages("Export to ONNX", options.quantization == Quantization.FLOAT16)
-    require_writable(output)
-    card = card_path(output)
-    if card.exists() and not is_card(card):
-        raise UserError(
-            f"{card}, where the card of {output} goes, is there and is no card; move it or give another name."
-        )
-    for source in (model, checkpoint, reference):
-        if source is not None and output.is_file() and os.path.exists(source) and output.samefile(source):
-            raise UserError(f"The output {output} is the file that is exported; give another name.")
     keras.utils.set_random_seed(RANDOM_WEIGHTS_SEED)
     data = calibration.dataset if validation is None else validation
-    if data is not None:
-        require_dataset(data)
     network, metadata = load_network(model, checkpoint, input_size, averaged=averaged, dataset=data)
-    if is_stock(network):
-        raise UserError(f"{model} was exported for Keras alone; export the .keras file that it was made from.")
-    for dataset in (validation, calibration.dataset):
-        if dataset is not None:
-            require_same_classes(metadata, dataset)
-    if options.input_type == InputType.UINT8 and metadata.image_format.dtype != "uint8":
-        raise UserError(
-            f"input_type is 'uint8', and {model} takes images that are {metadata.image_format}, which are no bytes; "
-            "leave it out for an int8 input, or take 'float32': both are given the normalized image."
-        )
-    if validation is not None:
-        require_readable(validation)
-    if calibration.dataset is not None and options.quantization in (Quantization.INT8, Quantization.INT16X8):
-        used = evenly_spread(calibration.images, len(calibration.dataset))
-        require_readable(calibration.dataset, images=used)
-    if reference is not None and suffix_of(reference) == ".keras":
-        require_comparable(metadata, read_metadata(reference), f"reference {reference}")
+    require_exportable(network, metadata, model, options, calibration, validation, reference)
     calibration = _of_its_images(calibration, metadata, validation, options.quantization)
     trained = bool(checkpoint or metadata.data)
     if not trained:
@@ -241,13 +190,6 @@ def _cure(metadata, size, calibration):
         f"Its scales are from {images} picture(s): calibrate on more (--calibration_images), or fine-tune with liteseg "
         "train --quantization_aware."
     )
-
-
-def _of_kind(kind, name, value):
-    """Return `value`, or the defaults of the dataclass `kind` for None; refuse anything else."""
-    if value is not None and not isinstance(value, kind):
-        raise UserError(f"{name} is {value!r}; give a keras_liteseg.{kind.__name__}, or None for its defaults.")
-    return kind() if value is None else value
 
 
 def _of_its_images(calibration, metadata, validation, quantization):

@@ -94,11 +94,6 @@ class TFLiteReport:
         return self.kinds.get("float", {})
 
     @property
-    def boundary_ops(self):
-        """{op name: count} of QUANTIZE and DEQUANTIZE at the inputs and outputs."""
-        return self.kinds.get("boundary", {})
-
-    @property
     def flex_ops(self):
         """{op name: count} of ops that need TensorFlow itself in the runtime."""
         return {name: count for name, count in self.custom_ops.items() if name.startswith("Flex")}

@@ -184,7 +184,7 @@ def test_session_that_cannot_start_says_why(good):
         ({"threads": 2}, "threads is 2; give whole numbers from 1 to 1024"),
         ({"threads": ["two"]}, "threads is two; give whole numbers from 1 to 1024"),
         ({"runs": 2.5}, "runs is 2.5"),
-        ({"timeout_s": 0}, "timeout_s is 0; give a number above 0"),
+        ({"timeout_s": 0}, "timeout_s is 0; it must be a number above 0"),
         ({"models": "none.tflite"}, "models is the path none.tflite; give a list"),
         ({"runs": 0}, "runs is 0"),
         ({"warmup": -1}, "warmup is -1"),

@@ -106,8 +106,8 @@ def test_latencies_of_a_stand_in_say_so(tmp_path, caplog):
     [
         ({"precision": "int4"}, "precision is 'int4'; choose from float32, float16, int8"),
         ({"target": "phone"}, "Unknown target 'phone'"),
-        ({"threads": 0}, "threads is 0; give a whole number from 1 to 1024"),
-        ({"runs": 1.5}, "runs is 1.5; give a whole number of 1 or more"),
+        ({"threads": 0}, "threads is 0; it must be a whole number from 1 to 1024"),
+        ({"runs": 1.5}, "runs is 1.5; it must be a whole number, 1 or more"),
         ({"input_size": (64,)}, "give height and width"),
         ({"input_size": (64, 0)}, "a side of input_size is 0"),
     ],

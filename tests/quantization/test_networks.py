@@ -109,7 +109,7 @@ def test_file_is_int8_throughout_in_one_partition(size, quantized, scenes, tmp_p
     path.write_bytes(convert(simulated, request))
     report = inspect(path)
     assert report.problems(expect_int8=True, max_partitions=1) == []
-    assert not report.boundary_ops and report.delegation["other_ops"] == []
+    assert "boundary" not in report.kinds and report.delegation["other_ops"] == []
     expected = keras_predictor(simulated, request).logits(scenes.image(0))
     found = load_predictor(path).logits(scenes.image(0))
     # Random networks amplify each rounding, so that only trained ones can be asked for equal labels. A wrong operation

@@ -102,7 +102,7 @@ def test_int8_file(files):
 def test_float_border_of_an_int8_file_is_not_a_float_op(files):
     report = inspect(files["int8_float_io"])
     assert report.inputs[0].dtype == report.outputs[0].dtype == "float32"
-    assert report.boundary_ops == {"QUANTIZE": 1, "DEQUANTIZE": 1}
+    assert report.kinds["boundary"] == {"QUANTIZE": 1, "DEQUANTIZE": 1}
     assert report.float_ops == {}
     assert report.is_fully_int8
     assert report.problems(expect_int8=True) == []
@@ -113,7 +113,7 @@ def test_float_island_inside_an_int8_file(files):
     assert report.inputs[0].dtype == report.outputs[0].dtype == "int8"
     assert not report.is_fully_int8
     assert report.float_ops == {"DEQUANTIZE": 1, "SIN": 1, "QUANTIZE": 1}
-    assert report.boundary_ops == {}
+    assert "boundary" not in report.kinds
     (problem,) = report.problems(expect_int8=True)
     assert problem.startswith("3 float ops inside an int8 file: ")
     assert "1x SIN" in problem
