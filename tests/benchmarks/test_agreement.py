@@ -1,9 +1,11 @@
 """The share of labels that an int8 file has in common with the float network, and what of that is undecided."""
 
+import json
+
 import numpy as np
 import pytest
 
-from benchmarks.agreement import compare, labels_and_lead
+from benchmarks.agreement import _known, compare, labels_and_lead
 from benchmarks.tables.accuracy import agreement_table
 from benchmarks.tables.results import Results
 
@@ -54,3 +56,11 @@ def test_table_has_both_data_sets():
     assert "| post-training | 51.00 | 51.20 | 98.50 % | 98.00 % | 90.00 % | 99.90 % |" in table
     unmeasured = agreement_table(Results(documents={"agreement": {"rows": [row]}}))
     assert "| 360x480 | post-training |  |  |  | 98.00 % |" in unmeasured
+
+
+def test_known_rows_are_told_apart_by_training_and_kind(tmp_path):
+    output = tmp_path / "agreement.json"
+    assert _known(output) == {}
+    rows = [{"training": "a", "kind": kind, "equal": equal} for kind, equal in (("int8", 0.98), ("int8_qat", 0.99))]
+    output.write_text(json.dumps({"rows": rows}))
+    assert _known(output)["a", "int8_qat"]["equal"] == 0.99
