@@ -10,6 +10,7 @@ import tempfile
 import keras
 import numpy as np
 
+from keras_liteseg.backend import require_tensorflow
 from keras_liteseg.choices import require_path
 from keras_liteseg.conversion import converter_process
 from keras_liteseg.conversion.card import Origin, write_card
@@ -90,11 +91,13 @@ def export(
         A `Verification`, or None without `validation`.
 
     Raises:
-        UserError: an argument does not fit, a package that ONNX needs is not installed, the file cannot be written, it
+        UserError: an argument does not fit, Keras runs on another backend than TensorFlow, a package that ONNX needs is
+            not installed, the file cannot be written, it
             holds what it should not, or it lost more than `options.max_drop`.
     """
     options = _of_kind(ExportOptions, "options", options)
     calibration = _of_kind(CalibrationOptions, "calibration", calibration)
+    require_tensorflow("Export")
     if reference is not None:
         require_path("reference", reference)
     if reference is not None and validation is None:

@@ -7,6 +7,7 @@ import keras
 import tensorflow as tf
 import tf_keras
 
+from keras_liteseg.backend import require_tensorflow
 from keras_liteseg.choices import require_path
 from keras_liteseg.datasets.augment import pad_value_in, require_colors
 from keras_liteseg.datasets.base import IGNORE_LABEL
@@ -77,10 +78,12 @@ def train_quantization_aware(config, train_data, val_data, output_dir, init_from
         Path of `qat.keras`.
 
     Raises:
-        UserError: an argument or an option does not fit, or a file cannot be read or written.
+        UserError: an argument or an option does not fit, Keras runs on another backend than TensorFlow, or a file
+            cannot be read or written.
     """
     require_arguments(QuantizationConfig, config, train_data, val_data, output_dir, resume, init_from, averaged)
     require_labels(*([train_data] if config.label_weight else []), val_data)
+    require_tensorflow("Quantization-aware training")
     require_path("trained network (init_from)", init_from)
     check_input_shape(config.model, (*config.crop_size, train_data.image_format.channels))
     require_colors(train_data, config)
