@@ -35,6 +35,7 @@ from keras_liteseg.graph import (
     restructure_at_size,
     restructure_for_npu,
 )
+from keras_liteseg.graph.precision import dtype_policy
 from keras_liteseg.inference.predictor import calibration_images as _normalized
 from keras_liteseg.inference.predictor import evenly_spread
 from keras_liteseg.metadata import Metadata, Quantization
@@ -55,6 +56,7 @@ COMPARED_IMAGES = 2
 _log = logging.getLogger(__name__)
 
 
+@dtype_policy("float32")
 def export(
     model,
     output,
@@ -95,9 +97,9 @@ def export(
             not installed, the file cannot be written, it
             holds what it should not, or it lost more than `options.max_drop`.
     """
+    require_tensorflow("Export")
     options = _of_kind(ExportOptions, "options", options)
     calibration = _of_kind(CalibrationOptions, "calibration", calibration)
-    require_tensorflow("Export")
     if reference is not None:
         require_path("reference", reference)
     if reference is not None and validation is None:

@@ -16,6 +16,7 @@ from keras_liteseg.datasets.samples import CachedDataset
 from keras_liteseg.errors import UserError
 from keras_liteseg.evaluation import measure, require_same_classes, summarize
 from keras_liteseg.files import plain_path, suffix_of
+from keras_liteseg.graph.precision import dtype_policy
 from keras_liteseg.graph.size import at_size
 from keras_liteseg.graph.stock import is_stock
 from keras_liteseg.inference.keras_predictor import keras_predictor
@@ -54,6 +55,7 @@ _log = logging.getLogger(__name__)
 QAT_FILE = "qat.keras"
 
 
+@dtype_policy("float32")
 def train_quantization_aware(config, train_data, val_data, output_dir, init_from, resume=False, averaged=False):
     """Fine-tune a trained network so that its int8 file computes what the float network does.
 
@@ -81,9 +83,9 @@ def train_quantization_aware(config, train_data, val_data, output_dir, init_from
         UserError: an argument or an option does not fit, Keras runs on another backend than TensorFlow, or a file
             cannot be read or written.
     """
+    require_tensorflow("Quantization-aware training")
     require_arguments(QuantizationConfig, config, train_data, val_data, output_dir, resume, init_from, averaged)
     require_labels(*([train_data] if config.label_weight else []), val_data)
-    require_tensorflow("Quantization-aware training")
     require_path("trained network (init_from)", init_from)
     check_input_shape(config.model, (*config.crop_size, train_data.image_format.channels))
     require_colors(train_data, config)
