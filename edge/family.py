@@ -100,9 +100,12 @@ class FamilyLatency:
         missing = [name for name in others if name not in self._known]
         if missing or first not in self._known:
             self._known |= self._measure([first, *missing], self._known.get(first))
-            header = {"measured_as": self._measured_as, "measured_on": self.measured_on}
-            write_json(self._path, header | {"latencies": self._known} | provenance_of_host())
+            self._write()
         return [self._known[name]["latency_ms"] for name in names]
+
+    def _write(self):
+        header = {"measured_as": self._measured_as, "measured_on": self.measured_on}
+        write_json(self._path, header | {"latencies": self._known} | provenance_of_host())
 
     def together(self, names):
         """Return {name: latency in ms, end to end} of networks that are timed in one run, also those known already.
@@ -118,6 +121,7 @@ class FamilyLatency:
     def _run(self, names):
         if self.measured_on is None:
             self._require_reachable()
+            self._write()  # says what the files are of, also where an interrupt leaves no more than some of these
         files = []
         for number, name in enumerate(names, 1):
             files.append(self._export(name, f"{number} of {len(names)}"))

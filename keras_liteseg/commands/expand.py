@@ -12,6 +12,8 @@ files in the output folder.
 import dataclasses
 import math
 
+import click
+
 from keras_liteseg.commands import options
 from keras_liteseg.commands.running import command, start_keras
 from keras_liteseg.errors import UserError
@@ -26,7 +28,12 @@ WITHOUT_EFFECT = {
 
 
 @command("expand", __doc__, renamed={"recipe": "--config"})
-@options.real("--budget_ms", None, "Largest latency of the network, in ms.", required=True)
+@click.option(
+    "--budget_ms",
+    type=options.FiniteRange(0, min_open=True),
+    required=True,
+    help="Largest latency of the network, in ms.",
+)
 @options.target()
 @options.threads("Number of threads there.")
 @options.precision("Of the files that are timed.")
@@ -111,6 +118,8 @@ def main(
         inherit,
         rounds,
     )
+    # Beside the network to begin with, of which all later latencies are multiples too.
+    _, *published = latency([START.name, *PUBLISHED])
     found = expand(
         lambda architectures: latency([architecture.name for architecture in architectures]),
         training,
@@ -118,8 +127,7 @@ def main(
         budget=budget_ms,
         max_resolution=max_resolution or math.inf,
     )
-    # Beside the network to begin with, of which all later latencies are multiples too.
-    record.published(latency([START.name, *PUBLISHED])[1:], latency.measured_on)
+    record.published(published, latency.measured_on)
     for each in found:
         record.add(each)
     record.finish(latency.together)

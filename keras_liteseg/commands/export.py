@@ -22,9 +22,10 @@ int8 or float files of the same network in its folder. The processor decides tha
 
 import click
 
+from keras_liteseg.backend import require_tensorflow
 from keras_liteseg.choices import LONGEST, MOST_IMAGES
 from keras_liteseg.commands import options
-from keras_liteseg.commands.running import command, require_tensorflow, start_keras
+from keras_liteseg.commands.running import command, start_keras
 from keras_liteseg.conversion.options import ExportOptions, Format, InputType, Npu, Upsampling
 from keras_liteseg.metadata import OutputType, Quantization
 from keras_liteseg.quantization.options import CalibrationMethod, CalibrationOptions

@@ -7,8 +7,9 @@ them: --data records --data_dir RECORDS. After an interruption, run the same com
 damaged ones are replaced. Several splits may share an output folder.
 """
 
+from keras_liteseg.backend import require_tensorflow
 from keras_liteseg.commands import options
-from keras_liteseg.commands.running import command, require_tensorflow, start_keras
+from keras_liteseg.commands.running import command, start_keras
 
 
 @command("records", __doc__, renamed={"output": "--output_dir"})

@@ -15,6 +15,7 @@ import threading
 import click
 from click.exceptions import NoArgsIsHelpError
 
+from keras_liteseg.backend import BACKENDS, keras_backend
 from keras_liteseg.errors import UserError
 from keras_liteseg.files import suffix_of
 from keras_liteseg.logs import shown_log
@@ -157,10 +158,12 @@ def start_keras(*models):
         models: files or names of networks to run; where all are .tflite files, nothing is imported.
 
     Raises:
-        UserError: TensorFlow is not installed, and no other backend is chosen.
+        UserError: TensorFlow is not installed, and no other backend is chosen, or one that cannot train.
     """
     if models and all(suffix_of(model) == ".tflite" for model in models):
         return
+    if keras_backend() not in BACKENDS:
+        raise UserError(f"There is no backend '{keras_backend()}' here; set KERAS_BACKEND to {', '.join(BACKENDS)}.")
     if keras_backend() != "tensorflow":
         import keras  # noqa: F401  loads absl, which is quietened below
     elif importlib.util.find_spec("tensorflow") is None:
@@ -182,14 +185,3 @@ def _start_tensorflow():
 
         tf.config.list_physical_devices("GPU")  # the search for a GPU has notes too
         tf.get_logger().setLevel("ERROR")
-
-
-def keras_backend():
-    """Return the name of Keras's backend, without the seconds that `import keras` takes."""
-    return os.environ.get("KERAS_BACKEND", "tensorflow")
-
-
-def require_tensorflow(what):
-    """Refuse, with a `UserError`, to do `what` where Keras runs on another backend."""
-    if keras_backend() != "tensorflow":
-        raise UserError(f"{what} is made with TensorFlow, and KERAS_BACKEND is {keras_backend()}; leave that out.")

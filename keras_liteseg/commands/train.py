@@ -10,8 +10,9 @@
 The output folder gets best.keras (best validation mIoU), the state to resume from, log.csv and TensorBoard logs.
 """
 
+from keras_liteseg.backend import require_tensorflow
 from keras_liteseg.commands import options
-from keras_liteseg.commands.running import command, require_tensorflow, start_keras
+from keras_liteseg.commands.running import command, start_keras
 from keras_liteseg.errors import UserError
 
 

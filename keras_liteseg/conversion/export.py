@@ -10,6 +10,7 @@ import tempfile
 import keras
 import numpy as np
 
+from keras_liteseg.backend import require_tensorflow
 from keras_liteseg.conversion import converter_process
 from keras_liteseg.conversion.arguments import of_kind, require_arguments, require_exportable
 from keras_liteseg.conversion.card import Origin, write_card
@@ -30,6 +31,7 @@ from keras_liteseg.graph import (
     restructure_at_size,
     restructure_for_npu,
 )
+from keras_liteseg.graph.precision import dtype_policy
 from keras_liteseg.inference.predictor import calibration_images as _normalized
 from keras_liteseg.metadata import Metadata, Quantization
 from keras_liteseg.models.network import load_network
@@ -48,6 +50,7 @@ COMPARED_IMAGES = 2
 _log = logging.getLogger(__name__)
 
 
+@dtype_policy("float32")
 def export(
     model,
     output,
@@ -84,9 +87,11 @@ def export(
         A `Verification`, or None without `validation`.
 
     Raises:
-        UserError: an argument does not fit, a package that ONNX needs is not installed, the file cannot be written, it
-            holds what it should not, or it lost more than `options.max_drop`.
+        UserError: an argument does not fit, Keras runs on another backend than TensorFlow, a package that ONNX needs is
+            not installed, the file cannot be written, it holds what it should not, or it lost more than
+            `options.max_drop`.
     """
+    require_tensorflow("Export")
     options = of_kind(ExportOptions, "options", options)
     calibration = of_kind(CalibrationOptions, "calibration", calibration)
     require_arguments(model, output, options, calibration, checkpoint, validation, reference)

@@ -66,7 +66,8 @@ def read_classes(path):
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise UserError(f"{path} cannot be read as YAML ({' '.join(str(error).split())}); correct it.") from error
     if isinstance(content, dict) and "classes" not in content and isinstance(content.get("values"), dict):
-        content = {"classes": list(dict.fromkeys(content["values"].values())), **content}
+        names = {str(name): name for name in content["values"].values()}  # whatever these are, told further below
+        content = {"classes": list(names.values()), **content}
     if isinstance(content, dict) and isinstance(content.get("classes"), str | dict):
         content = {**content, "classes": [content["classes"]]}
     if not isinstance(content, dict) or not isinstance(content.get("classes"), list) or not content["classes"]:

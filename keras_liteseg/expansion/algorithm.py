@@ -182,7 +182,7 @@ def choose(nodes, base, criterion="latency"):
 
 
 def expand(measure, train, rounds=14, start=START, criterion="latency", budget=math.inf, max_resolution=math.inf):
-    """Yield a `Round` after another.
+    """Return an iterator over the `Round`s, after the network to begin with was timed.
 
     It ends after `rounds`, or when no growth fits into the budget, or when none is better than its base.
 
@@ -205,6 +205,10 @@ def expand(measure, train, rounds=14, start=START, criterion="latency", budget=m
             f"{start.name}, the network to begin with, takes {latency:.2f} ms, more than the budget of "
             f"{budget:g} ms; give at least that."
         )
+    return _rounds(start, latency, measure, train, rounds, criterion, budget, max_resolution)
+
+
+def _rounds(start, latency, measure, train, rounds, criterion, budget, max_resolution):
     base = Node(start, latency, *train([start], None))
     for _ in range(rounds):
         target, found = candidates(base.architecture, measure, budget, max_resolution)

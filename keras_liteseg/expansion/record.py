@@ -22,7 +22,8 @@ PUBLISHED = ("lps_net_s", "lps_net_m", "lps_net_l")
 
 
 class Record:
-    """The output folder of a search.
+    """The output folder of a search. Nothing is written before `published`, so that a search that cannot begin leaves
+    nothing behind that another would have to go on with.
 
     Args:
         folder: where it lies, a path.
@@ -52,8 +53,6 @@ class Record:
                     f"{self.folder} already holds a search; give --resume to go on or another --output_dir."
                 )
             self._require_same(path)
-        else:
-            self._write()
 
     def _require_same(self, path):
         try:
@@ -72,7 +71,8 @@ class Record:
             )
 
     def published(self, latencies, measured_on):
-        """Note the latencies in ms of the networks in `PUBLISHED`, for scale, and where these and all others are from.
+        """Write down the latencies in ms of the networks in `PUBLISHED`, for scale, and where these and all others are
+        from.
 
         Args:
             latencies: list of floats.
@@ -80,6 +80,8 @@ class Record:
         """
         self._published = dict(zip(PUBLISHED, latencies, strict=True))
         self._measured_on = measured_on
+        if not (self.folder / SEARCH_FILE).exists():  # whose rounds, where a search goes on, come again one by one
+            self._write()
 
     def add(self, found):
         """Write down a `Round` and log it as a table."""

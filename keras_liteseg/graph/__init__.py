@@ -3,7 +3,7 @@ is.
 
 - Reading a graph: `Graph` (what makes and what reads a tensor), `layers_of`, `input_tensors`, `first_input`,
   `first_layers`, `before_last_resize`. `require_functional` refuses models without one.
-- The same network, copied: `copy_model`; for another image size: `at_size`.
+- The same network, copied: `copy_model`; for another image size: `at_size`; in float32: `precision.in_float32`.
 - Of Keras's own layers: `stock_layers`, which `is_stock` recognises.
 - For inference: `fold_batch_norm`, which `norms_after_convolutions` tells the pairs of; for LiteRT: `restructure` and
   its parts `restructure_any_size` and `restructure_at_size`, `paired_pixels` for int8, `native_dilation`.

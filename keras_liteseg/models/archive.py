@@ -11,6 +11,7 @@ from keras_liteseg.errors import UserError, reason
 from keras_liteseg.files import AnyPath, atomic_path, plain_path
 from keras_liteseg.graph import listed, not_finite
 from keras_liteseg.metadata import Metadata, require_known_version
+from keras_liteseg.networks.registry import require_channels_last
 
 _MEMBER = "keras_liteseg.json"
 _VERSION = "keras_liteseg_version.txt"  # apart, because versions before it know no other entry in the metadata
@@ -57,9 +58,10 @@ def load_model(path: AnyPath) -> tuple[keras.Model, Metadata]:
 
     Raises:
         UserError: there is no such file, it is damaged, was not written by this library or by a newer version of it,
-            or weights in it are NaN or infinite.
+            weights in it are NaN or infinite, or Keras is set to channels first.
     """
     metadata = read_metadata(path)
+    require_channels_last()
     try:
         with plain_path(path) as plain:
             model = keras.saving.load_model(plain, compile=False)

@@ -52,7 +52,8 @@ def create_model(
         ...], all of that shape.
 
     Raises:
-        UserError: the name, the input shape, the number of classes or an option cannot be used.
+        UserError: the name, the input shape, the number of classes or an option cannot be used, or Keras is set to
+            channels first.
     """
     require_bool("aux_heads", aux_heads)
     require_bool("averaged", averaged)

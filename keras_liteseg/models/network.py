@@ -14,6 +14,7 @@ from keras_liteseg.datasets.samples import normalization
 from keras_liteseg.errors import UserError
 from keras_liteseg.files import AnyPath, suffix_of
 from keras_liteseg.graph import at_size
+from keras_liteseg.graph.precision import dtype_policy, in_float32
 from keras_liteseg.image_format import RGB
 from keras_liteseg.metadata import Metadata
 from keras_liteseg.models.archive import load_model
@@ -25,6 +26,7 @@ from keras_liteseg.networks.registry import check_input_shape, list_models, mode
 _log = logging.getLogger(__name__)
 
 
+@dtype_policy("float32")
 def load_network(
     model: AnyPath,
     checkpoint: AnyPath | None = None,
@@ -58,6 +60,7 @@ def load_network(
         if averaged:
             raise UserError(f"{model} holds one set of weights; leave out --averaged.")
         network, metadata = load_model(model)
+        network = in_float32(network)  # a program of one's own may have made it in mixed precision
         if input_size and tuple(input_size) != tuple(network.input.shape[1:3]):
             check_input_shape(metadata.model, (*input_size, metadata.image_format.channels))
             network = at_size(network, input_size)

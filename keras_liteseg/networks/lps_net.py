@@ -29,6 +29,7 @@ from keras_liteseg.networks.registry import (
     plain_shape,
     register_family,
     register_spec,
+    require_channels_last,
 )
 
 # Names of the paths in the authors' code, the largest first.
@@ -100,8 +101,10 @@ def lps_net(depth, width, resolution, input_shape=(512, 1024, 3), num_classes=19
         The output of the layer `head` is the logits at 1/16 of the size of the largest path.
 
     Raises:
-        UserError: an argument describes no network, or a path would be left without a pixel.
+        UserError: an argument describes no network, a path would be left without a pixel, or Keras is set to channels
+            first.
     """
+    require_channels_last()
     check_image_shape(name, input_shape)
     check_num_classes(num_classes)
     input_shape, num_classes = plain_shape(input_shape), int(num_classes)

@@ -164,6 +164,7 @@ def build_network(
     **options: Any,
 ) -> "keras.Model":
     """Build a network with random weights; arguments, result and errors as `keras_liteseg.create_model`."""
+    require_channels_last()
     name = resolved_name(name, head)
     spec = model_spec(name)
     check_input_shape(name, input_shape, aux_heads)
@@ -208,15 +209,33 @@ def check_input_shape(name: str, input_shape: ImageShape, aux_heads: bool = Fals
 def check_image_shape(name: str, input_shape: ImageShape) -> None:
     """Raise a `UserError` unless `input_shape` is (height, width, channels), all positive, the first two or None."""
     right = isinstance(input_shape, tuple | list) and len(input_shape) == 3
-    if not right or not is_whole(input_shape[2]) or input_shape[2] < 1:
+    channels = input_shape[2] if right else None
+    if not is_whole(channels) or channels < 1:
         raise UserError(
             f"input_shape is {input_shape}; '{name}' takes (height, width, channels), 3 channels for an RGB image."
+        )
+    if input_shape[0] in (1, 3, 4) and channels > 4:
+        raise UserError(
+            f"input_shape is {input_shape}, which looks like (channels, height, width); '{name}' takes (height, width, "
+            "channels), as images are in NumPy."
         )
     for length in input_shape[:2]:
         if length is not None and (not is_whole(length) or not 1 <= length <= MOST_PIXELS):
             raise UserError(
                 f"input_shape is {input_shape}; height and width must be whole numbers from 1 to {MOST_PIXELS}."
             )
+
+
+def require_channels_last() -> None:
+    """Raise a `UserError` where Keras takes channels for the first axis, as layers that do not say theirs then do."""
+    import keras
+
+    if keras.config.image_data_format() != "channels_last":
+        raise UserError(
+            f"Keras is set to {keras.config.image_data_format()}, and the networks here take images (height, width, "
+            "channels); call keras.config.set_image_data_format('channels_last'), or correct image_data_format in "
+            "keras.json."
+        )
 
 
 def plain_shape(input_shape: ImageShape) -> ImageShape:

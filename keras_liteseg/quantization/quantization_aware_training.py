@@ -7,6 +7,7 @@ import keras
 import tensorflow as tf
 import tf_keras
 
+from keras_liteseg.backend import require_tensorflow
 from keras_liteseg.choices import require_path
 from keras_liteseg.datasets.augment import pad_value_in, require_colors
 from keras_liteseg.datasets.base import IGNORE_LABEL
@@ -15,6 +16,7 @@ from keras_liteseg.datasets.samples import CachedDataset
 from keras_liteseg.errors import UserError
 from keras_liteseg.evaluation import measure, require_same_classes, summarize
 from keras_liteseg.files import plain_path, suffix_of
+from keras_liteseg.graph.precision import dtype_policy
 from keras_liteseg.graph.size import at_size
 from keras_liteseg.graph.stock import is_stock
 from keras_liteseg.inference.keras_predictor import keras_predictor
@@ -53,6 +55,7 @@ _log = logging.getLogger(__name__)
 QAT_FILE = "qat.keras"
 
 
+@dtype_policy("float32")
 def train_quantization_aware(config, train_data, val_data, output_dir, init_from, resume=False, averaged=False):
     """Fine-tune a trained network so that its int8 file computes what the float network does.
 
@@ -77,8 +80,10 @@ def train_quantization_aware(config, train_data, val_data, output_dir, init_from
         Path of `qat.keras`.
 
     Raises:
-        UserError: an argument or an option does not fit, or a file cannot be read or written.
+        UserError: an argument or an option does not fit, Keras runs on another backend than TensorFlow, or a file
+            cannot be read or written.
     """
+    require_tensorflow("Quantization-aware training")
     require_arguments(QuantizationConfig, config, train_data, val_data, output_dir, resume, init_from, averaged)
     require_labels(*([train_data] if config.label_weight else []), val_data)
     require_path("trained network (init_from)", init_from)

@@ -3,14 +3,13 @@
 Every key is named here where it becomes an argument, so that a key that is renamed in one place only is an error.
 """
 
-import contextlib
-
 import keras
 
 from keras_liteseg.checkpoints.backbone import backbone_prefix
 from keras_liteseg.datasets.class_statistics import class_weights
 from keras_liteseg.errors import UserError
 from keras_liteseg.graph.keras_private import build_losses
+from keras_liteseg.graph.precision import dtype_policy
 from keras_liteseg.models import create_model
 from keras_liteseg.training.distillation import Student, Teacher
 from keras_liteseg.training.distribute import OverHosts, clip_whole_gradient, on_tensorflow, over_hosts
@@ -177,14 +176,3 @@ def jit_compile(wanted):
     Configs leave it off by default: XLA's depthwise convolutions are over twenty times slower than oneDNN's on a CPU.
     """
     return wanted or keras.backend.backend() == "jax"
-
-
-@contextlib.contextmanager
-def dtype_policy(name):
-    """Let the layers made inside have a dtype policy, such as 'mixed_bfloat16'."""
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(name)
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(before)

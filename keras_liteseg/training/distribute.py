@@ -152,8 +152,16 @@ def _cluster():
     try:
         config = json.loads(text)
         jobs, task = config.get("cluster", {}), config.get("task", {})
+        if not all(isinstance(entry, list) for entry in jobs.values()):
+            raise TypeError("a job is a list of addresses")  # a text would be one for each of its letters
         addresses = [*jobs.get("chief", []), *jobs.get("worker", [])]
-        return addresses, jobs[task["type"]][task["index"]] if addresses else None
+        if len(set(addresses)) < len(addresses):
+            raise ValueError("each host has an address of its own")
+        if not addresses:
+            return [], None
+        if task["index"] < 0:
+            raise LookupError("tasks are numbered from 0")
+        return addresses, jobs[task["type"]][task["index"]]
     except (ValueError, TypeError, AttributeError, LookupError) as error:
         raise UserError(
             f"TF_CONFIG is {text!r}; wanted the same cluster and its own task on each host, such as "

@@ -9,6 +9,7 @@ from keras_liteseg.datasets.augment import require_colors
 from keras_liteseg.datasets.class_statistics import repeat_factors
 from keras_liteseg.datasets.samples import CachedDataset, normalization
 from keras_liteseg.evaluation import absent_note
+from keras_liteseg.graph.precision import dtype_policy
 from keras_liteseg.graph.size import at_size
 from keras_liteseg.metadata import Metadata
 from keras_liteseg.models.archive import save_model
@@ -46,6 +47,7 @@ from keras_liteseg.training.stopping import stop_clearly
 _log = logging.getLogger(__name__)
 
 
+@dtype_policy("float32")  # but for the networks, of which the config says it
 def train(config, train_data, val_data, output_dir, init_from=None, resume=False, averaged=False):
     """Train a network and keep the weights of the best validation mIoU, or with `keep_epoch: last` the last.
 

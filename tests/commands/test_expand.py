@@ -129,8 +129,24 @@ def test_wrong_arguments_are_told_in_one_sentence(arguments, message, tmp_path):
     assert errors.startswith("error: ") and message in errors and errors.count("\n") == 1
 
 
+@pytest.mark.parametrize("budget", ["0", "-1", "nan"])
+def test_budget_that_no_network_can_meet_is_refused_before_any_work(tmp_path, budget):
+    done = expand(tmp_path, "--budget_ms", budget)
+    _, errors = done.communicate()
+    assert done.returncode == 2 and "'--budget_ms'" in errors and errors.count("\n") == 1
+    assert not (tmp_path / "search").exists()
+
+
 @pytest.mark.slow
-def test_budget_below_the_first_network(tmp_path):
+def test_budget_below_the_first_network_leaves_no_search(tmp_path):
     done = expand(tmp_path, "--budget_ms", "0.001")
     _, errors = done.communicate()
     assert done.returncode == 1 and "more than the budget of 0.001 ms; give at least that" in errors
+    assert [path.name for path in (tmp_path / "search").iterdir()] == ["files"]  # timed for a larger budget too
+
+
+def test_a_device_that_does_not_answer_leaves_no_search(tmp_path):
+    done = expand(tmp_path, "--target", "ssh://nobody@127.0.0.1:1")
+    _, errors = done.communicate()
+    assert done.returncode == 1 and "Nothing can be measured on ssh://nobody@127.0.0.1:1" in errors
+    assert list((tmp_path / "search").rglob("*")) == []

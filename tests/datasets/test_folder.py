@@ -153,6 +153,8 @@ def test_an_empty_split_tells_the_pattern(root):
         ("classes: [a, b]\nignore_label: 0", r"values the classes have, for example values: \{1: a, 2: b\}"),
         ("classes: [a, b]\nignore_label: [255, 256]", "has the ignore_label 256; it must be a whole number from 0"),
         ("classes: [a, b]\nignore_label: true", "has the ignore_label True"),
+        ("values: {0: [a, b]}", r"has the class \['a', 'b'\]; a class needs a text as name"),
+        ("values: {0: null}", "has the class None; a class needs a text as name"),
         ("classes: [a, b]\nvalues: [0, 255]", r"has the values \[0, 255\]; write for example"),
         ("classes: [a, b]\nvalues: {}", r"has the values \{\}; write for example"),
         ("classes: [a, b]\nvalues: {0: a, 256: b}", "gives 'b' the value 256; values are whole numbers from 0 to 255"),

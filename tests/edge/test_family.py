@@ -86,6 +86,16 @@ def test_a_device_that_does_not_answer_is_told_before_anything_is_exported(tmp_p
     assert list(tmp_path.iterdir()) == []
 
 
+def test_files_that_an_interrupt_left_untimed_are_not_taken_for_those_of_another_size(tmp_path):
+    family = latency(tmp_path)
+    with pytest.raises(UserError, match="There is no model 'lps_net_none'"):
+        family([TINY, "lps_net_none"])  # ends after the first file, as an interrupt may
+    assert [path.stem for path in tmp_path.glob("*.tflite")] == [TINY]
+    assert latency(tmp_path).measured_on is None
+    with pytest.raises(UserError, match=r"were measured with input_size \[64, 128\], not \[128, 128\]"):
+        latency(tmp_path, input_size=(128, 128))
+
+
 @pytest.mark.skipif(sshd.SSHD is None, reason="no sshd here; on Debian: apt install openssh-server")
 def test_latencies_of_a_stand_in_say_so(tmp_path, caplog):
     caplog.set_level(logging.INFO, "edge")

@@ -119,6 +119,8 @@ def test_folder_of_another_search(tmp_path):
     with pytest.raises(UserError, match="no search.json in .* leave out --resume"):
         Record(tmp_path, CONFIG, DECISIONS, resume=True)
     Record(tmp_path, CONFIG, DECISIONS)
+    assert list(tmp_path.iterdir()) == []  # nothing was timed yet, so that there is nothing to go on with
+    Record(tmp_path, CONFIG, DECISIONS).published([6.9, 9.0, 14.9], BOARD)
     with pytest.raises(UserError, match="already holds a search; give --resume"):
         Record(tmp_path, CONFIG, DECISIONS)
     Record(tmp_path, CONFIG, DECISIONS, resume=True)

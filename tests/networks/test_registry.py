@@ -6,7 +6,16 @@ import pytest
 from keras import layers
 
 import keras_liteseg
-from keras_liteseg import UserError, create_model, fold_batch_norm, list_models, lps_net, model_spec
+from keras_liteseg import (
+    UserError,
+    create_model,
+    fold_batch_norm,
+    list_models,
+    load_model,
+    lps_net,
+    model_spec,
+    save_model,
+)
 from keras_liteseg.datasets import ClassList
 from keras_liteseg.graph import at_size, norms_after_convolutions
 from keras_liteseg.metadata import Metadata
@@ -191,6 +200,31 @@ def test_wrong_input_shape_is_refused(name, shape):
     with pytest.raises(UserError) as error:
         create_model(name, shape)
     assert f"input_shape is {shape}" in str(error.value)
+
+
+@pytest.mark.parametrize("shape", [(3, 64, 128), (1, None, 128), (4, 512, 512)])
+def test_channels_before_height_and_width_are_told(shape):
+    with pytest.raises(
+        UserError, match=r"which looks like \(channels, height, width\); 'lps_net_tiny' takes \(height,"
+    ):
+        create_model("lps_net_tiny", shape)
+
+
+def test_keras_with_channels_first_is_refused(tmp_path):
+    path = tmp_path / "tiny.keras"
+    metadata = Metadata("lps_net_tiny", "", CLASSES, (0.5,) * 3, (0.5,) * 3)
+    save_model(create_model("lps_net_tiny", (*SIZE, 3)), path, metadata)
+    keras.config.set_image_data_format("channels_first")
+    try:
+        for build in (
+            lambda: create_model("lps_net_tiny", (*SIZE, 3)),
+            lambda: lps_net((1,) * 5, (4,) * 5, (1 / 2,), (*SIZE, 3)),
+            lambda: load_model(path),
+        ):
+            with pytest.raises(UserError, match="Keras is set to channels_first, .*set_image_data_format"):
+                build()
+    finally:
+        keras.config.set_image_data_format("channels_last")
 
 
 @pytest.mark.parametrize("num_classes", [1, 0, -3, 2.5, "19", True])

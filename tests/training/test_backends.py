@@ -211,6 +211,24 @@ def test_what_only_tensorflow_can_is_refused_in_one_sentence(backend, run, tmp_p
     assert stderr.startswith("error: ") and message in stderr and stderr.count("\n") == 1
 
 
+def test_export_from_python_is_refused_in_one_sentence(backend, tmp_path):
+    program = (
+        "import keras_liteseg\n"
+        "try:\n"
+        "    keras_liteseg.export('lps_net_tiny', 'tiny.tflite', input_size=(64, 128))\n"
+        "except keras_liteseg.UserError as error:\n"
+        "    print(error)\n"
+    )
+    path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
+    environment = {**os.environ, "KERAS_BACKEND": backend, "PYTHONPATH": path}
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
+    said = f"Export is made with TensorFlow, and Keras's backend is {backend}; set KERAS_BACKEND=tensorflow.\n"
+    assert done.stdout == said, done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_without_tensorflow_another_backend_must_be_chosen(backend, run, config_file):
     status, stdout, stderr = run("train.py", "--config", config_file, "--output_dir", "run", backend="tensorflow")
     assert (status, stdout) == (1, "")

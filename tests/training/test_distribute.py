@@ -163,7 +163,16 @@ def test_hosts_and_chief(monkeypatch, config, expected):
 
 
 @pytest.mark.parametrize(
-    "text", ["{", "[]", json.dumps({"cluster": CLUSTER}), '{"cluster": {"worker": ["a:1"]}, "task": {"index": 3}}']
+    "text",
+    [
+        "{",
+        "[]",
+        json.dumps({"cluster": CLUSTER}),
+        '{"cluster": {"worker": ["a:1"]}, "task": {"index": 3}}',
+        json.dumps({"cluster": CLUSTER, "task": {"type": "worker", "index": -1}}),
+        '{"cluster": {"worker": "a:1"}, "task": {"type": "worker", "index": 0}}',
+        '{"cluster": {"worker": ["a:1", "a:1"]}, "task": {"type": "worker", "index": 0}}',
+    ],
 )
 def test_unreadable_tf_config_is_refused(monkeypatch, text):
     monkeypatch.setenv("TF_CONFIG", text)

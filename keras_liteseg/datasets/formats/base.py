@@ -27,6 +27,9 @@ IGNORED = -3
 UNKNOWN_VALUE = -2
 """Entry of a table of raw values for those that no mask may hold."""
 
+LARGEST_VALUE = 65535
+"""That a mask can hold, in 16 bits."""
+
 BACKGROUND = "background"
 
 _SPLITS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val"}
@@ -259,22 +262,35 @@ def read_values(path, classes):
     """Return {raw value of masks: number of its class} of a classes.yaml with 'values', else None.
 
     Raises:
-        UserError: a class of the values is not among the classes.
+        UserError: a class of the values is not among the classes, or a value is none that masks can have.
     """
     path = pathlib.Path(path)
     content = yaml.safe_load(path.read_text(encoding="utf-8-sig")) if suffix_of(path) in (".yaml", ".yml") else None
     if not isinstance(content, dict) or not isinstance(content.get("values"), dict):
         return None
     names = [entry["name"] for entry in classes]
-    ignored = content.get("ignore_label", IGNORE_LABEL)
-    values = dict.fromkeys(ignored if isinstance(ignored, list) else [ignored], IGNORED)
-    for value, name in content["values"].items():
-        if name not in names or type(value) is not int or value < 0:
+    declared = content.get("ignore_label")
+    declared = IGNORE_LABEL if declared is None else declared
+    values = {}
+    for value in declared if isinstance(declared, list) else [declared]:
+        if not _is_mask_value(value):
             raise UserError(
-                f"{path} gives the value {value!r} to '{name}'; wanted a whole number and one of its classes."
+                f"{path} has the ignore_label {value!r}; wanted a whole number from 0 to {LARGEST_VALUE}, or a list of "
+                "these."
+            )
+        values[value] = IGNORED
+    for value, name in content["values"].items():
+        if name not in names or not _is_mask_value(value):
+            raise UserError(
+                f"{path} gives the value {value!r} to '{name}'; wanted a whole number from 0 to {LARGEST_VALUE} and "
+                "one of its classes."
             )
         values[value] = names.index(name)
     return values
+
+
+def _is_mask_value(value):
+    return type(value) is int and 0 <= value <= LARGEST_VALUE
 
 
 def _from_yaml(content):
@@ -283,17 +299,26 @@ def _from_yaml(content):
     if isinstance(content, dict):
         try:
             content = {int(key): name for key, name in content.items()}
-        except ValueError:
+        except (TypeError, ValueError):
             raise ValueError("it has neither 'classes' nor 'names'") from None
         if sorted(content) != list(range(len(content))):
             raise ValueError("its numbers of classes do not run from 0 without gaps")
         content = [content[number] for number in range(len(content))]
     if not isinstance(content, list):
         raise ValueError("it has no list of classes")
-    return [
-        colored(entry["name"], entry.get("color")) if isinstance(entry, dict) else {"name": str(entry)}
-        for entry in content
-    ]
+    return [_class_of(entry if isinstance(entry, dict) else {"name": entry}) for entry in content]
+
+
+def _class_of(entry):
+    name, color = entry.get("name"), entry.get("color")
+    if not isinstance(name, str | int | float) or name == "":
+        raise ValueError(f"a class has the name {name!r}, where a text was wanted")
+    if color is not None and not (isinstance(color, list) and len(color) == 3):
+        raise ValueError(f"the class '{name}' has the color {color!r}, where [red, green, blue] was wanted")
+    try:
+        return colored(name, color)
+    except TypeError:
+        raise ValueError(f"the class '{name}' has the color {color!r}, where whole numbers were wanted") from None
 
 
 def _from_lines(text):

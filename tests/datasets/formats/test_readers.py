@@ -206,6 +206,63 @@ def test_16_bit_masks_of_more_classes_than_masks_can_number(export, tmp_path_fac
     assert labels(root, classes=classes, values=values)[1][0, :4].tolist() == [IGNORED, 0, 1, IGNORED]
 
 
+def test_a_list_of_classes_may_hold_null_where_it_may_leave_out(tmp_path):
+    path = tmp_path / "list.yaml"
+    path.write_text("classes: [{name: road, color: null}, car]\nvalues: {7: road, 9: car}\nignore_label: null\n")
+    classes = read_class_list(path)
+    assert classes == named(["road", "car"])
+    assert read_values(path, classes) == {255: IGNORED, 7: 0, 9: 1}
+    path.write_text("classes: [road, car]\nvalues: null\nimage: null\n")
+    assert read_class_list(path) == classes and read_values(path, classes) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("classes: null", "has neither 'classes' nor 'names'"),
+        ("classes: [road, null]", "a class has the name None, where a text was wanted"),
+        ("classes: [{color: [1, 2, 3]}]", "a class has the name None"),
+        ("names: {0: null}", "a class has the name None"),
+        ("names: {null: road}", "has neither 'classes' nor 'names'"),
+        (
+            "classes: [{name: road, color: 5}]",
+            r"the class 'road' has the color 5, where \[red, green, blue\] was wanted",
+        ),
+        ("classes: [{name: road, color: [1, 2, null]}]", r"the color \[1, 2, None\], where whole numbers were wanted"),
+    ],
+)
+def test_a_list_of_classes_that_is_wrong_is_told_in_one_sentence(tmp_path, text, message):
+    path = tmp_path / "list.yaml"
+    path.write_text(text)
+    with pytest.raises(UserError, match=f"The list of classes .*list.yaml cannot be read .*{message}"):
+        read_class_list(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "values: {null: road}",
+            "gives the value None to 'road'; wanted a whole number from 0 to 65535 and one of its",
+        ),
+        ("values: {0: null}", "gives the value 0 to 'None'"),
+        ("values: {1000000000: road}", "gives the value 1000000000 to 'road'"),
+        (
+            "values: {0: road}\nignore_label: [7, null]",
+            "has the ignore_label None; wanted a whole number from 0 to 65535",
+        ),
+        ("values: {0: road}\nignore_label: void", "has the ignore_label 'void'"),
+        ("values: {0: road}\nignore_label: -1", "has the ignore_label -1"),
+        ("values: {0: road}\nignore_label: {7: void}", r"has the ignore_label \{7: 'void'\}"),
+    ],
+)
+def test_values_that_no_mask_can_have_are_told_in_one_sentence(tmp_path, text, message):
+    path = tmp_path / "list.yaml"
+    path.write_text(text)
+    with pytest.raises(UserError, match=message):
+        read_values(path, named(["road", "car"]))
+
+
 def test_coco_refusals(export):
     root = export({"a.json": coco([{"category_id": 3, "segmentation": [], "bbox": [1, 1, 2, 2]}]), "a.jpg": picture()})
     with pytest.raises(UserError, match="boxes only"):
