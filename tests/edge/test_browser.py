@@ -359,6 +359,7 @@ def test_overlay_is_that_of_the_predictor(litertjs, files, scenes, metadata, tmp
     image = scenes.image(1)
     predictor = load_predictor(files[name])
     with open_demo(litertjs, files[name]) as page:
+        assert f"{files[name].stat().st_size / 1e6:.2f} MB" in page.text("facts")
         page.choose(write_picture(tmp_path / 'a "picture" #1.png', image))
         page.wait_for_source("image")
         found = page.labels(metadata.classes)
