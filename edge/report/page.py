@@ -150,7 +150,7 @@ def times(text):
 
 
 def breakable(name):
-    """Return a file name that a line may break after an underscore of."""
+    """Return a text whose lines may break after an underscore, as file names are long."""
     return Markup("_<wbr>").join(name.split("_"))
 
 

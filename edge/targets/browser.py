@@ -80,7 +80,7 @@ class BrowserSession:
         self._timeout_s = timeout_s
         # What the file takes and gives, and what machine this is.
         self._host = _ask_host(model, timeout_s)
-        self._chromium = Chromium(program, _WEBGPU if accelerator == "webgpu" else ())
+        self._chromium = Chromium(program, _WEBGPU if accelerator == "webgpu" else (), timeout_s)
 
     def ask(self, line):
         """Answer `line` as `edge/device/runner.py` does; see `protocol.Session`."""

@@ -58,6 +58,7 @@ class Chromium:
     Args:
         program: its path.
         arguments: list of further command line arguments.
+        timeout_s: seconds after which a step of its start counts as failed.
 
     Attributes:
         version: such as 'HeadlessChrome/156.0.8078.79'.
@@ -67,7 +68,7 @@ class Chromium:
         MeasurementFailed: it does not start.
     """
 
-    def __init__(self, program, arguments=()):
+    def __init__(self, program, arguments=(), timeout_s=START_S):
         self._profile = tempfile.TemporaryDirectory(prefix="chromium-", ignore_cleanup_errors=True)
         self._errors = tempfile.TemporaryFile()
         child_read, self._write = os.pipe()
@@ -98,13 +99,15 @@ class Chromium:
         self._loaded = False
         self.console = []
         try:
-            self.version = self.call("Browser.getVersion", START_S)["product"]
-            page = self.call("Target.createTarget", START_S, url="about:blank")["targetId"]
-            self._page = self.call("Target.attachToTarget", START_S, targetId=page, flatten=True)["sessionId"]
+            self.version = self.call("Browser.getVersion", timeout_s)["product"]
+            page = self.call("Target.createTarget", timeout_s, url="about:blank")["targetId"]
+            self._page = self.call("Target.attachToTarget", timeout_s, targetId=page, flatten=True)["sessionId"]
             for domain in ("Inspector", "Page", "Runtime"):
-                self.call(f"{domain}.enable", START_S)
-        except BaseException:
+                self.call(f"{domain}.enable", timeout_s)
+        except BaseException as failure:
             self.close()
+            if isinstance(failure, TooLate):
+                raise TooLate(f"Chromium did not start within {timeout_s:g} s") from None
             raise
 
     def open(self, url, timeout_s=START_S):

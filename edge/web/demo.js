@@ -312,7 +312,7 @@ function showFacts() {
     facts.precision,
     `${width} × ${height}`,
     `${facts.classes.length} classes`,
-    `${(facts.bytes / 2 ** 20).toFixed(1)} MB`,
+    `${(facts.bytes / 1e6).toFixed(2)} MB`,
     facts.miou && `mIoU ${(100 * facts.miou).toFixed(1)} %`,
   ];
   for (const text of chips.filter(Boolean)) {

@@ -239,6 +239,14 @@ def test_program_that_is_no_chromium(tmp_path):
         chromium.Chromium(str(program))
 
 
+def test_program_that_does_not_start_in_time(tmp_path):
+    program = tmp_path / "slow browser"
+    program.write_text("#!/bin/sh\nexec sleep 600\n")
+    program.chmod(0o755)
+    with pytest.raises(MeasurementFailed, match="^Chromium did not start within 0.5 s$"):
+        chromium.Chromium(str(program), timeout_s=0.5)
+
+
 def test_missing_npm(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("PATH", str(tmp_path))
@@ -351,6 +359,7 @@ def test_overlay_is_that_of_the_predictor(litertjs, files, scenes, metadata, tmp
     image = scenes.image(1)
     predictor = load_predictor(files[name])
     with open_demo(litertjs, files[name]) as page:
+        assert f"{files[name].stat().st_size / 1e6:.2f} MB" in page.text("facts")
         page.choose(write_picture(tmp_path / 'a "picture" #1.png', image))
         page.wait_for_source("image")
         found = page.labels(metadata.classes)

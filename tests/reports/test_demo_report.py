@@ -245,6 +245,14 @@ def test_charts_are_well_formed_and_hold_every_epoch(tmp_path, report):
     assert len(loss) == 4 and len(miou) == 3
 
 
+def test_every_column_has_a_head(tmp_path, report):
+    write_report(tmp_path / "report.html", report)
+    source = (tmp_path / "report.html").read_text(encoding="utf-8")
+    heads = re.findall(r"<thead><tr>(.*?)</tr></thead>", source, re.DOTALL)
+    assert len(heads) == 4
+    assert not [head for head in heads if "></th>" in head or "<td" in head]
+
+
 def test_hostile_text_is_escaped(tmp_path, report):
     evil = '<script>alert("x")</script>'
     classes = ClassList(names=(evil, "sky", "car"), colors=CLASSES.colors)

@@ -40,6 +40,14 @@ def test_page_loads_nothing_and_escapes_names(real_page):
     assert not shown.all("b")
 
 
+def test_every_column_has_a_head(show):
+    profile = {"ops": [{"op": "ARG_MAX", "ms": 4.0, "delegate": None, "index": 9}], "total_ms": 10.0, "runs": 20}
+    shown, _ = show([made_up(profile=profile)])
+    heads = re.findall(r"<thead><tr>(.*?)</tr></thead>", shown.source)
+    assert {"profile", "percentiles", "accuracy"} <= {section for section, _ in shown.rows}
+    assert not [head for head in heads if "></th>" in head or "<td" in head]
+
+
 def test_page_tells_every_percentile(real, real_page):
     shown, _ = real_page
     lines = [cells for cells in shown.table("percentiles") if "p50" not in cells]
