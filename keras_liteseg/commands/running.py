@@ -1,7 +1,7 @@
 """What all commands share: help texts from docstrings, clean errors, exit status, a quiet start of Keras.
 
 The exit status is 0 for success, 1 for a mistake that a sentence explains (and for a bug, with its traceback), 2 for
-arguments that cannot be read, and 130 for Ctrl-C.
+arguments that cannot be read, 130 for Ctrl-C, and 128 and the number of the signal where another one ends the command.
 """
 
 import contextlib
@@ -88,6 +88,9 @@ class Command(click.Command):
 def run(command, arguments=None, name=None):
     """Run a command and return the exit status.
 
+    SIGTERM, which `timeout`, Slurm and `docker stop` send, and SIGHUP, of a terminal that is closed, end it as Ctrl-C
+    does, so that what it began is cleaned up.
+
     What the library logs at level INFO or above comes on stdout, a line each.
 
     Args:
@@ -96,6 +99,12 @@ def run(command, arguments=None, name=None):
         name: what the command is called in messages; the name of the program by default.
     """
     _print_any_name()
+    with _ended_as_by_ctrl_c(signal.SIGTERM, signal.SIGHUP) as received:
+        status = _run(command, arguments, name)
+    return 128 + received[0] if status == 130 and received else status
+
+
+def _run(command, arguments, name):
     try:
         with shown_log(), _interrupts_repeated():
             return command.main(arguments, prog_name=name, standalone_mode=False) or 0
@@ -131,6 +140,27 @@ def _sentence(text):
     """Return a message of click as one line that ends with a full stop."""
     line = " ".join(text.split())
     return line if line.endswith((".", "?", "!")) else f"{line}."
+
+
+@contextlib.contextmanager
+def _ended_as_by_ctrl_c(*signals):
+    """Let signals be Ctrl-C, while the block runs, where they would end the process at once; yield the list of those
+    that came. Those that are ignored, as SIGHUP under nohup, stay so."""
+    received, before = [], {}
+
+    def interrupt(number, frame):
+        received.append(number)
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is threading.main_thread():  # no other may set what a signal does
+        for number in signals:
+            if signal.getsignal(number) == signal.SIG_DFL:
+                before[number] = signal.signal(number, interrupt)
+    try:
+        yield received
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextlib.contextmanager

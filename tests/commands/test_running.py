@@ -1,5 +1,6 @@
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 
@@ -17,6 +18,7 @@ ENVIRONMENT = {"PYTHONPATH": str(ROOT), "PATH": os.environ["PATH"]}
 
 SCRIPT = """
 import sys
+import tempfile
 import time
 
 import click
@@ -51,6 +53,10 @@ def main(what, flip):
             raise ModuleNotFoundError("No module named 'onnx'", name="onnx.helper")
         case "a file of ours is missing":
             raise ModuleNotFoundError("No module named 'keras_liteseg.x'", name="keras_liteseg.x")
+        case "wait":
+            with tempfile.TemporaryDirectory() as folder:
+                print(folder, flush=True)
+                time.sleep(60)
         case "much":
             print("line\\n" * 100_000)
 
@@ -73,6 +79,26 @@ def run(tmp_path):
     return run
 
 
+@pytest.fixture
+def waiting(tmp_path):
+    """A function that starts a command, which waits, and returns its process and the temporary folder that it made."""
+    path, processes = tmp_path / "script.py", []
+    path.write_text(SCRIPT)
+
+    def start(prepare=lambda: signal.signal(signal.SIGINT, signal.default_int_handler)):
+        command = [sys.executable, str(path), "--what", "wait"]
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        process = subprocess.Popen(command, cwd=ROOT, env=ENVIRONMENT, preexec_fn=prepare, **pipes)
+        processes.append(process)
+        assert process.stdout.readline() == "started\n"
+        return process, pathlib.Path(process.stdout.readline().strip())
+
+    yield start
+    for process in processes:
+        process.kill()
+        process.communicate()
+
+
 def test_success(run):
     assert run("--what=fine") == (0, "started\n", "")
 
@@ -87,6 +113,24 @@ def test_interrupt(run):
 
 def test_interrupt_that_python_would_drop(run):
     assert run("--what=ctrl-c in a destructor") == (130, "started\n", "interrupted\n")
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGINT, 130)])
+def test_signals_that_end_a_command_let_it_clean_up(waiting, number, status):
+    process, folder = waiting()
+    process.send_signal(number)
+    _, error = process.communicate(timeout=30)
+    assert (process.returncode, error) == (status, "interrupted\n")
+    assert not folder.exists()
+
+
+def test_signal_that_is_ignored_as_under_nohup_stays_so(waiting):
+    process, folder = waiting(lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
+    process.send_signal(signal.SIGHUP)
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(1)
+    process.terminate()
+    assert process.wait(30) == 143 and not folder.exists()
 
 
 def test_bug_keeps_its_traceback(run):
