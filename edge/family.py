@@ -1,6 +1,5 @@
 """Latency of LPS-Nets of any size on a target, from files that are exported for it."""
 
-import json
 import logging
 import pathlib
 
@@ -10,7 +9,7 @@ from edge import targets
 from edge.benchmark import benchmark
 from keras_liteseg.choices import MOST_PIXELS, MOST_THREADS, require_one_of, require_whole
 from keras_liteseg.errors import UserError
-from keras_liteseg.files import write_json
+from keras_liteseg.files import read_json, write_json
 from keras_liteseg.logs import quiet_log
 from keras_liteseg.provenance import provenance_of_host
 
@@ -77,12 +76,9 @@ class FamilyLatency:
             self._read()
 
     def _read(self):
-        try:
-            content = json.loads(self._path.read_text())
-            before, self.measured_on = content["measured_as"], content["measured_on"]
-            self._known = content["latencies"]
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise UserError(f"{self._path} is damaged ({error}); remove it to measure again.") from None
+        content = read_json(self._path, "remove it to measure again", "measured_as", "measured_on", "latencies")
+        before, self.measured_on = content["measured_as"], content["measured_on"]
+        self._known = content["latencies"]
         for name, value in self._measured_as.items():
             if before.get(name) != value:
                 raise UserError(

@@ -189,6 +189,22 @@ def write_json(path: AnyPath, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2) + "\n")
 
 
+def read_json(path: AnyPath, cure: str, *keys: str) -> dict[str, Any]:
+    """Return what a JSON file of ours holds, a dict with `keys`.
+
+    Raises:
+        UserError: the file holds something else; `cure` says what to do, without a full stop.
+    """
+    try:
+        content = json.loads(pathlib.Path(path).read_bytes())
+        missing = [key for key in keys if key not in content]
+        if missing or not isinstance(content, dict):
+            raise ValueError(f"it has no {missing[0]!r}" if missing else "it holds no keys")
+    except (OSError, ValueError, TypeError) as error:
+        raise UserError(f"{path} is damaged ({error}); {cure}.") from None
+    return content
+
+
 def _reason(error: OSError) -> str:
     """Return the system's words for an OSError. That of h5py has them inside of a report of several lines."""
     full = os.strerror(errno.ENOSPC)

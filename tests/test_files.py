@@ -13,6 +13,7 @@ from keras_liteseg.files import (
     atomic_path,
     card_path,
     plain_path,
+    read_json,
     require_result,
     require_writable,
     sole_writer,
@@ -200,6 +201,27 @@ def test_json(tmp_path):
 
 
 ODD = os.fsdecode(b"a\xff.txt")
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("{", "Expecting property name"),
+        ("", "Expecting value"),
+        ("3", "argument of type"),
+        ("[1, 2]", "it has no 'miou'"),
+        ('["miou"]', "it holds no keys"),
+        ("{}", "it has no 'miou'"),
+        (b"\xff", "can't decode"),
+    ],
+)
+def test_json_that_is_damaged_is_told_with_what_to_do(tmp_path, text, reason):
+    path = tmp_path / "result.json"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(UserError, match=rf"result.json is damaged \(.*{reason}.*\); remove it\.$"):
+        read_json(path, "remove it", "miou")
+    path.write_text('{"miou": 0.5, "seconds": 3}')
+    assert read_json(path, "remove it", "miou", "seconds") == {"miou": 0.5, "seconds": 3}
 
 
 def test_names_that_are_not_utf8_are_written_as_escapes(tmp_path):

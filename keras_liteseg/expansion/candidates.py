@@ -1,7 +1,6 @@
 """The short training of each candidate, kept on disk."""
 
 import dataclasses
-import json
 import logging
 import pathlib
 import time
@@ -10,7 +9,7 @@ import keras
 
 from keras_liteseg.datasets.samples import normalization
 from keras_liteseg.expansion.inherit import inherit
-from keras_liteseg.files import write_json
+from keras_liteseg.files import read_json, write_json
 from keras_liteseg.metadata import Metadata
 from keras_liteseg.models import create_model
 from keras_liteseg.models.archive import load_model, save_model
@@ -56,7 +55,7 @@ class CandidateTraining:
                 left = _time_left(results, len(architectures) - number + 1)
                 _log.info("%s: %s%s", place, architecture.name, left)
                 self._train(architecture, base, path)
-            results.append(json.loads(path.read_text()))
+            results.append(read_json(path, "remove its folder to train that network again", "miou"))
         self._round += 1
         return [result["miou"] for result in results]
 

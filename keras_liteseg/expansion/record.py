@@ -8,7 +8,7 @@ import pathlib
 
 from keras_liteseg.errors import UserError
 from keras_liteseg.expansion.algorithm import slope
-from keras_liteseg.files import require_writable, write_json, write_text
+from keras_liteseg.files import read_json, require_writable, write_json, write_text
 from keras_liteseg.provenance import provenance
 from keras_liteseg.reports.expansion import expansion_picture
 from keras_liteseg.training.config import config_to_yaml
@@ -55,11 +55,8 @@ class Record:
             self._require_same(path)
 
     def _require_same(self, path):
-        try:
-            content = json.loads(path.read_text())
-            before, self._final = content["decisions"], content.get("final_ms", {})
-        except (OSError, ValueError, KeyError) as error:
-            raise UserError(f"{path} is damaged ({error}); start again in another folder.") from None
+        content = read_json(path, "start again in another folder", "decisions")
+        before, self._final = content["decisions"], content.get("final_ms", {})
         now = self._decisions
         changed = sorted(name for name in before.keys() | now.keys() if before.get(name) != now.get(name))
         if changed:

@@ -1,7 +1,6 @@
 """What happens at the end of an epoch: validate and keep the best, save the state to resume from, and show it."""
 
 import contextlib
-import json
 import math
 import os
 import pathlib
@@ -13,7 +12,7 @@ import h5py
 import keras
 
 from keras_liteseg.errors import UserError
-from keras_liteseg.files import atomic_path, plain_path, write_json
+from keras_liteseg.files import atomic_path, plain_path, read_json, write_json
 from keras_liteseg.graph import listed, not_finite
 from keras_liteseg.provenance import provenance
 from keras_liteseg.training.batch_norm_statistics import statistics
@@ -186,7 +185,7 @@ class Journal(keras.callbacks.Callback):
     def __init__(self, path, first_epoch=0, init_from=None):
         super().__init__()
         self.path = path
-        known = json.loads(path.read_text()) if first_epoch and path.exists() else {}
+        known = read_json(path, "remove it to go on without what it notes") if first_epoch and path.exists() else {}
         self.seconds = known.get("epoch_seconds", [])[:first_epoch]
         self.start = {"init_from": None if init_from is None else os.fspath(init_from)}
         if first_epoch:  # nothing is known of one that an earlier version began

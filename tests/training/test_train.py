@@ -271,6 +271,20 @@ def test_damaged_state_is_refused(config, tmp_path):
         train(config, Noise(), Noise(3), tmp_path, resume=True)
 
 
+def test_damaged_journal_is_told_before_the_training_goes_on(config, tmp_path):
+    config = dataclasses.replace(config, epochs=1, steps_per_epoch=1)
+    train(config, Noise(), Noise(3), tmp_path)
+    (tmp_path / JOURNAL_FILE).write_text("{")
+    files = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    config = dataclasses.replace(config, epochs=2)
+    with pytest.raises(UserError, match=r"journal.json is damaged \(.*\); remove it to go on without what it notes"):
+        train(config, Noise(), Noise(3), tmp_path, resume=True)
+    assert all(path.read_bytes() == content for path, content in files.items())
+    (tmp_path / JOURNAL_FILE).unlink()
+    train(config, Noise(), Noise(3), tmp_path, resume=True)
+    assert len(read_log(tmp_path)) == 2
+
+
 def test_state_of_another_optimizer_is_not_resumed_from(config, tmp_path):
     config = dataclasses.replace(config, epochs=1, steps_per_epoch=1, ema_momentum=0.5)
     train(config, Noise(), Noise(3), tmp_path)
