@@ -76,8 +76,8 @@ def publish(path, config, datasets, folder=FOLDER, name=None, starts_from=None, 
         raise UserError(f"The terms of the data set '{metadata.data}' are not known; say them with --data_licence.")
     _require_start(path, metadata.model, starts_from)
     start, teacher = (name and find_card(metadata.model, name) for name in (starts_from, config.get("teacher")))
-    for card in (start, teacher):
-        data_licence = _joined(data_licence, card.data_licence) if card else data_licence
+    data_licence = _joined(data_licence, start.data_licence) if start else data_licence
+    data_licence = _with_teacher(data_licence, teacher) if teacher else data_licence
     arrays = {}
     for entry, (variable, permutation) in wanted_entries(model).items():
         value = keras.ops.convert_to_numpy(variable).transpose(np.argsort(permutation))
@@ -143,3 +143,9 @@ def _joined(terms, others):
     if others in terms:
         return terms
     return others if others.startswith(terms) else f"{terms} {others}"
+
+
+def _with_teacher(terms, teacher):
+    """Return the terms of weights, with what the `Card` of their teacher says besides."""
+    others = "" if teacher.data_licence in terms else teacher.data_licence.removeprefix(terms).strip()
+    return f"{terms} It was taught by {teacher.model}{f', of which its card says: {others}' if others else '.'}"

@@ -260,6 +260,23 @@ def test_data_and_terms_of_the_start_are_those_of_the_weights(published, tmp_pat
     assert card.seen == f"mine train, noise train, starting from the weights {start}"
 
 
+@pytest.mark.parametrize(
+    ("terms", "said"),
+    [
+        ("Mine.", f", of which its card says: {LICENCE}"),
+        (LICENCE[:3], f", of which its card says: {LICENCE[3:].strip()}"),
+        (LICENCE, "."),
+        (f"{LICENCE} Mine.", "."),
+    ],
+)
+def test_terms_of_the_teacher_are_told_as_its(published, tmp_path, terms, said):
+    (tmp_path / "config.yaml").write_text(f"data_options:\nteacher: {NAME}/noise\n")
+    publish(
+        tmp_path / "best.keras", tmp_path / "config.yaml", [Noise()], pretrained.FOLDER, "taught", data_licence=terms
+    )
+    assert read_card(NAME, "taught").data_licence == f"{terms} It was taught by {NAME}{said}"
+
+
 def test_weights_have_seen_what_they_started_from_had_seen(published, tmp_path):
     (tmp_path / "config.yaml").write_text(yaml.safe_dump({"data_options": {"train": {"split": "trainval"}}}))
     paths = tmp_path / "best.keras", tmp_path / "config.yaml"
