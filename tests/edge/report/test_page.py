@@ -174,6 +174,16 @@ def test_all_rows_failed(show):
     assert "host:gpu on device unknown" in text
 
 
+def test_accuracy_comes_with_its_data_set_and_split(show):
+    shown, text = show([made_up(accuracy=accuracy(0.612)), made_up("slow.tflite", p50=20.0, accuracy=accuracy(0.7))])
+    assert "best mIoU on camvid val at 30 frames/s" in shown.text
+    sentence = (
+        "host:cpu, of 2 files with an mIoU on camvid val: net_int8 (10.00 ms with 1 thread, 61.20 %) is the fastest, "
+        "and slow (20.00 ms with 1 thread, 70.00 %) the most accurate."
+    )
+    assert sentence in shown.text and sentence in text
+
+
 def test_tool_that_knows_statistics_alone(show):
     less = {"run": {"mean": 44.4, "std": 1.0, "min": 40.0, "max": 50.0}, "end_to_end": None}
     row = made_up(target="adb:phone", latency_ms=less, round_p50_ms=[44.4], init_ms=None, compile_ms=None)
