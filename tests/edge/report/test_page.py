@@ -48,6 +48,15 @@ def test_every_column_has_a_head(show):
     assert not [head for head in heads if "></th>" in head or "<td" in head]
 
 
+def test_whoever_has_no_mouse_reaches_every_table(show, tmp_path):
+    profile = {"ops": [{"op": "ARG_MAX", "ms": 4.0, "delegate": None, "index": 9}], "total_ms": 10.0, "runs": 20}
+    baseline = write(tmp_path / "before.json", [made_up()])
+    shown, _ = show([made_up(profile=profile)], baseline=baseline)
+    scrollers = shown.all("div", tabindex="0", role="group", **{"class": "scroll"})
+    assert len(scrollers) == len(shown.all("table")) == 8
+    assert len({scroller["aria-label"] for scroller in scrollers}) == 8
+
+
 def test_page_tells_every_percentile(real, real_page):
     shown, _ = real_page
     lines = [cells for cells in shown.table("percentiles") if "p50" not in cells]
