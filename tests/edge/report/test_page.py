@@ -183,6 +183,13 @@ def test_all_rows_failed(show):
     assert "host:gpu on device unknown" in text
 
 
+def test_what_was_not_measured_is_not_called_so(show):
+    shown, _ = show([made_up(load_average=0.12), failed("no GPU", target="host:gpu")])
+    (cpu, gpu) = shown.table("method")[1:]
+    assert (cpu[1], cpu[5]) == ("measured", "0.1")
+    assert gpu[1] == "–"
+
+
 def test_accuracy_comes_with_its_data_set_and_split(show):
     shown, text = show([made_up(accuracy=accuracy(0.612)), made_up("slow.tflite", p50=20.0, accuracy=accuracy(0.7))])
     assert "best mIoU on camvid val at 30 frames/s" in shown.text
