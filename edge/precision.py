@@ -5,7 +5,7 @@ import time
 
 import numpy as np
 
-from edge.advice import advice
+from edge.advice import precisions
 from edge.model_files import describe
 from keras_liteseg.errors import UserError
 from keras_liteseg.files import plain_path, suffix_of
@@ -34,7 +34,7 @@ def precision_advice(path):
             "too, and the faster one is named here; on a device, liteseg benchmark says it."
         )
     rows = _measure([path, *others])
-    (sentence,) = advice(rows)
+    (sentence,) = precisions(rows)
     names = ",".join(str(each) for each in (path, *others))
     return f"{sentence} That was short, and on this computer; for another: liteseg benchmark --model {names}"
 
@@ -81,7 +81,7 @@ def _interpreter(path):
 
 
 def _measure(paths):
-    """Return rows as `edge.advice.advice` takes them, one for each file; the files take turns."""
+    """Return rows as `edge.advice.precisions` takes them, one for each file; the files take turns."""
     interpreters = [_interpreter(path) for path in paths]
     for interpreter in interpreters:
         interpreter.allocate_tensors()

@@ -6,6 +6,7 @@ import json
 import jinja2
 from markupsafe import Markup
 
+from edge.advice import FEW_IMAGES
 from edge.report.bars import bars
 from edge.report.profiles import no_profiles, profiles
 from edge.report.rows import PRECISIONS, advice_of, device_text, groups
@@ -17,7 +18,6 @@ from keras_liteseg.reports.demo_report import UNKNOWN, megabytes, milliseconds, 
 # Widths in pixels of the picture for a desk, for paper and for a phone.
 WIDTHS = {"wide": 1120, "middle": 690, "narrow": 330}
 REAL_TIME = GUIDES[0]
-FEW_IMAGES = 30
 MOST_NAMES = 12
 
 
@@ -253,7 +253,7 @@ def _tiles(devices):
             row = max(fast, key=lambda row: (row.accuracy["miou"], -row.p50))
             tiles.append(
                 (
-                    f"best mIoU on {basis[0]} at {REAL_TIME} frames/s",
+                    f"best mIoU on {basis[0]} {basis[1]} at {REAL_TIME} frames/s",
                     percent(row.accuracy["miou"], 2),
                     f"{row.label}, {milliseconds(row.p50)} on {row.target}"
                     + ("" if row.kind == "measured" else f", {row.kind}"),

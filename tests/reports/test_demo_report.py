@@ -253,6 +253,14 @@ def test_every_column_has_a_head(tmp_path, report):
     assert not [head for head in heads if "></th>" in head or "<td" in head]
 
 
+def test_whoever_has_no_mouse_reaches_every_table(tmp_path, report):
+    page = page_of(tmp_path, report)
+    scrollers = [div for div in page.all("div") if div.get("class") == "scroll"]
+    assert len(scrollers) == len(page.all("table")) == 4
+    assert all((div["tabindex"], div["role"]) == ("0", "group") for div in scrollers)
+    assert len({div["aria-label"] for div in scrollers}) == 4
+
+
 def test_hostile_text_is_escaped(tmp_path, report):
     evil = '<script>alert("x")</script>'
     classes = ClassList(names=(evil, "sky", "car"), colors=CLASSES.colors)

@@ -48,6 +48,15 @@ def test_every_column_has_a_head(show):
     assert not [head for head in heads if "></th>" in head or "<td" in head]
 
 
+def test_whoever_has_no_mouse_reaches_every_table(show, tmp_path):
+    profile = {"ops": [{"op": "ARG_MAX", "ms": 4.0, "delegate": None, "index": 9}], "total_ms": 10.0, "runs": 20}
+    baseline = write(tmp_path / "before.json", [made_up()])
+    shown, _ = show([made_up(profile=profile)], baseline=baseline)
+    scrollers = shown.all("div", tabindex="0", role="group", **{"class": "scroll"})
+    assert len(scrollers) == len(shown.all("table")) == 8
+    assert len({scroller["aria-label"] for scroller in scrollers}) == 8
+
+
 def test_page_tells_every_percentile(real, real_page):
     shown, _ = real_page
     lines = [cells for cells in shown.table("percentiles") if "p50" not in cells]
@@ -172,6 +181,23 @@ def test_all_rows_failed(show):
     assert "1 row failed" in shown.text and "unknown, as all rows failed" in shown.text
     assert not shown.all("svg", role="img")
     assert "host:gpu on device unknown" in text
+
+
+def test_what_was_not_measured_is_not_called_so(show):
+    shown, _ = show([made_up(load_average=0.12), failed("no GPU", target="host:gpu")])
+    (cpu, gpu) = shown.table("method")[1:]
+    assert (cpu[1], cpu[5]) == ("measured", "0.1")
+    assert gpu[1] == "–"
+
+
+def test_accuracy_comes_with_its_data_set_and_split(show):
+    shown, text = show([made_up(accuracy=accuracy(0.612)), made_up("slow.tflite", p50=20.0, accuracy=accuracy(0.7))])
+    assert "best mIoU on camvid val at 30 frames/s" in shown.text
+    sentence = (
+        "host:cpu, of 2 files with an mIoU on camvid val: net_int8 (10.00 ms with 1 thread, 61.20 %) is the fastest, "
+        "and slow (20.00 ms with 1 thread, 70.00 %) the most accurate."
+    )
+    assert sentence in shown.text and sentence in text
 
 
 def test_tool_that_knows_statistics_alone(show):

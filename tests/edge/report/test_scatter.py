@@ -101,16 +101,20 @@ document.body.dataset.boxes = JSON.stringify([...document.querySelectorAll("svg.
     return [text.textContent, box.x, box.y, box.x + box.width, box.y + box.height];
   }),
 })));
+document.body.dataset.bars = Math.min(...[...document.querySelectorAll(".track")].map(
+  track => track.getBoundingClientRect().width / track.closest(".block").getBoundingClientRect().width));
 document.body.dataset.overflow = document.documentElement.scrollWidth - document.documentElement.clientWidth;
 </script></body>"""
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here to measure texts with")
 @pytest.mark.parametrize("width", [1400, 900, 500])
-def test_texts_of_the_pictures_do_not_overlap_in_a_browser(width, show, tmp_path):
+def test_texts_and_bars_have_room_in_a_browser(width, show, tmp_path):
     found = [made_up(f"ndnet45_camvid_{name}.tflite", p50=p50, accuracy=accuracy(miou), precision=precision)
              for name, p50, miou, precision in REAL_NUMBERS]  # fmt: skip
-    shown, _ = show(found)
+    # Another device of the same target, so that the bars carry the long names of both.
+    device = {"cpu": "Some 64-Core Processor", "cores": 64, "os": "Linux x86_64, Some Distribution GNU/Linux 12 (name)"}
+    shown, _ = show([*found, made_up(accuracy=None, device=device)])
     probe = tmp_path / "probe.html"
     # All three pictures at once, as those that are hidden have no size.
     source = shown.source.replace("</style>", ".wide, .middle, .narrow { display: block !important }</style>")
@@ -121,6 +125,7 @@ def test_texts_of_the_pictures_do_not_overlap_in_a_browser(width, show, tmp_path
     dump = html.unescape(re.search('data-boxes="(.*?)"', done.stdout)[1])
     pictures = json.loads(dump)
     assert len(pictures) == 3
+    assert float(re.search('data-bars="(.*?)"', done.stdout)[1]) > 0.3
     for picture in pictures:
         for one, two in itertools.combinations(picture["texts"], 2):
             assert not scatter._overlap(shrunk(one[1:]), shrunk(two[1:])), (picture["width"], one, two)
