@@ -49,7 +49,8 @@ def describe(path):
     """Return what the page has to know of a file.
 
     Returns:
-        {"file", "network", "data", "precision", "bytes", "miou" or None, "align_corners", "input" and "output":
+        {"file", "network", "data", "precision", "bytes", "accuracy" as in
+        `edge.model_files.describe`, "align_corners", "input" and "output":
         {"dtype", "shape"}, "classes": [{"name", "color"}], "lookup": for red, green and blue the 256 values that stand
         for 0 to 255 in the input}.
 
@@ -84,7 +85,7 @@ def describe(path):
         "data": metadata.data,
         "precision": said["precision"],
         "bytes": said["bytes"],
-        "miou": said["accuracy"] and said["accuracy"]["miou"],
+        "accuracy": said["accuracy"],
         "align_corners": metadata.align_corners,
         "input": {"dtype": types["input"], "shape": source["shape"].tolist()},
         "output": {"dtype": types["output"], "shape": result["shape"].tolist()},

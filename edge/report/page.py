@@ -145,7 +145,8 @@ def number(value, digits=2):
 
 
 def times(text):
-    """Return a text with the sign for 'times' in place of the terminal's x."""
+    """Return a text with the sign for 'times' in place of the terminal's x, and no line's end before a percent sign."""
+    text = text.replace(" %", "\N{NO-BREAK SPACE}%")
     return text.replace("x slower", "× slower").replace("x faster", "× faster").replace("x as fast", "× as fast")
 
 

@@ -313,7 +313,7 @@ function showFacts() {
     `${width} × ${height}`,
     `${facts.classes.length} classes`,
     `${(facts.bytes / 1e6).toFixed(2)} MB`,
-    facts.miou && `mIoU ${(100 * facts.miou).toFixed(1)} %`,
+    facts.accuracy && accuracyText(facts.accuracy),
   ];
   for (const text of chips.filter(Boolean)) {
     element("facts").append(Object.assign(document.createElement("li"), { textContent: text }));
@@ -337,6 +337,10 @@ function showFacts() {
     const [red, green, blue] = facts.classes[label]?.color ?? [0, 0, 0];
     return (0xff000000 | (blue << 16) | (green << 8) | red) >>> 0;
   });
+}
+
+function accuracyText({ miou, data, split, images }) {
+  return `mIoU ${(100 * miou).toFixed(1)} % on ${data} ${split}, ${images} ${images === 1 ? "image" : "images"}`;
 }
 
 function connect() {

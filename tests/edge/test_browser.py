@@ -2,6 +2,7 @@
 
 import base64
 import contextlib
+import hashlib
 import json
 import os
 import pathlib
@@ -462,8 +463,14 @@ def test_refused_camera(litertjs, files):
 
 
 @pytest.mark.slow
-def test_nothing_sticks_out_on_a_phone(litertjs, files):
-    with open_demo(litertjs, files["logits"]) as page:
+def test_accuracy_has_its_data_set_and_nothing_sticks_out_on_a_phone(litertjs, files, tmp_path):
+    path = tmp_path / "measured.tflite"
+    shutil.copy(files["logits"], path)
+    accuracy = {"file": {"miou": 0.6123}, "data": "camvid", "split": "val", "images": 101}
+    card = {"sha256": hashlib.sha256(path.read_bytes()).hexdigest(), "accuracy": accuracy}
+    path.with_suffix(".json").write_text(json.dumps(card))
+    with open_demo(litertjs, path) as page:
+        assert "mIoU 61.2 % on camvid val, 101 images" in page.text("facts")
         for width in (320, 390, 768, 1280):
             page.browser.call(
                 "Emulation.setDeviceMetricsOverride", 60, width=width, height=800, deviceScaleFactor=1, mobile=True
