@@ -86,6 +86,12 @@ EXPERIMENTS = {
         "pp_liteseg_t_camvid_trainval_distilled_384x512",
         "liteseg_mobilenetv2_camvid_trainval_672x896",
     ),
+    "pp_liteseg_t_camvid_trainval_distilled_384x512_dice_longer": Experiment(
+        "PP-LiteSeg-T",
+        "from scratch, train and val, distilled, CutMix, Dice, longer",
+        "pp_liteseg_t_camvid_trainval_distilled_384x512_dice",
+        "liteseg_mobilenetv2_camvid_trainval_672x896",
+    ),
     "liteseg_mobilenetv2_camvid_scratch": Experiment("LiteSeg-MobileNetV2", "from scratch", "scratch"),
     "liteseg_mobilenetv2_camvid_distilled_576x768": Experiment(
         "LiteSeg-MobileNetV2",
@@ -111,6 +117,12 @@ EXPERIMENTS = {
         "LiteSeg-ShuffleNet",
         "from scratch, train and val, distilled, CutMix, longer",
         "liteseg_shufflenet_camvid_trainval_distilled_576x768",
+        "liteseg_mobilenetv2_camvid_trainval_672x896",
+    ),
+    "liteseg_shufflenet_camvid_trainval_distilled_576x768_dice": Experiment(
+        "LiteSeg-ShuffleNet",
+        "from scratch, train and val, distilled, CutMix, Dice",
+        "liteseg_shufflenet_camvid_trainval_distilled_576x768_longer",
         "liteseg_mobilenetv2_camvid_trainval_672x896",
     ),
     "lps_net_s_camvid_scratch": Experiment("LPS-Net-S", "from scratch", "scratch"),
@@ -149,11 +161,11 @@ EXPERIMENTS = {
 HEADLINES = (
     f"{_FINE}_trainval_864x1152_cutmix",
     f"{_SCRATCH}_distilled_imagenet_720x960",
-    "pp_liteseg_t_camvid_trainval_distilled_384x512_dice",
+    "pp_liteseg_t_camvid_trainval_distilled_384x512_dice_longer",
     "lps_net_s_camvid_trainval_distilled_720x960_dice",
     "lps_net_expanded_camvid_trainval_distilled_720x960",
     "liteseg_mobilenetv2_camvid_trainval_672x896",
-    "liteseg_shufflenet_camvid_trainval_distilled_576x768_longer",
+    "liteseg_shufflenet_camvid_trainval_distilled_576x768_dice",
 )
 KINDS = {"int8": "int8, post-training", "int8_qat": "int8, quantization-aware", "int16x8": "16x8, post-training"}
 
