@@ -13,8 +13,9 @@ BACKENDS = ("tensorflow", "jax", "torch")
 def keras_backend() -> str:
     """Return the name of Keras's backend; where Keras is not imported yet, of the one that it will take: that of the
     environment variable KERAS_BACKEND, or else of its file keras.json."""
-    if "keras" in sys.modules:
-        return sys.modules["keras"].backend.backend()
+    keras = sys.modules.get("keras")
+    if keras is not None:
+        return keras.backend.backend()
     chosen = os.environ.get("KERAS_BACKEND")
     if chosen:
         return chosen

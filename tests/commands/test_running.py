@@ -85,7 +85,11 @@ def waiting(tmp_path):
     path, processes = tmp_path / "script.py", []
     path.write_text(SCRIPT)
 
-    def start(prepare=lambda: signal.signal(signal.SIGINT, signal.default_int_handler)):
+    def usual():  # also where the tests run in the background or under nohup, which ignore one or the other
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+    def start(prepare=usual):
         command = [sys.executable, str(path), "--what", "wait"]
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
         process = subprocess.Popen(command, cwd=ROOT, env=ENVIRONMENT, preexec_fn=prepare, **pipes)
