@@ -2,12 +2,17 @@
 
 import importlib.util
 import pathlib
+import signal
 import subprocess
 import sys
 
 import pytest
 
 import keras_liteseg  # noqa: F401  before any test imports TensorFlow, which it sets up
+
+# A shell that runs the tests in the background has them ignore Ctrl-C, and so would the programs that tests interrupt.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 
