@@ -51,7 +51,7 @@ from keras_liteseg.quantization.options import CalibrationMethod, CalibrationOpt
 @click.option(
     "--cross_layer_equalization/--no_cross_layer_equalization",
     default=True,
-    help="Equalize channel ranges before calibration.",
+    help="Center channels and equalize their ranges before calibration.",
 )
 @click.option(
     "--bias_correction/--no_bias_correction",

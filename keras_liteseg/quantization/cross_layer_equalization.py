@@ -7,7 +7,8 @@ where it is made and multiplied again where it is used, and the network computes
 Here the factors come from measured activation ranges, and whole groups of tensors are scaled together: a residual
 stream is made by 1x1 convolutions and used by depthwise ones, both quantized per channel, so that all tensors of the
 stream can be equalized at no cost to any weight. Where a dense convolution uses the channel, its input columns grow
-unequal instead, and `BALANCE` weighs activation against weight.
+unequal instead, and `BALANCE` weighs activation against weight. A ReLU6 cuts at 6 whatever the factor, so the channels
+below it are raised no further than to 6: what it cut in the images, it still cuts, and the rest it leaves alone.
 """
 
 import keras
@@ -77,12 +78,13 @@ class _ChannelGroups:
             of every other layer.
         fixed: group numbers whose factor must stay 1: the network's inputs and outputs, and what unknown layers touch.
         convolutions: the convolution layers.
+        clipped: {layer name: largest value} of every ReLU that has one, such as ReLU6.
     """
 
     def __init__(self, model):
         self._parent = []
         self.inputs, self.outputs, fixed = {}, {}, []
-        self.convolutions = []
+        self.convolutions, self.clipped = [], {}
         tensors = {}
         for layer in model.layers:
             sources = [tensors[id(x)] for x in input_tensors(layer)]
@@ -90,8 +92,10 @@ class _ChannelGroups:
                 self.convolutions.append(layer)
                 self.inputs[layer.name] = sources[0]
                 result = self._new(layer.output.shape[-1])
-            elif isinstance(layer, _HOMOGENEOUS) or _is_plain_relu(layer):
+            elif isinstance(layer, _HOMOGENEOUS) or _is_relu(layer):
                 result = sources[0]
+                if isinstance(layer, layers.ReLU) and layer.max_value is not None:
+                    self.clipped[layer.name] = float(layer.max_value)
             elif isinstance(layer, ChannelShuffle):
                 result = sources[0].reshape(layer.groups, -1).T.ravel()
             elif isinstance(layer, layers.Add):
@@ -146,6 +150,10 @@ def _factors(groups, ranges):
             balanced = relative[numbers] ** BALANCE / np.maximum(columns, 1e-6) ** (1 - BALANCE)
             balanced /= balanced.max()
             factors[numbers] = np.maximum(balanced, 1.0 / LARGEST_FACTOR)
+    for name, limit in groups.clipped.items():
+        # Divided by its factor, a channel must still fit under the limit, and one that it cuts keeps its place.
+        numbers = groups.outputs[name]
+        factors[numbers] = np.clip(factors[numbers], ranges[name] / limit, 1.0)
     factors[groups.fixed] = 1.0
     return factors
 
@@ -164,6 +172,5 @@ def _rescale(layer, input_factors, output_factors):
     layer.set_weights(weights)
 
 
-def _is_plain_relu(layer):
-    """A ReLU6 clips at 6, whatever the factor."""
-    return isinstance(layer, layers.ReLU) and layer.max_value is None and not layer.threshold
+def _is_relu(layer):
+    return isinstance(layer, layers.ReLU) and not layer.threshold

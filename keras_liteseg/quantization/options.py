@@ -34,8 +34,9 @@ class CalibrationOptions:
         folder: folder of such pictures in its place, with its sub-folders; masks are not needed.
         images: how many of its images, at most, evenly spread.
         method: a `CalibrationMethod` or its word.
-        cross_layer_equalization: whether channel ranges are equalized first, which changes weights, but not what the
-            network computes; see `keras_liteseg.quantization.cross_layer_equalization`.
+        cross_layer_equalization: whether channels are centered and their ranges equalized first, which changes weights,
+            but not what the network computes; see `keras_liteseg.quantization.channel_centering` and
+            `keras_liteseg.quantization.cross_layer_equalization`.
         bias_correction: whether biases make up for the error of rounded kernels; see
             `keras_liteseg.quantization.bias_correction`.
 

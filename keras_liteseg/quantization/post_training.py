@@ -6,6 +6,7 @@ from keras_liteseg.graph import fold_batch_norm, restructure_any_size
 from keras_liteseg.inference.predictor import calibration_images
 from keras_liteseg.quantization.bias_correction import correct_biases
 from keras_liteseg.quantization.calibration import calibrate
+from keras_liteseg.quantization.channel_centering import center_channels
 from keras_liteseg.quantization.cross_layer_equalization import equalize
 from keras_liteseg.quantization.input_requantization import byte_input
 from keras_liteseg.quantization.options import CalibrationMethod
@@ -51,6 +52,7 @@ def post_training(model, images, method=CalibrationMethod.MSE, cross_layer_equal
         UserError: the method is unknown.
     """
     method = CalibrationMethod(method)
-    exact = equalize(model, images) if cross_layer_equalization else model
+    # Centered first, so that the ranges to be equalized are the smallest possible.
+    exact = equalize(center_channels(model, images), images) if cross_layer_equalization else model
     model = correct_biases(exact, images) if bias_correction else exact
     return model, calibrate(model, images, method), exact

@@ -125,9 +125,24 @@ def test_groups_shuffles_and_leaky_relus(batches):
     assert spread(equalized, "middle", batches) < 0.5 * spread(model, "middle", batches)
 
 
-def test_relu6_keeps_its_channels(batches):
-    images = keras.Input((16, 16, 3))
-    x = layers.ReLU(6.0, name="middle")(layers.Conv2D(CHANNELS, 3, name="first")(images))
-    model = keras.Model(images, layers.Conv2D(4, 1, name="last")(x))
-    model.get_layer("first").set_weights([model.get_layer("first").kernel * UNEQUAL, 0.1 * UNEQUAL])
-    assert_same_function(equalize(model, batches), model, batches[0])
+def network_of_relu6(separable):
+    model = unequal_network("relu", separable)
+    first, middle = model.get_layer("first"), model.get_layer("middle")
+    middle.max_value = 6.0
+    # The largest channels exceed 6 somewhere, the smallest stay far below.
+    first.set_weights([0.5 * first.kernel, 0.1 * UNEQUAL])
+    return keras.models.clone_model(model), model.get_weights()
+
+
+@pytest.mark.parametrize("separable", [True, False])
+def test_channels_below_a_relu6_become_equal_and_what_it_cuts_stays_cut(separable, batches):
+    model, weights = network_of_relu6(separable)
+    model.set_weights(weights)
+    before = channel_ranges(model, batches)["middle"]
+    assert before.max() == 6 and before.min() < 1
+    equalized = equalize(model, batches)
+    after = channel_ranges(equalized, batches)["middle"]
+    assert after.max() <= 6
+    assert after.min() > (5.99 if separable else 2 * before.min())
+    for batch in batches:
+        assert_same_function(equalized, model, batch)
