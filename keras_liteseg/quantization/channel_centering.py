@@ -33,30 +33,32 @@ def center_channels(model, images):
     Returns:
         A functional model with the same layer names.
     """
-    copy = _with_biases(model)
-    movable = _movable(copy)
-    middles = _middles(copy, [layer for layer in movable if isinstance(layer, _CONVOLUTIONS)], images)
+    movable = _movable(model)
+    middles = _middles(model, [layer for layer in movable if isinstance(layer, _CONVOLUTIONS)], images)
+    copy, passing = _with_biases(model, movable), {layer.name for layer in movable if _passes(layer)}
     offsets = {}
     for layer in copy.layers:
         moved = [offsets[id(tensor)] for tensor in input_tensors(layer)]
-        if isinstance(layer, _CONVOLUTIONS):
-            offset = -middles.get(layer.name, np.zeros(layer.output.shape[-1]))
+        offset = np.zeros(layer.output.shape[-1])
+        if layer.name in passing:
+            offset = _passed_on(layer, moved)
+        elif isinstance(layer, _CONVOLUTIONS) and layer.use_bias:
+            offset -= middles.get(layer.name, 0.0)
             kernel, bias = layer.get_weights()
             layer.set_weights([kernel, bias + offset - _effect(layer, kernel, moved[0])])
-        elif layer in movable:
-            offset = _passed_on(layer, moved)
-        else:
-            offset = np.zeros(layer.output.shape[-1])
         offsets[id(layer.output)] = offset
     return copy
 
 
-def _with_biases(model):
-    """Return a copy of `model` whose convolutions all have a bias; in a TFLite file they have one anyway."""
+def _with_biases(model, movable):
+    """Return a copy of `model` with a bias in the convolutions that make or read what the layers `movable` give; in a
+    TFLite file every convolution has one anyway."""
+    moved = {id(layer.output) for layer in movable}
 
     def clone(layer):
-        config = layer.get_config()
-        return type(layer).from_config({**config, "use_bias": True} if isinstance(layer, _CONVOLUTIONS) else config)
+        tensors = [layer.output, *input_tensors(layer)]
+        needed = isinstance(layer, _CONVOLUTIONS) and any(id(tensor) in moved for tensor in tensors)
+        return type(layer).from_config(layer.get_config() | ({"use_bias": True} if needed else {}))
 
     copy = keras.models.clone_model(model, clone_function=clone)
     for layer in copy.layers:
