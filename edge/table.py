@@ -54,7 +54,7 @@ def _where(row):
 
 def _remarks(rows):
     measured = [row for row in rows if row["status"] == "ok"]
-    busy = [row for row in measured if row["load_average"] and row["load_average"] > 0.5 * row["device"]["cores"]]
+    busy = [row for row in measured if is_busy(row)]
     remarks = []
     if busy:
         remarks.append(
@@ -69,6 +69,12 @@ def _remarks(rows):
     if any(row.get("partial") and str(row["accelerator"]).startswith("ethos-") for row in measured):
         remarks.append("Of a file of ours that was exported with --npu ethos-u, nothing is left outside.")
     return remarks + [remark for row in measured if (remark := sram_remark(row))]
+
+
+def is_busy(row):
+    """Return whether other programs had more than half of the cores before the measuring of a row."""
+    load, cores = row["load_average"], row["device"].get("cores")
+    return bool(load and cores) and load > 0.5 * cores
 
 
 def sram_remark(row):

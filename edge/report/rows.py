@@ -8,6 +8,8 @@ import pathlib
 from edge import result_files
 from edge.advice import advice
 from edge.latency import typical
+from edge.report.fields import HEADER, require_fields
+from edge.table import is_busy
 from keras_liteseg.errors import UserError
 from keras_liteseg.files import suffix_of
 
@@ -81,7 +83,9 @@ class Row:
     """
 
     def __init__(self, data, run):
-        self.data = _UNKNOWN | data
+        known = {name: value for name, value in data.items() if value is not None}
+        self.data = _UNKNOWN | known
+        self.data["delegation"] = _UNKNOWN["delegation"] | self.data["delegation"]
         self.run = run
         self.label = self.model.removesuffix(".tflite")
 
@@ -128,7 +132,7 @@ class Row:
     @property
     def busy(self):
         """Whether other programs had more than half of the cores before the measuring."""
-        return self.ok and (self.load_average or 0) > 0.5 * (self.device.get("cores") or 1)
+        return self.ok and is_busy(self.data)
 
     @functools.cached_property
     def group(self):
@@ -226,25 +230,16 @@ def _runs(path, rows):
     found = {}
     for data in rows:
         try:
-            header = {name: data.pop(name) for name in ("command", "date", "host", "versions")}
-            run = found.setdefault(json.dumps(header), Run(path, **header))
-            _check(data)
-        except (KeyError, TypeError, AttributeError) as error:
+            require_fields(data)
+        except ValueError as error:
             raise UserError(
                 f"{path} is damaged: the row of {data.get('model')} on {data.get('target')} does not hold what "
-                f"liteseg benchmark writes ({type(error).__name__}: {error}). Measure it again."
+                f"liteseg benchmark writes ({error}). Measure it again."
             ) from None
+        header = {name: data.pop(name) for name in HEADER}
+        run = found.setdefault(json.dumps(header), Run(path, **header))
         run.rows.append(Row(data, run))
     return list(found.values())
-
-
-def _check(data):
-    """Fail unless the row has what the report cannot do without."""
-    data["model"].removesuffix(".tflite")
-    if data["status"] == "ok":
-        data["device"].keys(), data["round_p50_ms"][:0], data["runtime"].keys()
-        for statistics in (data["latency_ms"]["run"], data["latency_ms"]["end_to_end"]):
-            (statistics or {"mean": 0.0})["mean"] + 0.0
 
 
 def _place_failed_rows(runs):

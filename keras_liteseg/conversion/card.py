@@ -4,8 +4,6 @@ import dataclasses
 import hashlib
 import pathlib
 
-import yaml
-
 from keras_liteseg.conversion.keras_export import inspect_plain
 from keras_liteseg.conversion.onnx_export import versions
 from keras_liteseg.conversion.onnx_file import inspect_onnx
@@ -19,6 +17,7 @@ from keras_liteseg.quantization.options import CalibrationOptions
 from keras_liteseg.tflite.file_metadata import read_metadata
 from keras_liteseg.tflite.inspect import inspect
 from keras_liteseg.training.config_files import CONFIG_FILE
+from keras_liteseg.yaml_text import parse_yaml
 
 _LAYOUTS = {4: "NHWC", 3: "NHW"}  # pictures and scores; class maps
 _NOT_MEASURED = "No data set was given; export with --data to measure the file."
@@ -120,10 +119,10 @@ def _source(model, checkpoint):
 def _config(model):
     path = pathlib.Path(model).parent / CONFIG_FILE
     try:
-        return yaml.safe_load(path.read_text())
+        return parse_yaml(path.read_text())
     except FileNotFoundError:
         return None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, ValueError) as error:
         raise UserError(f"Cannot read {path}, which goes into the card: {error}. Repair it or move it away.") from error
 
 

@@ -116,7 +116,7 @@ def parse_options(texts, what="option", example="annotations=coarse"):
     Raises:
         UserError: a text without '=', or whose value is no YAML.
     """
-    import yaml
+    from keras_liteseg.yaml_text import parse_yaml
 
     if isinstance(texts, str) or not isinstance(texts, Iterable) or not all(isinstance(text, str) for text in texts):
         raise UserError(f"The {what}s are {texts!r}; give a list of texts key=value, for example ['{example}'].")
@@ -126,9 +126,9 @@ def parse_options(texts, what="option", example="annotations=coarse"):
         if not equals:
             raise UserError(f"The {what} '{text}' has no '='; write key=value, for example {example}.")
         try:
-            options[key.strip()] = yaml.safe_load(value)
-        except yaml.YAMLError as error:
-            raise UserError(f"The {what} '{text}' is not YAML: {' '.join(str(error).split())}") from error
+            options[key.strip()] = parse_yaml(value)
+        except ValueError as error:
+            raise UserError(f"The {what} '{text}' is not YAML: {error}") from error
     return options
 
 

@@ -3,12 +3,12 @@
 import dataclasses
 
 import numpy as np
-import yaml
 
 from keras_liteseg.choices import is_finite
 from keras_liteseg.classes import IGNORE_LABEL, ClassList
 from keras_liteseg.errors import UserError, suggestion
 from keras_liteseg.image_format import RGB, ImageFormat
+from keras_liteseg.yaml_text import parse_yaml
 
 BACKGROUND = "background"
 
@@ -60,11 +60,11 @@ def read_classes(path):
         UserError: the file is missing or wrong.
     """
     try:
-        content = yaml.safe_load(path.read_text())
+        content = parse_yaml(path.read_text())
     except FileNotFoundError:
         raise UserError(f"{path} does not exist; write it, for example with 'classes: [road, car]'.") from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise UserError(f"{path} cannot be read as YAML ({' '.join(str(error).split())}); correct it.") from error
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be read as YAML ({error}); correct it.") from error
     if isinstance(content, dict) and "classes" not in content and isinstance(content.get("values"), dict):
         names = {str(name): name for name in content["values"].values()}  # whatever these are, told further below
         content = {"classes": list(names.values()), **content}

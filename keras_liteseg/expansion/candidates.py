@@ -14,6 +14,7 @@ from keras_liteseg.metadata import Metadata
 from keras_liteseg.models import create_model
 from keras_liteseg.models.archive import load_model, save_model
 from keras_liteseg.networks import model_spec
+from keras_liteseg.training.callbacks import DivergedError
 from keras_liteseg.training.run_folder import BEST_FILE, LAST_FILE, read_log
 from keras_liteseg.training.trainer import train
 
@@ -26,7 +27,8 @@ INHERITED_FILE = "inherited.keras"
 class CandidateTraining:
     """Trains candidates one after the other, each in a folder of its own, and each only once.
 
-    A training that was interrupted goes on where it was; one that has ended is read from its `result.json`.
+    A training that was interrupted goes on where it was; one that has ended is read from its `result.json`. One that
+    diverges counts with an mIoU of 0, so that it is never chosen, and would diverge again when trained again.
 
     Args:
         folder: where the candidates' folders lie.
@@ -45,7 +47,11 @@ class CandidateTraining:
         self._round = 0
 
     def __call__(self, architectures, base):
-        """Return the best validation mIoU of each of `architectures`, which grew from `base` (None: from nothing)."""
+        """Return the best validation mIoU of each of `architectures`, which grew from `base` (None: from nothing).
+
+        Raises:
+            UserError: a training failed; of those that diverge, only that of the network to begin with does.
+        """
         results = []
         for number, architecture in enumerate(architectures, 1):
             path = self._folder / architecture.name / RESULT_FILE
@@ -66,12 +72,20 @@ class CandidateTraining:
         inherited = self._inherits and base is not None
         before = self._inherited(architecture, base, folder) if inherited and not resume else None
         config = dataclasses.replace(self._config, model=architecture.name)
-        train(config, *self._data, folder, before, resume)
-        miou = max(row["val_miou"] for row in read_log(folder))
+        diverged = None
+        try:
+            train(config, *self._data, folder, before, resume)
+        except DivergedError as error:
+            if base is None:
+                raise
+            diverged = str(error)
+            _log.warning("%s counts with an mIoU of 0 in this search. %s", architecture.name, diverged)
+        miou = 0.0 if diverged else max(row["val_miou"] for row in read_log(folder))
         # Not before the training is complete, and all at once: whoever finds it need not look further.
         origin = base.name if inherited else None
         seconds = round(time.monotonic() - start, 1)
-        write_json(result, {"miou": miou, "epochs": config.epochs, "inherited_from": origin, "seconds": seconds})
+        content = {"miou": miou, "epochs": config.epochs, "inherited_from": origin, "seconds": seconds}
+        write_json(result, content | ({"diverged": diverged} if diverged else {}))
         keras.backend.clear_session()
 
     def _inherited(self, architecture, base, folder):

@@ -22,6 +22,10 @@ from keras_liteseg.training.run_folder import CONFIG_FILE, TENSORBOARD_FOLDER
 _CURE = "Lower learning_rate or lengthen warmup_epochs"
 
 
+class DivergedError(UserError):
+    """A training whose losses or weights became NaN or infinite."""
+
+
 def require_finite(epoch, logs, variables, cure):
     """Stop a training that has diverged, before anything of this epoch is written.
 
@@ -32,15 +36,15 @@ def require_finite(epoch, logs, variables, cure):
         cure: what the message advises.
 
     Raises:
-        UserError: a number or a variable is NaN or infinite; the message names it.
+        DivergedError: a number or a variable is NaN or infinite; the message names it.
     """
     kept = f"in epoch {epoch + 1}. {cure}; the best and the last state before this epoch are kept."
     for name, value in sorted(logs.items(), key=lambda item: item[0] != "loss"):  # the sum first
         if not math.isfinite(value):
-            raise UserError(f"The {name} became {value} {kept}")
+            raise DivergedError(f"The {name} became {value} {kept}")
     broken = not_finite(variables)
     if broken:
-        raise UserError(f"The weights became NaN or infinite {kept} They are {listed(broken)}.")
+        raise DivergedError(f"The weights became NaN or infinite {kept} They are {listed(broken)}.")
 
 
 @contextlib.contextmanager

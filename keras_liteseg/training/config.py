@@ -23,6 +23,7 @@ from keras_liteseg.training.options import (
     ScheduleOptions,
     require_choice,
 )
+from keras_liteseg.yaml_text import parse_yaml
 
 OLD_KEYS = {
     "accumulate": "gradient_accumulation_steps",
@@ -124,12 +125,12 @@ def _read(path, kind, followers=()):
     if path.resolve() in followers:
         raise UserError(f"{path} is its own base, by {BASE_KEY}: in {followers[-1].name}; leave that out.")
     try:
-        values = yaml.safe_load(path.read_text()) or {}
+        values = parse_yaml(path.read_text()) or {}
     except OSError as error:
         where = f", the {BASE_KEY} of {followers[-1].name}" if followers else ""
         raise UserError(f"Cannot read the config {path}{where}: {error.strerror}. Configs are in configs/.") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+    except ValueError as error:
+        raise UserError(f"{path} is not YAML: {error}") from error
     if not isinstance(values, dict):
         raise UserError(f"{path} holds no 'key: value' lines; see configs/ for configs.")
     base = values.pop(BASE_KEY, None)

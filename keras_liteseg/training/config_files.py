@@ -3,11 +3,10 @@
 import pathlib
 import re
 
-import yaml
-
 from keras_liteseg.choices import require_path
 from keras_liteseg.errors import UserError, suggestion
 from keras_liteseg.files import AnyPath
+from keras_liteseg.yaml_text import parse_yaml
 
 BASE_KEY = "base"  # of the config that another one builds on
 CONFIG_FILE = "config.yaml"  # a training writes it beside its .keras files
@@ -46,18 +45,18 @@ def read_config(path: AnyPath) -> dict:
         UserError: it cannot be read.
     """
     try:
-        config = yaml.safe_load(pathlib.Path(path).read_text()) or {}
+        config = parse_yaml(pathlib.Path(path).read_text()) or {}
         if not isinstance(config, dict):
             raise ValueError("it holds no 'key: value' lines")
         return config
-    except (OSError, ValueError, yaml.YAMLError) as error:
+    except (OSError, ValueError) as error:
         raise UserError(f"Cannot read the config {path}: {error}. A training writes {CONFIG_FILE}.") from error
 
 
 def settings(name: str) -> dict:
     """Return {key: value} that the config of a name and its bases say; not the defaults."""
     paths = _paths()
-    values = yaml.safe_load(paths[name].read_text())
+    values = parse_yaml(paths[name].read_text())
     base = values.pop(BASE_KEY, None)
     return settings(pathlib.PurePath(base).stem) | values if base else values
 

@@ -8,6 +8,8 @@ import contextlib
 import json
 import logging
 import os
+import signal
+import threading
 
 import keras
 
@@ -49,12 +51,33 @@ def choose_strategy():
         addresses, own = _cluster()
         others = ", ".join(address for address in addresses if address != own)
         _log.info("Waiting until the other hosts of TF_CONFIG have started the same training: %s", others)
-        strategy = tf.distribute.MultiWorkerMirroredStrategy()
+        with _signals_kept():
+            strategy = tf.distribute.MultiWorkerMirroredStrategy()
         _log.info("All %d hosts are there.", hosts())
         return strategy
     if len(tf.config.list_logical_devices("GPU")) > 1:
         return tf.distribute.MirroredStrategy()
     return tf.distribute.get_strategy()
+
+
+@contextlib.contextmanager
+def _signals_kept():
+    """Let Ctrl-C end the process while TensorFlow waits for other hosts in the block, and SIGTERM after it.
+
+    Nothing is there to clean up yet, and Python would act on Ctrl-C only after the wait, which lasts an hour where a
+    host never comes. SIGTERM is a sign of preemption to TensorFlow, which takes it over and lets the training go on.
+    """
+    before = {}
+    if threading.current_thread() is threading.main_thread():  # no other may set what a signal does
+        before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM)}
+        for number in (signal.SIGINT, signal.SIGHUP):
+            if callable(before[number]):
+                signal.signal(number, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def hosts():

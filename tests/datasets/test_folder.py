@@ -140,6 +140,8 @@ def test_an_empty_split_tells_the_pattern(root):
     "text, message",
     [
         ("classes: [a, {", "cannot be read as YAML"),
+        ("classes: [a, b]\nvalues: {0: a, 1: a, 1: b}", "cannot be read as YAML .the key '1' is there twice"),
+        ("classes: [a, 2026-02-30]", "cannot be read as YAML .day is out of range for month"),
         ("- a\n- b\n", "has no list of classes"),
         ("classes: []", "has no list of classes"),
         ("classes: [a]\nignore: 3", "unknown key 'ignore'; did you mean ignore_label"),
@@ -269,7 +271,15 @@ def test_options_are_read_from_texts():
     }
 
 
-@pytest.mark.parametrize("text, message", [("coarse", "'coarse' has no '='"), ("a=[1", r"'a=\[1' is not YAML")])
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("coarse", "'coarse' has no '='"),
+        ("a=[1", r"'a=\[1' is not YAML"),
+        ("a=2026-02-30", "'a=2026-02-30' is not YAML: day is out of range for month"),
+        ("label_map={a: [b], a: [c]}", "is not YAML: the key 'a' is there twice"),
+    ],
+)
 def test_wrong_options_are_explained(text, message):
     with pytest.raises(UserError, match=message):
         parse_options([text])

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from keras_liteseg.datasets import load_dataset
+from keras_liteseg.errors import UserError
 from keras_liteseg.expansion import Architecture
 from keras_liteseg.expansion.candidates import RESULT_FILE, CandidateTraining
 from keras_liteseg.models.archive import load_model
@@ -83,3 +84,17 @@ def test_interrupted_training_goes_on(data, tmp_path):
     after = read_log(tmp_path / BASE.name)
     assert after[:2] == before and len(after) == 3
     assert (tmp_path / BASE.name / RESULT_FILE).exists()
+
+
+def test_candidate_that_diverges_is_never_chosen_and_not_trained_again(data, tmp_path, caplog):
+    hot = TrainingConfig(**vars(CONFIG) | {"learning_rate": 1e30})
+    with pytest.raises(UserError, match="became"):
+        CandidateTraining(tmp_path, hot, *data)([BASE], None)
+    assert not (tmp_path / BASE.name / RESULT_FILE).exists()
+    assert CandidateTraining(tmp_path, hot, *data)([WIDE], BASE) == [0]
+    result = json.loads((tmp_path / WIDE.name / RESULT_FILE).read_text())
+    assert result["miou"] == 0 and "became" in result["diverged"] and result["seconds"] > 0
+    assert f"{WIDE.name} counts with an mIoU of 0" in caplog.text
+    caplog.clear()
+    assert CandidateTraining(tmp_path, hot, *data)([WIDE], BASE) == [0]
+    assert not caplog.messages

@@ -124,6 +124,8 @@ def test_written_config_reads_back(written, weights):
         ("schedule: step\nstep_epochs: [1, 2]\nstep_rates: [0.1]", "step_epochs has 2 entries and step_rates 1"),
         ("- a\n- b", "holds no 'key: value' lines"),
         ("a: [", "is not YAML"),
+        ("epochs: 3\nbatch_size: 2\nepochs: 30", "is not YAML: the key 'epochs' is there twice"),
+        ("backbone_weights: 2026-02-30", "is not YAML: day is out of range for month"),
     ],
 )
 def test_wrong_config_is_refused(written, text, message):

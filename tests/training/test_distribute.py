@@ -127,6 +127,39 @@ def test_two_hosts_are_killed_and_go_on_as_if_they_had_not_been(tmp_path):
 
 
 @pytest.mark.slow
+def test_ctrl_c_ends_a_host_that_waits_for_others(tmp_path):
+    command = [sys.executable, "-m", "keras_liteseg", "train", "--config", "demo", "--output_dir", tmp_path / "run"]
+    environment = {**os.environ, **cluster_of_two()[0]}
+    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout.readline().startswith("Waiting until the other hosts")
+            time.sleep(3)
+            process.send_signal(signal.SIGINT)
+            assert process.wait(timeout=20) == -signal.SIGINT
+        finally:
+            process.kill()
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.slow
+def test_sigterm_ends_a_host_that_has_found_the_others():
+    program = "import time; from keras_liteseg.training.distribute import choose_strategy as choose; choose()"
+    command = [sys.executable, "-c", f"{program}; print('there', flush=True); time.sleep(300)"]
+    environments = [{**os.environ, **environment} for environment in cluster_of_two()]
+    running = [
+        subprocess.Popen(command, cwd=ROOT, env=each, stdout=subprocess.PIPE, text=True) for each in environments
+    ]
+    try:
+        assert [process.stdout.readline() for process in running] == ["there\n", "there\n"]
+        running[1].send_signal(signal.SIGTERM)
+        assert running[1].wait(timeout=20) == -signal.SIGTERM
+    finally:
+        for process in running:
+            process.kill()
+            process.communicate()
+
+
+@pytest.mark.slow
 def test_hosts_that_would_start_from_different_epochs_are_refused(tmp_path):
     outputs = [tmp_path / "new", tmp_path / "old"]
     finish(*(start(output, epochs=epochs) for output, epochs in zip(outputs, (2, 1))))

@@ -11,12 +11,12 @@ import re
 from collections.abc import Callable
 
 import numpy as np
-import yaml
 
 from keras_liteseg.datasets.base import IGNORE_LABEL
 from keras_liteseg.datasets.pictures import IMAGE_SUFFIXES, Problem, files_below
 from keras_liteseg.errors import UserError
 from keras_liteseg.files import suffix_of
+from keras_liteseg.yaml_text import parse_yaml
 
 UNLABELED = -1
 """Value of pixels in a label map on which nobody has drawn."""
@@ -250,9 +250,9 @@ def read_class_list(path):
     try:
         text = path.read_text(encoding="utf-8-sig")
         as_yaml = suffix_of(path) in (".yaml", ".yml", ".json")
-        classes = _from_yaml(yaml.safe_load(text)) if as_yaml else _from_lines(text)
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise UserError(f"The list of classes {path} cannot be read ({' '.join(str(error).split())}).") from error
+        classes = _from_yaml(parse_yaml(text)) if as_yaml else _from_lines(text)
+    except (OSError, ValueError) as error:
+        raise UserError(f"The list of classes {path} cannot be read ({error}).") from error
     if not classes:
         raise UserError(f"The list of classes {path} is empty; write one name a line.")
     return classes
@@ -265,7 +265,7 @@ def read_values(path, classes):
         UserError: a class of the values is not among the classes, or a value is none that masks can have.
     """
     path = pathlib.Path(path)
-    content = yaml.safe_load(path.read_text(encoding="utf-8-sig")) if suffix_of(path) in (".yaml", ".yml") else None
+    content = parse_yaml(path.read_text(encoding="utf-8-sig")) if suffix_of(path) in (".yaml", ".yml") else None
     if not isinstance(content, dict) or not isinstance(content.get("values"), dict):
         return None
     names = [entry["name"] for entry in classes]

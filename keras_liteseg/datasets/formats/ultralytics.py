@@ -9,13 +9,13 @@ import functools
 import pathlib
 
 import numpy as np
-import yaml
 
 from keras_liteseg.datasets.base import IGNORE_LABEL
 from keras_liteseg.datasets.formats import rasters, shapes
 from keras_liteseg.datasets.formats.base import UNLABELED, Export, Sample, named, numbered, read_lines
 from keras_liteseg.datasets.pictures import IMAGE_SUFFIXES, Problem
 from keras_liteseg.errors import UserError
+from keras_liteseg.yaml_text import parse_yaml
 
 TITLE = "Ultralytics (data.yaml with polygons or masks)"
 
@@ -28,8 +28,8 @@ def _config(source):
     """Return (path, content) of the YAML file that describes the set, or None."""
     for path in source.files("*.yaml", "*.yml"):
         try:
-            content = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except (ValueError, yaml.YAMLError):
+            content = parse_yaml(path.read_text(encoding="utf-8"))
+        except ValueError:
             continue
         if isinstance(content, dict) and "names" in content and ("train" in content or "val" in content):
             return path, content

@@ -7,7 +7,9 @@ import sys
 
 import pytest
 
+from edge.report import rows
 from keras_liteseg.commands import main
+from keras_liteseg.errors import UserError
 from tests.edge.report.results import ROOT, made_up, write
 
 
@@ -41,6 +43,66 @@ def broken(tmp_path, kind):
     elif kind == "folder":
         path.mkdir()
     return path
+
+
+NAN, INFINITE = float("nan"), float("inf")
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "message"),
+    [
+        ("latency_ms.end_to_end.p50", NAN, "latency_ms.end_to_end.p50 is nan, not a number above 0"),
+        ("latency_ms.end_to_end.p50", 0, "latency_ms.end_to_end.p50 is 0, not a number above 0"),
+        ("latency_ms.run.p90", None, "latency_ms.run.p90 is None, not a number above 0"),
+        ("latency_ms.run", ..., "latency_ms.run is missing"),
+        ("latency_ms", None, "latency_ms is missing"),
+        ("round_p50_ms", [1.0, NAN], "round_p50_ms is nan, not a number above 0"),
+        ("round_p50_ms", 3.0, "round_p50_ms is 3.0, not a list"),
+        ("accuracy.miou", NAN, "accuracy.miou is nan, not a number"),
+        ("accuracy.split", ..., "accuracy.split is missing"),
+        ("accuracy", 0.6, "accuracy is 0.6, not a table"),
+        ("threads", "two", "threads is 'two', not a whole number"),
+        ("network", 45, "network is 45, not a text"),
+        ("bytes", "3 MB", "bytes is '3 MB', not a number"),
+        ("status", "done", "status is 'done', not 'ok' or 'failed'"),
+        ("device.cores", "four", "device.cores is 'four', not a whole number"),
+        ("inputs", [{"name": "image"}], "inputs.shape is missing"),
+        ("correctness.equal_labels", INFINITE, "correctness.equal_labels is inf, not a number"),
+    ],
+)
+def test_rows_that_no_benchmark_writes(place, value, message, tmp_path):
+    row = made_up()
+    *above, last = place.split(".")
+    parent = row
+    for name in above:
+        parent = parent[name]
+    if value is ...:
+        del parent[last]
+    else:
+        parent[last] = value
+    path = write(tmp_path / "result.json", [row])
+    with pytest.raises(
+        UserError,
+        match=re.escape(f"net_int8.tflite on host:cpu does not hold what liteseg benchmark writes ({message})"),
+    ):
+        rows.load([path])
+
+
+@pytest.mark.parametrize("name", ["command", "date", "versions"])
+def test_run_without_its_origin(name, tmp_path):
+    with pytest.raises(UserError, match=f"{name} is missing"):
+        rows.load([write(tmp_path / "result.json", [made_up()], **{name: None})])
+
+
+@pytest.mark.parametrize("name", ["accuracy", "adapter", "correctness", "delegation", "inputs", "state"])
+def test_null_is_as_good_as_nothing(name, show):
+    page, text = show([made_up(**{name: None})])
+    assert "net_int8" in page.text and "10.00" in text
+
+
+def test_device_that_does_not_tell_its_cores_is_not_called_busy(show):
+    page, text = show([made_up(device={"cpu": "Some CPU"}, load_average=9.0)])
+    assert "busy" not in page.text + text
 
 
 @pytest.mark.parametrize(
