@@ -108,18 +108,9 @@ def test_train_and_export(liteseg, folder):
     assert list((folder / "run" / "tensorboard" / "train").iterdir())
     export = ("--quantization", "none", "--output", folder / "float.tflite", "--data", "folder")
     liteseg("export", "--model", folder / "run" / "best.keras", *export, *data)
-    qat = (
-        "train",
-        "--config",
-        "folder_qat",
-        *data,
-        "--output_dir",
-        folder / "qat",
-        *words,
-        "--override",
-        "calibration_images=2",
-    )
-    liteseg(*qat, "--init_from", folder / "run" / "best.keras")
-    liteseg(*qat, "--init_from", folder / "run" / "best.keras", "--override", "epochs=2", "--resume")
+    words += ["--override", "calibration_images=2", "--init_from", folder / "run" / "best.keras"]
+    qat = ("train", "--quantization_aware", "--config", "folder_qat", *data, "--output_dir", folder / "qat", *words)
+    liteseg(*qat)
+    liteseg(*qat, "--override", "epochs=2", "--resume")
     assert len((folder / "qat" / "log.csv").read_text().splitlines()) == 3
     assert json.loads((folder / "float.json").read_text())["accuracy"]["images"] == 4
