@@ -59,9 +59,12 @@ def test_twin_equals_the_network(prepared, scenes):
     model, metadata = prepared
     folded = fold_batch_norm(model)
     images = normalized(scenes, metadata)
-    expected = folded.predict_on_batch(images)
+    # Beside float64, because a deep network of random weights has roundings of its own, which differ from machine to
+    # machine.
+    expected = in_float64(folded, images)
+    own = np.abs(folded.predict_on_batch(images) - expected).max()
     found = tf_keras_twin(folded).predict_on_batch(images)
-    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
+    np.testing.assert_allclose(found, expected, rtol=0, atol=2 * own)
 
 
 def test_equalization_keeps_the_function(prepared, scenes):
