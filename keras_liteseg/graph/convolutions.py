@@ -27,6 +27,17 @@ def kernel_and_bias(layer):
     return kernel, layer.bias.numpy() if layer.use_bias else np.zeros(outputs, np.float32)
 
 
+def response(layer, kernel, constants):
+    """Return what a convolution like `layer` with `kernel` gives, away from any padding, for a constant in each channel
+    of its input, float (channels,), without a bias: one in each channel of its output, float (channels,)."""
+    total = kernel.sum(axis=(0, 1))
+    if isinstance(layer, layers.DepthwiseConv2D):
+        return (constants[:, None] * total).ravel()
+    # A group's filters lie together and see the channels of the group alone.
+    seen = np.repeat(constants.reshape(layer.groups, -1).T, layer.filters // layer.groups, axis=1)
+    return (seen * total).sum(axis=0)
+
+
 def convolve(x, layer, kernel, bias, name, **changes):
     """Return the output for `x` of a convolution like `layer` with other weights; `bias` may be None. `changes` are
     arguments of the layer."""

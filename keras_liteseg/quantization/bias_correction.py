@@ -9,6 +9,7 @@ import numpy as np
 from keras import layers, ops
 
 from keras_liteseg.graph import copy_model
+from keras_liteseg.graph.convolutions import response
 from keras_liteseg.quantization.simulate import rounded_kernel
 
 
@@ -26,15 +27,8 @@ def correct_biases(model, images):
     means = keras.Model(copy.input, {layer.name: ops.mean(layer.input, axis=(0, 1, 2)) for layer in convolutions})
     seen = [means.predict_on_batch(batch) for batch in images]
     for layer in convolutions:
-        depthwise = isinstance(layer, layers.DepthwiseConv2D)
         kernel, bias = layer.get_weights()
-        error = (kernel - rounded_kernel(kernel, depthwise)).sum(axis=(0, 1))
+        error = kernel - rounded_kernel(kernel, isinstance(layer, layers.DepthwiseConv2D))
         mean = np.mean([batch[layer.name] for batch in seen], axis=0)
-        if not depthwise:
-            # A group's filters lie together and see the channels of the group alone.
-            mean = np.repeat(mean.reshape(layer.groups, -1).T, layer.filters // layer.groups, axis=1)
-            shift = (mean * error).sum(axis=0)
-        else:
-            shift = (mean[:, None] * error).ravel()
-        layer.set_weights([kernel, bias + shift])
+        layer.set_weights([kernel, bias + response(layer, error, mean)])
     return copy

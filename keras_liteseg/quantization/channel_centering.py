@@ -6,7 +6,7 @@ back in the biases of the convolutions that read it, so that every channel may h
 computes the same function.
 
 Wei et al., "Outlier Suppression+: Accurate quantization of large language models by equivalent and optimal shifting and
-scaling" (2023), section 4.1, arXiv 2304.09145, does this behind the layer normalization of transformers.
+scaling" (2023), arXiv 2304.09145, does this behind the layer normalization of transformers.
 """
 
 import keras
@@ -14,6 +14,7 @@ import numpy as np
 from keras import layers, ops
 
 from keras_liteseg.graph import Graph, input_tensors
+from keras_liteseg.graph.convolutions import response
 from keras_liteseg.networks.backbones.shufflenet import ChannelShuffle
 from keras_liteseg.networks.layers import BilinearResize
 
@@ -45,7 +46,7 @@ def center_channels(model, images):
         elif isinstance(layer, _CONVOLUTIONS) and layer.use_bias:
             offset -= middles.get(layer.name, 0.0)
             kernel, bias = layer.get_weights()
-            layer.set_weights([kernel, bias + offset - _effect(layer, kernel, moved[0])])
+            layer.set_weights([kernel, bias + offset - response(layer, kernel, moved[0])])
         offsets[id(layer.output)] = offset
     return copy
 
@@ -98,16 +99,6 @@ def _passed_on(layer, moved):
     if isinstance(layer, ChannelShuffle):
         return moved[0].reshape(layer.groups, -1).T.ravel()
     return moved[0]
-
-
-def _effect(layer, kernel, moved):
-    """Return what constants in the channels of a convolution's input add to its output, float (channels,)."""
-    total = kernel.sum(axis=(0, 1))
-    if isinstance(layer, layers.DepthwiseConv2D):
-        return (moved[:, None] * total).ravel()
-    # A group's filters lie together and see the channels of the group alone.
-    seen = np.repeat(moved.reshape(layer.groups, -1).T, layer.filters // layer.groups, axis=1)
-    return (seen * total).sum(axis=0)
 
 
 def _middles(model, convolutions, images):
