@@ -56,7 +56,7 @@ from keras_liteseg.quantization.options import CalibrationMethod, CalibrationOpt
 @click.option(
     "--bias_correction/--no_bias_correction",
     default=True,
-    help="Let biases make up for the error of rounded kernels.",
+    help="Let biases, and the kernels of small sums, make up for the error of rounded kernels.",
 )
 @options.whole(
     "--float_layers",

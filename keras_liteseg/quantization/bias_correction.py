@@ -13,22 +13,25 @@ from keras_liteseg.graph.convolutions import response
 from keras_liteseg.quantization.simulate import rounded_kernel
 
 
-def correct_biases(model, images):
+def correct_biases(model, exact, images):
     """Return a copy of `model` whose biases make up for the mean error of its kernels on the int8 grid.
 
     Args:
         model: a functional model without batch normalization.
+        exact: the same with the kernels that no one has rounded yet; `model` itself will do.
         images: list of normalized images, float32 (N, height, width, channels), as calibration data.
     """
     copy = copy_model(model)
     convolutions = [
         layer for layer in copy.layers if isinstance(layer, layers.Conv2D | layers.DepthwiseConv2D) and layer.use_bias
     ]
-    means = keras.Model(copy.input, {layer.name: ops.mean(layer.input, axis=(0, 1, 2)) for layer in convolutions})
+    inputs = {layer.name: exact.get_layer(layer.name).input for layer in convolutions}
+    means = keras.Model(exact.input, {name: ops.mean(tensor, axis=(0, 1, 2)) for name, tensor in inputs.items()})
     seen = [means.predict_on_batch(batch) for batch in images]
     for layer in convolutions:
         kernel, bias = layer.get_weights()
-        error = kernel - rounded_kernel(kernel, isinstance(layer, layers.DepthwiseConv2D))
+        wanted = exact.get_layer(layer.name).get_weights()[0]
+        error = wanted - rounded_kernel(kernel, isinstance(layer, layers.DepthwiseConv2D))
         mean = np.mean([batch[layer.name] for batch in seen], axis=0)
         layer.set_weights([kernel, bias + response(layer, error, mean)])
     return copy

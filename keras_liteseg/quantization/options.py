@@ -37,8 +37,9 @@ class CalibrationOptions:
         cross_layer_equalization: whether channels are centered and their ranges equalized first, which changes weights,
             but not what the network computes; see `keras_liteseg.quantization.channel_centering` and
             `keras_liteseg.quantization.cross_layer_equalization`.
-        bias_correction: whether biases make up for the error of rounded kernels; see
-            `keras_liteseg.quantization.bias_correction`.
+        bias_correction: whether biases, and the kernels of convolutions that sum few values, make up for the error of
+            rounded kernels; see `keras_liteseg.quantization.bias_correction` and
+            `keras_liteseg.quantization.kernel_rounding`.
 
     Raises:
         UserError: an option cannot be used.

@@ -9,14 +9,15 @@ from keras_liteseg.quantization.calibration import calibrate
 from keras_liteseg.quantization.channel_centering import center_channels
 from keras_liteseg.quantization.cross_layer_equalization import equalize
 from keras_liteseg.quantization.input_requantization import byte_input
+from keras_liteseg.quantization.kernel_rounding import round_kernels
 from keras_liteseg.quantization.options import CalibrationMethod
 
 _log = logging.getLogger(__name__)
 
 
 def quantize(network, metadata, calibration):
-    """Return (folded, restructured, equalized and corrected copy of `network`, its metadata with activation ranges and
-    the mean and standard deviation of an int8 input, the same copy before its biases were corrected).
+    """Return (folded, restructured, equalized, rounded and corrected copy of `network`, its metadata with activation
+    ranges and the mean and standard deviation of an int8 input, the same copy before it was rounded and corrected).
 
     The last one computes in float what `network` does. The first one does so only in int8.
 
@@ -40,8 +41,8 @@ def quantize(network, metadata, calibration):
 
 
 def post_training(model, images, method=CalibrationMethod.MSE, cross_layer_equalization=True, bias_correction=True):
-    """Return (equalized and corrected copy of `model`, activation ranges, the copy before its biases were corrected),
-    the first two for `simulate_int8`.
+    """Return (equalized, rounded and corrected copy of `model`, activation ranges, the copy before it was rounded and
+    corrected), the first two for `simulate_int8`.
 
     Args:
         model: a functional model without batch normalization.
@@ -54,5 +55,5 @@ def post_training(model, images, method=CalibrationMethod.MSE, cross_layer_equal
     method = CalibrationMethod(method)
     # Centered first, so that the ranges to be equalized are the smallest possible.
     exact = equalize(center_channels(model, images), images) if cross_layer_equalization else model
-    model = correct_biases(exact, images) if bias_correction else exact
+    model = correct_biases(round_kernels(exact, images), exact, images) if bias_correction else exact
     return model, calibrate(model, images, method), exact

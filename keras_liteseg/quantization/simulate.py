@@ -101,6 +101,11 @@ def _is_input(tensor):
 
 def rounded_kernel(kernel, depthwise):
     """Return `kernel` on the int8 grid of TFLite: symmetric, one scale per output channel, largest value at +-127."""
-    axes = (0, 1, 3) if depthwise else (0, 1, 2)
-    scale = np.maximum(np.abs(kernel).max(axis=axes, keepdims=True), 1e-12) / 127
+    scale = kernel_scale(kernel, depthwise)
     return (np.rint(kernel / scale) * scale).astype(np.float32)
+
+
+def kernel_scale(kernel, depthwise):
+    """Return the step of TFLite's int8 grid for each output channel of `kernel`, in as many dimensions."""
+    axes = (0, 1, 3) if depthwise else (0, 1, 2)
+    return np.maximum(np.abs(kernel).max(axis=axes, keepdims=True), 1e-12) / 127

@@ -16,7 +16,7 @@ def test_the_means_of_the_outputs_stay():
     x = layers.Conv2D(6, 3, name="dense")(images)
     x = layers.DepthwiseConv2D(3, name="depthwise")(x)
     model = keras.Model(images, GroupedConv2D(4, 1, groups=2, name="grouped")(x))
-    corrected = correct_biases(model, IMAGES)
+    corrected = correct_biases(model, model, IMAGES)
     for name in ("dense", "depthwise", "grouped"):
         layer = model.get_layer(name)
         kernel = rounded_kernel(layer.get_weights()[0], name == "depthwise")

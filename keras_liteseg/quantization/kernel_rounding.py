@@ -1,0 +1,90 @@
+"""Kernel rounding: where a convolution sums few values, the errors of its rounded kernel make up for each other.
+
+The first convolution sums 27 values of neighbouring pixels, which are nearly equal. Errors of one sign in its kernel
+add up to a shift that follows the brightness, and no later layer takes it back. So each value of the kernel is rounded
+up or down such that it takes back what the values rounded before it have done to the output. A sum over many values
+gains little by this: there the errors average out.
+
+Frantar, Ashkboos, Hoefler, Alistarh: "GPTQ: Accurate post-training quantization for generative pre-trained
+transformers" (2022), arXiv 2210.17323, section 3, which rounds all channels in one order. Here each output channel has
+its own: its largest value comes first, because it sets the scale and must keep it.
+"""
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_liteseg.graph import copy_model
+from keras_liteseg.graph.convolutions import is_dense
+from keras_liteseg.quantization.simulate import kernel_scale
+
+# Convolutions that sum more values for one output than this are rounded to the nearest.
+_LARGEST_SUM = 64
+# A share of the inputs' variance, below which their differences count as noise.
+_NOISE = 1e-4
+
+
+def round_kernels(model, images):
+    """Return a copy of `model` with the kernels of convolutions that sum few values on the int8 grid of TFLite, where
+    `keras_liteseg.quantization.simulate.rounded_kernel` leaves them.
+
+    The mean of an output may move; `keras_liteseg.quantization.bias_correction` takes that back.
+
+    Args:
+        model: a functional model without batch normalization (see `fold_batch_norm`).
+        images: iterable of normalized images, float32 (N, height, width, channels), as calibration data.
+    """
+    copy = copy_model(model)
+    few = [layer for layer in copy.layers if is_dense(layer) and np.prod(layer.kernel.shape[:3]) <= _LARGEST_SUM]
+    covariances = _covariances(copy, few, images)
+    for layer in few:
+        kernel, *bias = layer.get_weights()
+        scale = kernel_scale(kernel, depthwise=False)
+        columns = (kernel / scale).reshape(-1, layer.filters).astype(np.float64)
+        rounded = np.stack([_rounded(column, covariances[layer.name]) for column in columns.T], axis=1)
+        layer.set_weights([rounded.reshape(kernel.shape) * scale, *bias])
+    return copy
+
+
+def _covariances(model, convolutions, images):
+    """Return {layer name: covariance of the values that a convolution sums, float64 (values, values)}."""
+    if not convolutions:
+        return {}
+    tapped = keras.Model(model.input, {layer.name: _products(layer) for layer in convolutions})
+    seen = [tapped.predict_on_batch(batch) for batch in images]
+    found = {}
+    for name in seen[0]:
+        products = np.mean([batch[name] for batch in seen], axis=0, dtype=np.float64)
+        products /= products[-1, -1]
+        found[name] = products[:-1, :-1] - np.outer(products[-1, :-1], products[-1, :-1])
+    return found
+
+
+def _products(layer):
+    """Return the sums of the products of the values that a convolution sums, and of a 1 as the last of them."""
+    values = ops.image.extract_patches(
+        layer.input, layer.kernel_size, layer.strides, layer.dilation_rate, padding=layer.padding
+    )
+    values = ops.reshape(values, (-1, values.shape[-1]))
+    values = ops.concatenate([values, ops.ones_like(values[:, :1])], axis=1)
+    return ops.matmul(ops.transpose(values), values)
+
+
+def _rounded(column, covariance):
+    """Return the whole numbers, float64 (values,), for the values of one output channel, in steps of its scale.
+
+    The variance that their errors cause in the output is small. Those that multiply what varies least come last, and
+    make up for the others in the finest steps.
+    """
+    # Above 0 where the inputs do not vary at all.
+    noise = _NOISE * np.trace(covariance) / len(covariance) + 1e-12
+    order = np.argsort(np.diag(covariance))
+    largest = np.argmax(np.abs(column))
+    order = np.append(order[order != largest], largest)
+    # The variance is a sum of squares, of which each has one value more in it than the one below.
+    factor = np.linalg.cholesky(covariance[np.ix_(order, order)] + noise * np.eye(len(order))).T
+    wanted, errors = column[order], np.zeros(len(order))
+    for index in reversed(range(len(order))):
+        made_up = factor[index] @ errors / factor[index, index]
+        errors[index] = wanted[index] - np.clip(np.rint(wanted[index] + made_up), -127, 127)
+    return column - errors[np.argsort(order)]
