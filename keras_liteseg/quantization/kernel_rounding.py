@@ -6,9 +6,10 @@ up or down such that it takes back what the values rounded before it have done t
 gains little by this: there the errors average out.
 
 Frantar, Ashkboos, Hoefler, Alistarh: "GPTQ: Accurate post-training quantization for generative pre-trained
-transformers" (2022), arXiv 2210.17323, section 3, which rounds all channels in one order. Here each output channel has
-its own: its largest value comes first, because it sets the scale and must keep it.
+transformers" (2022), arXiv 2210.17323, section 3. Here the order is that of the inputs' variances.
 """
+
+import math
 
 import keras
 import numpy as np
@@ -19,7 +20,9 @@ from keras_liteseg.graph.convolutions import is_dense
 from keras_liteseg.quantization.simulate import kernel_scale
 
 # Convolutions that sum more values for one output than this are rounded to the nearest.
-_LARGEST_SUM = 64
+_LARGEST_SUM = 256
+# About so many positions of an image are looked at.
+_POSITIONS = 4096
 # A share of the inputs' variance, below which their differences count as noise.
 _NOISE = 1e-4
 
@@ -41,8 +44,8 @@ def round_kernels(model, images):
         kernel, *bias = layer.get_weights()
         scale = kernel_scale(kernel, depthwise=False)
         columns = (kernel / scale).reshape(-1, layer.filters).astype(np.float64)
-        rounded = np.stack([_rounded(column, covariances[layer.name]) for column in columns.T], axis=1)
-        layer.set_weights([rounded.reshape(kernel.shape) * scale, *bias])
+        rounded = _rounded(columns, covariances[layer.name]).reshape(kernel.shape)
+        layer.set_weights([rounded * scale, *bias])
     return copy
 
 
@@ -62,29 +65,32 @@ def _covariances(model, convolutions, images):
 
 def _products(layer):
     """Return the sums of the products of the values that a convolution sums, and of a 1 as the last of them."""
+    spacing = max(1, math.isqrt(math.prod(layer.output.shape[1:3]) // _POSITIONS))
+    strides = [stride * spacing for stride in layer.strides]
     values = ops.image.extract_patches(
-        layer.input, layer.kernel_size, layer.strides, layer.dilation_rate, padding=layer.padding
+        layer.input, layer.kernel_size, strides, layer.dilation_rate, padding=layer.padding
     )
     values = ops.reshape(values, (-1, values.shape[-1]))
     values = ops.concatenate([values, ops.ones_like(values[:, :1])], axis=1)
     return ops.matmul(ops.transpose(values), values)
 
 
-def _rounded(column, covariance):
-    """Return the whole numbers, float64 (values,), for the values of one output channel, in steps of its scale.
+def _rounded(columns, covariance):
+    """Return the whole numbers, float64 (values, filters), for a kernel in steps of its scales.
 
-    The variance that their errors cause in the output is small. Those that multiply what varies least come last, and
-    make up for the others in the finest steps.
+    The variance that their errors cause in the output is small. Values that multiply what varies least come last, and
+    make up for the others in the finest steps. The largest of each output channel sets its scale and stays.
     """
     # Above 0 where the inputs do not vary at all.
     noise = _NOISE * np.trace(covariance) / len(covariance) + 1e-12
     order = np.argsort(np.diag(covariance))
-    largest = np.argmax(np.abs(column))
-    order = np.append(order[order != largest], largest)
     # The variance is a sum of squares, of which each has one value more in it than the one below.
     factor = np.linalg.cholesky(covariance[np.ix_(order, order)] + noise * np.eye(len(order))).T
-    wanted, errors = column[order], np.zeros(len(order))
+    wanted = columns[order]
+    stays = np.abs(wanted) > 126.999
+    errors = np.zeros_like(wanted)
     for index in reversed(range(len(order))):
         made_up = factor[index] @ errors / factor[index, index]
         errors[index] = wanted[index] - np.clip(np.rint(wanted[index] + made_up), -127, 127)
-    return column - errors[np.argsort(order)]
+        errors[index, stays[index]] = 0
+    return columns - errors[np.argsort(order)]

@@ -65,9 +65,9 @@ def test_later_convolutions_of_few_values_are_rounded_too(pictures):
 
 
 def test_other_convolutions_keep_their_kernels():
-    images = [np.random.default_rng(0).uniform(-1, 1, (1, 32, 48, 8)).astype(np.float32)]
+    images = [np.random.default_rng(0).uniform(-1, 1, (1, 32, 48, 32)).astype(np.float32)]
     many, depthwise = layers.Conv2D(8, 3, name="many"), layers.DepthwiseConv2D(3, name="depthwise")
-    model = network(many, depthwise, GroupedConv2D(8, 1, groups=2, name="grouped"), channels=8)
+    model = network(many, depthwise, GroupedConv2D(8, 1, groups=2, name="grouped"), channels=32)
     for found, expected in zip(round_kernels(model, images).get_weights(), model.get_weights(), strict=True):
         np.testing.assert_array_equal(found, expected)
 
