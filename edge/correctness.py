@@ -66,7 +66,7 @@ class Reference:
         measured = [share for share in shares if share is not None]
         result = {
             "frames": len(self.frames),
-            "max_difference": max(differences),
+            "max_difference": float(np.max(differences)),  # NaN where one is, unlike Python's
             "equal_labels": round(min(measured), 6) if measured else None,
         }
         wanted = EQUAL_LABELS

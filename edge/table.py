@@ -82,11 +82,13 @@ def sram_remark(row):
     memory = row.get("memory_kib") or {}
     if memory.get("sram", 0) <= memory.get("sram_limit", math.inf):
         return None
-    _, height, width, _ = row["inputs"][0]["shape"]
-    # Feature maps are most of it, and grow with the pixels.
-    shrink = (memory["sram_limit"] / memory["sram"]) ** 0.5
-    fitting = "x".join(str(int(side * shrink) // 32 * 32 + side % 2) for side in (height, width))
+    shape, cure = row["inputs"][0]["shape"] if row["inputs"] else [], "give the board's"
+    if len(shape) == 4:
+        # Feature maps are most of it, and grow with the pixels.
+        shrink = (memory["sram_limit"] / memory["sram"]) ** 0.5
+        fitting = "x".join(str(int(side * shrink) // 32 * 32 + side % 2) for side in shape[1:3])
+        cure = f"export it for about {fitting}, where the feature maps should fit, or {cure}"
     return (
         f"{row['model']} needs {memory['sram']:g} KiB of SRAM, more than the {memory['sram_limit']} that the NPU is "
-        f"given (--npu_sram): export it for about {fitting}, where the feature maps should fit, or give the board's."
+        f"given (--npu_sram): {cure}."
     )

@@ -49,7 +49,7 @@ def profiles(devices):
 
 
 def _profile(row):
-    ops, total_ms = row.profile["ops"], row.profile["total_ms"]
+    ops, total_ms = [{"delegate": None, **op} for op in row.profile["ops"]], row.profile["total_ms"]
     sums = {}
     for op in ops:
         count, ms = sums.get((op["op"], op["delegate"]), (0, 0.0))

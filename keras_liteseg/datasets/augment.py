@@ -89,7 +89,8 @@ def require_colors(dataset, augmentation):
 
 
 def augment(image, mask, augmentation, rng, image_format=RGB):
-    """Return a copy of a sample that is randomly scaled, cropped, flipped, changed in its colours and rotated.
+    """Return a sample randomly scaled, cropped, flipped, changed in its colours and rotated. The one given stays as it
+    is; what nothing changed may share its memory.
 
     Only the part of the image that ends up in the crop is cut out and resized, so that the cost does not grow with the
     scale. Colours are changed before resizing when the picture is enlarged, and after it when the picture is reduced.

@@ -25,7 +25,8 @@ class NativeDepthwiseConv2D(layers.DepthwiseConv2D):
             padding=self.padding.upper(),
             dilations=[1, *self.dilation_rate, 1],
         )
-        return result + self.bias if self.use_bias else result
+        result = result + self.bias if self.use_bias else result
+        return result if self.activation is None else self.activation(result)
 
 
 def native_dilation(model):

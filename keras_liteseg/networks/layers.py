@@ -126,7 +126,9 @@ class GroupedConv2D(layers.Conv2D):
             outputs = tf.concat([convolve(x, weights) for x, weights in groups], axis=-1)
         else:
             outputs = convolve(inputs, kernel)
-        return outputs + tf.cast(self.bias, outputs.dtype) if self.use_bias else outputs
+        if self.use_bias:
+            outputs = outputs + tf.cast(self.bias, outputs.dtype)
+        return outputs if self.activation is None else self.activation(outputs)
 
 
 @keras.saving.register_keras_serializable("keras_liteseg")

@@ -13,6 +13,7 @@ Deviations
 
 import keras
 
+from keras_liteseg.choices import is_whole
 from keras_liteseg.errors import UserError, suggestion
 from keras_liteseg.networks.backbones.stdc import STDC1, STDC2, stdc_backbone
 from keras_liteseg.networks.layers import BilinearResize, conv
@@ -91,6 +92,11 @@ def _pp_liteseg(
     _check_list("sppm_bins", sppm_bins)
     if not _is_positive(sppm_channels):
         raise UserError(f"sppm_channels is {sppm_channels!r}; it takes a positive whole number.")
+    # Python's own, as NumPy's are none to JSON.
+    fusion_channels, head_channels, sppm_bins = (
+        [*map(int, each)] for each in (fusion_channels, head_channels, sppm_bins)
+    )
+    sppm_channels = int(sppm_channels)
 
     images = keras.Input(input_shape, name="images")
     maps = stdc_backbone(images, depths)
@@ -120,4 +126,4 @@ def _check_list(option, value, count=None):
 
 
 def _is_positive(value):
-    return isinstance(value, int) and value > 0
+    return is_whole(value) and value > 0

@@ -32,7 +32,7 @@ from keras_liteseg.quantization.simulate import set_rounded_weights, simulate_in
 from keras_liteseg.training.arguments import require_arguments, require_labels
 from keras_liteseg.training.callbacks import fit_verbosity, require_finite
 from keras_liteseg.training.devices import log_devices
-from keras_liteseg.training.distribute import choose_strategy, hosts
+from keras_liteseg.training.distribute import choose_strategy, hosts, require_fitting
 from keras_liteseg.training.losses import CrossEntropy
 from keras_liteseg.training.losses.base import mean_where
 from keras_liteseg.training.losses.likelihood import divergence
@@ -99,18 +99,23 @@ def train_quantization_aware(config, train_data, val_data, output_dir, init_from
     if resume:
         require_epochs(folder / QAT_FILE, first_epoch, config)
     keras.utils.set_random_seed(config.seed)
-    with choose_strategy().scope():
-        network, metadata = _float_network(config, init_from, train_data, averaged)
-        require_same_classes(metadata, train_data)
-        reference = keras_predictor(network, metadata)
-        calibration = CalibrationOptions(train_data, config.calibration_images, config.calibration_method)
-        network, metadata, exact = quantize(network, metadata, calibration)
-        labels = config.label_weight, class_weights(config.class_weights, train_data)
-        factor, offset = train_data.image_format.scaling(metadata.mean, metadata.std)
-        padding = pad_value_in(train_data.image_format, config) * factor + offset
-        student, variables = make_student(network, exact, metadata.ranges, config.crop_size, *labels, padding)
-
+    strategy = choose_strategy()
+    require_fitting(config, strategy.num_replicas_in_sync)
+    # Outside of the strategy's scope, in which Keras predicts on every device and strings their results together.
+    network, metadata = _float_network(config, init_from, train_data, averaged)
+    require_same_classes(metadata, train_data)
+    reference = keras_predictor(network, metadata)
+    calibration = CalibrationOptions(train_data, config.calibration_images, config.calibration_method)
+    network, metadata, exact = quantize(network, metadata, calibration)
+    labels = config.label_weight, class_weights(config.class_weights, train_data)
+    factor, offset = train_data.image_format.scaling(metadata.mean, metadata.std)
+    padding = pad_value_in(train_data.image_format, config) * factor + offset
     steps = config.steps_in_epoch(train_data)
+    with strategy.scope():
+        student, variables = make_student(network, exact, metadata.ranges, config.crop_size, *labels, padding)
+        rate = tf_keras.optimizers.schedules.CosineDecay(config.learning_rate, config.epochs * steps)
+        student.compile(tf_keras.optimizers.Adam(rate))
+
     samples = CachedDataset(train_data)
     batches = training_pipeline(
         samples,
@@ -122,8 +127,6 @@ def train_quantization_aware(config, train_data, val_data, output_dir, init_from
         first_step=first_epoch * steps,
         repeats=repeat_factors(samples, config.oversample_threshold),
     )
-    rate = tf_keras.optimizers.schedules.CosineDecay(config.learning_rate, config.epochs * steps)
-    student.compile(tf_keras.optimizers.Adam(rate))
     aim = "val_miou" if config.label_weight else "val_agreement"
     # A network that is not there any more is no match for the epochs that follow.
     known = read_log(folder) if resume and (folder / QAT_FILE).exists() else []
@@ -173,13 +176,15 @@ class SelfDistillation(tf_keras.Model):
 
     def train_step(self, data):
         images, masks = data
+        # tf_keras adds up what the devices return, and their gradients; Keras has divided the loss of the labels.
+        devices = tf.distribute.get_strategy().num_replicas_in_sync
         *float_features, float_logits = self.teacher_call(images)
         real = None if self.padding is None else real_pixels(images, masks, self.padding)
         with tf.GradientTape() as tape:
             *features, logits = self(images, training=True)
-            kl = kl_divergence(float_logits, logits, real)
-            pairs = list(zip(float_features, features))
-            feature_error = tf.add_n([relative_error(theirs, ours, real) for theirs, ours in pairs]) / len(pairs)
+            kl = kl_divergence(float_logits, logits, real) / devices
+            errors = [relative_error(theirs, ours, real) for theirs, ours in zip(float_features, features)]
+            feature_error = tf.add_n(errors) / (len(errors) * devices)
             loss = kl + feature_error
             if self.label_weight:
                 loss += self.label_weight * tf.reduce_sum(self.label_loss(masks, logits))

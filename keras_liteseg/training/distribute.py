@@ -102,11 +102,12 @@ def require_fitting(config, devices):
             f"batch_size is {config.batch_size} on {devices} devices; it counts the images of all devices together, so "
             f"make it a multiple of {devices}."
         )
-    if devices > 1 and config.gradient_accumulation_steps > 1:
+    accumulated = getattr(config, "gradient_accumulation_steps", 1)  # quantization-aware training has no such key
+    if devices > 1 and accumulated > 1:
         # Keras then updates inside a conditional, in which devices cannot exchange their gradients.
         raise UserError(
-            f"gradient_accumulation_steps is {config.gradient_accumulation_steps} on {devices} devices, but works on "
-            "one; set it to 1 and raise batch_size instead."
+            f"gradient_accumulation_steps is {accumulated} on {devices} devices, but works on one; set it to 1 and "
+            "raise batch_size instead."
         )
 
 

@@ -1,3 +1,5 @@
+import colorsys
+
 import cv2
 import numpy as np
 import pytest
@@ -232,8 +234,11 @@ def test_hue_turns_the_color_and_keeps_grey():
     turned = np.array(results(red, hue=0.5, color_probability=1)).reshape(-1, 3)
     assert (turned.max(1) == 255).all() and (turned.min(1) == 0).all()
     assert {0, 1, 2} == set(turned.argmax(1))
-    slightly = np.array(results(red, hue=0.05, color_probability=1)).reshape(-1, 3)
-    assert (slightly[:, 0] == 255).all() and slightly[:, 1:].max() > 30
+    slightly = np.array(results(red, hue=0.1, color_probability=1)).reshape(-1, 3)
+    hues = [colorsys.rgb_to_hsv(*color)[0] for color in slightly / 255]
+    shifts = [min(hue, 1 - hue) for hue in hues]
+    assert 0.09 < max(shifts) < 0.1 + 1 / 256 and min(shifts) < 0.02
+    assert 10 < sum(hue < 0.5 for hue in hues) < 30  # to either side
 
 
 def test_colors_change_with_the_given_probability_and_never_the_mask():
@@ -382,6 +387,14 @@ def test_a_pasted_class_is_a_rare_one_and_covers_its_own_pixels():
         drawn.append(int(label))
     assert set(drawn) == {3, 7} and 15 <= drawn.count(3) <= 45
     assert (first[1] == 1).all()
+
+
+@pytest.mark.parametrize(("pixels", "is_rare"), [(120, True), (121, False)])
+def test_rare_is_what_covers_a_twentieth_at_most(pixels, is_rare):
+    first, second = ((np.full((40, 60, 3), i, np.uint8), np.full((40, 60), i, np.uint8)) for i in (1, 2))
+    second[1].ravel()[:pixels] = 3
+    mixed = copy_paste(first, second, np.random.default_rng(0))
+    assert (mixed[1] == 3).sum() == (pixels if is_rare else 0)
 
 
 def test_without_a_rare_class_nothing_is_pasted():

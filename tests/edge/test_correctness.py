@@ -67,6 +67,21 @@ def test_known_difference_asks_for_fewer_equal_labels(reference):
     assert "known_difference" not in reference.compare(Changed(reference, lambda output: output), "rows drift")
 
 
+def test_nan_in_any_frame_is_wrong(tiled_file):
+    """In one pixel, which is too few to tell by the labels."""
+    reference = Reference(tiled_file)
+    for spoilt in (outputs[0] for outputs in reference.outputs):
+
+        def spoil(output):
+            output = output.copy()
+            if np.array_equal(output, spoilt):
+                output[0, 0, 0, 0] = np.nan
+            return output
+
+        with pytest.raises(MeasurementFailed, match="values differ by up to nan"):
+            reference.compare(Changed(reference, spoil))
+
+
 def test_other_labels_are_wrong(reference):
     with pytest.raises(MeasurementFailed, match="wrong result: .* of the labels"):
         reference.compare(Changed(reference, np.invert))

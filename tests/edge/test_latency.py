@@ -48,3 +48,12 @@ def test_a_tool_that_tells_statistics_of_the_run_alone():
     assert ours.summary()["end_to_end"] is None
     assert ours.summary()["run"]["mean"] == pytest.approx(14 / 3, abs=1e-4) and "p50" not in ours.summary()["run"]
     assert theirs.summary()["run"]["p50"] == 2
+
+
+def test_ratio_is_that_of_rounds_that_met_the_same_machine():
+    """Here the machine gets slower from round to round, and one round of ours is disturbed."""
+    ours, theirs = Latency(), Latency()
+    for own, other in ((1, 1), (4, 2), (9, 9)):
+        ours.add({"run": [own]})
+        theirs.add({"run": [other]})
+    assert ours.ratio_to(theirs) == 1

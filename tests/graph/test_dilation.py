@@ -6,13 +6,12 @@ from keras import layers
 from keras_liteseg.graph.dilation import NativeDepthwiseConv2D, native_dilation
 
 
-@pytest.mark.parametrize("dilation, use_bias", [(2, True), (4, False)])
-def test_native_depthwise_convolution(dilation, use_bias):
+@pytest.mark.parametrize("dilation, use_bias, activation", [(2, True, None), (4, False, "tanh")])
+def test_native_depthwise_convolution(dilation, use_bias, activation):
     keras.utils.set_random_seed(0)
     image = np.random.default_rng(0).normal(size=(1, 12, 20, 6)).astype(np.float32)
-    layer = layers.DepthwiseConv2D(
-        3, dilation_rate=dilation, padding="same", use_bias=use_bias, bias_initializer="random_normal"
-    )
+    options = dict(use_bias=use_bias, bias_initializer="random_normal", activation=activation)
+    layer = layers.DepthwiseConv2D(3, dilation_rate=dilation, padding="same", **options)
     expected = layer(image)
     native = NativeDepthwiseConv2D.from_config(layer.get_config())
     native.build(image.shape)

@@ -40,6 +40,7 @@ from keras_liteseg.networks.uafm import ChannelReduction, Complement
         lambda: BatchNormalization(),
         lambda: DepthwiseConv2D(3, padding="same", dilation_rate=2),
         lambda: GroupedConv2D(6, 3, groups=3, padding="same"),
+        lambda: GroupedConv2D(6, 3, groups=2, activation="tanh"),
         lambda: layers.Conv2D(6, 3, kernel_initializer=near_identity(9)),
     ],
 )

@@ -39,6 +39,7 @@ def test_every_pixel_counts_once(length, tile, overlap):
     total, owned = np.zeros(length), np.zeros(length, int)
     for each in tiles:
         assert each.start <= each.first and each.stop <= each.start + tile and 0 <= each.start <= length - tile
+        assert each.faded <= each.own  # no pixel lies between three tiles
         weight = np.ones(each.stop - each.first)
         weight[: each.faded] = (np.arange(each.faded) + 0.5) / each.faded if each.faded else []
         if each.stop > each.end:

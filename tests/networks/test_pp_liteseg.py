@@ -166,12 +166,22 @@ def test_options_reach_their_parts(fusion):
         ({"sppm_bins": ()}, "sppm_bins is (); it takes a list of positive whole numbers."),
         ({"sppm_bins": [1, 2.5]}, "sppm_bins is [1, 2.5]; it takes a list of positive whole numbers."),
         ({"sppm_channels": -1}, "sppm_channels is -1; it takes a positive whole number."),
+        ({"sppm_channels": True}, "sppm_channels is True; it takes a positive whole number."),
     ],
 )
 def test_options_that_cannot_be_used_are_refused(options, message):
     with pytest.raises(UserError) as error:
         create_model("pp_liteseg_t", (32, 64, 3), 5, **options)
     assert str(error.value).startswith(message)
+
+
+def test_whole_numbers_of_numpy_are_whole_numbers():
+    options = {"fusion_channels": (8, 12, 16), "head_channels": (4, 6, 10), "sppm_bins": (1, 3), "sppm_channels": 14}
+    plain = create_model("pp_liteseg_t", (32, 64, 3), 5, **options)
+    options = {
+        name: list(np.array(value)) if name != "sppm_channels" else np.int64(value) for name, value in options.items()
+    }
+    assert create_model("pp_liteseg_t", (32, 64, 3), 5, **options).to_json() == plain.to_json()
 
 
 def test_logits_stay_float32_under_mixed_precision():

@@ -1,6 +1,8 @@
 import csv
 import logging
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -27,6 +29,7 @@ from keras_liteseg.quantization.quantization_aware_training import (
 )
 from keras_liteseg.tflite.inspect import inspect
 from keras_liteseg.training.config import load_config
+from tests.conftest import ROOT
 
 CONFIG = """
 data: street_scenes
@@ -328,3 +331,54 @@ def test_resume_goes_on_after_the_last_epoch_and_keeps_the_best(trained, small_f
         assert change == 0
     else:
         assert 0 < change < 0.01  # steps of 1e-4: it started from where the first epoch ended
+
+
+ON_TWO_DEVICES = """
+import sys
+
+import tensorflow as tf
+
+tf.config.set_logical_device_configuration(
+    tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
+)
+
+from keras_liteseg.datasets import load_dataset
+from keras_liteseg.errors import UserError
+from keras_liteseg.quantization import quantization_aware_training
+from keras_liteseg.quantization.config import QuantizationConfig
+
+start, folder = sys.argv[1:]
+# One picture, so that both devices have in their parts of a batch what one device has in the whole.
+data = [load_dataset("street_scenes", split=split, length=1, size=(64, 128)) for split in ("train", "val")]
+size = {"crop_size": (64, 128), "eval_size": (64, 128)}
+
+
+def train(strategy, output, batch_size):
+    quantization_aware_training.choose_strategy = lambda: strategy
+    config = QuantizationConfig(
+        model="lps_net_tiny", batch_size=batch_size, epochs=1, steps_per_epoch=2, label_weight=0.1, flip=0.0, **size
+    )
+    quantization_aware_training.train_quantization_aware(config, *data, f"{folder}/{output}", start)
+
+
+two = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+train(tf.distribute.get_strategy(), "one", 2)
+train(two, "two", 2)
+try:
+    train(two, "odd", 3)
+except UserError as error:
+    print(error)
+"""
+
+
+def test_two_devices_train_as_one(small_file, tmp_path):
+    """Two virtual CPUs stand for two GPUs."""
+    command = [sys.executable, "-c", ON_TWO_DEVICES, small_file, tmp_path]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "batch_size is 3 on 2 devices" in done.stdout and not (tmp_path / "odd").exists()
+    one, two = ({name: float(value) for name, value in logged(tmp_path / each)[0].items()} for each in ("one", "two"))
+    assert two == pytest.approx(one, rel=1e-4)
+    ends = [load_model(tmp_path / each / "qat.keras")[0].get_weights() for each in ("one", "two")]
+    for ours, theirs in zip(*ends, strict=True):
+        assert np.abs(ours - theirs).mean() < 5e-6  # of steps of 1e-4

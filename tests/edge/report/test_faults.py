@@ -100,6 +100,17 @@ def test_null_is_as_good_as_nothing(name, show):
     assert "net_int8" in page.text and "10.00" in text
 
 
+def test_op_of_a_profile_that_does_not_tell_its_delegate(show):
+    page, _ = show([made_up(profile={"total_ms": 2.0, "ops": [{"op": "CONV_2D", "ms": 1.5}]})])
+    assert any("CONV_2D" in cells[0] and cells[1] == "built-in" for cells in page.table("profile"))
+
+
+@pytest.mark.parametrize("inputs", [[], [{"name": "x", "dtype": "int8", "shape": [1, 40], "quantization": [0.1, 0]}]])
+def test_too_little_sram_for_what_takes_no_picture(inputs, show):
+    page, _ = show([made_up(memory_kib={"sram": 400.0, "sram_limit": 384}, inputs=inputs)])
+    assert "net_int8.tflite needs 400 KiB of SRAM, more than the 384 that the NPU is given" in page.text
+
+
 def test_device_that_does_not_tell_its_cores_is_not_called_busy(show):
     page, text = show([made_up(device={"cpu": "Some CPU"}, load_average=9.0)])
     assert "busy" not in page.text + text
