@@ -2,10 +2,12 @@
 
 import dataclasses
 import enum
+import errno
 import math
 import numbers
 import os
 import re
+import reprlib
 from collections.abc import Iterable
 from typing import Any, NoReturn, Self, TypeGuard
 
@@ -23,7 +25,15 @@ LARGEST = 2**31 - 1
 """Of what is counted otherwise, such as steps."""
 
 
-class Choice(enum.StrEnum):
+class _Words(enum.EnumMeta):
+    def __call__(cls, value: object, *arguments: Any, **options: Any) -> Any:
+        # What has no hash is compared with each word, and an array then gives an array.
+        if not isinstance(value, str):
+            cls._missing_(value)  # type: ignore[attr-defined]
+        return super().__call__(value, *arguments, **options)
+
+
+class Choice(enum.StrEnum, metaclass=_Words):
     """Base of the options that take one of a few words.
 
     A member is a string, equal to its word, so that files and configs may hold the word: `Quantization("int8")` and
@@ -107,9 +117,16 @@ def require_size(name: str, value: Any) -> None:
 
 
 def require_path(name: str, value: Any) -> None:
-    """Raise a `UserError` unless `value`, which is called `name`, is a path that is not empty."""
+    """Raise a `UserError` unless `value`, which is called `name`, is a path that a file can have: not empty, without
+    NUL, and no longer than the disk takes."""
     if not isinstance(value, str | os.PathLike) or not os.fspath(value):
         raise UserError(f"The {name} is {value!r}; give a path.")
+    try:
+        os.lstat(value)
+    except (OSError, ValueError) as error:
+        if getattr(error, "errno", errno.EINVAL) in (errno.EINVAL, errno.ENAMETOOLONG):
+            shown = reprlib.repr(os.fspath(value))
+            raise UserError(f"The {name} is {shown}, which no file can be called; give a path.") from error
 
 
 def require_types(options: Any) -> None:

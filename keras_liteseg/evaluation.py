@@ -7,6 +7,7 @@ import sys
 import numpy as np
 from tqdm import tqdm
 
+from keras_liteseg.choices import require_bool
 from keras_liteseg.classes import difference, listed
 from keras_liteseg.datasets.base import require_dataset
 from keras_liteseg.datasets.check import require_readable
@@ -99,6 +100,7 @@ def measure(predictor, dataset, reference=None, progress=True):
     for name, each in (("predictor", predictor), ("reference", reference)):
         if not hasattr(each, "labels") and not (name == "reference" and isinstance(each, list | None)):
             raise UserError(f"The {name} is {each!r}; load one with keras_liteseg.load_predictor.")
+    require_bool("progress", progress)
     require_same_classes(predictor.metadata, dataset)
     if isinstance(reference, list) and len(reference) != len(dataset):
         raise UserError(f"The reference has {len(reference)} label maps for {len(dataset)} samples; give one for each.")

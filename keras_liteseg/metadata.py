@@ -92,7 +92,7 @@ class Metadata:
         if min(self.std) <= 0:
             raise UserError(f"std is {self.std!r}; images are divided by it, so every number must be above 0.")
         for kind, word in ((Quantization, self.quantization), (OutputType, self.output_type)):
-            if word != "":
+            if not isinstance(word, str) or word:
                 kind(word)
 
     def replace(self, **changes: Any) -> Self:

@@ -50,6 +50,7 @@ from keras_liteseg.quantization.quantization_aware_training import train_quantiz
 from tests.tiny import tiny
 
 NAN, INFINITE = math.nan, math.inf
+TOO_LONG = 300 * "a"  # for a name of a file
 
 
 def refused(function, *arguments, **options):
@@ -74,7 +75,7 @@ def test_choice(kind, wrong, nearest):
     assert repr(wrong) in message and message.endswith(f"Did you mean {nearest!r}?")
     assert all(repr(word) in message for word in kind.words())
     assert "mean" not in refused(kind, "zzz"), "no word is near"
-    for value in (None, "", 8, True, wrong.upper(), [nearest]):
+    for value in (None, "", 8, True, wrong.upper(), [nearest], np.zeros(2), np.array([nearest])):
         assert repr(value) in refused(kind, value)
     assert issubclass(kind, Choice) and all(kind(word) == word == str(kind(word)) for word in kind.words())
     assert all(f"{member}: {member.meaning}" in kind.help() for member in kind)
@@ -156,6 +157,14 @@ def test_calibration_on_folders(tmp_path, scenes):
         ({"checkpoint": "missing.pth"}, "There is no checkpoint file missing.pth"),
         ({"checkpoint": ""}, "The checkpoint is ''; give a path"),
         ({"reference": ""}, "The reference is ''; give a path"),
+        ({"checkpoint": 3}, "The checkpoint is 3; give a path"),
+        ({"checkpoint": [1]}, "The checkpoint is [1]; give a path"),
+        ({"model": (1, 2)}, "There is no model '(1, 2)'"),
+        ({"model": 10**30}, "There is no model '1000"),
+        ({"model": TOO_LONG}, "There is no model 'aaa"),
+        ({"checkpoint": TOO_LONG}, "which no file can be called; give a path"),
+        ({"output": f"{TOO_LONG}.tflite"}, "The output is 'aaaa"),
+        ({"output": "a\0.tflite"}, "The output is 'a\\x00.tflite', which no file can be called; give a path"),
     ],
 )
 def test_export(arguments, said, tmp_path, monkeypatch):
@@ -234,6 +243,10 @@ def test_calibration_on_images_of_another_kind(scenes, metadata, monkeypatch):
         ({"input_size": (64, 2**40)}, "16384 pixels at most"),
         ({"input_size": None}, "has no size of its own"),
         ({"classes": 9}, "classes is 9; give a ClassList"),
+        ({"model": np.zeros((64, 128, 3))}, "There is no model '[[["),
+        ({"model": TOO_LONG}, "There is no model 'aaa"),
+        ({"model": f"{TOO_LONG}.tflite"}, "which no file can be called"),
+        ({"checkpoint": "a\0b"}, "which no file can be called"),
     ],
 )
 def test_loading_a_network_to_run(load, arguments, said):
@@ -243,6 +256,20 @@ def test_loading_a_network_to_run(load, arguments, said):
 @pytest.mark.parametrize("threads", [0, -1, 1.5, "2", None, 10**12])
 def test_threads(threads):
     assert refused(load_predictor, "a.tflite", threads=threads).startswith(f"threads is {threads!r}")
+
+
+@pytest.mark.parametrize("model", ["a.tflite", "lps_net_tiny"])
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"averaged": "yes"}, "averaged is 'yes'; it must be True or False"),
+        ({"averaged": np.zeros(2)}, "averaged is array([0., 0.])"),
+        ({"delegate_options": np.zeros(2)}, "The options of the delegate are array([0., 0.]); give a dict"),
+        ({"delegate_options": ["a=1"]}, "The options of the delegate are ['a=1']; give a dict"),
+    ],
+)
+def test_options_of_a_predictor(model, options, said):
+    assert refused(load_predictor, model, input_size=(64, 128), **options).startswith(said)
 
 
 @pytest.mark.parametrize("scales", [1.0, "1", ["1"], [None], [0], [-1.0], [], None, [1.0, NAN]])
@@ -260,7 +287,7 @@ def test_scales_and_flip(scales):
         ({"split": None}, "The split is None"),
         ({"data_dir": "."}, "leave out data_dir"),
         ({"name": "camvid"}, "say in which folder"),
-        ({"name": "camvid", "data_dir": 3}, "data_dir is 3"),
+        ({"name": "camvid", "data_dir": 3}, "The data folder (data_dir) is 3; give a path"),
         ({"name": "camvid", "data_dir": "missing"}, "missing does not exist"),
         ({"name": "cityscapes", "data_dir": ".", "annotations": "rough"}, "annotations is 'rough'"),
         ({"lenght": 4}, "has no option 'lenght'; its options are absent_classes"),
@@ -273,6 +300,14 @@ def test_scales_and_flip(scales):
         ({"seed": -1}, "seed is -1"),
         ({"label_map": ["road"]}, "label_map is ['road']"),
         ({"label_map": {"road": "rode"}}, "did you mean road"),
+        ({"name": np.zeros(2)}, "There is no data set '[0. 0.]'"),
+        ({"absent_classes": np.array(["road"])}, "absent_classes is array(['road']"),
+        ({"absent_classes": ""}, "absent_classes is ''; write a list of classes"),
+        ({"absent_classes": [np.zeros(2)]}, "absent_classes names '[0. 0.]'"),
+        ({"split": ""}, "The split is ''"),
+        ({"name": "folder", "data_dir": ".", "split": TOO_LONG}, "which no file can be called"),
+        ({"name": "folder", "data_dir": ".", "split": "a\0b"}, "The split is 'a\\x00b', which no file can be called"),
+        ({"name": "folder", "data_dir": TOO_LONG}, "The data folder (data_dir) is 'aaa"),
     ],
 )
 def test_load_dataset(arguments, said):
@@ -287,6 +322,7 @@ def test_load_dataset(arguments, said):
         ((None, "scenes"), "The predictor is None"),
         (("predictor", "street_scenes"), "The data set is 'street_scenes'; load one with keras_liteseg.load_dataset"),
         (("predictor", "scenes", "a.tflite"), "The reference is 'a.tflite'"),
+        (("predictor", "scenes", None, "yes"), "progress is 'yes'; it must be True or False"),
         (("predictor", "scenes", []), "The reference has 0 label maps for"),
         (("predictor", "scenes", [None] * 4), "The label map of val_000000 in the reference has the shape ()"),
     ],
@@ -336,6 +372,8 @@ def test_create_model(arguments, said):
         ({"resolution": (1, 1, 1, 1)}, "resolution"),
         ({"input_shape": (64, 128)}, "input_shape is (64, 128)"),
         ({"num_classes": 0}, "num_classes is 0"),
+        ({"name": 3}, "name is 3; it must be a text without '/'"),
+        ({"name": "a/b"}, "name is 'a/b'"),
     ],
 )
 def test_lps_net(arguments, said):
@@ -368,6 +406,8 @@ def test_files_of_models(tmp_path, metadata):
     ("changes", "said"),
     [
         ({"quantization": "int4"}, "quantization is 'int4'"),
+        ({"quantization": np.zeros(2)}, "quantization is array([0., 0.])"),
+        ({"output_type": None}, "output_type is None"),
         ({"output_type": "argmax"}, "output_type is 'argmax'"),
         ({"classes": ("road", "car")}, "classes is ('road', 'car')"),
         ({"mean": 0.5}, "mean is 0.5"),
@@ -493,7 +533,7 @@ def test_model_options_that_have_another_place(kind, option, said):
     assert message.startswith(f"model_options has '{option}'; ") and said in message
 
 
-@pytest.mark.parametrize("value", ["epochs=3", None, 3, [3]])
+@pytest.mark.parametrize("value", ["epochs=3", None, 3, [3], np.array(5), (text for text in ["epochs=3"])])
 def test_overrides_that_are_no_texts(value):
     assert refused(load_config, "demo", value).startswith(f"The overrides are {value!r}; give a list of texts")
 
@@ -501,6 +541,12 @@ def test_overrides_that_are_no_texts(value):
 @pytest.mark.parametrize("value", ["", None, 3, b"demo", []])
 def test_load_config_from_no_path(value):
     assert refused(load_config, value).startswith(f"The config is {value!r}; give a path")
+    assert "which no file can be called; give a path" in refused(load_config, TOO_LONG)
+
+
+@pytest.mark.parametrize("kind", [None, "int8", 3, dict, TrainingConfig()])
+def test_load_config_of_another_kind(kind):
+    assert refused(load_config, "demo", kind=kind).startswith(f"kind is {kind!r}; give keras_liteseg.TrainingConfig")
 
 
 def test_load_config(tmp_path):
@@ -524,6 +570,7 @@ MAPPED = {"one class": {"road": "road"}, "two classes": {"road": "road", "person
         ({"val_data": "two classes"}, "Give both the same options, such as label_map"),
         ({"output_dir": ""}, "The output folder is ''; give a path"),
         ({"output_dir": None}, "The output folder is None; give a path"),
+        ({"output_dir": TOO_LONG}, "which no file can be called"),
         ({"resume": "yes"}, "resume is 'yes'; it must be True or False"),
         ({"val_data": "one class", "train_data": "one class"}, "street_scenes has 1 class (road) and all other pixels"),
         ({"init_from": ""}, "The file to start from (init_from) is ''; give a path"),

@@ -10,7 +10,7 @@ from edge.advice import FEW_IMAGES
 from edge.report.bars import bars
 from edge.report.profiles import no_profiles, profiles
 from edge.report.rows import PRECISIONS, advice_of, device_text, groups
-from edge.report.scatter import GUIDES, Mark, pareto, scatter, shape
+from edge.report.scatter import GUIDES, Mark, pareto, rounded, scatter, shape
 from edge.table import sram_remark
 from keras_liteseg.files import write_text
 from keras_liteseg.reports.demo_report import UNKNOWN, megabytes, milliseconds, percent
@@ -245,7 +245,7 @@ def _tiles(devices):
             (
                 f"fastest on {device.title}{predicted}",
                 milliseconds(row.p50),
-                f"{row.label}, {_threads(row.threads)}: {1e3 / row.p50:.3g} frames/s",
+                f"{row.label}, {_threads(row.threads)}: {rounded(1e3 / row.p50, 3)} frames/s",
             )
         )
     for basis, those in list(_by_accuracy(row for device in real for row in device.measured).items())[:2]:

@@ -34,7 +34,8 @@ def report(files, output, baseline=None):
     if found:
         parts.append("\n".join(found) + "\n")
     if left_out:
-        parts.append(f"{left_out} older rows of the same files were left out.\n")
+        older, were = ("1 older row", "was") if left_out == 1 else (f"{left_out} older rows", "were")
+        parts.append(f"{older} of the same files {were} left out.\n")
     if passed_over:
         parts.append(f"Passed over, being no results of liteseg benchmark: {', '.join(map(str, passed_over))}\n")
     if comparison:

@@ -188,8 +188,8 @@ class _Plot:
         parts = []
         for threads, time in sorted(mark.times.items(), key=lambda item: -item[1]):
             said = (
-                f"{mark.label}: {time:.4g} ms ({1e3 / time:.3g} frames/s), mIoU {100 * mark.miou:.2f} %, "
-                f"{threads} thread{'' if threads == 1 else 's'}"
+                f"{mark.label}: {rounded(time, 4)} ms ({rounded(1e3 / time, 3)} frames/s), "
+                f"mIoU {100 * mark.miou:.2f} %, {threads} thread{'' if threads == 1 else 's'}"
             )
             parts.append(
                 Markup('<g class="{}"><title>{}</title>{}</g>').format(
@@ -283,6 +283,12 @@ def _ticks(low, high, count):
     power = 10.0 ** math.floor(math.log10((high - low) / count))
     step = next(factor * power for factor in (1, 2, 5, 10) if (high - low) / (factor * power) <= count)
     return [round(number * step, 6) for number in range(math.ceil(low / step), math.floor(high / step + 1e-9) + 1)]
+
+
+def rounded(number, digits):
+    """Return a number with as many significant digits, but no power of ten in place of thousands."""
+    text = f"{number:.{digits}g}"
+    return f"{number:,.0f}" if "e+" in text else text
 
 
 def _short(number):

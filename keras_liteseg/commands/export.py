@@ -46,7 +46,7 @@ from keras_liteseg.quantization.options import CalibrationMethod, CalibrationOpt
     name="Data set for calibration (its training split) and the accuracy gate (--split)",
 )
 @options.folder("--calibration_dir", "Folder of pictures for calibration in place of --data; they need no masks.")
-@options.whole("--calibration_images", 32, "Number of training images, or pictures, that set the int8 scales.")
+@options.whole("--calibration_images", 32, "Number of training images, or pictures, that set the scales of integers.")
 @options.choice("--calibration_method", CalibrationMethod, CalibrationMethod.MSE, "Range of an activation")
 @click.option(
     "--cross_layer_equalization/--no_cross_layer_equalization",

@@ -19,6 +19,7 @@ import click
 
 from keras_liteseg.commands import options
 from keras_liteseg.commands.running import command
+from keras_liteseg.errors import UserError
 
 
 def _help():
@@ -72,12 +73,15 @@ def given_classes(text):
     """Return (list of classes, {raw value: class number}) of --classes, None for what was not given."""
     from keras_liteseg.datasets.formats.base import named, read_class_list, read_values
 
-    if not text:
+    if text is None:
         return None, None
     if pathlib.Path(text).suffix and "," not in text:
         classes = read_class_list(text)
         return classes, read_values(text, classes)
-    return named(name.strip() for name in text.split(",") if name.strip()), None
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if not names:
+        raise UserError(f"--classes is '{text}', which names no class; write it like road,car, or leave it out.")
+    return named(names), None
 
 
 def report(title, written, unlabeled):

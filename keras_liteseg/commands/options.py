@@ -4,7 +4,7 @@ import math
 
 import click
 
-from keras_liteseg.choices import MOST_THREADS, require_size
+from keras_liteseg.choices import MOST_THREADS, require_path, require_size
 from keras_liteseg.errors import UserError
 
 
@@ -91,6 +91,10 @@ class Path(click.Path):
     def convert(self, value, param, ctx):
         if value == "":
             self.fail("it is empty; give a path.", param, ctx)
+        try:
+            require_path("path", value)
+        except UserError as error:
+            self.fail(str(error), param, ctx)
         return super().convert(value, param, ctx)
 
 

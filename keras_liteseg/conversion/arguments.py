@@ -26,6 +26,8 @@ def of_kind(kind, name, value):
 
 def require_arguments(model, output, options, calibration, checkpoint, validation, reference):
     """Raise a `UserError` unless these arguments of `export` fit together, before anything is loaded."""
+    if checkpoint is not None:
+        require_path("checkpoint", checkpoint)
     if reference is not None:
         require_path("reference", reference)
         if validation is None:
@@ -67,7 +69,7 @@ def _require_output(output, options, sources):
             f"{card}, where the card of {output} goes, is there and is no card; move it or give another name."
         )
     for source in sources:
-        if source is not None and output.is_file() and os.path.exists(source) and output.samefile(source):
+        if source is not None and output.is_file() and os.path.exists(str(source)) and output.samefile(source):
             raise UserError(f"The output {output} is the file that is exported; give another name.")
 
 

@@ -3,8 +3,8 @@
 import importlib
 import inspect
 import os
-from collections.abc import Iterable
 
+from keras_liteseg.choices import require_path
 from keras_liteseg.datasets.base import IGNORE_LABEL, ClassList, SegmentationDataset
 from keras_liteseg.errors import UserError, suggestion
 
@@ -51,12 +51,13 @@ def load_dataset(name, data_dir=None, split="train", label_map=None, absent_clas
         UserError: an unknown name or option; `data_dir` is missing, superfluous or not laid out as expected; the
             split has no images; `label_map` or `absent_classes` is wrong.
     """
-    if name not in list_datasets():
+    if not isinstance(name, str) or name not in list_datasets():
         raise UserError(f"There is no data set '{name}'; {suggestion(str(name), list_datasets())}")
     if not isinstance(split, str):
         raise UserError(f"The split is {split!r}; give its name, such as 'train'.")
-    if data_dir is not None and not isinstance(data_dir, str | os.PathLike):
-        raise UserError(f"data_dir is {data_dir!r}; give the path of the folder.")
+    require_path("split", split)
+    if data_dir is not None:
+        require_path("data folder (data_dir)", data_dir)
     if name == "street_scenes":
         from keras_liteseg.datasets.street_scenes import StreetScenes
 
@@ -75,7 +76,7 @@ def load_dataset(name, data_dir=None, split="train", label_map=None, absent_clas
         from keras_liteseg.datasets.remap import remap
 
         dataset = remap(dataset, label_map)
-    if absent_classes:
+    if absent_classes is not None:
         dataset.absent_classes = _known_classes(dataset, absent_classes)
     return dataset
 
@@ -84,7 +85,7 @@ def _known_classes(dataset, names):
     if not isinstance(names, list | tuple):
         raise UserError(f"absent_classes is {names!r}; write a list of classes, for example [car, bus].")
     for name in names:
-        if name not in dataset.classes.names:
+        if not isinstance(name, str) or name not in dataset.classes.names:
             raise UserError(
                 f"absent_classes names '{name}', which is no class of {dataset.name}; "
                 f"{suggestion(str(name), dataset.classes.names)}"
@@ -118,7 +119,7 @@ def parse_options(texts, what="option", example="annotations=coarse"):
     """
     from keras_liteseg.yaml_text import parse_yaml
 
-    if isinstance(texts, str) or not isinstance(texts, Iterable) or not all(isinstance(text, str) for text in texts):
+    if not isinstance(texts, list | tuple) or not all(isinstance(text, str) for text in texts):
         raise UserError(f"The {what}s are {texts!r}; give a list of texts key=value, for example ['{example}'].")
     options = {}
     for text in texts:

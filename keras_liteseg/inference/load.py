@@ -1,6 +1,6 @@
 """One way to run a network on pictures, whatever file it is in."""
 
-from keras_liteseg.choices import MOST_THREADS, require_size, require_whole
+from keras_liteseg.choices import MOST_THREADS, require_bool, require_size, require_whole
 from keras_liteseg.errors import UserError
 from keras_liteseg.files import suffix_of
 from keras_liteseg.inference.predictor import fixed_size
@@ -41,6 +41,7 @@ def load_predictor(
     require_whole("threads", threads, 1, MOST_THREADS)
     if input_size is not None:
         require_size("input_size", input_size)
+    require_bool("averaged", averaged)
     if delegate is not None and suffix_of(model) != ".tflite":
         raise UserError(f"{model} is no .tflite file, which alone goes with a delegate; leave out {delegate}.")
     require_named(delegate, delegate_options)

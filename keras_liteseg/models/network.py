@@ -1,7 +1,7 @@
 """A network ready to run, from a `.keras` file or a registered name."""
 
 import logging
-import pathlib
+import os
 from typing import Any
 
 import keras
@@ -53,7 +53,7 @@ def load_network(
         raise UserError(f"classes is {classes!r}; give a ClassList, such as the `classes` of a data set.")
     if dataset is not None:
         require_dataset(dataset)
-    if str(model) not in list_models() and (suffix_of(model) == ".keras" or pathlib.Path(str(model)).exists()):
+    if str(model) not in list_models() and (suffix_of(model) == ".keras" or os.path.exists(str(model))):
         _require_keras_file(model)
         if checkpoint is not None:
             raise UserError(f"{model} holds its own weights; leave out --checkpoint {checkpoint}.")
@@ -82,7 +82,7 @@ def load_network(
         return create_model(str(model), size, weights=card.name), card.metadata
     if checkpoint and suffix_of(checkpoint) == ".keras":
         raise UserError(f"{checkpoint} is a whole model: give it as --model and leave out --checkpoint.")
-    if checkpoint and not pathlib.Path(checkpoint).is_file():
+    if checkpoint and not os.path.isfile(checkpoint):
         published = ", ".join(card.name for card in list_pretrained() if card.model == str(model))
         raise UserError(
             f"There is no checkpoint file {checkpoint}. Check the path, or take published weights: "

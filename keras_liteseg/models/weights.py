@@ -129,7 +129,7 @@ def _existing(path: AnyPath, network: str) -> pathlib.Path:
     if not isinstance(path, str | os.PathLike) or not os.fspath(path):
         raise UserError(f"The checkpoint is {path!r}; give the path of its file.")
     path = pathlib.Path(path)
-    if not path.is_file():
+    if not os.path.isfile(path):
         card = find_card(network, path)
         if card is not None:
             raise UserError(

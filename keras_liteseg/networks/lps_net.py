@@ -105,6 +105,8 @@ def lps_net(depth, width, resolution, input_shape=(512, 1024, 3), num_classes=19
             first.
     """
     require_channels_last()
+    if not isinstance(name, str) or "/" in name:
+        raise UserError(f"name is {name!r}; it must be a text without '/'.")
     check_image_shape(name, input_shape)
     check_num_classes(num_classes)
     input_shape, num_classes = plain_shape(input_shape), int(num_classes)

@@ -4,6 +4,7 @@ import logging
 
 from keras_liteseg.graph import fold_batch_norm, restructure_any_size
 from keras_liteseg.inference.predictor import calibration_images
+from keras_liteseg.metadata import Quantization
 from keras_liteseg.quantization.bias_correction import correct_biases
 from keras_liteseg.quantization.calibration import calibrate
 from keras_liteseg.quantization.channel_centering import center_channels
@@ -32,7 +33,8 @@ def quantize(network, metadata, calibration):
     images = calibration_images(dataset, calibration.images, size, metadata)
     kind = "training images of" if dataset.split else "pictures in"
     fewer = f"; there are no more, {calibration.images} were wanted" if len(images) < calibration.images else ""
-    _log.info(f"int8 scales: calibrated on {len(images)} {kind} {dataset.name}{fewer}")
+    numbers = metadata.quantization or Quantization.INT8  # quantization-aware training has no file to say it yet
+    _log.info(f"{numbers} scales: calibrated on {len(images)} {kind} {dataset.name}{fewer}")
     model, ranges, exact = post_training(
         model, images, calibration.method, calibration.cross_layer_equalization, calibration.bias_correction
     )

@@ -39,7 +39,9 @@ def load(library, options=None):
 
 
 def require_named(library, options):
-    """Raise a `UserError` where there are options and no `library` that they are for."""
+    """Raise a `UserError` where `options` are no dict or None, or where there is no `library` that they are for."""
+    if not isinstance(options, dict | None):
+        raise UserError(f"The options of the delegate are {options!r}; give a dict, {{name: value}}.")
     if library is None and options:
         raise UserError("There are options for a delegate, and no delegate; name its library.")
 

@@ -92,6 +92,8 @@ def load_config(path, overrides=(), kind=TrainingConfig):
         UserError: a file is missing or no YAML, it is its own base, a key is unknown (the nearest is shown) or has
             another name now, or a value has the wrong type.
     """
+    if not isinstance(kind, type) or not dataclasses.is_dataclass(kind):
+        raise UserError(f"kind is {kind!r}; give keras_liteseg.TrainingConfig or keras_liteseg.QuantizationConfig.")
     path = find_config(path)
     changes = _checked(parse_options(overrides, "override", "epochs=20"), "override", kind)
     return kind(**_read(path, kind) | changes)

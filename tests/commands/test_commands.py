@@ -95,13 +95,15 @@ def test_every_option_that_is_required_is_missed(name):
 
 
 @pytest.mark.parametrize("name", SUMMARIES)
-def test_no_path_may_be_empty(name, capsys):
-    """As where a shell variable that is not set stands: the command would write into the folder that it runs in."""
+@pytest.mark.parametrize(("path", "said"), [("", "it is empty"), (300 * "a", "which no file can be called")])
+def test_no_path_may_be_empty_or_too_long(name, path, said, capsys):
+    """Empty where a shell variable is not set: the command would write into the folder that it runs in. A name that is
+    too long would be found out when a result is written, after all the work."""
     for parameter in command(name).params:
         if isinstance(parameter.type, click.Path):
-            given = [""] if isinstance(parameter, click.Argument) else [parameter.opts[0], ""]
+            given = [path] if isinstance(parameter, click.Argument) else [parameter.opts[0], path]
             assert main([name, *given]) == 2
-            assert "it is empty; give a path." in capsys.readouterr().err
+            assert f"{said}; give a path." in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", SUMMARIES)

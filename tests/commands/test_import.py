@@ -68,6 +68,12 @@ def test_import_of_masks_by_a_file_of_values(tmp_path, capsys):
     assert (load_dataset("folder", tmp_path / "out").mask(0) == 1).all()
 
 
+@pytest.mark.parametrize("text", ["", " ", ","])
+def test_a_list_of_no_classes_is_refused(text, export, tmp_path, capsys):
+    assert main(["import", str(export), "--output_dir", str(tmp_path / "out"), "--classes", text]) == 1
+    assert f"error: --classes is '{text}', which names no class; write it like" in capsys.readouterr().err
+
+
 def test_refusal_is_a_sentence(tmp_path, capsys):
     assert main(["import", str(tmp_path), "--output_dir", str(tmp_path / "out")]) == 1
     error = capsys.readouterr().err

@@ -346,7 +346,14 @@ def pixel_values(path):
 
 
 def table_of(values):
-    """Return an int16 table from {raw value: class number}; other values are `UNKNOWN_VALUE`."""
+    """Return an int16 table from {raw value: class number}; other values are `UNKNOWN_VALUE`.
+
+    Raises:
+        ValueError: a value is none that a mask can hold.
+    """
+    for value in values:
+        if not 0 <= value <= LARGEST_VALUE:
+            raise ValueError(f"{value} is no value of a mask, which are whole numbers from 0 to {LARGEST_VALUE}")
     table = np.full(max(256, *values, 0) + 1, UNKNOWN_VALUE, np.int16)
     for value, number in values.items():
         table[value] = number

@@ -58,6 +58,7 @@ def read(source):
     for path, content in contents.items():
         split = split_of(*path.relative_to(source.root).with_suffix("").parts)
         annotations = collections.defaultdict(list)
+        listed = {image["id"] for image in content["images"]}
         for entry in content["annotations"]:
             if entry["category_id"] not in numbers:
                 raise Problem(
@@ -65,11 +66,13 @@ def read(source):
                     f"has an annotation of category {entry['category_id']}, which it does not list",
                     "export it again",
                 )
-            if entry.get("segmentation"):
+            if entry["image_id"] not in listed:
+                left_out["annotations of pictures that the file does not list"] += 1
+            elif entry.get("segmentation"):
                 annotations[entry["image_id"]].append(entry)
             else:
                 left_out["annotations without an outline (boxes or points alone)"] += 1
-        if not annotations and content["annotations"]:
+        if not annotations and any(entry["image_id"] in listed for entry in content["annotations"]):
             raise UserError(f"{path} holds boxes only and no outlines; a segmentation cannot be learnt from it.")
         for image in content["images"]:
             near = (*path.relative_to(source.root).parts, path.stem, path.stem.removeprefix("instances_"))

@@ -117,6 +117,14 @@ def test_coco_gaps_overlaps_holes_and_crowds(export):
     assert any("Left out 1 annotations without an outline" in note for note in read_export(root)[1].notes)
 
 
+def test_coco_annotations_of_pictures_that_are_not_listed(export):
+    entries = [{"category_id": 3, "segmentation": outline(SQUARE)} for _ in range(2)]
+    content = coco(entries)
+    content["annotations"][1]["image_id"] = 99
+    root = export({"a.json": content, "a.jpg": picture()})
+    assert "Left out 1 annotations of pictures that the file does not list." in read_export(root)[1].notes
+
+
 def test_coco_id_zero_is_a_class(export):
     content = coco([{"category_id": 0, "segmentation": outline(SQUARE)}], categories=((0, "car"), (1, "dog")))
     names, drawn, split = labels(export({"instances_default.json": content, "a.jpg": picture()}))
@@ -628,6 +636,10 @@ def test_roboflow_masks(export):
     export({"valid/_classes.csv": "filename, cat, dog\na.jpg, 0, 1\n"})
     with pytest.raises(UserError, match="multi-label classification"):
         read_export(root)
+    for value in ("-1", "65536", "999999999999"):
+        export({"valid/_classes.csv": f"Pixel Value, Class\n0, background\n{value}, cat\n"})
+        with pytest.raises(UserError, match=f"{value} is no value of a mask"):
+            read_export(root)
 
 
 def region(kind, value, **more):

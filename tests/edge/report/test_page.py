@@ -289,6 +289,12 @@ def test_newest_row_of_a_history_counts(show, tmp_path):
     assert [cells[3] for cells in shown.table("percentiles")[1::2]] == ["22.00", "44.00"]
     assert "2 older rows of the same files" in text and "2 older rows" in shown.text
     assert "come from 2 runs of the benchmark" in shown.text
+    twice = [write(tmp_path / f"{date}.json", [made_up()], date=date) for date in ("2026-01-01", "2026-01-02")]
+    assert "\n1 older row of the same files was left out.\n" in show(*twice)[1]
+
+
+def test_thousands_of_frames_are_written_out(show):
+    assert "1 thread: 20,000 frames/s" in show([made_up(p50=0.05)])[0].text
 
 
 def test_files_of_one_name_are_told_apart(show):

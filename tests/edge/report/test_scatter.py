@@ -79,6 +79,11 @@ def test_marks_stand_where_the_numbers_say():
     assert "<title>fast: 10 ms (100 frames/s), mIoU 60.00 %, 1 thread</title>" in svg
 
 
+def test_thousands_are_written_out():
+    svg = scatter.scatter([mark("fast", 0.6, 0.05), mark("slow", 0.7, 12345.6)], 1120, "title")
+    assert "fast: 0.05 ms (20,000 frames/s)" in svg and "slow: 12,346 ms (0.081 frames/s)" in svg
+
+
 def test_pareto_line_has_what_no_faster_file_reaches():
     marks = [mark("a", 0.5, 10.0), mark("b", 0.6, 30.0, 20.0), mark("c", 0.55, 25.0), mark("d", 0.6, 40.0)]
     assert [mark.label for mark in scatter.pareto(marks)] == ["a", "b"]
