@@ -62,9 +62,7 @@ def atomic_path(path: AnyPath) -> Iterator[pathlib.Path]:
                 with contextlib.suppress(OSError):
                     os.unlink(temporary)
     except OSError as error:
-        raise UserError(
-            f"Cannot write {path}: {_reason(error)}. Free some space or choose a folder that you may write to."
-        ) from error
+        raise _cannot_write(path, error) from error
 
 
 def partial_suffix(path: AnyPath) -> str:
@@ -113,10 +111,7 @@ def alone_in(folder: AnyPath) -> Iterator[None]:
             stack.enter_context(made_folder(folder))
             handle = os.open(folder, os.O_RDONLY)
         except OSError as error:
-            raise UserError(
-                f"Cannot write into {folder}: {_reason(error)}. Free some space or choose a folder that you may write "
-                "to."
-            ) from error
+            raise _cannot_write(f"into {folder}", error) from error
         stack.callback(os.close, handle)
         with contextlib.suppress(OSError):  # some network disks have no locks
             try:
@@ -141,9 +136,16 @@ def require_writable(path: AnyPath) -> None:
         with made_folder(path.parent):
             tempfile.TemporaryFile(dir=path.parent).close()
     except OSError as error:
-        raise UserError(
-            f"Cannot write {path}: {_reason(error)}. Free some space or choose a folder that you may write to."
-        ) from error
+        raise _cannot_write(path, error) from error
+
+
+def require_folder(folder: AnyPath) -> None:
+    """As `require_writable`, for a folder of several files."""
+    try:
+        with made_folder(folder):
+            tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise _cannot_write(f"into {folder}", error) from error
 
 
 def require_result(path: AnyPath, *networks: AnyPath) -> None:
@@ -217,6 +219,12 @@ def read_json(path: AnyPath, cure: str, *keys: str) -> dict[str, Any]:
     except (OSError, ValueError, TypeError) as error:
         raise UserError(f"{path} is damaged ({error}); {cure}.") from None
     return content
+
+
+def _cannot_write(what: object, error: OSError) -> UserError:
+    return UserError(
+        f"Cannot write {what}: {_reason(error)}. Free some space or choose a folder that you may write to."
+    )
 
 
 def _reason(error: OSError) -> str:

@@ -12,7 +12,7 @@ from safetensors.numpy import save
 from keras_liteseg.checkpoints.assign import assign_state_dict, wanted_entries
 from keras_liteseg.errors import UserError
 from keras_liteseg.evaluation import evaluate
-from keras_liteseg.files import atomic_path, write_json
+from keras_liteseg.files import atomic_path, require_folder, write_json
 from keras_liteseg.inference.keras_predictor import keras_predictor
 from keras_liteseg.models.archive import load_model
 from keras_liteseg.models.download import sha256_of
@@ -50,6 +50,7 @@ def publish(path, config, datasets, folder=FOLDER, name=None, starts_from=None, 
             network or builds on a `base`, the training noted another start in its `journal.json`, the network has had
             quantization-aware training, `name` has other characters, or the terms of the data are not known.
     """
+    require_folder(folder)
     model, metadata = load_model(path)
     if metadata.ranges:
         raise UserError(

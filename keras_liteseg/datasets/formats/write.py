@@ -22,7 +22,7 @@ from keras_liteseg.datasets.masks import count_values
 from keras_liteseg.datasets.pictures import IMAGE_SUFFIXES, Problem, bits, unreadable
 from keras_liteseg.datasets.tiff import is_tiff
 from keras_liteseg.errors import UserError, suggestion
-from keras_liteseg.files import made_folder, partial_suffix, umask
+from keras_liteseg.files import made_folder, partial_suffix, require_folder, umask
 from keras_liteseg.image_format import RGB
 
 SPLITS = ("train", "val", "test")
@@ -81,8 +81,7 @@ def write_folder(export, output_dir, unlabeled=BACKGROUND, ignored=(), splits=No
             the message lists the first 20.
     """
     output_dir = pathlib.Path(output_dir)
-    if output_dir.exists() and (not output_dir.is_dir() or any(output_dir.iterdir())):
-        raise UserError(f"{output_dir} is there already; give a new folder, or empty it.")
+    require_new(output_dir)
     if not export.samples:
         raise UserError("The export has no pictures.")
     classes, table, notes = _settle(export, unlabeled, ignored)
@@ -108,6 +107,18 @@ def write_folder(export, output_dir, unlabeled=BACKGROUND, ignored=(), splits=No
             "write to."
         ) from error
     return _summary(classes, tasks, found, notes, export.drawn)
+
+
+def require_new(output_dir):
+    """Find out before long work that `write_folder` cannot write a folder after it.
+
+    Raises:
+        UserError: it is there and not empty, or cannot be made.
+    """
+    output_dir = pathlib.Path(output_dir)
+    if output_dir.exists() and (not output_dir.is_dir() or any(output_dir.iterdir())):
+        raise UserError(f"{output_dir} is there already; give a new folder, or empty it.")
+    require_folder(output_dir)
 
 
 def _fill(folder, classes, splits, tasks, table, link, notes):
