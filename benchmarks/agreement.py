@@ -8,12 +8,12 @@ val; labels are compared at the frames' size. A label is decided where the float
 at least `LEAD` in probability. What the output says already of a file that is not there stays.
 """
 
-import json
 import pathlib
 import sys
 
 import numpy as np
 
+from benchmarks import json_result
 from benchmarks.tables.cards import cards
 from keras_liteseg.commands import options
 from keras_liteseg.commands.running import command, run, start_keras
@@ -29,13 +29,13 @@ LEAD = 0.1
 def main(files, data_dir, output):
     start_keras()
     from keras_liteseg import load_dataset, load_predictor
-    from keras_liteseg.files import require_writable, write_json
+    from keras_liteseg.files import require_writable
     from keras_liteseg.provenance import provenance
 
     require_writable(output)
     dataset = load_dataset("cityscapes", data_dir, "val")
     images = [dataset.image(index) for index in range(len(dataset))]
-    known, rows = _known(output), []
+    known, found = {key(row) for row in json_result.read(output).get("rows", [])}, []
     for path, card in cards().items():
         network, _, checkpoint = path.stem.rpartition("-")
         for kind in ("int8", "int8_qat"):
@@ -45,21 +45,27 @@ def main(files, data_dir, output):
                 row = {"network": network, "checkpoint": checkpoint, "training": card["training"], "kind": kind}
                 row |= {"input_size": card["input_size"], **compare(reference, load_predictor(str(file)), images)}
                 print(row, flush=True)
-            else:
-                row = known.get((card["training"], kind))
-                if row is None and kind == "int8":
-                    raise UserError(f"{file} is not there; make it: sh benchmarks/camvid.sh {card['training']}")
-            rows += [row] if row else []
-    result = {"kind": "agreement", "data": "cityscapes", "split": "val", "images": len(images), "lead": LEAD}
-    write_json(output, {**result, "rows": rows, **provenance()})
+                found.append(row)
+            elif kind == "int8" and (card["training"], kind) not in known:
+                raise UserError(f"{file} is not there; make it: sh benchmarks/camvid.sh {card['training']}")
+    header = {"kind": "agreement", "data": "cityscapes", "split": "val", "images": len(images), "lead": LEAD}
+    json_result.update(
+        output, lambda before: {**header, "rows": published(before.get("rows", []), found), **provenance()}
+    )
     print(f"Wrote {output}")
 
 
-def _known(output):
-    """Return {(training, kind): row} of an earlier output, empty where there is none."""
-    path = pathlib.Path(output)
-    rows = json.loads(path.read_text())["rows"] if path.exists() else []
-    return {(row["training"], row["kind"]): row for row in rows}
+def key(row):
+    """Return what tells a row from all others."""
+    return row["training"], row["kind"]
+
+
+def published(rows, new):
+    """Return rows, with `new` ones in the place of those of the same files, of the networks that are published, in
+    their order."""
+    place = {card["training"]: number for number, card in enumerate(cards().values())}
+    kept = [row for row in json_result.merged(rows, new, key) if row["training"] in place]
+    return sorted(kept, key=lambda row: (place[row["training"]], row["kind"]))
 
 
 def compare(reference, file, images):

@@ -9,14 +9,13 @@ with the files that are missing.
 
 import collections
 import itertools
-import json
-import os
 import pathlib
 import sys
 import tempfile
 
 import click
 
+from benchmarks import json_result
 from keras_liteseg.commands import options
 from keras_liteseg.commands.running import command, run, start_keras
 from keras_liteseg.logs import quiet_log
@@ -31,31 +30,27 @@ OUTPUT_TYPES = ("logits", "classes")
 @options.file("--output", "JSON file for the result.", required=True)
 def main(networks, output):
     start_keras()
-    from keras_liteseg.files import require_writable, write_json
+    from keras_liteseg.files import require_writable
     from keras_liteseg.networks import list_models
-    from keras_liteseg.provenance import provenance
 
     require_writable(output)
-    rows = _rows_so_far(output)
+    done = {key(row) for row in json_result.read(output).get("files", [])}
     for name in networks or list_models():
-        kinds = [kind for kind in itertools.product(QUANTIZATIONS, OUTPUT_TYPES) if (name, *kind) not in rows]
+        kinds = [kind for kind in itertools.product(QUANTIZATIONS, OUTPUT_TYPES) if (name, *kind) not in done]
         with tempfile.TemporaryDirectory() as folder:
             model = pathlib.Path(folder) / f"{name}.keras"
             if kinds:
                 save_network(name, model)
             for kind in kinds:
-                rows[name, *kind] = coverage(model, *kind)
-                print(line(rows[name, *kind]), flush=True)
-        ordered = [rows[key] for key in sorted(rows)]
-        write_json(output, {"kind": "coverage", "size": list(SIZE), "files": ordered, **provenance()})
+                row = coverage(model, *kind)
+                json_result.add(output, {"kind": "coverage", "size": list(SIZE)}, [row], key, "files")
+                print(line(row), flush=True)
     print(f"Wrote {output}")
 
 
-def _rows_so_far(path):
-    if not os.path.exists(path):
-        return {}
-    rows = json.loads(pathlib.Path(path).read_text())["files"]
-    return {(row["network"], row["quantization"], row["output_type"]): row for row in rows}
+def key(row):
+    """Return what tells a row from all others."""
+    return row["network"], row["quantization"], row["output_type"]
 
 
 def line(row):

@@ -11,14 +11,13 @@ missing.
 """
 
 import copy
-import json
-import os
 import pathlib
 import sys
 import tempfile
 
 import click
 
+from benchmarks import json_result
 from benchmarks.tables.npu import key
 from keras_liteseg.commands import options
 from keras_liteseg.commands.running import command, run, start_keras
@@ -38,22 +37,20 @@ def main(data_dir, networks, images, output):
     start_keras()
     from edge import targets
     from keras_liteseg import load_dataset
-    from keras_liteseg.files import require_writable, write_json
+    from keras_liteseg.files import require_writable
     from keras_liteseg.models.pretrained import list_pretrained
-    from keras_liteseg.provenance import provenance
 
     require_writable(output)
     for target in TARGETS:
         targets.check(target)
     training, test = (load_dataset("camvid", data_dir, split) for split in ("train", "test"))
-    rows = _rows_so_far(output)
+    done = {key(row) for row in json_result.read(output).get("rows", [])}
     for card in list_pretrained():
         if networks and card.model not in networks:
             continue
         with tempfile.TemporaryDirectory() as folder:
             for file in files(card.model, card.name, card.input_size):
-                names = {target: key({**file, "target": target}) for target in TARGETS}
-                if all(name in rows for name in names.values()):
+                if done >= {key({**file, "target": target}) for target in TARGETS}:
                     continue
                 path = _export(folder, file, training)
                 accuracy = {}
@@ -61,10 +58,11 @@ def main(data_dir, networks, images, output):
                     plain = {**file, "npu": "none"}
                     compared = tuple(file["input_size"]) == tuple(card.input_size)
                     accuracy = _accuracy(path, _export(folder, plain, training) if compared else None, test, images)
-                for target, name in names.items():
-                    rows[name] = {**file, "target": target, "kind": "predicted", **accuracy, **_predict(path, target)}
-                    print(_line(rows[name]), flush=True)
-                write_json(output, {"kind": "npu", "rows": list(rows.values()), **provenance()})
+                rows = []
+                for target in TARGETS:
+                    rows.append({**file, "target": target, "kind": "predicted", **accuracy, **_predict(path, target)})
+                    print(_line(rows[-1]), flush=True)
+                json_result.add(output, {"kind": "npu"}, rows, key)
     print(f"Wrote {output}")
 
 
@@ -146,12 +144,6 @@ def _predict(path, target):
         return ethos_u.compiled(path, target.partition(":")[2])
     except MeasurementFailed as failure:
         return {"failed": str(failure)}
-
-
-def _rows_so_far(path):
-    if not os.path.exists(path):
-        return {}
-    return {key(row): row for row in json.loads(pathlib.Path(path).read_text())["rows"]}
 
 
 def _line(row):

@@ -10,7 +10,6 @@ in turns. Runtimes that are not installed are left out. After an interruption, t
 
 import importlib.util
 import json
-import os
 import pathlib
 import statistics
 import sys
@@ -19,6 +18,7 @@ import time
 
 import click
 
+from benchmarks import json_result
 from keras_liteseg.commands import options
 from keras_liteseg.commands.running import command, run, start_keras
 from keras_liteseg.logs import quiet_log
@@ -143,14 +143,12 @@ def same_labels(expected, found):
 def main(networks, data_dir, images, output):
     start_keras()
     from keras_liteseg import load_dataset
-    from keras_liteseg.files import require_writable, write_json
+    from keras_liteseg.files import require_writable
     from keras_liteseg.models.pretrained import list_pretrained
-    from keras_liteseg.provenance import provenance
 
     require_writable(output)
     dataset = load_dataset("camvid", data_dir, "val")
-    rows = json.loads(pathlib.Path(output).read_text())["rows"] if os.path.exists(output) else []
-    done = {(row["network"], row["checkpoint"]) for row in rows}
+    done = {key(row) for row in json_result.read(output).get("rows", [])}
     for card in list_pretrained():
         if (card.model, card.name) in done or (networks and card.model not in networks):
             continue
@@ -163,10 +161,14 @@ def main(networks, data_dir, images, output):
             row["steady"] = _measured(steady, dataset, images)
             row["direct"] = _measured(one_step, dataset, images) if changed else row["steady"]
             row["time_ratio"] = _time_ratio(steady, one_step) if changed else 1.0
-        rows.append(row)
-        write_json(output, {"kind": "portable", "rows": rows, **provenance()})
+        json_result.add(output, {"kind": "portable"}, [row], key)
         print(json.dumps(row), flush=True)
     print(f"Wrote {output}")
+
+
+def key(row):
+    """Return what tells a row from all others."""
+    return row["network"], row["checkpoint"]
 
 
 def _export(card, path):

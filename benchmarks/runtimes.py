@@ -32,7 +32,6 @@ it; a file that is off fails before it is timed.
 import contextlib
 import gc
 import importlib.metadata
-import json
 import os
 import pathlib
 import sys
@@ -42,6 +41,7 @@ import time
 import click
 import numpy as np
 
+from benchmarks import json_result
 from benchmarks.runtimes_sessions import RUNTIMES
 from edge.correctness import tied_labels
 from keras_liteseg.commands import options
@@ -101,7 +101,7 @@ FLOAT_TOLERANCE = 0.01
 @options.file("--output", "JSON file for the result; one that is there is added to.", required=True)
 def main(models, input_size, upsampling, threads, runs, processor_time, calibration_images, files, output):
     from edge.device.machine import instructions
-    from keras_liteseg.files import require_writable, write_json
+    from keras_liteseg.files import require_writable
     from keras_liteseg.networks.registry import check_input_shape
     from keras_liteseg.provenance import cpu_name, provenance
 
@@ -121,21 +121,23 @@ def main(models, input_size, upsampling, threads, runs, processor_time, calibrat
         "runs": runs,
         "clock": "processor" if processor_time else "wall",
     }
-    rows = rows_so_far(output, header | {"cpu": cpu_name()})
+    wanted = header | {"cpu": cpu_name()}
+    rows_so_far(output, json_result.read(output), wanted)
+    new = []
     for name in models:
         clock = time.process_time if processor_time else time.perf_counter
-        rows = merged(rows, measure(name, input_size, threads, runs, calibration_images, upsampling, clock, files))
+        new += measure(name, input_size, threads, runs, calibration_images, upsampling, clock, files)
         gc.collect()
-    result = {
-        **header,
-        "results": rows,
-        "ratios": ratios(rows),
-        "restructured": restructured(rows),
-        **provenance(),
-    }
-    result["versions"] |= versions
-    result["device"]["instructions"] = instructions()
-    write_json(output, result)
+    source = provenance()
+    source["versions"] |= versions
+    source["device"]["instructions"] = instructions()
+
+    def document(before):
+        rows = merged(rows_so_far(output, before, wanted), new)
+        return {**header, "results": rows, "ratios": ratios(rows), "restructured": restructured(rows), **source}
+
+    result = json_result.update(output, document)
+    rows = result["results"]
     print(table(result))
     print(f"Wrote {output}")
     failed = sum(row["status"] == "failed" for row in rows)
@@ -160,15 +162,14 @@ def package_versions():
     return versions
 
 
-def rows_so_far(output, wanted):
-    """Return the rows of a result that is there already, [] where there is none.
+def rows_so_far(output, before, wanted):
+    """Return the rows of what the file `output` holds already, [] where that is nothing.
 
     Raises:
         UserError: it was measured in another way than `wanted`, {name: value} of its header and the "cpu", says.
     """
-    if not os.path.exists(output):
+    if not before:
         return []
-    before = json.loads(pathlib.Path(output).read_text())
     found = {name: before["device"]["cpu"] if name == "cpu" else before.get(name) for name in wanted}
     for name, value in wanted.items():
         if found[name] != value:

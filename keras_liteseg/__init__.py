@@ -101,6 +101,11 @@ def __getattr__(name):
         if hint is None:
             raise
         raise ModuleNotFoundError(f"keras_liteseg.{name}: {hint}", name=error.name) from error
+    except (AttributeError, OSError, ValueError):
+        from keras_liteseg.backend import keras_backend
+
+        keras_backend()  # tells in a sentence where Keras cannot be imported because of its keras.json
+        raise
 
 
 def __dir__():

@@ -25,6 +25,21 @@ def suffix_of(path: AnyPath) -> str:
 
 
 @contextlib.contextmanager
+def made_folder(folder: AnyPath) -> Iterator[None]:
+    """Make a folder for what the block writes into it. Where that is nothing, it goes again, with those above it that
+    were made for it; so what is refused leaves no empty folders behind."""
+    folder = pathlib.Path(folder)
+    missing = [each for each in (folder, *folder.parents) if not os.path.lexists(each)]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield
+    finally:
+        for each in missing:
+            with contextlib.suppress(OSError):  # it is not empty
+                each.rmdir()
+
+
+@contextlib.contextmanager
 def atomic_path(path: AnyPath) -> Iterator[pathlib.Path]:
     """Yield a temporary path beside `path` with the same suffixes; rename it to `path` when the block succeeds.
 
@@ -34,24 +49,20 @@ def atomic_path(path: AnyPath) -> Iterator[pathlib.Path]:
         UserError: the folder cannot be made or written, or the disk is full.
     """
     path = pathlib.Path(path)
-    temporary = None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # The suffixes stay last because writers such as Keras choose the format by them.
-        handle, temporary = tempfile.mkstemp(prefix=".partial-", suffix=partial_suffix(path), dir=path.parent)
-        os.close(handle)
-        os.chmod(temporary, 0o666 & ~umask())
-        yield pathlib.Path(temporary)
-        os.replace(temporary, path)
-        temporary = None
+        with made_folder(path.parent):
+            # The suffixes stay last because writers such as Keras choose the format by them.
+            handle, temporary = tempfile.mkstemp(prefix=".partial-", suffix=partial_suffix(path), dir=path.parent)
+            os.close(handle)
+            try:
+                os.chmod(temporary, 0o666 & ~umask())
+                yield pathlib.Path(temporary)
+                os.replace(temporary, path)
+            finally:
+                with contextlib.suppress(OSError):
+                    os.unlink(temporary)
     except OSError as error:
-        raise UserError(
-            f"Cannot write {path}: {_reason(error)}. Free some space or choose a folder that you may write to."
-        ) from error
-    finally:
-        if temporary is not None:
-            with contextlib.suppress(OSError):
-                os.unlink(temporary)
+        raise _cannot_write(path, error) from error
 
 
 def partial_suffix(path: AnyPath) -> str:
@@ -71,37 +82,37 @@ def sole_writer(path: AnyPath) -> Iterator[None]:
     require_writable(path)
     # The lock is a file of its own: `path` is replaced by each writer, and its folder may be one that a training keeps.
     lock = pathlib.Path(path).with_name(".lock" + partial_suffix(path))
-    while True:
-        handle = os.open(lock, os.O_CREAT | os.O_RDWR, 0o666)
-        with contextlib.suppress(OSError):  # some network disks have no locks
-            fcntl.flock(handle, fcntl.LOCK_EX)
-        with contextlib.suppress(FileNotFoundError):
-            if os.path.samestat(os.fstat(handle), os.stat(lock)):
-                break
-        os.close(handle)  # of a writer that ended meanwhile
-    try:
-        yield
-    finally:
-        lock.unlink(missing_ok=True)  # without locks, another writer may have removed it
-        os.close(handle)
+    with made_folder(lock.parent):
+        while True:
+            handle = os.open(lock, os.O_CREAT | os.O_RDWR, 0o666)
+            with contextlib.suppress(OSError):  # some network disks have no locks
+                fcntl.flock(handle, fcntl.LOCK_EX)
+            with contextlib.suppress(FileNotFoundError):
+                if os.path.samestat(os.fstat(handle), os.stat(lock)):
+                    break
+            os.close(handle)  # of a writer that ended meanwhile
+        try:
+            yield
+        finally:
+            lock.unlink(missing_ok=True)  # without locks, another writer may have removed it
+            os.close(handle)
 
 
 @contextlib.contextmanager
 def alone_in(folder: AnyPath) -> Iterator[None]:
-    """Make a folder and keep it for this process while the block runs. Nothing of that stays, however the process ends.
+    """As `made_folder`, and keep the folder for this process while the block runs. Nothing of that stays, however the
+    process ends.
 
     Raises:
         UserError: another process has it, or it cannot be made.
     """
-    folder = pathlib.Path(folder)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        handle = os.open(folder, os.O_RDONLY)
-    except OSError as error:
-        raise UserError(
-            f"Cannot write into {folder}: {_reason(error)}. Free some space or choose a folder that you may write to."
-        ) from error
-    try:
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(made_folder(folder))
+            handle = os.open(folder, os.O_RDONLY)
+        except OSError as error:
+            raise _cannot_write(f"into {folder}", error) from error
+        stack.callback(os.close, handle)
         with contextlib.suppress(OSError):  # some network disks have no locks
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -110,12 +121,10 @@ def alone_in(folder: AnyPath) -> Iterator[None]:
                     f"Another process writes into {folder} at this moment; wait for its end, or choose another folder."
                 ) from None
         yield
-    finally:
-        os.close(handle)
 
 
 def require_writable(path: AnyPath) -> None:
-    """Make the folder of `path`, and find out before long work that the file cannot be written after it.
+    """Find out before long work that a file cannot be written after it. Its folder is tried and not left behind.
 
     Raises:
         UserError: it cannot.
@@ -124,12 +133,19 @@ def require_writable(path: AnyPath) -> None:
     if path.is_dir():
         raise UserError(f"Cannot write {path}: it is a folder. Give the name of a file.")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=path.parent).close()
+        with made_folder(path.parent):
+            tempfile.TemporaryFile(dir=path.parent).close()
     except OSError as error:
-        raise UserError(
-            f"Cannot write {path}: {_reason(error)}. Free some space or choose a folder that you may write to."
-        ) from error
+        raise _cannot_write(path, error) from error
+
+
+def require_folder(folder: AnyPath) -> None:
+    """As `require_writable`, for a folder of several files."""
+    try:
+        with made_folder(folder):
+            tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise _cannot_write(f"into {folder}", error) from error
 
 
 def require_result(path: AnyPath, *networks: AnyPath) -> None:
@@ -203,6 +219,12 @@ def read_json(path: AnyPath, cure: str, *keys: str) -> dict[str, Any]:
     except (OSError, ValueError, TypeError) as error:
         raise UserError(f"{path} is damaged ({error}); {cure}.") from None
     return content
+
+
+def _cannot_write(what: object, error: OSError) -> UserError:
+    return UserError(
+        f"Cannot write {what}: {_reason(error)}. Free some space or choose a folder that you may write to."
+    )
 
 
 def _reason(error: OSError) -> str:

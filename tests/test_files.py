@@ -164,12 +164,30 @@ def test_folder_in_place_of_the_file(tmp_path, attempt):
     assert os.listdir(tmp_path) == ["a"]
 
 
-def test_require_writable_makes_the_folder_and_nothing_else(tmp_path):
-    require_writable(tmp_path / "new" / "a.txt")
-    assert os.listdir(tmp_path / "new") == []
-    (tmp_path / "new" / "a.txt").write_text("old")
-    require_writable(tmp_path / "new" / "a.txt")
-    assert (tmp_path / "new" / "a.txt").read_text() == "old"
+@pytest.mark.parametrize("folder", ["", "new", "new/one"])
+def test_require_writable_leaves_all_as_it_was(tmp_path, folder):
+    require_writable(tmp_path / folder / "a.txt")
+    require_result(tmp_path / folder / "a.json")
+    assert os.listdir(tmp_path) == []
+    (tmp_path / "a.txt").write_text("old")
+    require_writable(tmp_path / "a.txt")
+    assert (tmp_path / "a.txt").read_text() == "old"
+
+
+@pytest.mark.parametrize("writer", [atomic_path, sole_writer, alone_in])
+@pytest.mark.parametrize("folder", ["old", "old/new", "new/one"])
+def test_what_is_refused_leaves_no_folder(tmp_path, writer, folder):
+    (tmp_path / "old").mkdir()
+    with pytest.raises(UserError, match="no such class"), writer(tmp_path / folder / "a.txt"):
+        raise UserError("no such class")
+    assert list(tmp_path.rglob("*")) == [tmp_path / "old"]
+
+
+def test_folder_with_something_in_it_stays(tmp_path):
+    with pytest.raises(UserError, match="no such class"), alone_in(tmp_path / "new" / "one"):
+        (tmp_path / "new" / "a.txt").write_text("of another")
+        raise UserError("no such class")
+    assert list(tmp_path.rglob("*")) == [tmp_path / "new", tmp_path / "new" / "a.txt"]
 
 
 def test_result_in_place_of_a_network_or_its_card(tmp_path):

@@ -42,7 +42,7 @@ def main(output_dir, config, qat_config, runs):
     from edge.table import table
     from keras_liteseg import CalibrationOptions, ExportOptions, export
     from keras_liteseg.commands.train import load_splits
-    from keras_liteseg.files import write_json
+    from keras_liteseg.files import require_folder, write_json
     from keras_liteseg.provenance import provenance
     from keras_liteseg.quantization.config import QuantizationConfig
     from keras_liteseg.quantization.quantization_aware_training import train_quantization_aware
@@ -52,6 +52,7 @@ def main(output_dir, config, qat_config, runs):
     from keras_liteseg.training.trainer import train
 
     output = pathlib.Path(output_dir)
+    require_folder(output)
     config, qat_config = load_config(config), load_config(qat_config, kind=QuantizationConfig)
     train_data, val_data = load_splits(config, data_dir=None)
     start_afresh_if_finished(output)

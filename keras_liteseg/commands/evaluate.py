@@ -83,6 +83,8 @@ def main(
     outputs = [pathlib.Path(output)] if output else []
     if report_dir:
         outputs.append(pathlib.Path(report_dir) / "result.json")
+    for path in outputs:
+        require_result(path, model, *([compare_with] if compare_with else []))
     data_options = complete_options(model, data, split, data_options, checkpoint)
     dataset = load_dataset(data, data_dir, split, **data_options)
     require_readable(dataset)
@@ -96,8 +98,6 @@ def main(
     if tiles:
         predictor = TiledPredictor(predictor, progress=True)
         reference = TiledPredictor(reference, progress=True) if reference else None
-    for path in outputs:
-        require_result(path, model, *([compare_with] if compare_with else []))
     images = list(measure(predictor, dataset, reference))
     result = summarize(images, dataset.classes)
 

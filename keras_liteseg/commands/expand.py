@@ -70,8 +70,10 @@ def main(
     from edge import targets
     from keras_liteseg.commands.train import load_splits
     from keras_liteseg.datasets import parse_options
+    from keras_liteseg.files import require_folder
     from keras_liteseg.training.config import load_config
 
+    require_folder(output_dir)
     targets.check(target, options.device_options(**devices))
     taken = sorted(WITHOUT_EFFECT.keys() & parse_options(candidate_override, "override", "epochs=20"))
     if taken:

@@ -97,7 +97,9 @@ def main(
 ):
     from keras_liteseg.commands.data_options import complete_options
     from keras_liteseg.datasets import load_dataset
+    from keras_liteseg.files import require_writable
 
+    require_writable(output)
     require_tensorflow("Export")
     export_options = ExportOptions(
         format=format,

@@ -52,10 +52,11 @@ def _help():
 @options.switch("--link", "Make hard links of the pictures, which take no space; changes to them change both.")
 def main(export, output_dir, format, images, classes, unlabeled, ignore, val_share, test_share, seed, lists, link):
     from keras_liteseg.datasets.formats import read_export, reader
-    from keras_liteseg.datasets.formats.write import by_lists, by_share, write_folder
+    from keras_liteseg.datasets.formats.write import by_lists, by_share, require_new, write_folder
     from keras_liteseg.files import write_text
     from keras_liteseg.reports.preview import write_understood
 
+    require_new(output_dir)
     classes, values = given_classes(classes)
     format, found = read_export(export, format, images, classes, values)
     splits, note = by_lists(found.samples, lists) if lists else by_share(found.samples, val_share, test_share, seed)

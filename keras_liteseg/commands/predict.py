@@ -78,7 +78,10 @@ def main(
 ):
     if tiles and smoothing:
         raise UserError("--smoothing averages the scores of whole frames; give --tiles or --smoothing, not both.")
+    from keras_liteseg.files import require_folder
     from keras_liteseg.inference.video import find_frames
+
+    require_folder(output_dir)
 
     def load_painter(images):
         from keras_liteseg.inference.load import is_exported, load_predictor
@@ -138,7 +141,7 @@ def predict_pictures(source, output_dir, output_labels, load_painter):
 
 
 def predict_video(frames, source, output_dir, output_labels, load_painter):
-    from keras_liteseg.files import require_writable
+    from keras_liteseg.files import require_folder, require_writable
     from keras_liteseg.image_format import RGB
     from keras_liteseg.inference.overlays import draw_video, write_labels
 
@@ -147,11 +150,11 @@ def predict_video(frames, source, output_dir, output_labels, load_painter):
         raise UserError(f"{path} is there, and what it shows will not come again; choose another --output_dir.")
     if path.exists() and path.samefile(source):
         raise UserError(f"The result {path} would replace the video itself; choose another --output_dir.")
+    replaces = path.exists()
+    (require_folder if output_labels else require_writable)(path)
     # The frames of a camera are not there before they are seen.
     painter = load_painter(1 if frames.live else AT_ONCE)
     painter.image_format.require(RGB, "The network", source)
-    replaces = path.exists()
-    require_writable(path / "000000.png" if output_labels else path)
     if replaces:
         print(f"Replacing {path}, the result of an earlier run.", flush=True)
     if frames.live:

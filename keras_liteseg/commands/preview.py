@@ -18,8 +18,10 @@ from keras_liteseg.commands.train import read_training
 @options.switch("--quantization_aware", "The config is one of quantization-aware training.")
 @options.file("--output", "The picture to write, .png or .jpg.", required=True)
 def main(config, data, data_dir, override, quantization_aware, output):
+    from keras_liteseg.drawing.overlay import require_picture
     from keras_liteseg.reports.preview import write_preview
 
+    require_picture(output)
     config, train_data, _ = read_training(config, data, data_dir, override, quantization_aware)
     write_preview(output, train_data, config, seed=config.seed)
     print(f"Wrote {output}: training images as the network will see them")

@@ -19,7 +19,9 @@ from keras_liteseg.commands.running import command, start_keras
 def main(data, data_dir, split, data_options, output_dir, shards):
     from keras_liteseg.datasets import load_dataset
     from keras_liteseg.datasets.records import write_records
+    from keras_liteseg.files import require_folder
 
+    require_folder(output_dir)
     require_tensorflow("A TFRecord")
     dataset = load_dataset(data, data_dir, split, **data_options)
     start_keras()

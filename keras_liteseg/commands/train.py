@@ -10,10 +10,13 @@
 The output folder gets best.keras (best validation mIoU), the state to resume from, log.csv and TensorBoard logs.
 """
 
+import os
+
 from keras_liteseg.backend import require_tensorflow
 from keras_liteseg.commands import options
 from keras_liteseg.commands.running import command, start_keras
 from keras_liteseg.errors import UserError
+from keras_liteseg.files import require_folder
 
 
 @command("train", __doc__, renamed={"preview": "liteseg preview --output"})
@@ -26,6 +29,8 @@ from keras_liteseg.errors import UserError
 @options.averaged("--init_from, or else of the key backbone_weights,")
 @options.switch("--quantization_aware", "Fine-tune the network of --init_from with simulated int8 arithmetic.")
 def main(config, data, data_dir, output_dir, override, resume, init_from, averaged, quantization_aware):
+    if "TF_CONFIG" not in os.environ:  # of several hosts, only the chief writes
+        require_folder(output_dir)
     config, train_data, val_data = read_training(config, data, data_dir, override, quantization_aware)
     if quantization_aware and not init_from:
         raise UserError("--quantization_aware fine-tunes a trained network; name it with --init_from.")

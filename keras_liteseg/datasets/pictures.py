@@ -120,7 +120,8 @@ def find_pictures(path, without=None):
 
 def files_below(folder, suffixes=PICTURE_SUFFIXES, without=None):
     """Return a sorted list of the files with `suffixes` in a folder and its sub-folders, also those that links lead to;
-    hidden files and folders are left out.
+    hidden files and folders are left out. A folder that has several names counts once: by its own name where it lies
+    below, else by that of the first link. A link to a file is a file.
 
     Args:
         folder: the folder.
@@ -128,15 +129,17 @@ def files_below(folder, suffixes=PICTURE_SUFFIXES, without=None):
         without: a folder that is left out where it lies below; None for none.
     """
     without = without and os.path.realpath(without)
-    found, seen = [], set()
-    for parent, folders, names in os.walk(folder, followlinks=True):
-        real = os.path.realpath(parent)
-        if real in seen or real == without and seen:
-            folders.clear()
-            continue
-        seen.add(real)
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        found += [pathlib.Path(parent, name) for name in names if has_suffix(name, suffixes)]
+    found, seen, starts = [], set(), [folder]
+    for start in starts:  # which grows: links are followed when all folders are known
+        for parent, folders, names in os.walk(start):
+            real = os.path.realpath(parent)
+            if real in seen or real == without and seen:
+                folders.clear()
+                continue
+            seen.add(real)
+            folders[:] = sorted(name for name in folders if not name.startswith("."))
+            starts += [path for path in (os.path.join(parent, name) for name in folders) if os.path.islink(path)]
+            found += [pathlib.Path(parent, name) for name in names if has_suffix(name, suffixes)]
     return sorted(found)
 
 

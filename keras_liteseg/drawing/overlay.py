@@ -1,14 +1,12 @@
 """Label maps as pictures. All pictures are RGB, uint8 (height, width, 3); all label maps integers (height, width)."""
 
-import pathlib
-
 import cv2
 import numpy as np
 from PIL import Image
 
 from keras_liteseg.datasets.base import IGNORE_LABEL
 from keras_liteseg.errors import UserError
-from keras_liteseg.files import atomic_path
+from keras_liteseg.files import atomic_path, require_writable, suffix_of
 
 SIGNAL = (255, 64, 32)
 """Colour of the pixels that `highlight` points out."""
@@ -81,15 +79,30 @@ def highlight(image, where):
     return np.rint((1 - strength) * pale + strength * np.array(SIGNAL)).astype(np.uint8)
 
 
+def require_picture(path):
+    """Find out before long work that `save_image` cannot write a picture after it.
+
+    Raises:
+        UserError: it cannot.
+    """
+    _picture_suffix(path)
+    require_writable(path)
+
+
+def _picture_suffix(path):
+    suffix = suffix_of(path)
+    if suffix not in (".png", ".jpg", ".jpeg"):
+        raise UserError(f"Cannot write {path}: the suffix of a picture must be .png, .jpg or .jpeg.")
+    return suffix
+
+
 def save_image(path, rgb):
     """Write a picture as PNG or JPEG, by the suffix of `path`.
 
     Raises:
         UserError: another suffix, or the file cannot be written.
     """
-    suffix = pathlib.Path(path).suffix.lower()
-    if suffix not in (".png", ".jpg", ".jpeg"):
-        raise UserError(f"Cannot write {path}: the suffix of a picture must be .png, .jpg or .jpeg.")
+    suffix = _picture_suffix(path)
     with atomic_path(path) as temporary:
         if suffix == ".png":
             # Into memory first, because OpenCV itself says nothing of a full disk.

@@ -9,13 +9,16 @@ from keras_liteseg.graph.size import at_size
 
 @contextlib.contextmanager
 def dtype_policy(name):
-    """Let the layers made inside have a dtype policy, such as 'mixed_bfloat16', whatever the program has set."""
-    before = keras.config.dtype_policy()
+    """Let the layers made inside have a dtype policy, such as 'mixed_bfloat16', whatever the program or its keras.json
+    has set. Inputs and losses, which go by `floatx`, are float32."""
+    policy, floatx = keras.config.dtype_policy(), keras.config.floatx()
+    keras.config.set_floatx("float32")
     keras.config.set_dtype_policy(name)
     try:
         yield
     finally:
-        keras.config.set_dtype_policy(before)
+        keras.config.set_floatx(floatx)
+        keras.config.set_dtype_policy(policy)
 
 
 def in_float32(model):

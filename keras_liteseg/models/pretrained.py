@@ -36,9 +36,10 @@ class Card:
         input_size: (height, width) that the network was chosen at.
         bytes, sha256: of the weight file.
         accuracy: {split: fields of an `Evaluation`}, measured with exactly these weights.
-        config: the config of the training, {key: value}.
+        training, config: name of the training, None where an older card has none, and its config, {key: value}.
         trained_on: {data set: splits} that the weights have learned from, wherever they started.
         starts_from: weights that the training started from, or None for random ones.
+        taught_by: the training of the network that taught it, or None. Its published name may be another's by now.
         data_licence: what is known of the terms of that data.
         int8: of the int8 file by post-training quantization, with `miou` on `split`, and `latency_ms`, {threads:
             median of the run alone} on `device`; None where not measured.
@@ -53,9 +54,11 @@ class Card:
     bytes: int
     sha256: str
     accuracy: dict[str, dict[str, Any]]
+    training: str | None
     config: dict[str, Any]
     trained_on: dict[str, list[str]]
     starts_from: str | None
+    taught_by: str | None
     data_licence: str
     int8: dict[str, Any] | None
     url: str | None
@@ -68,9 +71,7 @@ class Card:
         words += [f"starting from the weights {self.starts_from}"] if self.starts_from else []
         backbone = None if self.starts_from else self.config.get("backbone_weights")  # a start takes its place
         words += [f"backbone from {backbone}"] if backbone else []
-        teacher = pathlib.PurePath(self.config.get("teacher") or "")  # runs/NAME/best.keras
-        run = teacher.parent.name if suffix_of(teacher) == ".keras" else ""
-        words += [f"taught by {run or teacher}"] if self.config.get("teacher") else []
+        words += [f"taught by {self.taught_by}"] if self.taught_by else []
         return ", ".join(words)
 
     @property
@@ -201,6 +202,13 @@ def splits_of(config: dict[str, Any]) -> list[str]:
     return ["train", "val"] if split == "trainval" else [split]
 
 
+def teacher_of(config: dict[str, Any]) -> str | None:
+    """Return what a config calls its teacher, of a `.keras` file the training that wrote it; None without a teacher."""
+    teacher = pathlib.PurePath(config.get("teacher") or "")  # runs/NAME/best.keras
+    run = teacher.parent.name if suffix_of(teacher) == ".keras" else ""
+    return run or str(teacher) if config.get("teacher") else None
+
+
 def _paths() -> dict[tuple[str, str], pathlib.Path]:
     """Return {(model, name): card file}."""
     found = {}
@@ -239,9 +247,11 @@ def _read(path: pathlib.Path) -> Card:
             bytes=content["bytes"],
             sha256=content["sha256"],
             accuracy=content["accuracy"],
+            training=content.get("training"),
             config=config,
             trained_on=content.get("trained_on") or {content["metadata"]["data"]: splits_of(config)},
             starts_from=content.get("starts_from"),
+            taught_by=content["taught_by"] if "taught_by" in content else teacher_of(config),
             data_licence=content.get("data_licence", ""),
             int8=content.get("int8"),
             url=content.get("url"),

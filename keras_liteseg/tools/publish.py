@@ -12,11 +12,11 @@ from safetensors.numpy import save
 from keras_liteseg.checkpoints.assign import assign_state_dict, wanted_entries
 from keras_liteseg.errors import UserError
 from keras_liteseg.evaluation import evaluate
-from keras_liteseg.files import atomic_path, write_json
+from keras_liteseg.files import atomic_path, require_folder, write_json
 from keras_liteseg.inference.keras_predictor import keras_predictor
 from keras_liteseg.models.archive import load_model
 from keras_liteseg.models.download import sha256_of
-from keras_liteseg.models.pretrained import FOLDER, find_card, splits_of
+from keras_liteseg.models.pretrained import FOLDER, find_card, splits_of, teacher_of
 from keras_liteseg.provenance import provenance
 from keras_liteseg.training.config_files import BASE_KEY, CONFIG_FILE, read_config
 from keras_liteseg.training.run_folder import JOURNAL_FILE
@@ -50,6 +50,7 @@ def publish(path, config, datasets, folder=FOLDER, name=None, starts_from=None, 
             network or builds on a `base`, the training noted another start in its `journal.json`, the network has had
             quantization-aware training, `name` has other characters, or the terms of the data are not known.
     """
+    require_folder(folder)
     model, metadata = load_model(path)
     if metadata.ranges:
         raise UserError(
@@ -98,6 +99,8 @@ def publish(path, config, datasets, folder=FOLDER, name=None, starts_from=None, 
         "data_licence": data_licence,
         "trained_on": _trained_on(metadata, config, start),
         "starts_from": starts_from,
+        # Its training keeps its name when others take that of the weights.
+        "taught_by": teacher and teacher.training or teacher_of(config),
         "accuracy": accuracy,
         "training": pathlib.Path(path).resolve().parent.name,
         "config": config,

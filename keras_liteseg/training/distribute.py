@@ -176,18 +176,26 @@ def _cluster():
     try:
         config = json.loads(text)
         jobs, task = config.get("cluster", {}), config.get("task", {})
+        others = sorted((jobs.keys() | {task.get("type", "worker")}) - {"chief", "worker"})
+        if others:
+            raise ValueError(f"hosts train as chief and worker here, not as {' or '.join(others)}")
         if not all(isinstance(entry, list) for entry in jobs.values()):
-            raise TypeError("a job is a list of addresses")  # a text would be one for each of its letters
+            raise TypeError("each job has a list of addresses")  # a text would be one for each of its letters
         addresses = [*jobs.get("chief", []), *jobs.get("worker", [])]
         if len(set(addresses)) < len(addresses):
             raise ValueError("each host has an address of its own")
+        if len(jobs.get("chief", [])) > 1:
+            raise ValueError("there is one chief at most")
         if not addresses:
             return [], None
-        if task["index"] < 0:
-            raise LookupError("tasks are numbered from 0")
-        return addresses, jobs[task["type"]][task["index"]]
+        if not {"type", "index"} <= task.keys():
+            raise LookupError("a task has a type and an index")
+        hosts_of_type = jobs.get(task["type"], [])
+        if task["index"] not in range(len(hosts_of_type)):
+            raise LookupError(f"the cluster has no {task['type']} {task['index']}, and tasks are numbered from 0")
+        return addresses, hosts_of_type[task["index"]]
     except (ValueError, TypeError, AttributeError, LookupError) as error:
         raise UserError(
-            f"TF_CONFIG is {text!r}; wanted the same cluster and its own task on each host, such as "
+            f"TF_CONFIG is {text!r} ({error}); wanted the same cluster and its own task on each host, such as "
             '{"cluster": {"worker": ["host0:12345", "host1:12345"]}, "task": {"type": "worker", "index": 0}}.'
         ) from error

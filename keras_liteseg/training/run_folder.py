@@ -6,7 +6,7 @@ import pathlib
 
 from keras_liteseg.classes import difference, listed
 from keras_liteseg.errors import UserError
-from keras_liteseg.files import alone_in, atomic_path, write_text
+from keras_liteseg.files import alone_in, atomic_path, require_folder, write_text
 from keras_liteseg.models.archive import read_metadata
 from keras_liteseg.training.config import config_to_yaml
 from keras_liteseg.training.config_files import CONFIG_FILE
@@ -21,7 +21,7 @@ TENSORBOARD_FOLDER = "tensorboard"
 
 
 def require_state(folder, resume, state):
-    """Raise a UserError when a training cannot begin, or with `resume` go on, in a folder.
+    """Raise a UserError when a training cannot begin, or with `resume` go on, in a folder, or not write there.
 
     Args:
         folder: a `pathlib.Path`.
@@ -34,6 +34,8 @@ def require_state(folder, resume, state):
         raise UserError(f"{folder} already holds a training; give --resume to go on or another --output_dir.")
     if not resume and any((folder / name).exists() for name in (LAST_FILE, BACKUP_FOLDER)):
         raise UserError(f"{folder} already holds a training of the other kind; give another --output_dir.")
+    if is_chief():
+        require_folder(folder)
 
 
 @contextlib.contextmanager

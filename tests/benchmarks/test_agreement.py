@@ -1,12 +1,11 @@
 """The share of labels that an int8 file has in common with the float network, and what of that is undecided."""
 
-import json
-
 import numpy as np
 import pytest
 
-from benchmarks.agreement import _known, compare, labels_and_lead
+from benchmarks.agreement import compare, labels_and_lead, published
 from benchmarks.tables.accuracy import agreement_table
+from benchmarks.tables.cards import cards
 from benchmarks.tables.results import Results
 
 # Probabilities of four pixels in a row, of which the network is sure of the first and of the last.
@@ -58,9 +57,8 @@ def test_table_has_both_data_sets():
     assert "| 360x480 | post-training |  |  |  | 98.00 % |" in unmeasured
 
 
-def test_known_rows_are_told_apart_by_training_and_kind(tmp_path):
-    output = tmp_path / "agreement.json"
-    assert _known(output) == {}
-    rows = [{"training": "a", "kind": kind, "equal": equal} for kind, equal in (("int8", 0.98), ("int8_qat", 0.99))]
-    output.write_text(json.dumps({"rows": rows}))
-    assert _known(output)["a", "int8_qat"]["equal"] == 0.99
+def test_rows_of_published_networks_stay_in_their_order():
+    first, second = [card["training"] for card in cards().values()][:2]
+    rows = [{"training": training, "kind": "int8", "equal": 0.98} for training in (second, "of before", first)]
+    new = [{"training": first, "kind": kind, "equal": 0.99} for kind in ("int8_qat", "int8")]
+    assert published(rows, new) == [new[1], new[0], rows[0]]

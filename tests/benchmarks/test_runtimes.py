@@ -1,7 +1,6 @@
 """The comparison of runtimes, as far as it goes without the other runtimes."""
 
 import importlib.util
-import json
 
 import keras
 import numpy as np
@@ -102,17 +101,17 @@ def test_scores_of_another_shape_are_refused():
         runtimes.relative_error(np.zeros((1, 2)), np.ones((2, 1)))
 
 
-def test_pieces_are_merged_into_one_result(tmp_path):
-    output = tmp_path / "a.json"
+def test_pieces_are_merged_into_one_result():
+    output = "a.json"
     wanted = {"input_size": [512, 1024], "clock": "wall", "cpu": "EPYC"}
-    assert runtimes.rows_so_far(output, wanted) == []
+    assert runtimes.rows_so_far(output, {}, wanted) == []
     old = [row("LiteRT", "int8", [1.0], threads=count, model=model) for model in "ab" for count in (1, 2)]
-    output.write_text(json.dumps({**wanted, "device": {"cpu": "EPYC"}, "results": old}))
+    before = {**wanted, "device": {"cpu": "EPYC"}, "results": old}
     new = [row("LiteRT", "int8", [2.0], model="b"), row("LiteRT", "float32", [3.0], model="b")]
-    assert runtimes.merged(runtimes.rows_so_far(output, wanted), new) == [old[0], old[1], old[3], *new]
+    assert runtimes.merged(runtimes.rows_so_far(output, before, wanted), new) == [old[0], old[1], old[3], *new]
     for name, value in (("clock", "processor"), ("cpu", "Xeon")):
         with pytest.raises(UserError, match=f"its {name} is .*; remove it or give another --output"):
-            runtimes.rows_so_far(output, wanted | {name: value})
+            runtimes.rows_so_far(output, before, wanted | {name: value})
 
 
 def test_files_are_made_once_and_whole(tmp_path):

@@ -103,6 +103,17 @@ def test_scales_that_are_no_numbers(liteseg, folder, int8_file, tmp_path):
     assert process.stderr.count("\n") == 1 and list(tmp_path.iterdir()) == []
 
 
+def test_what_is_refused_leaves_no_folder(liteseg, folder, int8_file, tmp_path):
+    data, outputs = tmp_path / "data", tmp_path / "outputs"
+    shutil.copytree(folder, data)
+    classes = yaml.safe_load((data / "classes.yaml").read_text())
+    classes["classes"][0] = "canal"
+    (data / "classes.yaml").write_text(yaml.safe_dump(classes))
+    arguments = ("--report_dir", outputs / "report", "--output", outputs / "a.json")
+    done = liteseg("evaluate", "--model", int8_file, "--data", "folder", "--data_dir", data, *arguments)
+    assert done.returncode == 1 and "canal" in done.stderr and not outputs.exists(), done.stderr
+
+
 def test_result_in_place_of_the_network(liteseg, folder, int8_file):
     before = int8_file.read_bytes()
     done = liteseg(

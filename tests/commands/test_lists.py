@@ -53,7 +53,7 @@ def test_weights(show):
         f"{100 * card['accuracy']['test']['miou']:.1f} on test",
         f"{100 * card['int8']['miou']:.1f}",
         f"{one:.1f} / {two:.1f} ms",
-        f"camvid train and val, starting from the weights {card['starts_from']}, taught by liteseg_mobilenetv2/camvid",
+        f"camvid train and val, starting from the weights {card['starts_from']}, taught by {card['taught_by']}",
     ]
     assert f", at the input size, on {card['int8']['device']}.\n" in notes
     # The terms that many share are there once.

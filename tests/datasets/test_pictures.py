@@ -106,6 +106,20 @@ def test_linked_folders_are_searched_once_and_hidden_ones_not_at_all(tmp_path):
     assert found == ["a.png", "linked/b.png"]
 
 
+def test_folder_counts_by_its_own_name_and_not_by_that_of_a_link(tmp_path):
+    """In whatever order a disk lists them."""
+    save(tmp_path / "in/m/a.png")
+    save(tmp_path / "elsewhere/b.png")
+    (tmp_path / "in/m/again.png").symlink_to("a.png")
+    for number in range(20):
+        (tmp_path / f"in/{number}").mkdir()
+        (tmp_path / f"in/{number}/to_m").symlink_to("../m")
+        (tmp_path / f"in/{'abz'[number % 3]}{number}").symlink_to("m")
+        (tmp_path / f"in/link{number:02}").symlink_to(tmp_path / "elsewhere")
+    found = [str(path.relative_to(tmp_path / "in")) for path in find_pictures(tmp_path / "in")]
+    assert found == ["link00/b.png", "m/a.png", "m/again.png"]
+
+
 def test_folder_of_results_is_left_out_where_it_lies_below(tmp_path):
     for name in ("a.png", "out/a.png", "out/town/a.png", "outside/a.png"):
         save(tmp_path / name)

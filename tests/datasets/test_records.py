@@ -220,11 +220,20 @@ def test_a_full_disk_leaves_no_half_shard(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_damaged_picture_leaves_no_folder(source, tmp_path):
+    folder = tmp_path / "data"
+    shutil.copytree(source, folder)
+    (folder / "images/train/0.jpg").write_bytes(b"no picture")
+    with pytest.raises(UserError, match="0.jpg cannot be read"):
+        write_records(load_dataset("folder", folder), tmp_path / "new" / "records", shards=1)
+    assert not (tmp_path / "new").exists()
+
+
 def test_two_at_once_are_refused(dataset, tmp_path):
     output = tmp_path / "records"
     with alone_in(output), pytest.raises(UserError, match="Another process writes into"):
         write_records(dataset, output, shards=2)
-    assert not list(output.iterdir())
+    assert not output.exists()
 
 
 def test_a_truncated_or_missing_shard_is_named_and_replaced(dataset, output):

@@ -277,6 +277,20 @@ def test_terms_of_the_teacher_are_told_as_its(published, tmp_path, terms, said):
     assert read_card(NAME, "taught").data_licence == f"{terms} It was taught by {NAME}{said}"
 
 
+def test_teacher_is_named_by_its_training(published, tmp_path):
+    """Other weights have the published name of the teacher later."""
+    teacher = read_card(NAME, "noise")
+    assert teacher.training and teacher.taught_by is None
+    (tmp_path / "config.yaml").write_text(f"data_options:\nteacher: {NAME}/noise\n")
+    paths = tmp_path / "best.keras", tmp_path / "config.yaml"
+    publish(*paths, [Noise()], pretrained.FOLDER, "taught", data_licence=LICENCE)
+    card = read_card(NAME, "taught")
+    assert card.taught_by == teacher.training and card.seen.endswith(f", taught by {teacher.training}")
+    (tmp_path / "config.yaml").write_text("data_options:\nteacher: runs/large/best.keras\n")
+    publish(*paths, [Noise()], pretrained.FOLDER, "taught", data_licence=LICENCE)
+    assert read_card(NAME, "taught").taught_by == "large"
+
+
 def test_weights_have_seen_what_they_started_from_had_seen(published, tmp_path):
     (tmp_path / "config.yaml").write_text(yaml.safe_dump({"data_options": {"train": {"split": "trainval"}}}))
     paths = tmp_path / "best.keras", tmp_path / "config.yaml"
@@ -433,8 +447,8 @@ def test_published_weights_are_listed_without_keras():
 def test_committed_card_says_everything(card):
     content = json.loads((pretrained.FOLDER / f"{card.model}-{card.name}.json").read_text())
     assert set(content) - {"int8", "url"} == {
-        *("metadata", "input_size", "bytes", "sha256", "data_licence", "trained_on", "starts_from", "accuracy"),
-        *("training", "config", "command", "date", "device", "versions"),
+        *("metadata", "input_size", "bytes", "sha256", "data_licence", "trained_on", "starts_from", "taught_by"),
+        *("accuracy", "training", "config", "command", "date", "device", "versions"),
     }
     assert weight_file(card).stat().st_size == card.bytes
     data = card.metadata.data
@@ -444,6 +458,8 @@ def test_committed_card_says_everything(card):
     config = TrainingConfig(**card.config)
     assert (config.model, config.data, config.eval_size) == (card.model, data, card.input_size)
     assert not config.teacher or "taught by" in card.data_licence, "a teacher has seen what the card hides"
+    assert bool(config.teacher) == bool(card.taught_by) and (not card.taught_by or find_config(card.taught_by))
+    assert card.training != card.taught_by and find_config(card.training)
     assert not config.backbone_weights or "ImageNet" in card.data_licence, "a backbone has seen what the card hides"
     # What was learned from measures nothing.
     assert card.accuracy and not set(card.accuracy) & set(card.trained_on[data]) and card.split == "test"

@@ -196,21 +196,35 @@ def test_hosts_and_chief(monkeypatch, config, expected):
 
 
 @pytest.mark.parametrize(
-    "text",
+    ("text", "said"),
     [
-        "{",
-        "[]",
-        json.dumps({"cluster": CLUSTER}),
-        '{"cluster": {"worker": ["a:1"]}, "task": {"index": 3}}',
-        json.dumps({"cluster": CLUSTER, "task": {"type": "worker", "index": -1}}),
-        '{"cluster": {"worker": "a:1"}, "task": {"type": "worker", "index": 0}}',
-        '{"cluster": {"worker": ["a:1", "a:1"]}, "task": {"type": "worker", "index": 0}}',
+        ("{", "Expecting property name"),
+        ("[]", ""),
+        ('{"cluster": 3}', ""),
+        ('{"cluster": {"worker": ["a:1"]}, "task": 3}', ""),
+        (json.dumps({"cluster": CLUSTER}), "a task has a type and an index"),
+        ('{"cluster": {"worker": ["a:1"]}, "task": {"index": 3}}', "a task has a type and an index"),
+        (json.dumps({"cluster": CLUSTER, "task": {"type": "worker", "index": -1}}), "the cluster has no worker -1"),
+        (json.dumps({"cluster": CLUSTER, "task": {"type": "worker", "index": 2}}), "the cluster has no worker 2"),
+        (json.dumps({"cluster": CLUSTER, "task": {"type": "worker", "index": "0"}}), "the cluster has no worker 0"),
+        (json.dumps({"cluster": CLUSTER, "task": {"type": "chief", "index": 0}}), "the cluster has no chief 0"),
+        ('{"cluster": {"worker": "a:1"}, "task": {"type": "worker", "index": 0}}', "each job has a list of addresses"),
+        ('{"cluster": {"worker": ["a:1", "a:1"]}, "task": {"type": "worker", "index": 0}}', "an address of its own"),
+        ('{"cluster": {"chief": ["a:1", "b:1"]}, "task": {"type": "chief", "index": 0}}', "there is one chief at most"),
+        (json.dumps({"cluster": {**CLUSTER, "ps": ["c:1"]}, "task": {"type": "worker", "index": 0}}), "not as ps"),
+        (json.dumps({"cluster": {**CLUSTER, "ps": ["c:1"]}, "task": {"type": "ps", "index": 0}}), "not as ps"),
+        ('{"cluster": {"ps": ["c:1"]}, "task": {"type": "ps", "index": 0}}', "not as ps"),
+        (json.dumps({"cluster": CLUSTER, "task": {"type": "evaluator", "index": 0}}), "not as evaluator"),
+        (json.dumps({"cluster": {**CLUSTER, "evaluator": ["c:1"]}, "task": {"type": "worker"}}), "not as evaluator"),
+        ('{"task": {"type": "evaluator", "index": 0}}', "not as evaluator"),
     ],
 )
-def test_unreadable_tf_config_is_refused(monkeypatch, text):
+def test_unusable_tf_config_is_refused(monkeypatch, text, said):
     monkeypatch.setenv("TF_CONFIG", text)
-    with pytest.raises(UserError, match="TF_CONFIG is .*; wanted the same cluster and its own task on each host"):
+    wanted = rf"TF_CONFIG is .*{said}.*\); wanted the same cluster and its own task on each host"
+    with pytest.raises(UserError, match=wanted) as error:
         hosts()
+    assert str(error.value).count("\n") == 0
 
 
 def test_config_must_fit_the_devices():

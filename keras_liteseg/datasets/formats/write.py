@@ -22,7 +22,7 @@ from keras_liteseg.datasets.masks import count_values
 from keras_liteseg.datasets.pictures import IMAGE_SUFFIXES, Problem, bits, unreadable
 from keras_liteseg.datasets.tiff import is_tiff
 from keras_liteseg.errors import UserError, suggestion
-from keras_liteseg.files import partial_suffix, umask
+from keras_liteseg.files import made_folder, partial_suffix, require_folder, umask
 from keras_liteseg.image_format import RGB
 
 SPLITS = ("train", "val", "test")
@@ -81,49 +81,63 @@ def write_folder(export, output_dir, unlabeled=BACKGROUND, ignored=(), splits=No
             the message lists the first 20.
     """
     output_dir = pathlib.Path(output_dir)
-    if output_dir.exists() and (not output_dir.is_dir() or any(output_dir.iterdir())):
-        raise UserError(f"{output_dir} is there already; give a new folder, or empty it.")
+    require_new(output_dir)
     if not export.samples:
         raise UserError("The export has no pictures.")
     classes, table, notes = _settle(export, unlabeled, ignored)
-    partial = None
+    tasks = [
+        (split, name, sample)
+        for split, samples in splits.items()
+        for name, sample in zip(_file_names(samples), samples)
+    ]
+    where = {"prefix": ".partial-", "suffix": partial_suffix(output_dir), "dir": output_dir.parent}
     try:
-        output_dir.parent.mkdir(parents=True, exist_ok=True)
-        partial = pathlib.Path(
-            tempfile.mkdtemp(prefix=".partial-", suffix=partial_suffix(output_dir), dir=output_dir.parent)
-        )
-        tasks = [
-            (split, name, sample)
-            for split, samples in splits.items()
-            for name, sample in zip(_file_names(samples), samples)
-        ]
-        for split in splits:
-            for kind in ("images", "masks"):
-                (partial / kind / split).mkdir(parents=True)
-        found = _write_all(partial, tasks, table, link)
-        image_format = _common_format(tasks, found)
-        content = {"classes": classes, "ignore_label": IGNORE_LABEL}
-        text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
-        if not image_format.is_rgb:
-            text += f"{image_format.declaration()}\n"
-            notes.append(
-                f"The pictures are {image_format}, as 'image' in classes.yaml says. liteseg statistics measures what a "
-                "network has to know of them, and prints the line to write there."
-            )
-        (partial / "classes.yaml").write_text(text)
-        os.chmod(partial, 0o777 & ~umask())
-        if output_dir.exists():
-            output_dir.rmdir()
-        os.replace(partial, output_dir)
+        with (
+            made_folder(output_dir.parent),
+            tempfile.TemporaryDirectory(**where, ignore_cleanup_errors=True) as partial,
+        ):
+            found = _fill(pathlib.Path(partial), classes, splits, tasks, table, link, notes)
+            os.chmod(partial, 0o777 & ~umask())
+            if output_dir.exists():
+                output_dir.rmdir()
+            os.replace(partial, output_dir)
     except OSError as error:
         raise UserError(
             f"Cannot write {output_dir}: {error.strerror or error}. Free some space or choose a folder that you may "
             "write to."
         ) from error
-    finally:
-        if partial is not None:
-            shutil.rmtree(partial, ignore_errors=True)
     return _summary(classes, tasks, found, notes, export.drawn)
+
+
+def require_new(output_dir):
+    """Find out before long work that `write_folder` cannot write a folder after it.
+
+    Raises:
+        UserError: it is there and not empty, or cannot be made.
+    """
+    output_dir = pathlib.Path(output_dir)
+    if output_dir.exists() and (not output_dir.is_dir() or any(output_dir.iterdir())):
+        raise UserError(f"{output_dir} is there already; give a new folder, or empty it.")
+    require_folder(output_dir)
+
+
+def _fill(folder, classes, splits, tasks, table, link, notes):
+    """Write a data set into an empty folder, and return what `_write_all` does."""
+    for split in splits:
+        for kind in ("images", "masks"):
+            (folder / kind / split).mkdir(parents=True)
+    found = _write_all(folder, tasks, table, link)
+    image_format = _common_format(tasks, found)
+    content = {"classes": classes, "ignore_label": IGNORE_LABEL}
+    text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
+    if not image_format.is_rgb:
+        text += f"{image_format.declaration()}\n"
+        notes.append(
+            f"The pictures are {image_format}, as 'image' in classes.yaml says. liteseg statistics measures what a "
+            "network has to know of them, and prints the line to write there."
+        )
+    (folder / "classes.yaml").write_text(text)
+    return found
 
 
 def _settle(export, unlabeled, ignored):

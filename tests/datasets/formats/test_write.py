@@ -111,6 +111,14 @@ def test_place_that_cannot_be_written(tmp_path, where, disk):
         write_folder(export, disk / where / "data", splits={"train": export.samples})
 
 
+def test_what_is_refused_leaves_no_folder(tmp_path):
+    bad = sample(tmp_path, "a")
+    bad.image.write_bytes(b"no picture")
+    with pytest.raises(UserError, match="because of 1 of 1 samples"):
+        write_folder(Export(named(["cat", "dog"]), [bad], [], True), tmp_path / "new/data", splits={"train": [bad]})
+    assert not (tmp_path / "new").exists()
+
+
 @pytest.mark.parametrize("as_bytes", [False, True])
 def test_a_picture_that_is_cut_off_is_named(write, tmp_path, as_bytes):
     labels = np.zeros((80, 90), np.int16)
