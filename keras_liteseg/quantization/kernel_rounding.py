@@ -50,27 +50,33 @@ def round_kernels(model, images):
 
 
 def _covariances(model, convolutions, images):
-    """Return {layer name: covariance of the values that a convolution sums, float64 (values, values)}."""
+    """Return {layer name: covariance of the values that a convolution sums, float64 (values, values)}, positive
+    definite."""
     if not convolutions:
         return {}
     tapped = keras.Model(model.input, {layer.name: _products(layer) for layer in convolutions})
     seen = [tapped.predict_on_batch(batch) for batch in images]
     found = {}
     for name in seen[0]:
-        products = np.mean([batch[name] for batch in seen], axis=0, dtype=np.float64)
+        products = np.mean([batch[name] for batch in seen], axis=0)
         products /= products[-1, -1]
-        found[name] = products[:-1, :-1] - np.outer(products[-1, :-1], products[-1, :-1])
+        squares, means = products[:-1, :-1], products[-1, :-1]
+        covariance = squares - np.outer(means, means)
+        # Inputs may not vary, or be 0 everywhere; what rounding leaves of that may lie below 0.
+        noise = _NOISE * np.trace(covariance) + 1e-9 * np.trace(squares) + 1e-9
+        found[name] = covariance + noise / len(covariance) * np.eye(len(covariance))
     return found
 
 
 def _products(layer):
-    """Return the sums of the products of the values that a convolution sums, and of a 1 as the last of them."""
+    """Return the sums of the products of the values that a convolution sums, and of a 1 as the last of them, in
+    float64: their variance may be far below their mean square."""
     spacing = max(1, math.isqrt(math.prod(layer.output.shape[1:3]) // _POSITIONS))
     strides = [stride * spacing for stride in layer.strides]
     values = ops.image.extract_patches(
         layer.input, layer.kernel_size, strides, layer.dilation_rate, padding=layer.padding
     )
-    values = ops.reshape(values, (-1, values.shape[-1]))
+    values = ops.cast(ops.reshape(values, (-1, values.shape[-1])), "float64")
     values = ops.concatenate([values, ops.ones_like(values[:, :1])], axis=1)
     return ops.matmul(ops.transpose(values), values)
 
@@ -81,11 +87,9 @@ def _rounded(columns, covariance):
     The variance that their errors cause in the output is small. Values that multiply what varies least come last, and
     make up for the others in the finest steps. The largest of each output channel sets its scale and stays.
     """
-    # Above 0 where the inputs do not vary at all.
-    noise = _NOISE * np.trace(covariance) / len(covariance) + 1e-12
     order = np.argsort(np.diag(covariance))
     # The variance is a sum of squares, of which each has one value more in it than the one below.
-    factor = np.linalg.cholesky(covariance[np.ix_(order, order)] + noise * np.eye(len(order))).T
+    factor = np.linalg.cholesky(covariance[np.ix_(order, order)]).T
     wanted = columns[order]
     stays = np.abs(wanted) > 126.999
     errors = np.zeros_like(wanted)

@@ -72,9 +72,24 @@ def test_other_convolutions_keep_their_kernels():
         np.testing.assert_array_equal(found, expected)
 
 
-def test_inputs_and_kernels_of_zeros_stay(pictures):
-    model = network(layers.Conv2D(8, 3, kernel_initializer="zeros"), layers.Conv2D(4, 1, name="second"))
-    found = round_kernels(model, pictures)
+@pytest.mark.parametrize("level", [0.0, 1.0, 1e4])
+def test_inputs_that_do_not_vary_are_no_obstacle(level):
+    model = network(layers.Conv2D(8, 3, name="first"), layers.Conv2D(4, 1, name="second"))
+    found = round_kernels(model, [np.full((1, 32, 48, 3), level, np.float32)])
+    kernel = found.get_layer("first").kernel.numpy()
+    np.testing.assert_allclose(rounded_kernel(kernel, depthwise=False), kernel, rtol=0, atol=1e-7)
+
+
+def test_a_mean_far_above_the_variance_is_no_obstacle(pictures):
+    model = network(layers.Conv2D(8, 3, name="first"))
+    bright = [1e4 + picture for picture in pictures]
+    kernel, *bias = model.get_weights()
+    found = round_kernels(model, bright).get_weights()
+    # The mean is the bias correction's.
+    nearest, found = (output_error(model, [k, *bias], pictures) for k in (rounded_kernel(kernel, False), found[0]))
+    assert found < 0.25 * nearest
+
+
+def test_a_kernel_of_zeros_stays(pictures):
+    found = round_kernels(network(layers.Conv2D(8, 3, kernel_initializer="zeros")), pictures)
     np.testing.assert_array_equal(found.layers[1].kernel, 0)
-    kernel = model.get_layer("second").kernel.numpy()
-    np.testing.assert_allclose(found.get_layer("second").kernel, rounded_kernel(kernel, depthwise=False), atol=1e-7)
