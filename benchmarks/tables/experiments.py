@@ -46,6 +46,12 @@ EXPERIMENTS = {
         "Cityscapes",
         "liteseg_mobilenetv2_camvid_trainval_672x896",
     ),
+    f"{_FINE}_trainval_distilled_864x1152_dice": Experiment(
+        "NDNet45",
+        "from Cityscapes, train and val, distilled, CutMix, copy-paste, Dice",
+        "Cityscapes",
+        "liteseg_mobilenetv2_camvid_trainval_672x896_dice",
+    ),
     "ndnet45_camvid_scratch": Experiment("NDNet45", "from scratch", "scratch"),
     f"{_SCRATCH}_720x960": Experiment("NDNet45", "from scratch, train and val", "ndnet45_camvid_scratch"),
     f"{_SCRATCH}_distilled_720x960": Experiment(

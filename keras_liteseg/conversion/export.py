@@ -240,7 +240,7 @@ def _settle(network, metadata, calibration):
 
 @dataclasses.dataclass(frozen=True)
 class _Prepared:
-    """The `model` to convert, what it was before the rounding, its metadata, the normalized calibration images, and the
+    """The `model` to convert, what it was before any rounding, its metadata, the normalized calibration images, and the
     names of the layers of an int8 file that compute in float."""
 
     model: keras.Model
@@ -255,12 +255,13 @@ def _prepare(network, metadata, calibration, options):
     if metadata.quantization in (Quantization.NONE, Quantization.FLOAT16):
         return _Prepared(native_dilation(restructure(fold_batch_norm(network))), network, metadata, [])
     size = network.input.shape[1:3]
+    exact = network
     if metadata.quantization == Quantization.INT8 and metadata.ranges:
         _log.info("int8 scales: from quantization-aware training")
     else:
         if metadata.ranges:
             raise UserError("The network was trained for int8; export the float network to int16x8.")
-        network, metadata, _ = quantize(network, metadata, calibration)
+        network, metadata, exact = quantize(network, metadata, calibration)
     images = _normalized(calibration.data(size, metadata.image_format), calibration.images, size, metadata)
     if metadata.quantization == Quantization.INT16X8:
         return _Prepared(native_dilation(restructure_at_size(network)), network, metadata, images)
@@ -279,4 +280,4 @@ def _prepare(network, metadata, calibration, options):
         for name, error in errors[:float_layers]:
             _log.info(f"  {error / total:6.1%}  {name}")
     simulated = simulate_int8(fast, ranges, worst)
-    return _Prepared(simulated, network, metadata, images, tuple(sorted(floating(fast, worst))))
+    return _Prepared(simulated, exact, metadata, images, tuple(sorted(floating(fast, worst))))

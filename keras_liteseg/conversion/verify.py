@@ -42,8 +42,9 @@ def require_agreement(path, simulated, unrounded, metadata, images):
     Args:
         path: the file, with any input type and batch size.
         simulated: the model that it was converted from, see `keras_liteseg.quantization.simulate.simulate_int8`.
-        unrounded: the model that was simulated. Where int8 itself changes more labels than the file may, the file may
-            differ from its simulation as much as that does from `unrounded`.
+        unrounded: the model before any rounding. Where int8 itself changes more than the file may, the file may differ
+            from its simulation as much as int8 changes `unrounded`: in labels as many as the simulation does, in logits
+            as two errors of rounding of its size, which lie a root of 2 as far apart as each of them is from 0.
         metadata: the models' `Metadata`.
         images: list of normalized images, float32 (1, height, width, channels); the first four are used.
 
@@ -59,7 +60,8 @@ def require_agreement(path, simulated, unrounded, metadata, images):
     line = f"File and int8 simulation: {100 * equal:.2f} % of the labels equal or tied"
     if metadata.output_type == OutputType.LOGITS and step:
         near = np.mean(np.abs(found - expected) < (NEAR_STEPS + 0.5) * step)
-        failed = failed or near < min(NEAR_LOGITS, np.mean(np.abs(exact - expected) < (NEAR_STEPS + 0.5) * step))
+        rounding = np.sqrt(2) * np.abs(exact - expected)
+        failed = failed or near < min(NEAR_LOGITS, np.mean(rounding < (NEAR_STEPS + 0.5) * step))
         worst = np.abs(found - expected).max() / step
         line += f", {100 * near:.2f} % of the logits within {NEAR_STEPS} steps, all within {worst:.0f}"
     _log.info(line)

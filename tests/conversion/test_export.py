@@ -13,12 +13,15 @@ from PIL import Image
 
 from keras_liteseg import CalibrationOptions, ExportOptions
 from keras_liteseg.conversion import converter_process
-from keras_liteseg.conversion.export import export
+from keras_liteseg.conversion.export import _prepare, export
 from keras_liteseg.datasets import ClassList, load_dataset
 from keras_liteseg.errors import UserError
 from keras_liteseg.inference.load import load_predictor
+from keras_liteseg.metadata import Quantization
 from keras_liteseg.models import create_model
 from keras_liteseg.models.archive import load_model, save_model
+from keras_liteseg.models.network import load_network
+from keras_liteseg.quantization.simulate import rounded_kernel
 from keras_liteseg.tflite.file_metadata import read_metadata
 from keras_liteseg.tflite.inspect import inspect
 
@@ -294,3 +297,11 @@ def test_pictures_without_masks_set_the_scales(liteseg, small_file, scenes, tmp_
         export(
             small_file, tmp_path / "c.tflite", ExportOptions(quantization="float16"), CalibrationOptions(folder=photos)
         )
+
+
+def test_an_int8_file_is_held_against_the_network_before_any_rounding(scenes):
+    network, metadata = load_network("lps_net_tiny", None, (64, 128))
+    metadata = metadata.replace(quantization=Quantization.INT8)
+    prepared = _prepare(network, metadata, CalibrationOptions(scenes, images=2), ExportOptions(quantization="int8"))
+    kernel = next(layer for layer in prepared.unrounded.layers if isinstance(layer, keras.layers.Conv2D)).kernel.numpy()
+    assert np.any(rounded_kernel(kernel, depthwise=False) != kernel)
