@@ -18,7 +18,7 @@ def correct_biases(model, exact, images):
 
     Args:
         model: a functional model without batch normalization.
-        exact: the same with the kernels that no one has rounded yet; `model` itself will do.
+        exact: the network of the same layers that it shall compute, its kernels not rounded; it may be `model`.
         images: list of normalized images, float32 (N, height, width, channels), as calibration data.
     """
     copy = copy_model(model)
